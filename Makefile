@@ -1,0 +1,92 @@
+# `make help` tells what there is. Every target makes what it needs; a second run does nothing twice.
+
+# The newest Python that runs, unless PYTHON=... names one. Each candidate is tried: a pyenv shim, say, stands on PATH
+# also for versions that are not active, and then only complains.
+CANDIDATES := python3.15 python3.14 python3.13 python3.12 python3.11 python3 \
+	$(wildcard $(HOME)/.pyenv/versions/3.1[1-9].*/bin/python3)
+find_python = for python in $(CANDIDATES); do \
+	"$$python" -c 'import sys, ensurepip; sys.exit(sys.version_info < (3, 11)); ' 2>/dev/null && \
+	"$$python" -c 'import sys; print("%d.%d.%d" % sys.version_info[:3], sys.executable)'; \
+	done | sort -V $(1) | head -n 1 | cut -d ' ' -f 2-
+newest = $(or $(PYTHON),$(shell $(call find_python,-r)))
+oldest = $(shell $(call find_python,))
+
+VENV ?= .venv
+BIN := $(VENV)/bin
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+# One interpreter for cargo in every target, or each change of it would build PyO3 anew.
+export PYO3_PYTHON := $(abspath .venv/bin/python)
+
+RUST_SOURCES := Cargo.toml Cargo.lock $(wildcard rust/*/Cargo.toml) $(shell find rust -name '*.rs')
+PACKAGE := pyproject.toml README.md $(wildcard LICENSE-*) $(shell find python -name '*.py' -o -name '*.pyi')
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help run build test test-rust test-python test-oldest lint format docs wheel bench clean
+
+help: ## Tell what each target does
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
+	@printf '\nPYTHON=python3.12 chooses the interpreter that a virtual environment (VENV=.venv) is made with.\n'
+
+run: build ## Build, then print three one-second reports of this machine
+	$(BIN)/vmiostat -y 1 3
+
+build: $(VENV)/.built ## Make the virtual environment and build the package into it (release)
+
+test: test-rust lint test-python test-oldest ## Everything: Rust, lint, Python under the newest and the oldest version, benchmarks once
+
+test-rust: ## Rust's unit, property and doc tests
+	cargo test --locked -p vmiostat-core
+
+test-python: $(VENV)/.built $(VENV)/.test wheel ## Python's tests, and each benchmark once (PYTHON=... VENV=... for another version)
+	$(BIN)/python -m pytest $(ARGS)
+
+test-oldest: .venv/.built ## The same under the oldest Python on this machine (3.11 where there is one)
+	$(MAKE) test-python VENV=.venv-oldest PYTHON=$(oldest)
+
+lint: $(VENV)/.built $(VENV)/.lint ## Formatting, lints, types, and the stub against the module
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/stubtest vmiostat._core --mypy-config-file pyproject.toml
+	cargo fmt --check
+	cargo clippy --locked --workspace --all-targets -- -D warnings
+
+format: $(VENV)/.lint ## Format Rust and Python, and repair what the lints can
+	cargo fmt
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+docs: build ## Write docs/abi.md anew from the field table
+	$(BIN)/python docs/abi.py
+
+wheel: dist/.built ## Build the abi3 wheel and the sdist into dist/
+
+bench: build $(VENV)/.test ## Run the benchmarks for real (root: they make their own interfaces and disks)
+	$(BIN)/python -m pytest benches --benchmark-enable --benchmark-only $(ARGS)
+
+clean: ## Remove everything that was built
+	rm -rf .venv .venv-* target dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -prune -exec rm -rf {} +
+	rm -f python/vmiostat/*.so
+
+$(VENV)/.venv:
+	@test -n "$(newest)" || { echo 'No Python 3.11 or newer with venv and pip on this machine: install one (Debian: python3-venv).' >&2; exit 1; }
+	"$(newest)" -m venv $(VENV)
+	$(BIN)/python -m pip install -q --upgrade pip
+	touch $@
+
+$(VENV)/.built: $(RUST_SOURCES) pyproject.toml | $(VENV)/.venv
+	$(BIN)/python -m pip install -q --group build
+	VIRTUAL_ENV=$(abspath $(VENV)) $(BIN)/maturin develop --release --locked
+	touch $@
+
+# pip knows dependency groups since 25.1: the venv's own has just been upgraded.
+$(VENV)/.test $(VENV)/.lint: $(VENV)/.%: pyproject.toml | $(VENV)/.venv
+	$(BIN)/python -m pip install -q --group $*
+	touch $@
+
+dist/.built: $(RUST_SOURCES) $(PACKAGE) | .venv/.built
+	rm -rf dist
+	.venv/bin/maturin build --release --locked --sdist --out dist
+	touch $@
