@@ -1,0 +1,41 @@
+"""Where a device's counters are: what resolving a device ends with, and what a plan is made of."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True, slots=True)
+class BlockDevice:
+    """A block device of this host, by its number: /proc/diskstats, or its own /sys/dev/block/MAJOR:MINOR/stat."""
+
+    major: int
+    minor: int
+
+    def __str__(self) -> str:
+        return f"block device {self.major}:{self.minor}"
+
+
+@dataclass(frozen=True, slots=True)
+class XenVbd:
+    """A Xen backend's statistics folder: xen-backend/KIND-DOMID-DEVID/statistics."""
+
+    kind: Literal["vbd", "tap"]
+    domid: int
+    devid: int
+
+    def __str__(self) -> str:
+        return f"{self.kind}-{self.domid}-{self.devid}"
+
+
+@dataclass(frozen=True, slots=True)
+class NetDevice:
+    """A network interface of this host, by its name in the network namespace that /proc/net/dev shows."""
+
+    name: str
+
+    def __str__(self) -> str:
+        return f"interface {self.name}"
+
+
+BlockCounters = BlockDevice | XenVbd
+InterfaceCounters = NetDevice

@@ -1,0 +1,1 @@
+"""Where domains and their devices are found: one module a provider."""

@@ -1,0 +1,99 @@
+"""A domain and its devices, as discovery finds them and resolving completes them. Nothing here reads a file."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from vmiostat._core import BlockStats, InterfaceStats
+    from vmiostat.counters import BlockCounters, InterfaceCounters
+
+
+@dataclass(frozen=True, slots=True)
+class Disk:
+    """A domain's block device. `target` is its name in the domain's definition, and no name of the host's."""
+
+    target: str
+    type: str = "block"
+    """What backs it, in libvirt's words: file, block, network, volume, nvme, ..."""
+    device: str = "disk"
+    """disk, cdrom, floppy or lun."""
+    source: str | None = None
+    """The host's path, or what stands in its place (rbd:pool/image); None for an empty drive."""
+    driver: str | None = None
+    """The definition's driver name (qemu, phy, tap, file)."""
+    counters: BlockCounters | None = None
+    reason: str = ""
+    """Why there are no counters, or what to know of those that there are; a sentence."""
+
+
+@dataclass(frozen=True, slots=True)
+class Interface:
+    """A domain's network interface. `target` is the host's name of it (vnet0, vif1.0), or what stands in its place."""
+
+    target: str
+    type: str = "bridge"
+    """The live type in libvirt's words: bridge, network, ethernet, direct, user, vhostuser, hostdev, ..."""
+    mac: str | None = None
+    source: str | None = None
+    """The bridge, network or lower device that it is attached to."""
+    swapped: bool = True
+    """Whether the guest's rx is the host device's tx."""
+    direction: str = ""
+    """Why it is swapped or not; a sentence."""
+    counters: InterfaceCounters | None = None
+    reason: str = ""
+    """Why there are no counters, or what to know of those that there are; a sentence."""
+
+
+class Reader(Protocol):
+    """What reads a domain's counters: the Host that found it."""
+
+    def block_stats(self, domain: Domain, target: str, size: int | None) -> BlockStats: ...
+
+    def interface_stats(self, domain: Domain, target: str, size: int | None) -> InterfaceStats: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Domain:
+    """A virtual machine or container, or the host itself."""
+
+    name: str
+    id: int | None = None
+    """libvirt's id, Xen's domid; None when it is not running or has none."""
+    uuid: str | None = None
+    type: str = ""
+    """kvm, qemu, xen, lxc, ...; `host` for the host itself."""
+    provider: str = ""
+    """Which discovery found it."""
+    disks: tuple[Disk, ...] = ()
+    nics: tuple[Interface, ...] = ()
+    reader: Reader | None = field(default=None, repr=False, compare=False)
+
+    @property
+    def block_devices(self) -> list[str]:
+        """The targets of its disks: ["vda", "vdb"]."""
+        return [disk.target for disk in self.disks]
+
+    @property
+    def interfaces(self) -> list[str]:
+        """The targets of its interfaces: ["vnet0"]."""
+        return [nic.target for nic in self.nics]
+
+    def block_stats(self, target: str, *, size: int | None = None) -> BlockStats:
+        """The counters of one block device, read now; see `Host.poller` for all of them, often.
+
+        `size` gives the first so many bytes of the struct (40: what a client of libvirt's first struct compiled).
+        Raises UnknownDevice, NoCounters, SourceError or SizeError.
+        """
+        return self._reader().block_stats(self, target, size)
+
+    def interface_stats(self, target: str, *, size: int | None = None) -> InterfaceStats:
+        """The counters of one interface in the guest's view, read now. As `block_stats` otherwise (64 bytes: version 1)."""
+        return self._reader().interface_stats(self, target, size)
+
+    def _reader(self) -> Reader:
+        if self.reader is None:
+            raise ValueError(f"domain {self.name!r} was made by hand: only a Host's domains can be read")
+        return self.reader

@@ -1,0 +1,33 @@
+//! The core's errors as Python's: the classes of vmiostat.errors.
+
+use pyo3::import_exception;
+use pyo3::prelude::*;
+use vmiostat_core::error::Error;
+
+import_exception!(vmiostat.errors, SizeError);
+import_exception!(vmiostat.errors, SourceError);
+
+/// An error that can cross into Python with `?`.
+pub(crate) struct CoreError(Error);
+
+impl From<Error> for CoreError {
+    fn from(error: Error) -> CoreError {
+        CoreError(error)
+    }
+}
+
+impl From<CoreError> for PyErr {
+    fn from(CoreError(error): CoreError) -> PyErr {
+        let text = error.to_string();
+        match error {
+            // OSError's own constructor: errno, text, filename.
+            Error::Read { path, errno } => {
+                let why = std::io::Error::from(errno).to_string();
+                let why = why.split(" (os error").next().unwrap_or(&why).to_owned();
+                SourceError::new_err((errno.raw_os_error(), why, path))
+            }
+            Error::Malformed { .. } => SourceError::new_err(text),
+            Error::Size { .. } | Error::Buffer { .. } => SizeError::new_err(text),
+        }
+    }
+}
