@@ -22,6 +22,7 @@ PACKAGE := pyproject.toml README.md $(wildcard LICENSE-*) $(shell find python -n
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
+.NOTPARALLEL:
 .PHONY: help run build test test-rust test-python test-oldest lint format docs wheel bench clean
 
 help: ## Tell what each target does
@@ -38,11 +39,14 @@ test: test-rust lint test-python test-oldest ## Everything: Rust, lint, Python u
 test-rust: ## Rust's unit, property and doc tests
 	cargo test --locked -p vmiostat-core
 
-test-python: $(VENV)/.built $(VENV)/.test wheel ## Python's tests, and each benchmark once (PYTHON=... VENV=... for another version)
+test-python: $(VENV)/.built $(VENV)/.test ## Python's tests, and each benchmark once (PYTHON=... VENV=... for another version)
 	$(BIN)/python -m pytest $(ARGS)
 
 test-oldest: .venv/.built ## The same under the oldest Python on this machine (3.11 where there is one)
-	$(MAKE) test-python VENV=.venv-oldest PYTHON=$(oldest)
+	@oldest='$(oldest)'; version='import sys; print(sys.version_info[:2])'; \
+	if [ "$$("$$oldest" -c "$$version")" = "$$(.venv/bin/python -c "$$version")" ]; \
+	then echo 'There is one Python on this machine, and the tests ran under it.'; \
+	else $(MAKE) --no-print-directory test-python VENV=.venv-oldest PYTHON="$$oldest"; fi
 
 lint: $(VENV)/.built $(VENV)/.lint ## Formatting, lints, types, and the stub against the module
 	$(BIN)/ruff check

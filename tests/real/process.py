@@ -1,0 +1,14 @@
+"""What this process holds, as the kernel counts it."""
+
+import os
+from pathlib import Path
+
+
+def descriptors() -> int:
+    """Open files."""
+    return len(os.listdir("/proc/self/fd")) - 1  # the listing's own
+
+
+def resident_bytes() -> int:
+    """Memory that is really there: also what C, Rust and the allocators hold, which tracemalloc cannot see."""
+    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
