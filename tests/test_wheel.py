@@ -32,7 +32,11 @@ def run(*command: str | Path, env: dict[str, str] | None = None) -> str:
 def dist() -> Path:
     """dist/, as `make wheel` leaves it. The wheel is built from the sdist."""
     # This test may run under a make of its own, whose variables are not for this one.
-    env = {name: value for name, value in os.environ.items() if name not in ("MAKEFLAGS", "MAKEOVERRIDES", "MFLAGS", "VENV", "PYTHON")}
+    env = {
+        name: value
+        for name, value in os.environ.items()
+        if name not in ("MAKEFLAGS", "MAKEOVERRIDES", "MFLAGS", "VENV", "PYTHON")
+    }
     run("make", "wheel", env=env)
     return ROOT / "dist"
 
@@ -45,7 +49,7 @@ def wheel(dist: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The programs of an empty virtual environment into which the wheel was installed with no other program in reach."""
+    """The programs of an empty virtual environment, into which the wheel went with no other program in reach."""
     home = tmp_path_factory.mktemp("empty")
     venv.create(home, with_pip=True)
     programs = home / "bin"

@@ -26,7 +26,7 @@ _LOOP_CTL_ADD, _LOOP_CTL_REMOVE = 0x4C80, 0x4C81
 _BLKDISCARD = 0x1277
 
 HEARD, UNHEARD = 0x88B5, 0x88B6
-"""The two ethertypes for local experiments: a `Listener` takes the first; nobody takes the other, so the kernel drops it."""
+"""The ethertypes for local experiments: a `Listener` takes the first; nobody takes the other: the kernel drops it."""
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -41,7 +41,7 @@ def _checked(result: int, what: str) -> None:
 def network_namespace(sys: Path) -> Iterator[Path]:
     """The calling thread, and every thread and process it starts, in a new network namespace. `sys` becomes its /sys.
 
-    Call it in the main thread: /proc/net is a link to self/net, and that is the main thread's namespace for all threads.
+    Call it in the main thread: /proc/net is a link to self/net, and shows every thread the main thread's namespace.
     /sys shows the network namespace of who mounted it, so the new one needs a mount of its own.
     """
     home = os.open("/proc/self/ns/net", os.O_RDONLY)
@@ -97,7 +97,9 @@ class Listener:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self._socket.close()
 
 
@@ -137,7 +139,9 @@ class Tap:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.close()
 
 
@@ -165,7 +169,7 @@ class Loop:
             backing.truncate(size)
         control = os.open("/dev/loop-control", os.O_RDWR)
         try:
-            # A number that is asked for is really new; -1 lets the kernel choose. Never one that the machine already uses.
+            # -1 lets the kernel choose. Either way the device is new, never one that the machine already uses.
             self.minor = fcntl.ioctl(control, _LOOP_CTL_ADD, -1 if number is None else number)
         finally:
             os.close(control)
@@ -226,5 +230,7 @@ class Loop:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.close()

@@ -7,7 +7,12 @@ from tests.real.devices import Loop
 
 
 def write_domain(
-    folder: Path, name: str, *, bridge: Sequence[str] = (), ethernet: Sequence[str] = (), disks: Sequence[Loop | str] = (),
+    folder: Path,
+    name: str,
+    *,
+    bridge: Sequence[str] = (),
+    ethernet: Sequence[str] = (),
+    disks: Sequence[Loop | str] = (),
     kind: str = "kvm",
 ) -> Path:
     """Writes NAME.xml: interfaces named by the host's device, disks vda, vdb, ... on host block devices."""

@@ -1,6 +1,7 @@
 """Real devices, a known number of frames and blocks: every counter is exactly what was sent."""
 
 import struct
+from collections.abc import Callable
 
 import pytest
 
@@ -24,7 +25,7 @@ def guest_view(name: str) -> tuple[int, ...]:
 
 
 @pytest.mark.parametrize(("view", "expected"), [("guest", guest_view), ("host", host_view)])
-def test_interfaces(machine: Machine, view: str, expected: type[tuple[int, ...]]) -> None:
+def test_interfaces(machine: Machine, view: str, expected: Callable[[str], tuple[int, ...]]) -> None:
     host = Host(xml=machine.xml, sys=machine.sys, view=view)
     with host.poller() as poller:
         before = poller.poll()

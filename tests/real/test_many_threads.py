@@ -13,7 +13,7 @@ from tests.real.devices import Loop, Tap, make_veths, remove_interface
 from tests.real.domain import write_domain
 from tests.real.machine import Machine
 from tests.real.process import descriptors, resident_bytes
-from vmiostat import BlockStats, Host, InterfaceStats, Poller, Sample
+from vmiostat import BlockStats, Host, InterfaceStats, Sample
 
 THREADS = 8
 SECONDS = 10.0
@@ -49,8 +49,9 @@ def check_honest(sample: Sample) -> None:
     for row in sample.interface:
         assert row.state in ("ok", "gone")
         assert all(count == -1 for count in tuple(row.v1)) if row.state == "gone" else min(row.v1) >= 0
-        # A frame has 60 bytes: numbers of two moments or two devices would not fit together.
-        assert row.tx_bytes == 60 * row.tx_packets or row.state == "gone"
+        # All frames have 60 bytes: numbers of two devices would not fit together. The kernel adds to bytes and packets
+        # one after the other, so a poll between may see the one without the other.
+        assert row.state == "gone" or abs(row.tx_bytes - 60 * row.tx_packets) <= 60
     for row in sample.block:
         assert row.state in ("ok", "gone")
         assert (row.wr_bytes == -1) == (row.state == "gone")
@@ -143,9 +144,7 @@ def test_each_thread_has_its_own_memory_in_poll_into(machine: Machine) -> None:
             if not hasattr(memory, "interface"):
                 memory.interface = bytearray(len(expected))
                 memory.block = bytearray(BlockStats.SIZE * poller.block_rows)
-            poller.poll_into(
-                interface=memory.interface, interface_size=InterfaceStats.V1_SIZE, block=memory.block
-            )
+            poller.poll_into(interface=memory.interface, interface_size=InterfaceStats.V1_SIZE, block=memory.block)
             assert memory.interface == expected
             polls += 1
 

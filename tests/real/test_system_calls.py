@@ -37,7 +37,9 @@ def test_a_steady_poll_only_reads(machine: Machine, tmp_path: Path, way: str) ->
     trace = tmp_path / "trace"
     traced = subprocess.run(
         ["strace", "-f", "-o", trace, sys.executable, "-c", PROGRAM, machine.xml, machine.sys, way, str(POLLS)],
-        capture_output=True, text=True, check=False,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     if "ptrace" in traced.stderr and traced.returncode != 0:
         pytest.skip(f"strace may not trace here: {traced.stderr.strip()}")
