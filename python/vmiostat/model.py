@@ -38,6 +38,8 @@ class Interface:
     mac: str | None = None
     source: str | None = None
     """The bridge, network or lower device that it is attached to."""
+    managed: bool = True
+    """False where the definition says `managed='no'`: the host's device was made by others, and is only used."""
     swapped: bool = True
     """Whether the guest's rx is the host device's tx."""
     direction: str = ""

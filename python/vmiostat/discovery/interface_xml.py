@@ -1,0 +1,59 @@
+"""A definition's network interfaces: libvirt's <interface>, and a host's interface that a container has taken."""
+
+import re
+
+from lxml import etree
+
+from vmiostat.model import Interface
+
+_GENERATED = re.compile(r"(vnet|veth|macvtap|macvlan)[0-9]+|vif[0-9]+\.[0-9]+(-emu)?", re.ASCII)
+
+
+def interface(element: etree._Element, *, live: bool) -> Interface:
+    """An <interface>; its target is empty where the definition names no device of the host's.
+
+    A status file keeps what a network came to at start in <actual>; in the XML that libvirt gives out, the interface's
+    own type says it.
+    """
+    actual = element.find("actual")
+    kind = element.get("type", "user")
+    sources = [element.find("source")]
+    if actual is not None:
+        kind = actual.get("type", kind)
+        sources.insert(0, actual.find("source"))
+    target = element.find("target")
+    name = "" if target is None else target.get("dev", "")
+    # A name that libvirt makes up at start is another domain's by the time that a stored definition is read.
+    if not live and _GENERATED.fullmatch(name):
+        name = ""
+    mac = element.find("mac")
+    return Interface(
+        target=name,
+        type=kind,
+        mac=None if mac is None else mac.get("address", "").lower() or None,
+        source=_source(element, kind, sources),
+        managed=target is None or target.get("managed") != "no",
+    )
+
+
+def moved_interface(element: etree._Element) -> Interface | None:
+    """The host's interface that a container's <hostdev mode='capabilities' type='net'> moves into it."""
+    name = (element.findtext("source/interface") or "").strip()
+    if element.get("mode") != "capabilities" or element.get("type") != "net" or not name:
+        return None
+    return Interface(target=name, type="hostdev", source=name)
+
+
+def _source(element: etree._Element, kind: str, sources: list[etree._Element | None]) -> str | None:
+    if kind == "user":
+        backend = element.find("backend")
+        return None if backend is None else backend.get("type")
+    for source in sources:
+        if source is None:
+            continue
+        for name in ("bridge", "network", "dev", "path", "name", "switchid"):
+            if value := source.get(name):
+                return value
+        if address := source.get("address"):
+            return f"{address}:{source.get('port', '?')}"
+    return None

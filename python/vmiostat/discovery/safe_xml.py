@@ -1,0 +1,39 @@
+"""XML from anywhere: nothing outside the document is opened, nothing in it is expanded."""
+
+import re
+from typing import cast
+
+from lxml import etree
+
+from vmiostat.errors import TopologyError
+
+_POSITION = re.compile(r",? line \d+, column \d+.*", re.DOTALL)
+
+
+def parse_xml(data: bytes, path: str) -> etree._Element:
+    """The document's root element; `path` is for messages. Raises TopologyError."""
+    if not data.strip():
+        raise TopologyError("the file is empty; a domain's definition was expected", path)
+    parser = etree.XMLParser(
+        resolve_entities=False, no_network=True, load_dtd=False, huge_tree=False, remove_comments=True, remove_pis=True
+    )
+    try:
+        root = etree.fromstring(data, parser)
+    except etree.XMLSyntaxError as error:
+        reason = " ".join(_POSITION.sub("", error.msg or "").split())
+        raise TopologyError(f"this is not well-formed XML: {quotable(reason)}", path, error.lineno or None) from None
+    # libvirt writes none, and what a DTD is good for is just what must not happen: entities, and files to load.
+    if root.getroottree().docinfo.internalDTD is not None:
+        raise TopologyError("the document has a DTD (<!DOCTYPE ...>), which is refused: remove it", path)
+    return root
+
+
+def line_of(element: etree._Element) -> int | None:
+    """The line on which the element starts."""
+    return cast("int | None", element.sourceline)  # which lxml-stubs has as an Ellipsis
+
+
+def quotable(text: str, limit: int = 100) -> str:
+    """Text from a document as a message can hold it: short, on one line, without control characters."""
+    short = text if len(text) <= limit else text[:limit] + "..."
+    return "".join(letter if letter.isprintable() else "?" for letter in short)
