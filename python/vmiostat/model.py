@@ -18,7 +18,7 @@ class Disk:
     type: str = "block"
     """What backs it, in libvirt's words: file, block, network, volume, nvme, ..."""
     device: str = "disk"
-    """disk, cdrom, floppy or lun."""
+    """disk, cdrom, floppy or lun; filesystem for what a container has mounted."""
     source: str | None = None
     """The host's path, or what stands in its place (rbd:pool/image); None for an empty drive."""
     driver: str | None = None

@@ -54,14 +54,10 @@ def _same(one: Domain, other: Domain) -> bool:
 
 
 def _left_out(new: Definition, old: Definition) -> TopologyError:
-    domain = new.domain
-    if domain.name == old.domain.name:
-        same = f"the name {domain.name!r}"
-    else:
-        same = f"the UUID {domain.uuid} of domain {old.domain.name!r}"
+    shared = "name" if new.domain.name == old.domain.name else f"UUID {old.domain.uuid}"
     return TopologyError(
-        f"domain {domain.name!r} has {same}, as defined in {old.where}: this one is left out, "
-        "because its rows could not be told from the other's",
+        f"domain {new.domain.name!r} is left out: domain {old.domain.name!r}, defined in {old.where}, "
+        f"has the same {shared}, and their rows could not be told apart",
         new.path,
         new.line,
     )

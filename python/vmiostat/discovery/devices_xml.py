@@ -63,5 +63,5 @@ def interfaces(domain: etree._Element, problem: Problem, *, live: bool) -> Itera
         elif found.target in seen:
             problem(f"interface {found.target!r} is defined twice: this one is left out", element)
         else:
-            seen.add(found.target)
+            seen |= {found.target, found.mac}
             yield found

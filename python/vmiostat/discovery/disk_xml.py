@@ -23,13 +23,11 @@ def disk(element: etree._Element) -> Disk:
 def filesystem(element: etree._Element) -> Disk:
     """A container's <filesystem>, under the name of the folder in which it is mounted."""
     kind = element.get("type", "mount")
-    source = element.find("source")
-    names = ("dev", "file", "dir", "name", "usage", "volume")
     return Disk(
         target=_attribute(element, "target", "dir") or "",
         type=kind,
         device="filesystem",
-        source=None if source is None else next((source.get(name) for name in names if source.get(name)), None),
+        source=_source(element.find("source"), kind),
         driver=_attribute(element, "driver", "type"),
     )
 
@@ -41,8 +39,10 @@ def _source(source: etree._Element | None, kind: str) -> str | None:
     match kind:
         case "block" | "vhostvdpa":
             return source.get("dev") or None
-        case "dir":
+        case "dir" | "mount" | "bind":
             return source.get("dir") or None
+        case "template":
+            return source.get("name") or None
         case "vhostuser":
             return source.get("path") or None
         case "network":

@@ -9,11 +9,16 @@ from vmiostat.errors import TopologyError
 
 _POSITION = re.compile(r",? line \d+, column \d+.*", re.DOTALL)
 
+_DOCTYPE = re.compile(rb"(?:\xef\xbb\xbf)?(?>\s+|<\?.*?\?>|<!--.*?-->)*+<!DOCTYPE", re.DOTALL)
+
 
 def parse_xml(data: bytes, path: str) -> etree._Element:
     """The document's root element; `path` is for messages. Raises TopologyError."""
     if not data.strip():
         raise TopologyError("the file is empty; a domain's definition was expected", path)
+    # libvirt writes no DTD, and what one is good for is just what must not happen: entities, and files to load.
+    if found := _DOCTYPE.match(data):
+        raise _refused_dtd(path, data.count(b"\n", 0, found.end()) + 1)
     parser = etree.XMLParser(
         resolve_entities=False, no_network=True, load_dtd=False, huge_tree=False, remove_comments=True, remove_pis=True
     )
@@ -22,10 +27,13 @@ def parse_xml(data: bytes, path: str) -> etree._Element:
     except etree.XMLSyntaxError as error:
         reason = " ".join(_POSITION.sub("", error.msg or "").split())
         raise TopologyError(f"this is not well-formed XML: {quotable(reason)}", path, error.lineno or None) from None
-    # libvirt writes none, and what a DTD is good for is just what must not happen: entities, and files to load.
-    if root.getroottree().docinfo.internalDTD is not None:
-        raise TopologyError("the document has a DTD (<!DOCTYPE ...>), which is refused: remove it", path)
+    if root.getroottree().docinfo.internalDTD is not None:  # in an encoding that hid it from the look above
+        raise _refused_dtd(path)
     return root
+
+
+def _refused_dtd(path: str, line: int | None = None) -> TopologyError:
+    return TopologyError("the document has a DTD (<!DOCTYPE ...>), which is refused: remove it", path, line)
 
 
 def line_of(element: etree._Element) -> int | None:
