@@ -1,1 +1,1 @@
-"""The command."""
+"""The command `vmiostat`. One module a command; they know the public API of the package and nothing beneath it."""

@@ -1,0 +1,7 @@
+"""`python -m vmiostat` is the command `vmiostat`."""
+
+import sys
+
+from vmiostat.cli.main import main
+
+sys.exit(main())

@@ -1,0 +1,75 @@
+"""Options that several commands share, and how a wrong one is told: one sentence, exit status 2."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING, NoReturn
+
+if TYPE_CHECKING:
+    from vmiostat import Domain, Host
+
+
+class Parser(argparse.ArgumentParser):
+    """An argument parser whose errors are one sentence."""
+
+    def error(self, message: str) -> NoReturn:
+        from vmiostat.cli.output import complain
+
+        complain(f"{message} (see {self.prog} --help)")
+        raise SystemExit(2)
+
+
+def parser(command: str, *, usage: str, description: str, epilog: str | None = None) -> Parser:
+    """A parser with the options about which machine is meant and what of it."""
+    made = Parser(
+        prog=f"vmiostat {command}".rstrip(),
+        usage=usage,
+        description=description,
+        epilog=epilog,
+        allow_abbrev=False,  # an abbreviation that works today would be ambiguous tomorrow
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    which = made.add_argument_group("which devices")
+    which.add_argument("-b", "--block", action="store_true", help="block devices (alone: no interfaces)")
+    which.add_argument("-i", "--interface", action="store_true", help="interfaces (alone: no block devices)")
+    which.add_argument(
+        "--view",
+        choices=["guest", "host"],
+        default="guest",
+        help="whose rx and tx are meant: the guest's (its rx is its tap's tx), or the host's as /proc/net/dev has them",
+    )
+    machine = made.add_argument_group("which machine")
+    machine.add_argument(
+        "--xml",
+        metavar="PATH",
+        action="append",
+        help="a libvirt domain XML file, or a folder of them, instead of what runs here (can be given several times)",
+    )
+    machine.add_argument(
+        "--root", metavar="DIR", default="/", help="a captured machine: the folder that holds its proc and sys"
+    )
+    machine.add_argument("--proc", metavar="DIR", help="where its /proc is, if not below the root")
+    machine.add_argument("--sys", metavar="DIR", help="where its /sys is, if not below the root")
+    made.add_argument("--version", action="store_true", help="print the version and end")
+    return made
+
+
+def find(options: argparse.Namespace) -> tuple[Host, list[Domain]]:
+    """The machine that the options mean, and its domains with the asked kinds of devices.
+
+    What could not be understood of a domain is told on standard error, a line each; the others go on.
+    """
+    from dataclasses import replace
+
+    from vmiostat import Host
+    from vmiostat.cli.output import complain
+
+    host = Host(options.root, proc=options.proc, sys=options.sys, xml=options.xml, view=options.view)
+    domains = host.domains()
+    for problem in host.problems:
+        complain(f"warning: {problem}")
+    if options.block and not options.interface:
+        domains = [replace(domain, nics=()) for domain in domains]
+    if options.interface and not options.block:
+        domains = [replace(domain, disks=()) for domain in domains]
+    return host, domains

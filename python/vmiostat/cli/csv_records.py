@@ -1,0 +1,57 @@
+"""A report as CSV records, one a device, in raw units."""
+
+from __future__ import annotations
+
+import csv
+import io
+from typing import TYPE_CHECKING
+
+from vmiostat.cli.names import escaped
+from vmiostat.cli.rows import iso_time
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from vmiostat.cli.rows import Kind, Report
+
+
+class CsvRecords:
+    """`time,kind,domain,device,state,interval,time_ns,generation`, then for each kind its counters and its rates.
+
+    Counters bear their names, their rates end in `/s`; both are in the field table's units. A record leaves the columns
+    of other kinds empty, and what is unknown: `state` says why. With one kind only, its columns alone are there.
+    """
+
+    def __init__(self, kinds: Sequence[Kind]) -> None:
+        self._kinds = kinds
+
+    def start(self) -> str:
+        """The header."""
+        names = ["time", "kind", "domain", "device", "state", "interval", "time_ns", "generation"]
+        for kind in self._kinds:
+            names += [field.name for field in kind.numbers] + [f"{field.name}/s" for field in kind.rated]
+        return _records([names])
+
+    def report(self, report: Report) -> str:
+        """The records of one report."""
+        records: list[list[object]] = []
+        now = iso_time(report.time)
+        for kind, rows in report.rows.items():
+            for row in rows:
+                names = [escaped(row.domain), escaped(row.device)]
+                read = [None if word == -1 else word for word in (row.stats.time_ns, row.stats.generation)]
+                record = [now, kind.name, *names, row.rates.state, row.rates.interval, *read]
+                for other in self._kinds:
+                    if other is kind:
+                        record += [row.total(field) for field in kind.numbers]
+                        record += [row.rate(field) for field in kind.rated]
+                    else:
+                        record += [None] * (len(other.numbers) + len(other.rated))
+                records.append(record)
+        return _records(records)
+
+
+def _records(records: Sequence[Sequence[object]]) -> str:
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows(records)
+    return text.getvalue()

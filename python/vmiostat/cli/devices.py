@@ -1,0 +1,127 @@
+"""`vmiostat devices`: where the counters of each device come from, or why it has none, and whose rx is whose."""
+
+from __future__ import annotations
+
+from itertools import count
+from typing import TYPE_CHECKING, Any, Literal
+
+from vmiostat.cli import arguments
+from vmiostat.cli.names import cell, one_line, valid, width
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Iterable, Iterator
+
+    from vmiostat import Disk, Domain, Interface, Poller, Sample
+    from vmiostat.cli.stopping import Signals
+
+EPILOG = """\
+With --json, each domain is an object on a line of its own, with its "block" and "interface" devices: "counters" names
+their source, or is null and "reason" tells why; "state" is that of a poll made just now.
+"""
+
+
+def parser() -> arguments.Parser:
+    """The options of `vmiostat devices`."""
+    made = arguments.parser(
+        "devices",
+        usage="vmiostat devices [options]",
+        description="Tells for each device where its counters come from, or why it has none.",
+        epilog=EPILOG,
+    )
+    made.add_argument("--json", action="store_true", help="a JSON object a domain, each on a line of its own")
+    return made
+
+
+def run(options: argparse.Namespace, signals: Signals) -> None:
+    """Prints the domains and their devices."""
+    host, domains = arguments.find(options)
+    from vmiostat.cli.output import write
+
+    with host.poller(domains) as poller:
+        found = list(explained(domains, poller))
+    if options.json:
+        from vmiostat.cli.json_lines import line
+
+        text = "".join(map(line, found))
+    else:
+        text = "\n".join(map(_paragraph, found))
+    with signals.whole():
+        write(text or "there is no domain\n")
+
+
+def explained(domains: Iterable[Domain], poller: Poller) -> Iterator[dict[str, Any]]:
+    """Each domain with its devices, as they were found and as a poll finds them now."""
+    sample = poller.poll()
+    # A plan's rows are in the order of the domains and, within each, of its disks and its interfaces.
+    blocks, interfaces = count(), count()
+    for domain in domains:
+        yield {
+            "domain": valid(domain.name),
+            "id": domain.id,
+            "uuid": domain.uuid,
+            "type": domain.type,
+            "provider": domain.provider,
+            "block": [_disk(disk) | _now(poller, sample, "block", next(blocks)) for disk in domain.disks],
+            "interface": [_nic(nic) | _now(poller, sample, "interface", next(interfaces)) for nic in domain.nics],
+        }
+
+
+def _disk(disk: Disk) -> dict[str, Any]:
+    return {
+        "device": valid(disk.target),
+        "type": disk.type,
+        "drive": disk.device,
+        "source": _text(disk.source),
+        "counters": _text(disk.counters),
+        "reason": _text(disk.reason),
+    }
+
+
+def _nic(nic: Interface) -> dict[str, Any]:
+    return {
+        "device": valid(nic.target),
+        "type": nic.type,
+        "mac": _text(nic.mac),
+        "source": _text(nic.source),
+        "counters": _text(nic.counters),
+        "reason": _text(nic.reason),
+        "swapped": nic.swapped,
+        "direction": _text(nic.direction),
+    }
+
+
+def _now(poller: Poller, sample: Sample, kind: Literal["block", "interface"], row: int) -> dict[str, Any]:
+    stats = (sample.block if kind == "block" else sample.interface)[row]
+    return {"state": stats.state, "problem": _text(poller.problem(kind, row))}
+
+
+def _text(thing: object) -> str | None:
+    return valid(str(thing)) if thing not in (None, "") else None
+
+
+def _paragraph(domain: dict[str, Any]) -> str:
+    facts = [domain["type"], f"id {domain['id']}" if domain["id"] is not None else None]
+    facts += [f"uuid {domain['uuid']}" if domain["uuid"] else None, f"found by {domain['provider']}"]
+    lines = [f"{cell(domain['domain'])} ({one_line(', '.join(fact for fact in facts if fact))})"]
+    devices = domain["block"] + domain["interface"]
+    widest = max((width(cell(device["device"])) for device in devices), default=0)
+    for device in devices:
+        name = cell(device["device"])
+        what = [device["type"], device.get("drive"), device.get("mac"), device["source"]]
+        lines.append(f"  {name}{' ' * (widest - width(name))}  {one_line(' '.join(word for word in what if word))}")
+        lines += [" " * (widest + 4) + one_line(sentence) for sentence in _sentences(device)]
+    return "\n".join(lines if devices else [*lines, "  no devices"]) + "\n"
+
+
+def _sentences(device: dict[str, Any]) -> Iterator[str]:
+    if device["counters"]:
+        yield f"counters: {device['counters']}"
+        if device["state"] != "ok":
+            yield f"{device['state']} now" + (f": {device['problem']}" if device["problem"] else "")
+        if device["reason"]:
+            yield device["reason"]
+    else:
+        yield f"no counters: {device['reason'] or device['state']}"
+    if device.get("direction"):
+        yield f"{'swapped' if device['swapped'] else 'not swapped'}: {device['direction']}"

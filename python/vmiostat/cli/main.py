@@ -1,0 +1,65 @@
+"""Which command is meant, and how it ends: exit status 0, 1 for what went wrong, 2 for what was asked wrongly."""
+
+from __future__ import annotations
+
+import os
+import sys
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from vmiostat.cli.stopping import Signals, Stopped
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+COMMANDS = {"devices": "tell for each device where its counters come from, or why it has none"}
+"""What may stand before the options: each is a module here with a `parser()` and a `run(options, signals)`."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs the command that the arguments name, and gives the exit status."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    command = words.pop(0) if words and words[0] in COMMANDS else "report"
+    with Signals() as signals:
+        try:
+            return _run(command, words, signals)
+        except Stopped as stopped:
+            return stopped.exit_status
+        except BrokenPipeError:  # who read us has seen enough: head, less
+            return 0
+
+
+def _run(command: str, words: list[str], signals: Signals) -> int:
+    module = import_module(f"vmiostat.cli.{command}")
+    try:
+        options = module.parser().parse_args(words)
+    finally:
+        _flush_help()
+    # Only now: a wrong option or --help need not wait for the Rust core and lxml.
+    from vmiostat.cli.output import complain, write
+    from vmiostat.errors import Error
+
+    try:
+        if options.version:
+            from importlib.metadata import version
+
+            write(f"vmiostat {version('vmiostat')}\n")
+        else:
+            module.run(options, signals)
+    except BrokenPipeError:
+        raise
+    except Error as error:
+        return complain(str(error))
+    except OSError as error:
+        return complain(f"{error.filename}: {error.strerror}" if error.filename else str(error))
+    return 0
+
+
+def _flush_help() -> None:
+    # argparse prints into sys.stdout's buffer. Were it left to the interpreter's end, `vmiostat --help | true` would
+    # end with a complaint and status 120.
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise

@@ -1,0 +1,31 @@
+"""Where reports and complaints go: straight to the descriptors."""
+
+from __future__ import annotations
+
+import os
+import select
+import sys
+
+from vmiostat.cli.names import one_line
+
+
+def write(text: str) -> None:
+    """Writes all of `text` to standard output, now.
+
+    Not through sys.stdout: what a signal leaves in its buffer would be flushed at the interpreter's end, which would
+    wait again for a reader that has stopped reading.
+    """
+    encoding = sys.stdout.encoding if sys.stdout else "utf-8"
+    descriptor = sys.stdout.fileno() if sys.stdout else 1
+    rest = memoryview(text.encode(encoding, "backslashreplace"))
+    while rest:
+        try:
+            rest = rest[os.write(descriptor, rest) :]
+        except BlockingIOError:  # a terminal or pipe that another process made non-blocking
+            select.select([], [descriptor], [])
+
+
+def complain(sentence: str) -> int:
+    """Writes one line to standard error, and gives the exit status of a failure."""
+    print(f"vmiostat: {one_line(sentence)}", file=sys.stderr, flush=True)
+    return 1

@@ -1,0 +1,147 @@
+"""`vmiostat [options] [interval [count]]`: a report each interval, as iostat and vmstat give them."""
+
+from __future__ import annotations
+
+import argparse
+import math
+import time
+from itertools import islice
+from typing import TYPE_CHECKING
+
+from vmiostat.cli import arguments
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from vmiostat import Host, Poller
+    from vmiostat.cli.rows import Form, Kind, Report
+    from vmiostat.cli.stopping import Signals
+
+REOPEN_EVERY = 1.0
+"""Seconds between two attempts at devices that have gone, so that one that comes back is shown again."""
+
+LONGEST_INTERVAL = 10**9
+"""Seconds. What is longer means something else, and time.sleep would not take it."""
+
+USAGE = "vmiostat [options] [interval [count]]\n       vmiostat devices [options]"
+EPILOG = """\
+Without an interval there is one report, of the time since the machine started. With one, the first report is that too,
+and each further one tells of the interval before it. Rates are a second; kB are 1024 bytes; "-" is unknown, and a row
+that has no number at all ends with the reason in a word:
+  new, reset, replaced, wrapped       no rate yet, for this interval; the next report has it
+  gone, stale, unreadable             its counters cannot be read now
+  unsupported                         nothing in the kernel counts it: `vmiostat devices` tells why
+"""
+
+
+def parser() -> arguments.Parser:
+    """The options of a report."""
+    made = arguments.parser(
+        "",
+        usage=USAGE,
+        description="iostat for virtual machines: what the disks and interfaces of each domain do.",
+        epilog=EPILOG,
+    )
+    made.add_argument("interval", nargs="?", type=_interval, help="seconds between two reports; 0.001 is possible")
+    made.add_argument("count", nargs="?", type=_count, help="how many reports; for ever without it")
+    made.add_argument(
+        "-y", dest="omit_first", action="store_true", help="with an interval: omit the report since the start"
+    )
+    made.add_argument("-z", dest="hide_idle", action="store_true", help="omit devices that did nothing")
+    form = made.add_mutually_exclusive_group()
+    form.add_argument(
+        "--json", action="store_true", help="a JSON object a report, on a line of its own; raw units (bytes, ns)"
+    )
+    form.add_argument("--csv", action="store_true", help="a CSV record a device and report, after a header; raw units")
+    return made
+
+
+def run(options: argparse.Namespace, signals: Signals) -> None:
+    """Prints the reports."""
+    host, domains = arguments.find(options)
+    from vmiostat import Error
+    from vmiostat.cli.output import write
+    from vmiostat.cli.rows import BLOCK, INTERFACE
+
+    kinds = [BLOCK] * (options.block or not options.interface) + [INTERFACE] * (options.interface or not options.block)
+    with host.poller(domains) as poller:
+        if not poller.block_rows + poller.interface_rows:
+            raise Error(f"there is no {' and no '.join(kind.title.lower() for kind in kinds)} to report")
+        form = _form(options, host, kinds)
+        write(form.start())
+        for report in islice(reports(poller, kinds, options), options.count):
+            with signals.whole():
+                write(form.report(report))
+
+
+def reports(poller: Poller, kinds: Sequence[Kind], options: argparse.Namespace) -> Iterator[Report]:
+    """Polls at each tick, and makes a report of it."""
+    from vmiostat.cli import rows
+
+    start = time.monotonic()
+    before = poller.poll()
+    if options.interval is None or not options.omit_first:
+        yield rows.report(before, before.rates(), kinds, since_boot=True, hide_idle=options.hide_idle)
+    if options.interval is None:
+        return
+    reopen_at = start + REOPEN_EVERY
+    for now in ticks(start, options.interval):
+        if now >= reopen_at:
+            poller.reopen()
+            reopen_at = now + REOPEN_EVERY
+        after = poller.poll()
+        yield rows.report(after, after.rates(before), kinds, since_boot=False, hide_idle=options.hide_idle)
+        before = after
+
+
+def ticks(start: float, interval: float) -> Iterator[float]:
+    """Sleeps to the next whole number of intervals after `start`, again and again.
+
+    Deadlines do not drift: none is reckoned from when the one before was met. One that has passed already is left out.
+    """
+    number = 0
+    while True:
+        now = time.monotonic()
+        number = max(number + 1, math.ceil((now - start) / interval))
+        time.sleep(max(0.0, start + number * interval - now))
+        yield time.monotonic()
+
+
+def _form(options: argparse.Namespace, host: Host, kinds: Sequence[Kind]) -> Form:
+    if options.json:
+        from vmiostat.cli.json_lines import JsonLines
+
+        return JsonLines()
+    if options.csv:
+        from vmiostat.cli.csv_records import CsvRecords
+
+        return CsvRecords(kinds)
+    from vmiostat.cli.heading import heading
+    from vmiostat.cli.table import Table
+
+    return Table(heading(host), fractions=bool(options.interval and options.interval % 1))
+
+
+def _interval(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        from vmiostat.cli.main import COMMANDS
+
+        hint = f"; the command stands before all options: vmiostat {text} ..." if text in COMMANDS else ""
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of seconds{hint}") from None
+    if not 0 < seconds <= LONGEST_INTERVAL:
+        raise argparse.ArgumentTypeError(
+            f"{text} is no interval: it must be above 0 and at most {LONGEST_INTERVAL} seconds"
+        )
+    return seconds
+
+
+def _count(text: str) -> int:
+    try:
+        count = int(text)
+    except ValueError:
+        count = 0
+    if count < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is no count: it must be a whole number, 1 at least")
+    return count

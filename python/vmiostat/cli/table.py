@@ -1,0 +1,72 @@
+"""A report as a table for people, as iostat's."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from vmiostat.cli.names import cell, width
+from vmiostat.cli.rows import iso_time
+
+if TYPE_CHECKING:
+    from vmiostat import Field
+    from vmiostat.cli.rows import Kind, Report, Row
+
+NARROWEST = 6
+"""Columns of a number at least: 999.99."""
+
+
+class Table:
+    """Makes the text of report after report. Columns widen where a name or number needs it, and then stay so."""
+
+    def __init__(self, heading: str, *, fractions: bool = False) -> None:
+        self._heading = heading
+        self._fractions = fractions
+        self._widths: dict[Kind, list[int]] = {}
+
+    def start(self) -> str:
+        """The line before the first report."""
+        return self._heading + "\n"
+
+    def report(self, report: Report) -> str:
+        """The time, and a table for each kind that the machine has devices of."""
+        tables = [self._table(kind, rows) for kind, rows in report.rows.items() if rows]
+        return "\n".join(["", self._time(report), *tables])
+
+    def _time(self, report: Report) -> str:
+        now = iso_time(report.time, "milliseconds" if self._fractions else "seconds")
+        return f"{now}  (since boot)\n" if report.since_boot else f"{now}\n"
+
+    def _table(self, kind: Kind, rows: list[Row]) -> str:
+        # As iostat has it: how much of the time the device was busy comes last.
+        fields = sorted((field for field in kind.fields if field.heading is not None), key=_percent)
+        # The state is the last column, and there only if it has something to say: most reports are narrower for it.
+        states = any(row.rates.state != "ok" for row in rows)
+        lines = [["Domain", kind.title, *(str(field.heading) for field in fields), *(["State"] * states)]]
+        for row in rows:
+            state = [row.rates.state.replace("ok", "")] * states
+            lines.append(
+                [cell(row.domain), cell(row.device), *(number(row.rate(field), field) for field in fields), *state]
+            )
+        numbers = range(2, 2 + len(fields))
+        widths = self._widths.setdefault(kind, [0, 0] + [NARROWEST] * len(fields))
+        widths[:] = [max(least, *(width(line[column]) for line in lines)) for column, least in enumerate(widths)]
+        text = ""
+        for line in lines:
+            for column, least in enumerate(widths):
+                gap = " " * (least - width(line[column]))
+                line[column] = gap + line[column] if column in numbers else line[column] + gap
+            text += " ".join(line).rstrip() + "\n"
+        return text
+
+
+def number(rate: float | None, field: Field) -> str:
+    """A rate as its column shows it: scaled to what the heading says, "-" where it is unknown."""
+    if rate is None:
+        return "-"
+    value = rate * (1.0 if field.scale is None else field.scale)
+    # The kernel counts busy time in ticks of its own, which do not fall on our reads: 100.3 % would mean nothing.
+    return f"{min(value, 100.0) if _percent(field) else value:.2f}"
+
+
+def _percent(field: Field) -> bool:
+    return field.heading is not None and field.heading.startswith("%")
