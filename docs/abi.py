@@ -1,0 +1,120 @@
+"""Writes docs/abi.md from the field table that the built package has: `make docs`.
+
+What is new in the table is also added to tests/golden/abi.json, the list of all that was ever published. Nothing is
+taken out of it or changed there: a test compares the table with it.
+"""
+
+import json
+from pathlib import Path
+from string import Template
+
+from vmiostat._core import BLOCK_FIELDS, INTERFACE_FIELDS, STATE_HELP, STATES, Field
+
+PAGE = Template("""\
+# The structs, byte by byte
+
+*Made by `make docs` from the field table in `rust/core/src/fields.rs`: change that, not this.*
+
+A record is a C struct of signed 64-bit words in the machine's byte order, without padding. What is published never
+moves and never changes its meaning; a later version only appends. Version 1 is byte for byte libvirt's struct, so code
+that was compiled for libvirt's can be handed ours.
+
+**-1 is "this source does not have it"**, never 0. Counters only grow until their device is reset; a gauge goes up and
+down; a row's own words tell of the reading and not of the device. `ns` are nanoseconds, on the monotonic clock where a
+time is meant.
+
+## The size rule
+
+A caller says how many bytes of the struct it knows: `domain.block_stats("vda", size=40)`, or
+`poller.poll_into(block=buffer, block_size=40)`, where row *n* starts at byte *n* x `block_size`.
+
+- Any size from 0 to the newest struct's is served: exactly so many of its first bytes are written. There is no
+  smallest size and no alignment, and a size may cut a field.
+- A larger size is an error (`SizeError`) that names the limit: a caller newer than this library learns that it is.
+- So old callers keep working with a newer library, and a new caller can find out what an old library has.
+
+| struct | version 1 | newest |
+|---|---|---|
+$sizes
+
+$structs
+## States
+
+The number in a record's `state`, and the word that stands for it in Python and in the command's output. A row whose
+counters could be read is `ok`; a rate has more reasons to be missing than a row. No number is ever given away anew.
+
+| number | word | meaning |
+|---|---|---|
+$states
+""")
+
+STRUCT = Template("""\
+## $name
+
+| offset | size | name | version | kind | unit | help |
+|---|---|---|---|---|---|---|
+$rows
+
+```c
+struct $tag {
+$members
+};
+```
+""")
+
+WORD = 8
+"""Bytes of each field: they are all int64_t."""
+
+
+def page() -> str:
+    """The text of docs/abi.md."""
+    structs = {"BlockStats": BLOCK_FIELDS, "InterfaceStats": INTERFACE_FIELDS}
+    return PAGE.substitute(
+        sizes="\n".join(
+            f"| `{name}` | {_size(fields, 1)} bytes | {_size(fields)} bytes |" for name, fields in structs.items()
+        ),
+        structs="\n".join(_struct(name, fields) for name, fields in structs.items()),
+        states="\n".join(f"| {number} | `{word}` | {STATE_HELP[number]} |" for number, word in enumerate(STATES)),
+    )
+
+
+def _size(fields: tuple[Field, ...], version: int | None = None) -> int:
+    return max(field.offset + WORD for field in fields if version is None or field.version <= version)
+
+
+def _struct(name: str, fields: tuple[Field, ...]) -> str:
+    rows = [
+        f"| {field.offset} | {WORD} | `{field.name}` | {field.version} | {field.kind} | {field.unit} | {field.help} |"
+        for field in fields
+    ]
+    members = []
+    for version in sorted({field.version for field in fields}):
+        members.append(f"    /* version {version}: {_size(fields, version)} bytes */")
+        members += [f"    int64_t {field.name};" for field in fields if field.version == version]
+    tag = {"BlockStats": "vmiostat_block_stats", "InterfaceStats": "vmiostat_interface_stats"}[name]
+    return STRUCT.substitute(name=name, rows="\n".join(rows), tag=tag, members="\n".join(members))
+
+
+def published(before: dict[str, dict[str, list[int]]]) -> dict[str, dict[str, list[int]]]:
+    """`before` and what is new: fields by name with [offset, version], states by word with [number]."""
+    now = {
+        "block": {field.name: [field.offset, field.version] for field in BLOCK_FIELDS},
+        "interface": {field.name: [field.offset, field.version] for field in INTERFACE_FIELDS},
+        "states": {word: [number] for number, word in enumerate(STATES)},
+    }
+    return {part: now[part] | before.get(part, {}) for part in now}
+
+
+def _lines(golden: dict[str, dict[str, list[int]]]) -> str:
+    # An entry a line, so that a change to it shows as what it is.
+    parts = []
+    for part, entries in golden.items():
+        lines = ",\n".join(f"    {json.dumps(name)}: {json.dumps(numbers)}" for name, numbers in entries.items())
+        parts.append(f"  {json.dumps(part)}: {{\n{lines}\n  }}")
+    return "{\n" + ",\n".join(parts) + "\n}\n"
+
+
+if __name__ == "__main__":
+    Path(__file__).with_suffix(".md").write_text(page(), encoding="utf-8")
+    golden = Path(__file__).parent.parent / "tests/golden/abi.json"
+    golden.write_text(_lines(published(json.loads(golden.read_text(encoding="utf-8")))), encoding="utf-8")
