@@ -1,0 +1,68 @@
+"""What was asked wrongly ends with status 2, what went wrong with 1, each with one sentence."""
+
+import subprocess
+import sys
+from importlib.metadata import version
+from pathlib import Path
+
+import pytest
+
+from tests.command import vmiostat
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["fast"], "'fast' is no number of seconds"),
+        (["0"], "0 is no interval: it must be above 0"),
+        (["-1"], "-1 is no interval"),
+        (["nan"], "nan is no interval"),
+        (["inf"], "inf is no interval"),
+        (["1e300"], "1e300 is no interval"),
+        (["1", "0"], "'0' is no count"),
+        (["1", "2.5"], "'2.5' is no count"),
+        (["1", "-3"], "'-3' is no count"),
+        (["1", "2", "3"], "unrecognized arguments: 3"),
+        (["--jso"], "unrecognized arguments: --jso"),
+        (["--json", "--csv"], "not allowed with"),
+        (["--view", "mine"], "invalid choice: 'mine'"),
+        (["--root"], "expected one argument"),
+        (["--root", "/", "devices"], "the command stands before all options: vmiostat devices"),
+        (["devices", "1"], "unrecognized arguments: 1"),
+        (["bad\nline"], r"bad\nline"),
+    ],
+)
+def test_wrong_usage(arguments: list[str], sentence: str) -> None:
+    complaint = vmiostat(*arguments, status=2)
+    assert complaint.startswith("vmiostat: ")
+    assert sentence in complaint
+    assert complaint.endswith("--help)\n")
+    assert complaint.count("\n") == 1
+
+
+@pytest.mark.parametrize("command", [[], ["devices"]])
+def test_a_root_that_is_not_there(command: list[str], tmp_path: Path) -> None:
+    complaint = vmiostat(*command, "--root", tmp_path / "nowhere", status=1)
+    assert "nowhere" in complaint
+    assert complaint.count("\n") == 1
+
+
+def test_a_machine_with_nothing_to_report(tmp_path: Path) -> None:
+    assert vmiostat("--root", tmp_path, status=1) == "vmiostat: there is no device and no interface to report\n"
+
+
+def test_version() -> None:
+    assert vmiostat("--version") == f"vmiostat {version('vmiostat')}\n"
+    assert vmiostat("devices", "--version") == f"vmiostat {version('vmiostat')}\n"
+
+
+def test_help_names_the_commands() -> None:
+    assert "vmiostat devices [options]" in vmiostat("--help")
+    assert "--json" in vmiostat("devices", "--help")
+
+
+def test_nothing_heavy_is_imported_for_help() -> None:
+    program = "import sys; sys.argv = ['vmiostat', '--help']; from vmiostat.cli.main import main; main()"
+    program = f"import atexit, sys; atexit.register(lambda: print(*sys.modules, file=sys.stderr)); {program}"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert not {"lxml", "json", "csv", "numpy", "vmiostat._core"} & set(done.stderr.split())

@@ -1,0 +1,83 @@
+"""Names are chosen by guests and their owners: whatever they hold, the output stays in order."""
+
+import json
+import unicodedata
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from vmiostat.cli.names import LONGEST, cell, escaped, one_line, valid, width
+
+# Also lone surrogates: Python holds bytes that are no UTF-8 as such.
+anything = st.text(st.characters(exclude_categories=()))
+
+
+def test_what_steers_a_terminal_is_shown_escaped() -> None:
+    assert cell("a\x1b]0;title\x07b") == r"a\x1b]0;title\x07b"
+    assert cell("line\nline\rline\tend") == r"line\nline\rline\tend"
+    assert cell("c1 \x9b2J") == r"c1 \u009b2J"
+    assert cell("turned \u202e and \u2066") == r"turned \u202e and \u2066"
+    assert cell("no\u200bwidth\ufeff") == r"no\u200bwidth\ufeff"
+    assert cell("other\u00a0space\u2028") == r"other\u00a0space\u2028"
+    assert cell("\U000e0041") == r"\U000e0041"
+
+
+def test_quotes_and_backslashes_cannot_pretend() -> None:
+    assert cell('say "hi"') == r"say \"hi\""
+    assert cell(r"a\nb") == r"a\\nb"
+    assert cell("") == '""'
+    assert cell('""') == r"\"\""
+    assert cell(" web1 ") == r"\x20web1\x20"
+    assert cell("my web") == "my web"
+
+
+def test_bytes_that_are_no_utf8_are_shown_as_bytes() -> None:
+    name = b"net\xff\xc3".decode("utf-8", "surrogateescape")
+    assert cell(name) == escaped(name) == valid(name) == r"net\xff\xc3"
+
+
+def test_letters_of_the_world_are_letters() -> None:
+    for name in ("Datenbank-Größe", "数据库", "база", "μ²"):
+        assert cell(name) == escaped(name) == valid(name) == name
+    assert width("数据库") == 6
+    assert width("база") == 4
+
+
+def test_marks_do_not_pile_up_on_their_neighbours() -> None:
+    assert cell("e\u0301") == r"e\u0301"
+    assert cell("\u0300" * 3) == r"\u0300" * 3
+
+
+def test_a_long_name_loses_its_middle_and_never_half_an_escape() -> None:
+    assert cell("x" * LONGEST) == "x" * LONGEST
+    long = cell("begin" + "\x1b" * 1_000_000 + "end")
+    assert width(long) <= LONGEST
+    assert long.startswith(r"begin\x1b\x1b")
+    assert long.endswith(r"\x1b\x1bend")
+    before, _, after = long.removeprefix("begin").removesuffix("end").partition("…")
+    assert set(before.split("\\")) == {"", "x1b"} == set(after.split("\\"))
+    assert width(cell("库" * 100)) <= LONGEST
+
+
+def test_a_message_stays_one_line() -> None:
+    assert one_line("C:\\x 'a\nb' \x1b[2J") == "C:\\x 'a\\nb' \\x1b[2J"
+
+
+@given(anything)
+def test_any_name_is_harmless_in_a_cell(name: str) -> None:
+    text = cell(name)
+    assert text == text.strip() != ""
+    assert 0 < width(text) <= LONGEST
+    assert all(character == " " or unicodedata.category(character)[0] in "LNPS" for character in text)
+
+
+@given(anything, anything)
+def test_no_two_names_become_one(one: str, other: str) -> None:
+    assert (escaped(one) == escaped(other)) == (one == other)
+
+
+@given(anything)
+def test_any_name_is_one_that_json_and_utf8_can_hold(name: str) -> None:
+    assert json.loads(json.dumps(valid(name))).encode().decode() == valid(name)
+    if max(name, default="") < "\ud800":
+        assert valid(name) == name

@@ -1,0 +1,197 @@
+"""`vmiostat [options] [interval [count]]`, run for real: on a captured host, on trees that change, on this machine."""
+
+import csv
+import io
+import itertools
+import json
+import shutil
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.command import XEN, started, vmiostat
+from vmiostat import BLOCK_FIELDS, INTERFACE_FIELDS, Host
+from vmiostat.cli import report
+
+
+def statistics(device: str) -> dict[str, int]:
+    folder = XEN / "sys/devices" / device / "statistics"
+    return {path.name: int(path.read_text()) for path in folder.iterdir()}
+
+
+def rows(text: str, kind: str) -> dict[tuple[str, str], dict[str, Any]]:
+    (line,) = text.splitlines()
+    return {(row["domain"], row["device"]): row for row in json.loads(line)[kind]}
+
+
+def test_counters_of_a_captured_xen_host_are_those_of_its_files() -> None:
+    seen = 0
+    block = rows(vmiostat("--root", XEN, "--json"), "block")
+    for domain in Host(XEN).domains():
+        for disk in domain.disks:
+            row = block[domain.name, disk.target]
+            if disk.counters is None:
+                assert row["state"] == "unsupported"
+                assert set(row["counters"].values()) == {None}
+                continue
+            files = statistics(str(disk.counters))
+            assert row["state"] == "ok"
+            assert row["counters"]["rd_req"] == files["rd_req"]
+            assert row["counters"]["wr_bytes"] == files["wr_sect"] * 512
+            assert row["counters"]["fl_req"] == files["f_req"]
+            assert row["counters"]["rd_time"] is None
+            seen += 1
+    assert seen == 6
+
+
+def test_the_table_shows_every_device_of_a_captured_host() -> None:
+    text = vmiostat("--root", XEN)
+    assert text.startswith("Linux - (-)  ")
+    shown = {tuple(line.split()[:2]) for line in text.splitlines() if line and line[0].isalpha()}
+    for domain in Host(XEN).domains():
+        assert {(domain.name, device) for device in domain.block_devices + domain.interfaces} <= shown
+
+
+def test_a_rate_is_what_the_counter_grew_by(tmp_path: Path) -> None:
+    shutil.copytree(XEN, tmp_path / "xen", symlinks=True)
+    sectors = tmp_path / "xen/sys/devices/vbd-1-51712/statistics/wr_sect"
+    domain, device = next(
+        (domain.name, disk.target)
+        for domain in Host(XEN).domains()
+        for disk in domain.disks
+        if str(disk.counters) == "vbd-1-51712"
+    )
+    with started("--root", tmp_path / "xen", "--json", "0.5", "2") as command:
+        assert command.stdout is not None
+        first = rows(command.stdout.readline(), "block")[domain, device]
+        sectors.write_text(f"{int(sectors.read_text()) + 2048}\n")
+        second = rows(command.stdout.readline(), "block")[domain, device]
+        assert command.wait(10) == 0
+    assert second["counters"]["wr_bytes"] - first["counters"]["wr_bytes"] == 1 << 20
+    assert second["interval"] == pytest.approx(0.5, abs=0.4)
+    assert second["rates"]["wr_bytes"] * second["interval"] == pytest.approx(1 << 20)
+    assert second["rates"]["rd_bytes"] == 0
+
+
+def test_a_device_that_comes_back_is_shown_again(tmp_path: Path) -> None:
+    shutil.copytree(XEN, tmp_path / "xen", symlinks=True)
+    folder = tmp_path / "xen/sys/devices/vbd-1-51712/statistics"
+    folder.rename(tmp_path / "away")
+    with started("--root", tmp_path / "xen", "-b", "--json", "0.3") as command:
+        assert command.stdout is not None
+        states = []
+        for line in command.stdout:
+            states.append([row["state"] for row in json.loads(line)["block"]])
+            if len(states) == 1:
+                (tmp_path / "away").rename(folder)
+            if states[-1].count("ok") == 6:
+                break
+        command.terminate()
+    assert states[0].count("ok") == 5
+    assert states[-1].count("ok") == 6
+    assert len(states) < 12
+
+
+def test_csv_is_a_table_that_machines_read() -> None:
+    records = list(csv.reader(io.StringIO(vmiostat("--root", XEN, "--csv", "0.05", "2"))))
+    header, *rest = records
+    assert {len(record) for record in records} == {len(header)}
+    assert len(set(header)) == len(header)
+    assert header[:6] == ["time", "kind", "domain", "device", "state", "interval"]
+    devices = sum(len(domain.disks) + len(domain.nics) for domain in Host(XEN).domains())
+    assert len(rest) == 2 * devices
+    block = rows(vmiostat("--root", XEN, "--json"), "block")
+    for record in (dict(zip(header, record, strict=True)) for record in rest):
+        if record["kind"] == "block":
+            counters = block[record["domain"], record["device"]]["counters"]
+            assert {name: record[name] for name in counters} == {
+                name: "" if number is None else str(number) for name, number in counters.items()
+            }
+            assert record["rx_bytes"] == record["rx_bytes/s"] == ""
+
+
+def test_one_kind_alone() -> None:
+    assert "Interface" not in vmiostat("--root", XEN, "-b")
+    assert "Device" not in vmiostat("--root", XEN, "-i")
+    both = vmiostat("--root", XEN, "-b", "-i")
+    assert "Interface" in both
+    assert "Device" in both
+    (line,) = vmiostat("--root", XEN, "-i", "--json").splitlines()
+    assert set(json.loads(line)) == {"time", "interface"}
+    (header, *_) = csv.reader(io.StringIO(vmiostat("--root", XEN, "-b", "--csv")))
+    numbers = [field.name for field in BLOCK_FIELDS if field.kind != "row"]
+    assert set(numbers) < set(header)
+    assert not {field.name for field in INTERFACE_FIELDS if field.kind != "row"} & set(header)
+
+
+def test_idle_devices_are_hidden_on_demand() -> None:
+    # A captured tree stands still: after the first report nothing moves.
+    since_boot, quiet = vmiostat("--root", XEN, "--json", "-z", "0.05", "2").splitlines()
+    assert json.loads(since_boot)["block"]
+    assert json.loads(quiet) | {"time": ""} == {"time": "", "block": [], "interface": []}
+    assert len(vmiostat("--root", XEN, "-y", "-z", "0.05", "1").splitlines()) == 3
+
+
+def test_the_first_report_since_boot_can_be_omitted() -> None:
+    def intervals(*options: str) -> list[float]:
+        lines = vmiostat("--root", XEN, "-i", "--json", *options).splitlines()
+        return [json.loads(line)["interface"][0]["interval"] for line in lines]
+
+    uptime = time.clock_gettime(time.CLOCK_BOOTTIME)
+    (whole,) = intervals()
+    assert whole == pytest.approx(uptime, rel=0.1)
+    first, second = intervals("0.05", "2")
+    assert first == pytest.approx(uptime, rel=0.1)
+    assert second < 5
+    assert max(intervals("-y", "0.05", "2")) < 5
+    (alone,) = intervals("-y")
+    assert alone == pytest.approx(uptime, rel=0.1)
+
+
+def test_the_guests_view_is_the_hosts_turned_around() -> None:
+    guest = rows(vmiostat("--root", XEN, "--json"), "interface")
+    host = rows(vmiostat("--root", XEN, "--json", "--view", "host"), "interface")
+    assert guest.keys() == host.keys() != set()
+    for name in guest:
+        assert guest[name]["counters"]["rx_bytes"] == host[name]["counters"]["tx_bytes"] != 0
+        assert guest[name]["counters"]["tx_packets"] == host[name]["counters"]["rx_packets"]
+
+
+def test_the_roots_can_be_given_one_by_one() -> None:
+    text = vmiostat("--proc", XEN / "proc", "--sys", XEN / "sys", "--json", "-b")
+    assert rows(text, "block")["vm1" if "vm1" in text else "domain-1", "xvda"]["counters"]["rd_req"] == 311
+
+
+def test_a_thousand_reports_a_second() -> None:
+    start = time.monotonic()
+    lines = vmiostat("-y", "-i", "--json", "0.001", "300").splitlines()
+    assert len(lines) == 300
+    assert time.monotonic() - start < 5
+    gaps = sorted(json.loads(line)["interface"][0]["interval"] for line in lines)
+    assert gaps[len(gaps) // 2] == pytest.approx(0.001, rel=0.5)
+
+
+def test_ticks_do_not_drift_and_leave_out_what_has_passed(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 100.0
+
+    def sleep(seconds: float) -> None:
+        nonlocal now
+        now += seconds + 0.01  # a sleep is always a bit too long
+
+    monkeypatch.setattr(report.time, "monotonic", lambda: now)
+    monkeypatch.setattr(report.time, "sleep", sleep)
+    met = []
+    for tick in itertools.islice(report.ticks(100.0, 0.5), 5):
+        met.append(round(tick - 100.0, 6))
+        now += 1.7 if len(met) == 3 else 0.1  # a report, and one that took very long
+    assert met == [0.51, 1.01, 1.51, 3.51, 4.01]
+
+
+def test_this_machine() -> None:
+    text = vmiostat("-y", "0.1", "3")
+    assert text.count("T") > 0
+    assert text.startswith("Linux ")
+    assert "(since boot)" not in text
+    assert len([line for line in text.splitlines() if line[:4].isdigit()]) == 3

@@ -1,0 +1,94 @@
+"""How the command ends: Ctrl-C, SIGTERM, a reader that has seen enough, one that has stopped reading."""
+
+import json
+import os
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.command import COMMAND, XEN, started
+
+
+def test_ctrl_c_ends_well_with_the_last_report_whole() -> None:
+    with started("--root", XEN, "--json", "0.001") as command:
+        assert command.stdout is not None
+        for _ in range(20):
+            json.loads(command.stdout.readline())
+        command.send_signal(signal.SIGINT)
+        rest, complaint = command.communicate(timeout=10)
+    assert command.returncode == 0
+    assert complaint == ""
+    assert rest == "" or rest.endswith("\n")
+    for line in rest.splitlines():
+        assert json.loads(line)["block"]
+
+
+def test_ctrl_c_ends_a_long_wait_at_once() -> None:
+    with started("--root", XEN, "3600") as command:
+        assert command.stdout is not None
+        command.stdout.readline()
+        time.sleep(0.2)
+        start = time.monotonic()
+        command.send_signal(signal.SIGINT)
+        _, complaint = command.communicate(timeout=10)
+    assert time.monotonic() - start < 2
+    assert (command.returncode, complaint) == (0, "")
+
+
+def test_sigterm_is_what_the_exit_status_says() -> None:
+    with started("--root", XEN, "--json", "1") as command:
+        assert command.stdout is not None
+        command.stdout.readline()
+        command.terminate()
+        _, complaint = command.communicate(timeout=10)
+    assert (command.returncode, complaint) == (128 + signal.SIGTERM, "")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_reader_that_has_stopped_reading_cannot_keep_the_command(number: signal.Signals) -> None:
+    with started("--root", XEN, "--json", "0.0001") as command:
+        time.sleep(1.5)  # meanwhile the pipe (64 KiB) is full, and the command waits in a write
+        start = time.monotonic()
+        command.send_signal(number)
+        assert command.wait(10) in (0, 128 + number)
+    assert time.monotonic() - start < 1.5
+
+
+@pytest.mark.parametrize(
+    "options", [["0.01"], ["--json", "0.01"], ["--csv", "0.01"], ["--help"], ["devices", "--help"]]
+)
+def test_a_closed_pipe_is_no_error(options: list[str], tmp_path: Path) -> None:
+    shell = 'mkfifo out; head -n 1 <out >/dev/null & "$@" >out; echo $?; wait'
+    command = ["sh", "-c", shell, "sh", *COMMAND, *options]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=30, check=False)
+    assert (done.stdout, done.stderr) == ("0\n", "")
+
+
+@pytest.mark.parametrize("options", [["1"], ["devices"], ["--help"], ["--version"]])
+def test_a_pipe_that_nobody_reads_is_no_error(options: list[str]) -> None:
+    ours, theirs = os.pipe()
+    os.close(ours)
+    done = subprocess.run([*COMMAND, *options], stdout=theirs, stderr=subprocess.PIPE, timeout=30, check=False)
+    os.close(theirs)
+    assert (done.returncode, done.stderr) == (0, b"")
+
+
+def test_a_full_disk_is_told() -> None:
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run([*COMMAND, "--root", XEN], stdout=full, stderr=subprocess.PIPE, timeout=30, check=False)
+    assert done.returncode == 1
+    assert done.stderr == b"vmiostat: [Errno 28] No space left on device\n"
+
+
+def test_a_pipe_that_does_not_block_gets_everything() -> None:
+    ours, theirs = os.pipe()
+    os.set_blocking(theirs, False)
+    command = subprocess.Popen([*COMMAND, "--root", XEN, "--json", "0.001", "200"], stdout=theirs)
+    os.close(theirs)
+    time.sleep(1)  # the pipe is full by now
+    with os.fdopen(ours) as lines:
+        assert sum(bool(json.loads(line)["block"]) for line in lines) == 200
+    assert command.wait(10) == 0

@@ -1,0 +1,109 @@
+"""The table, on rates that were made up: what it shows, and how it stands in columns."""
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from vmiostat.cli.rows import BLOCK, INTERFACE, Kind, Report, Row
+from vmiostat.cli.table import Table
+
+
+def row(kind: Kind, domain: str, device: str, state: str = "ok", **rates: float | None) -> Row:
+    known = dict.fromkeys((field.name for field in kind.numbers), None if state != "ok" else 0.0)
+    made: Any = SimpleNamespace(**(known | rates), interval=1.0, state=state)
+    stats: Any = SimpleNamespace()
+    return Row(domain, device, stats, made)
+
+
+def lines(*rows: Row, kind: Kind = BLOCK, table: Table | None = None) -> list[str]:
+    text = (table or Table("")).report(Report(0.0, False, {kind: list(rows)}))
+    blank, when, empty, *rest = text.split("\n")
+    assert (blank, empty, rest.pop()) == ("", "", "")
+    assert when.startswith(("1970-01-01T", "1969-12-31T"))
+    return rest
+
+
+def test_columns_are_those_of_the_field_table_and_busy_time_is_the_last() -> None:
+    columns = "r/s rkB/s w/s wkB/s f/s d/s dkB/s aqu-sz %util"
+    heading, _ = lines(row(BLOCK, "web1", "vda"))
+    assert heading.split() == ["Domain", "Device", *columns.split()]
+    heading, _ = lines(row(INTERFACE, "web1", "vnet0"), kind=INTERFACE)
+    columns = "rxkB/s rxpck/s rxerr/s rxdrop/s txkB/s txpck/s txerr/s txdrop/s"
+    assert heading.split() == ["Domain", "Interface", *columns.split()]
+
+
+def test_a_common_row_fits_into_80_columns() -> None:
+    rates = {"rd_req": 812.5, "rd_bytes": 999 * 1024.0, "wr_bytes": 1024.0, "busy_time": 1e9, "queue_time": 12e9}
+    assert max(map(len, lines(row(BLOCK, "web1", "vda", **rates)))) <= 80
+    assert max(map(len, lines(row(INTERFACE, "web1", "vif1.0", rx_bytes=9e5), kind=INTERFACE))) <= 80
+
+
+def test_numbers_are_scaled_to_what_the_heading_says() -> None:
+    numbers = dict(
+        zip(
+            *(
+                line.split()
+                for line in lines(
+                    row(BLOCK, "web1", "vda", rd_bytes=1536.0, queue_time=2.5e9, busy_time=0.25e9, wr_req=3.0)
+                )
+            ),
+            strict=True,
+        )
+    )
+    assert numbers["rkB/s"] == "1.50"
+    assert numbers["w/s"] == "3.00"
+    assert numbers["aqu-sz"] == "2.50"
+    assert numbers["%util"] == "25.00"
+
+
+def test_busy_time_is_never_more_than_all_the_time() -> None:
+    assert lines(row(BLOCK, "web1", "vda", busy_time=1.02e9))[1].endswith(" 100.00")
+
+
+def test_unknown_is_a_dash_and_the_row_tells_its_state() -> None:
+    heading, known, unknown = lines(row(BLOCK, "web1", "vda", fl_req=None), row(BLOCK, "web1", "vdb", "unsupported"))
+    assert heading.split()[-1] == "State"
+    assert known.split()[2:] == ["0.00"] * 4 + ["-"] + ["0.00"] * 4
+    assert unknown.split() == ["web1", "vdb", *["-"] * 9, "unsupported"]
+
+
+def test_there_is_no_state_column_where_all_is_well() -> None:
+    assert "State" not in lines(row(BLOCK, "web1", "vda"))[0]
+
+
+@pytest.mark.parametrize("name", ["vda", "数据库", "a\nb", "\x1b[31m", "e\u0301", "x" * 500])
+def test_numbers_stand_below_their_headings_whatever_the_names(name: str) -> None:
+    shown = lines(row(BLOCK, "web1", name, rd_req=123456789.0), row(BLOCK, name, "vda"))
+    # Wide letters take two columns each.
+    ends = {len(line) + sum(c in "数据库" for c in line) for line in shown}
+    assert len(shown) == 3
+    assert len(ends) == 1
+
+
+def test_columns_that_widened_stay_wide() -> None:
+    table = Table("")
+    lines(row(BLOCK, "a-long-domain-name", "vda", rd_req=123456789.0), table=table)
+    wide = lines(row(BLOCK, "a-long-domain-name", "vda", rd_req=123456789.0), table=table)
+    assert list(map(len, lines(row(BLOCK, "web1", "vda"), table=table))) == list(map(len, wide))
+
+
+def test_a_kind_without_rows_has_no_table() -> None:
+    text = Table("").report(Report(0.0, True, {BLOCK: [], INTERFACE: [row(INTERFACE, "web1", "vnet0")]}))
+    assert "Device" not in text
+    assert "Interface" in text
+    assert "(since boot)" in text
+
+
+def test_time_has_a_fraction_where_reports_come_within_a_second() -> None:
+    report = Report(1_750_000_000.9996, False, {})
+    assert ".999" in Table("", fractions=True).report(report)
+    assert "." not in Table("").report(report)
+
+
+def test_a_row_is_idle_if_nothing_moved_and_nothing_is_wrong() -> None:
+    assert row(BLOCK, "web1", "vda").idle(BLOCK)
+    assert row(BLOCK, "web1", "vda", "unsupported").idle(BLOCK)
+    assert not row(BLOCK, "web1", "vda", rd_merged=0.1).idle(BLOCK)
+    assert not row(BLOCK, "web1", "vda", in_flight=1.0).idle(BLOCK)
+    assert not row(BLOCK, "web1", "vda", "gone").idle(BLOCK)

@@ -1,0 +1,66 @@
+"""Domains from XML files: also broken ones, and ones with names that are meant to do harm."""
+
+import csv
+import io
+import json
+import subprocess
+from pathlib import Path
+
+from tests.command import COMMAND, vmiostat
+
+HOSTILE = 'evil"],\n\u202e;é\u0301'
+
+DOMAIN = """\
+<domain type='kvm' id='7'>
+  <name>{name}</name>
+  <devices>
+    <disk type='file' device='disk'><source file='/images/a.qcow2'/><target dev='vda'/></disk>
+    <interface type='bridge'><source bridge='br0'/><target dev='lo'/></interface>
+  </devices>
+</domain>
+"""
+
+
+def domain_file(folder: Path, name: str) -> Path:
+    folder.mkdir(exist_ok=True)
+    path = folder / f"{len(list(folder.iterdir()))}.xml"
+    text = "".join(f"&#{ord(character)};" for character in name)
+    path.write_text(DOMAIN.format(name=text), encoding="utf-8")
+    return path
+
+
+def test_domains_of_several_files_and_folders(tmp_path: Path) -> None:
+    one = domain_file(tmp_path / "one", "web1")
+    domain_file(tmp_path / "more", "web2")
+    domain_file(tmp_path / "more", "web3")
+    (line,) = vmiostat("--json", "--xml", one, "--xml", tmp_path / "more").splitlines()
+    report = json.loads(line)
+    assert [row["domain"] for row in report["interface"]] == ["web1", "web2", "web3"]
+    assert {row["state"] for row in report["block"]} == {"unsupported"}
+    assert report["interface"][0]["counters"]["rx_bytes"] is not None
+
+
+def test_a_bad_file_costs_a_line_and_the_other_domains_go_on(tmp_path: Path) -> None:
+    domain_file(tmp_path, "web1")
+    (tmp_path / "bad.xml").write_text("<domain><name>web2</nam", encoding="utf-8")
+    command = [*COMMAND, "--json", "--xml", tmp_path]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+    assert done.returncode == 0
+    assert done.stderr.startswith("vmiostat: warning: ")
+    assert "bad.xml:1" in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert [row["domain"] for row in json.loads(done.stdout)["block"]] == ["web1"]
+
+
+def test_hostile_names_break_no_output(tmp_path: Path) -> None:
+    path = domain_file(tmp_path, HOSTILE)
+    table = vmiostat("--xml", path)
+    shown = r"evil\"],\n\u202e;é\u0301"
+    assert sum(line.startswith(shown) for line in table.splitlines()) == 2
+    report = json.loads(vmiostat("--xml", path, "--json"))
+    assert report["block"][0]["domain"] == HOSTILE
+    header, block, interface = csv.reader(io.StringIO(vmiostat("--xml", path, "--csv")))
+    assert len(header) == len(block) == len(interface)
+    assert block[header.index("domain")] == r'evil"],\n\u202e;é\u0301'
+    assert f"{shown} (kvm, id 7" in vmiostat("devices", "--xml", path)
+    assert json.loads(vmiostat("devices", "--json", "--xml", path))["domain"] == HOSTILE
