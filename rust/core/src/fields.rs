@@ -6,6 +6,8 @@
 //! Version 1 is byte for byte libvirt's `virDomainBlockStatsStruct` (40 bytes) and `virDomainInterfaceStatsStruct`
 //! (64 bytes), unchanged there since 2007.
 
+use crate::state::State;
+
 /// What a number does as time passes, and so whether a rate can be made of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
@@ -80,6 +82,42 @@ pub struct Field {
     pub column: Option<Column>,
     /// One sentence for docs, help texts and metrics.
     pub help: &'static str,
+}
+
+impl Field {
+    /// Its place in a record.
+    #[inline]
+    pub const fn word(&self) -> usize {
+        self.offset / WORD
+    }
+}
+
+/// A table of records of one kind, as a type: what holds for both kinds is written once.
+pub trait Table {
+    /// The newest struct, in words.
+    type Record: Copy + AsRef<[i64]> + AsMut<[i64]> + Send + 'static;
+    /// The rows of the field table.
+    const FIELDS: &'static [Field];
+    /// Bytes of the newest struct.
+    const SIZE: usize;
+    /// A record of which every word is -1.
+    const UNKNOWN: Self::Record;
+    /// The word that tells when the row was read.
+    const TIME_NS: usize;
+    /// The word that tells which device stands in the row.
+    const GENERATION: usize;
+    /// The word that tells whether the counters can be used.
+    const STATE: usize;
+
+    /// The record with what its row says of itself.
+    #[inline]
+    fn stamped(mut record: Self::Record, time_ns: i64, generation: i64, state: State) -> Self::Record {
+        let words = record.as_mut();
+        words[Self::TIME_NS] = time_ns;
+        words[Self::GENERATION] = generation;
+        words[Self::STATE] = state as i64;
+        record
+    }
 }
 
 /// The size of one word of a record, in bytes.
@@ -222,6 +260,20 @@ macro_rules! record {
         pub const SIZE: usize = super::WORD * WORDS;
         /// A record that knows nothing: -1 is "this source does not have it", never 0.
         pub const UNKNOWN: Record = [-1; WORDS];
+
+        /// This table, as a type.
+        #[derive(Debug)]
+        pub struct Table;
+
+        impl $crate::fields::Table for Table {
+            type Record = Record;
+            const FIELDS: &'static [$crate::fields::Field] = FIELDS;
+            const SIZE: usize = SIZE;
+            const UNKNOWN: Record = UNKNOWN;
+            const TIME_NS: usize = time_ns;
+            const GENERATION: usize = generation;
+            const STATE: usize = state;
+        }
     };
 }
 

@@ -3,5 +3,11 @@
 pub mod clock;
 pub mod error;
 pub mod fields;
+pub mod parse;
+pub mod plan;
+pub mod poller;
+pub mod rates;
 pub mod roots;
+pub mod rows;
+mod source;
 pub mod state;

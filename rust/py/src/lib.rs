@@ -1,8 +1,17 @@
 //! The Python module `vmiostat._core`. Bindings only: what is read and how stands in `vmiostat-core`.
 
+// The slot that pyo3's macro makes for `__getbuffer__` calls it without a block of its own.
+#![allow(unsafe_op_in_unsafe_fn)]
+
+mod buffer;
 mod error;
 mod fields;
+mod labels;
+mod poller;
+mod rates;
 mod roots;
+mod sample;
+mod stats;
 
 use pyo3::prelude::*;
 
@@ -14,7 +23,15 @@ mod _core {
     #[pymodule_export]
     use fields::PyField;
     #[pymodule_export]
+    use poller::PyPoller;
+    #[pymodule_export]
+    use rates::{BlockRates, BlockRatesTable, InterfaceRates, InterfaceRatesTable, Rates};
+    #[pymodule_export]
     use roots::PyRoots;
+    #[pymodule_export]
+    use sample::{BlockTable, InterfaceTable, Sample};
+    #[pymodule_export]
+    use stats::{BlockStats, InterfaceStats};
 
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {

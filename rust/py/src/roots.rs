@@ -6,6 +6,7 @@ use std::io::Read;
 use std::os::fd::IntoRawFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
@@ -21,7 +22,7 @@ const SMALL: u64 = 1 << 20;
 
 /// Where the machine's /proc, /sys, /dev and /run are. A path is given as on the machine itself ("/sys/block").
 #[pyclass(name = "Roots", module = "vmiostat._core", frozen)]
-pub(crate) struct PyRoots(pub(crate) Roots);
+pub(crate) struct PyRoots(pub(crate) Arc<Roots>);
 
 #[pymethods]
 impl PyRoots {
@@ -37,7 +38,7 @@ impl PyRoots {
         let own = [("proc", &proc), ("sys", &sys), ("dev", &dev), ("run", &run)];
         let own: Vec<(&str, &Path)> =
             own.into_iter().filter_map(|(name, path)| Some((name, path.as_deref()?))).collect();
-        Ok(PyRoots(Roots::new(&root, &own)?))
+        Ok(PyRoots(Arc::new(Roots::new(&root, &own)?)))
     }
 
     /// Whether the root is another folder than "/" (device nodes and processes are then not this machine's).

@@ -1,0 +1,132 @@
+//! A block device's numbers, as its stat file and its line of /proc/diskstats print them
+//! (Documentation/block/stat.rst, block/genhd.c).
+//!
+//! How many there are depends on the kernel: 11 since Linux 2.6.0, 15 with discards since 4.18, 17 with flushes since 5.5.
+//! A partition before 2.6.25 has only 4. Later kernels may append more, which are left unread.
+//!
+//! A sector is 512 bytes, whatever the device's own sector size is. Times are milliseconds that the kernel prints as 32-bit
+//! numbers, and so they begin anew after 49.7 days' worth.
+
+use crate::fields::block;
+
+use super::decimal;
+
+const SECTOR: i64 = 512;
+const MILLISECOND: i64 = 1_000_000;
+const MOST: usize = 17;
+
+/// The record of one device's numbers, up to the end of the line. None where they are too few, too large or not numbers.
+pub fn record(mut numbers: &[u8]) -> Option<block::Record> {
+    let mut found = [0; MOST];
+    let mut count = 0;
+    while count < MOST && !decimal::at_end(numbers) {
+        found[count] = decimal::next(&mut numbers)?;
+        count += 1;
+    }
+    match count {
+        4 => old_partition(&found),
+        11.. => whole(&found, count),
+        _ => None,
+    }
+}
+
+fn whole(found: &[i64; MOST], count: usize) -> Option<block::Record> {
+    use block as word;
+    let [rd_req, rd_merged, rd_sectors, rd_ms, wr_req, wr_merged, wr_sectors, wr_ms, in_flight, busy_ms, queue_ms, ..] =
+        *found;
+    let mut record = block::UNKNOWN;
+    record[word::rd_req] = rd_req;
+    record[word::rd_merged] = rd_merged;
+    record[word::rd_bytes] = rd_sectors.checked_mul(SECTOR)?;
+    record[word::rd_time] = rd_ms.checked_mul(MILLISECOND)?;
+    record[word::wr_req] = wr_req;
+    record[word::wr_merged] = wr_merged;
+    record[word::wr_bytes] = wr_sectors.checked_mul(SECTOR)?;
+    record[word::wr_time] = wr_ms.checked_mul(MILLISECOND)?;
+    record[word::in_flight] = in_flight;
+    record[word::busy_time] = busy_ms.checked_mul(MILLISECOND)?;
+    record[word::queue_time] = queue_ms.checked_mul(MILLISECOND)?;
+    if count >= 15 {
+        record[word::ds_req] = found[11];
+        record[word::ds_bytes] = found[13].checked_mul(SECTOR)?;
+        record[word::ds_time] = found[14].checked_mul(MILLISECOND)?;
+    }
+    if count >= 17 {
+        record[word::fl_req] = found[15];
+        record[word::fl_time] = found[16].checked_mul(MILLISECOND)?;
+    }
+    Some(record)
+}
+
+fn old_partition(found: &[i64; MOST]) -> Option<block::Record> {
+    use block as word;
+    let [rd_req, rd_sectors, wr_req, wr_sectors, ..] = *found;
+    let mut record = block::UNKNOWN;
+    record[word::rd_req] = rd_req;
+    record[word::rd_bytes] = rd_sectors.checked_mul(SECTOR)?;
+    record[word::wr_req] = wr_req;
+    record[word::wr_bytes] = wr_sectors.checked_mul(SECTOR)?;
+    Some(record)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn line(count: usize) -> String {
+        (1..=count).map(|number| format!("{number:>8} ")).collect::<String>() + "\n"
+    }
+
+    #[test]
+    fn every_kernel_s_count_of_numbers() {
+        let new = record(line(17).as_bytes()).unwrap();
+        assert_eq!(new[..5], [1, 3 * 512, 5, 7 * 512, -1]);
+        let ms = 1_000_000;
+        assert_eq!(new[5..17], [16, 12, 14 * 512, 4 * ms, 8 * ms, 17 * ms, 15 * ms, 2, 6, 9, 10 * ms, 11 * ms]);
+        assert_eq!(new[17..], [-1, -1, -1], "the source fills in when and of whom");
+        let with_discards = record(line(15).as_bytes()).unwrap();
+        assert_eq!((with_discards[block::fl_req], with_discards[block::fl_time]), (-1, -1));
+        assert_eq!(with_discards[block::ds_time], 15 * ms);
+        let oldest = record(line(11).as_bytes()).unwrap();
+        assert_eq!((oldest[block::ds_req], oldest[block::ds_bytes], oldest[block::ds_time]), (-1, -1, -1));
+        assert_eq!(oldest[block::queue_time], 11 * ms);
+        assert_eq!(record(line(21).as_bytes()), Some(new), "a later kernel's numbers are left unread");
+        let partition = record(line(4).as_bytes()).unwrap();
+        assert_eq!(partition[..5], [1, 2 * 512, 3, 4 * 512, -1]);
+        assert_eq!(partition[block::in_flight], -1);
+    }
+
+    #[test]
+    fn too_few_too_large_or_no_numbers() {
+        for count in (0..11).filter(|count| *count != 4) {
+            assert_eq!(record(line(count).as_bytes()), None, "{count}");
+        }
+        assert_eq!(record(line(17).replace(" 3 ", " 18014398509481984 ").as_bytes()), None, "bytes over 63 bits");
+        assert_eq!(record(line(17).replace(" 9 ", " nine ").as_bytes()), None);
+        assert_eq!(record(line(17).replace(" 9 ", " -9 ").as_bytes()), None);
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_panic(bytes: Vec<u8>) {
+            let _ = record(&bytes);
+        }
+
+        #[test]
+        fn every_number_comes_out_in_its_place(numbers in prop::collection::vec(0..=u32::MAX, 11..=19)) {
+            let text: Vec<String> = numbers.iter().map(u32::to_string).collect();
+            let found = record(text.join(" ").as_bytes()).unwrap();
+            let plain = |index: usize, unit: i64| numbers.get(index).map_or(-1, |number| i64::from(*number) * unit);
+            let after = |least: usize, index, unit| if numbers.len() >= least { plain(index, unit) } else { -1 };
+            let ms = MILLISECOND;
+            prop_assert_eq!(&found[..17], &[
+                plain(0, 1), plain(2, 512), plain(4, 1), plain(6, 512), -1,
+                after(17, 15, 1), after(15, 11, 1), after(15, 13, 512),
+                plain(3, ms), plain(7, ms), after(17, 16, ms), after(15, 14, ms),
+                plain(1, 1), plain(5, 1), plain(8, 1), plain(9, ms), plain(10, ms),
+            ]);
+        }
+    }
+}

@@ -1,0 +1,7 @@
+//! Bytes in, numbers out. Nothing here opens a file; every length is checked and every number can overflow.
+
+pub mod block_stat;
+pub mod decimal;
+pub mod diskstats;
+pub mod netdev;
+pub mod xen_vbd;

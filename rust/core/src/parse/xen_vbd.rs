@@ -1,0 +1,62 @@
+//! A file of a Xen backend's statistics folder: one decimal number (drivers/block/xen-blkback/xenbus.c).
+//!
+//! Since Linux 3.12 or so it is printed with %llu. Before, it was %d of an int: past 2^31 it is negative, and at 2^32 it
+//! begins anew. The negative form is the upper half of those 32 bits.
+
+use super::decimal;
+
+const SECTOR: i64 = 512;
+
+/// The count that a file holds, never negative. None where it holds no number, or one that no kernel prints.
+pub fn count(text: &[u8]) -> Option<i64> {
+    let printed = decimal::only(text)?;
+    if printed >= 0 {
+        return Some(printed);
+    }
+    i32::try_from(printed).ok().map(|as_int| i64::from(as_int.cast_unsigned()))
+}
+
+/// The bytes of a count of sectors: 512 each, always. (libvirt multiplies by the disk's physical sector size, and so is
+/// wrong by 8 for disks of 4096-byte sectors: blkback counts in units of 512 whatever the disk is.)
+pub fn bytes(text: &[u8]) -> Option<i64> {
+    count(text)?.checked_mul(SECTOR)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn new_kernels_and_old() {
+        assert_eq!(count(b"311\n"), Some(311));
+        assert_eq!(count(b"0"), Some(0));
+        assert_eq!(count(b"-2147483648\n"), Some(1 << 31));
+        assert_eq!(count(b"-1\n"), Some((1 << 32) - 1));
+        assert_eq!(bytes(b"-2147483648\n"), Some(1 << 40), "1 TiB");
+        assert_eq!(bytes(b"20480\n"), Some(10 << 20));
+    }
+
+    #[test]
+    fn what_no_kernel_prints() {
+        for text in ["", "\n", "-", "-2147483649", "12 13", "0x1f", "twelve", "18446744073709551615"] {
+            assert_eq!(count(text.as_bytes()), None, "{text:?}");
+        }
+        assert_eq!(bytes(b"18014398509481984"), None, "2^54 sectors are 2^63 bytes");
+        assert_eq!(bytes(b"18014398509481983"), Some(i64::MAX - 511));
+    }
+
+    proptest! {
+        #[test]
+        fn an_int_s_32_bits_come_back(sectors: u32) {
+            let printed = sectors.cast_signed().to_string();
+            prop_assert_eq!(count(printed.as_bytes()), Some(i64::from(sectors)));
+        }
+
+        #[test]
+        fn no_bytes_panic(bytes: Vec<u8>) {
+            let _ = (count(&bytes), super::bytes(&bytes));
+        }
+    }
+}

@@ -1,0 +1,69 @@
+//! What a poller is to read: a flat list of rows a record type. Names of domains are no business of a source's.
+
+use std::ffi::OsString;
+
+use crate::parse::diskstats::DeviceNumber;
+
+/// The rows of a sample, in its order.
+#[derive(Clone, Debug, Default)]
+pub struct Plan {
+    /// The rows of the block table.
+    pub block: Vec<BlockRow>,
+    /// The rows of the interface table.
+    pub interface: Vec<InterfaceRow>,
+}
+
+/// Where a block device's counters are.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum BlockRow {
+    /// A block device of this host.
+    Device(DeviceNumber),
+    /// A Xen backend's statistics folder.
+    XenVbd(XenVbd),
+    /// A device that is known and that nothing counts.
+    Uncounted,
+}
+
+/// A Xen block backend, by the name of its folder: `KIND-DOMID-DEVID`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct XenVbd {
+    /// `vbd` (blkback) or `tap` (blktap).
+    pub kind: XenVbdKind,
+    /// The domain that uses the disk.
+    pub domid: u32,
+    /// The disk's number in that domain: 51712 is xvda.
+    pub devid: u32,
+}
+
+/// Which backend driver serves a Xen disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum XenVbdKind {
+    /// The kernel's blkback.
+    Vbd,
+    /// blktap of XenLinux and XenServer.
+    Tap,
+}
+
+impl XenVbdKind {
+    /// The word in the folder's name.
+    pub const fn word(self) -> &'static str {
+        match self {
+            XenVbdKind::Vbd => "vbd",
+            XenVbdKind::Tap => "tap",
+        }
+    }
+}
+
+/// Where an interface's counters are, and whose view the row takes.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum InterfaceRow {
+    /// A network interface of this host.
+    NetDevice {
+        /// Its name in the network namespace that the machine's /proc/net/dev shows.
+        name: OsString,
+        /// Whether the host's transmit side is this row's rx: the guest's view of a tap.
+        swapped: bool,
+    },
+    /// An interface that is known and that nothing counts.
+    Uncounted,
+}

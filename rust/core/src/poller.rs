@@ -1,0 +1,139 @@
+//! Holds a plan's handles open, and reads them all in one call.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use crate::error::Error;
+use crate::fields::{Table, WORD, block, interface};
+use crate::plan::Plan;
+use crate::roots::Roots;
+use crate::rows::Rows;
+use crate::source::{Source, choice};
+
+/// The open handles of a plan. Polls of several threads take turns; each reads everything anew.
+pub struct Poller {
+    roots: Arc<Roots>,
+    block: Rowset,
+    interface: Rowset,
+}
+
+/// Which of the two tables.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Block devices.
+    Block,
+    /// Network interfaces.
+    Interface,
+}
+
+/// What one poll read: the records of all rows, in the order of the plan.
+#[derive(Debug)]
+pub struct Sample {
+    /// The block table's words, `block::WORDS` a row.
+    pub block: Vec<i64>,
+    /// The interface table's words, `interface::WORDS` a row.
+    pub interface: Vec<i64>,
+}
+
+/// Where the rows of one table are to be written, and how many bytes of each.
+pub struct Target<'memory> {
+    /// The caller's memory.
+    pub bytes: &'memory mut [u8],
+    /// The caller's struct size.
+    pub size: usize,
+}
+
+/// One table's rows, and what they are read from.
+struct Rowset {
+    count: usize,
+    limit: usize,
+    sources: Mutex<Vec<Box<dyn Source>>>,
+}
+
+impl Poller {
+    /// Opens what the plan's rows are read from. It never fails: what cannot be opened costs its own rows, whose state says
+    /// so, and `problem` says why.
+    pub fn open(roots: Arc<Roots>, plan: &Plan) -> Poller {
+        let block = Rowset::new::<block::Table>(plan.block.len(), choice::block(&roots, &plan.block));
+        let interface =
+            Rowset::new::<interface::Table>(plan.interface.len(), choice::interface(&roots, &plan.interface));
+        Poller { roots, block, interface }
+    }
+
+    /// Rows of a table.
+    pub fn rows(&self, kind: Kind) -> usize {
+        self.rowset(kind).count
+    }
+
+    /// Reads all rows.
+    pub fn poll(&self) -> Sample {
+        Sample { block: self.block.newest(), interface: self.interface.newest() }
+    }
+
+    /// Reads the rows of the tables that are asked for into the caller's memory, and allocates nothing. The sizes are
+    /// looked at before anything is read.
+    pub fn poll_into(&self, block: Option<Target<'_>>, interface: Option<Target<'_>>) -> Result<(), Error> {
+        let block = block.map(|target| self.block.room(target)).transpose()?;
+        let interface = interface.map(|target| self.interface.room(target)).transpose()?;
+        if let Some(mut rows) = block {
+            self.block.read(&mut rows);
+        }
+        if let Some(mut rows) = interface {
+            self.interface.read(&mut rows);
+        }
+        Ok(())
+    }
+
+    /// Opens what could not be opened before or has gone; how many handles that gave. Opening is rare work: not for every poll.
+    pub fn reopen(&self) -> usize {
+        self.block.reopen(&self.roots) + self.interface.reopen(&self.roots)
+    }
+
+    /// What lies behind a row's state.
+    pub fn problem(&self, kind: Kind, row: usize) -> Option<Error> {
+        self.rowset(kind).lock().iter().find_map(|source| source.problem(row))
+    }
+
+    fn rowset(&self, kind: Kind) -> &Rowset {
+        match kind {
+            Kind::Block => &self.block,
+            Kind::Interface => &self.interface,
+        }
+    }
+}
+
+impl Rowset {
+    fn new<T: Table>(count: usize, sources: Vec<Box<dyn Source>>) -> Rowset {
+        Rowset { count, limit: T::SIZE, sources: Mutex::new(sources) }
+    }
+
+    /// The sources are whole after every row, so a panic in another thread's poll leaves nothing behind that is half done.
+    fn lock(&self) -> MutexGuard<'_, Vec<Box<dyn Source>>> {
+        self.sources.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn room<'memory>(&self, target: Target<'memory>) -> Result<Rows<'memory>, Error> {
+        Rows::new(target.bytes, self.count, target.size, self.limit)
+    }
+
+    fn read(&self, rows: &mut Rows<'_>) {
+        if rows.size() == 0 {
+            return;
+        }
+        for source in self.lock().iter_mut() {
+            source.read(rows);
+        }
+    }
+
+    fn newest(&self) -> Vec<i64> {
+        let mut words = vec![-1; self.count * (self.limit / WORD)];
+        let bytes = bytemuck::cast_slice_mut(&mut words);
+        if let Ok(mut rows) = self.room(Target { bytes, size: self.limit }) {
+            self.read(&mut rows);
+        }
+        words
+    }
+
+    fn reopen(&self, roots: &Roots) -> usize {
+        self.lock().iter_mut().map(|source| source.reopen(roots)).sum()
+    }
+}

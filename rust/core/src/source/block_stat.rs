@@ -1,0 +1,39 @@
+//! /sys/dev/block/MAJOR:MINOR/stat of each watched device, kept open.
+//!
+//! Once the device is removed the file answers ENODEV, also when one of the same number is back: an open file never comes
+//! to mean another device.
+
+use std::os::fd::OwnedFd;
+use std::path::PathBuf;
+
+use rustix::io::{pread, retry_on_intr};
+
+use super::Failure;
+use super::kept_open::{Handle, KeptOpen};
+use crate::fields::block;
+use crate::parse::block_stat;
+use crate::parse::diskstats::DeviceNumber;
+use crate::roots::Roots;
+
+pub(crate) type BlockStat = KeptOpen<StatFile>;
+
+/// 17 numbers of at most 20 digits and their blanks.
+const LONGEST: usize = 512;
+
+pub(crate) struct StatFile(OwnedFd);
+
+impl Handle for StatFile {
+    type Device = DeviceNumber;
+    type Table = block::Table;
+
+    fn open(roots: &Roots, (major, minor): &DeviceNumber) -> (PathBuf, Result<StatFile, Failure>) {
+        let path = PathBuf::from(format!("/sys/dev/block/{major}:{minor}/stat"));
+        (roots.shown(&path), roots.open_regular(&path).map(StatFile).map_err(Failure::from))
+    }
+
+    fn counters(&self, _: usize) -> Result<block::Record, Failure> {
+        let mut text = [0; LONGEST];
+        let length = retry_on_intr(|| pread(&self.0, &mut text, 0))?;
+        block_stat::record(&text[..length]).ok_or(Failure::Malformed("not the numbers of a block device"))
+    }
+}

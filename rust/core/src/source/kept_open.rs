@@ -1,0 +1,98 @@
+//! Devices that each have counter files of their own, opened once and then only read.
+
+use std::path::PathBuf;
+
+use super::row::Occupant;
+use super::{Failure, Source};
+use crate::clock::monotonic_ns;
+use crate::error::Error;
+use crate::fields::Table;
+use crate::roots::Roots;
+use crate::rows::Rows;
+use crate::state::State;
+
+/// The open files of one device.
+pub(super) trait Handle: Send + Sized {
+    /// What names the device.
+    type Device: Send;
+    /// The table whose rows it fills.
+    type Table: Table;
+
+    /// Opens the device's files; also where they are, for messages.
+    fn open(roots: &Roots, device: &Self::Device) -> (PathBuf, Result<Self, Failure>);
+
+    /// The device's counters, as far as they stand in the first `size` bytes of the struct.
+    fn counters(&self, size: usize) -> Result<<Self::Table as Table>::Record, Failure>;
+}
+
+/// The watched devices of one kind.
+pub(crate) struct KeptOpen<H: Handle> {
+    rows: Vec<Row<H>>,
+}
+
+struct Row<H: Handle> {
+    row: usize,
+    device: H::Device,
+    shown: PathBuf,
+    handle: Result<H, Failure>,
+    failure: Option<Failure>,
+    occupant: Occupant,
+}
+
+impl<H: Handle> KeptOpen<H> {
+    pub(crate) fn open(roots: &Roots, watched: impl IntoIterator<Item = (H::Device, usize)>) -> KeptOpen<H> {
+        let row = |(device, row)| {
+            let (shown, handle) = H::open(roots, &device);
+            let failure = handle.as_ref().err().copied();
+            Row { row, device, shown, handle, failure, occupant: Occupant::default() }
+        };
+        KeptOpen { rows: watched.into_iter().map(row).collect() }
+    }
+}
+
+impl<H: Handle> Source for KeptOpen<H> {
+    fn read(&mut self, rows: &mut Rows<'_>) {
+        for row in &mut self.rows {
+            let outcome =
+                row.handle.as_ref().map_err(|failure| *failure).and_then(|handle| handle.counters(rows.size()));
+            let time = monotonic_ns();
+            let record = match outcome {
+                Ok(counters) => {
+                    row.failure = None;
+                    H::Table::stamped(counters, time, row.occupant.seen(), State::Ok)
+                }
+                Err(failure) => {
+                    row.fail(failure);
+                    H::Table::stamped(H::Table::UNKNOWN, time, row.occupant.generation(), failure.state())
+                }
+            };
+            rows.put(row.row, record.as_ref());
+        }
+    }
+
+    fn reopen(&mut self, roots: &Roots) -> usize {
+        let mut opened = 0;
+        for row in self.rows.iter_mut().filter(|row| row.handle.is_err()) {
+            (row.shown, row.handle) = H::open(roots, &row.device);
+            opened += usize::from(row.handle.is_ok());
+        }
+        opened
+    }
+
+    fn problem(&self, row: usize) -> Option<Error> {
+        let row = self.rows.iter().find(|own| own.row == row)?;
+        row.failure.map(|failure| failure.error(row.shown.clone()))
+    }
+}
+
+impl<H: Handle> Row<H> {
+    #[cold]
+    fn fail(&mut self, failure: Failure) {
+        self.failure = Some(failure);
+        if failure.state() == State::Gone {
+            self.occupant.lost();
+            // The files of a removed device never come back to life: what they held is freed, and `reopen` looks anew.
+            self.handle = Err(failure);
+        }
+    }
+}

@@ -1,0 +1,111 @@
+//! A text file of the kernel's, kept open and read line by line.
+
+use std::ops::ControlFlow;
+use std::os::fd::OwnedFd;
+
+use rustix::io::{pread, retry_on_intr};
+
+use super::Failure;
+use crate::clock::monotonic_ns;
+
+/// No line of the kernel's comes near it: /proc/net/dev's are at most 350 bytes.
+const LONGEST_LINE: usize = 16 << 10;
+/// 10,000 interfaces are 2 MB of /proc/net/dev. A file that has no end is no counter file.
+const LONGEST_FILE: u64 = 64 << 20;
+
+/// The file and the room for a piece of it. One read gives at most a page (seq_file's buffer, fs/seq_file.c), and so the
+/// text is parsed piece by piece, while it still is in the processor's nearest cache.
+pub(super) struct Lines {
+    file: OwnedFd,
+    buffer: Box<[u8]>,
+}
+
+impl Lines {
+    pub(super) fn new(file: OwnedFd) -> Lines {
+        Lines { file, buffer: vec![0; LONGEST_LINE].into_boxed_slice() }
+    }
+
+    /// Reads the file from its start and hands out each line, and when its piece was read, until the file ends or `each`
+    /// has seen enough. pread and not read: the offset is no state that a fork or another thread could share.
+    pub(super) fn for_each(&mut self, mut each: impl FnMut(&[u8], i64) -> ControlFlow<()>) -> Result<(), Failure> {
+        let mut kept = 0; // bytes of a line whose end is not read yet
+        let mut offset = 0;
+        loop {
+            let read = retry_on_intr(|| pread(&self.file, &mut self.buffer[kept..], offset))?;
+            let time = monotonic_ns();
+            let filled = &self.buffer[..kept + read];
+            if read == 0 {
+                if kept > 0 {
+                    let _ = each(filled, time);
+                }
+                return Ok(());
+            }
+            let mut start = 0;
+            for end in memchr::memchr_iter(b'\n', filled) {
+                if each(&filled[start..end], time).is_break() {
+                    return Ok(());
+                }
+                start = end + 1;
+            }
+            kept = filled.len() - start;
+            self.buffer.copy_within(start..start + kept, 0);
+            offset += read as u64;
+            if kept == self.buffer.len() {
+                return Err(Failure::Malformed("a line of over 16 KiB"));
+            }
+            if offset > LONGEST_FILE {
+                return Err(Failure::Malformed("over 64 MiB"));
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::File;
+
+    use super::*;
+
+    fn lines_of(text: &[u8]) -> Result<Vec<Vec<u8>>, Failure> {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("text"), text).unwrap();
+        let mut lines = Lines::new(File::open(folder.path().join("text")).unwrap().into());
+        let mut found = Vec::new();
+        lines.for_each(|line, _| {
+            found.push(line.to_vec());
+            ControlFlow::Continue(())
+        })?;
+        Ok(found)
+    }
+
+    #[test]
+    fn lines_longer_and_shorter_than_a_piece() {
+        for length in [1, 100, 5000, LONGEST_LINE - 1] {
+            let text: Vec<String> = (0..40).map(|number| format!("{number:0length$}")).collect();
+            let found = lines_of(text.join("\n").as_bytes()).unwrap();
+            assert!(found.iter().map(Vec::as_slice).eq(text.iter().map(String::as_bytes)), "{length}");
+        }
+    }
+
+    #[test]
+    fn hostile_files_end_in_an_error_or_in_lines() {
+        assert!(lines_of(b"").unwrap().is_empty());
+        assert_eq!(lines_of(b"\n\n").unwrap(), [b"", b""]);
+        assert!(matches!(lines_of(&vec![b'x'; LONGEST_LINE]), Err(Failure::Malformed(_))));
+        assert!(matches!(lines_of(&vec![b'\n'; LONGEST_FILE as usize + 1]), Err(Failure::Malformed(_))));
+    }
+
+    #[test]
+    fn stops_reading_when_told() {
+        let mut lines = Lines::new(File::open("/proc/self/status").unwrap().into());
+        let mut count = 0;
+        lines
+            .for_each(|_, time| {
+                assert!(time > 0);
+                count += 1;
+                if count == 3 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+            })
+            .unwrap();
+        assert_eq!(count, 3);
+    }
+}

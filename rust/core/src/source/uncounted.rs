@@ -1,0 +1,39 @@
+//! Devices that are known and that nothing in the kernel counts: their rows say so.
+
+use std::marker::PhantomData;
+
+use super::Source;
+use crate::clock::monotonic_ns;
+use crate::error::Error;
+use crate::fields::Table;
+use crate::roots::Roots;
+use crate::rows::Rows;
+use crate::state::State;
+
+pub(crate) struct Uncounted<T> {
+    rows: Vec<usize>,
+    table: PhantomData<T>,
+}
+
+impl<T> Uncounted<T> {
+    pub(crate) fn new(rows: Vec<usize>) -> Uncounted<T> {
+        Uncounted { rows, table: PhantomData }
+    }
+}
+
+impl<T: Table + Send> Source for Uncounted<T> {
+    fn read(&mut self, rows: &mut Rows<'_>) {
+        let record = T::stamped(T::UNKNOWN, monotonic_ns(), -1, State::Unsupported);
+        for row in &self.rows {
+            rows.put(*row, record.as_ref());
+        }
+    }
+
+    fn reopen(&mut self, _: &Roots) -> usize {
+        0
+    }
+
+    fn problem(&self, _: usize) -> Option<Error> {
+        None
+    }
+}

@@ -1,0 +1,91 @@
+//! A Xen block backend's statistics folder, each file kept open: one number a file.
+//!
+//! The folder is a device's of the xen-backend bus, `KIND-DOMID-DEVID`: below /sys/bus/xen-backend/devices on every
+//! kernel, and on XenLinux of 2007 also directly below /sys/devices/xen-backend. A file that a kernel does not have
+//! (XenLinux has br_req in f_req's place, and no ds_req) leaves its field at -1.
+
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+
+use rustix::io::{Errno, pread, retry_on_intr};
+
+use super::Failure;
+use super::kept_open::{Handle, KeptOpen};
+use crate::fields::{WORD, block};
+use crate::parse::xen_vbd;
+use crate::plan::XenVbd;
+use crate::roots::Roots;
+
+const FOLDERS: [&str; 2] = ["/sys/bus/xen-backend/devices", "/sys/devices/xen-backend"];
+
+/// A statistics file: its name, or else its older one; the word that it fills; how it is read.
+struct Statistic {
+    names: &'static [&'static str],
+    word: usize,
+    parse: fn(&[u8]) -> Option<i64>,
+}
+
+const STATISTICS: [Statistic; 7] = [
+    Statistic { names: &["rd_req"], word: block::rd_req, parse: xen_vbd::count },
+    Statistic { names: &["rd_sect"], word: block::rd_bytes, parse: xen_vbd::bytes },
+    Statistic { names: &["wr_req"], word: block::wr_req, parse: xen_vbd::count },
+    Statistic { names: &["wr_sect"], word: block::wr_bytes, parse: xen_vbd::bytes },
+    Statistic { names: &["oo_req"], word: block::errs, parse: xen_vbd::count },
+    Statistic { names: &["f_req", "br_req"], word: block::fl_req, parse: xen_vbd::count },
+    Statistic { names: &["ds_req"], word: block::ds_req, parse: xen_vbd::count },
+];
+
+pub(crate) type XenVbds = KeptOpen<Statistics>;
+
+/// The open files, in the order of `STATISTICS`; none for a file that this kernel does not have.
+pub(crate) struct Statistics([Option<OwnedFd>; STATISTICS.len()]);
+
+impl Handle for Statistics {
+    type Device = XenVbd;
+    type Table = block::Table;
+
+    fn open(roots: &Roots, vbd: &XenVbd) -> (PathBuf, Result<Statistics, Failure>) {
+        let [newer, older] = FOLDERS
+            .map(|bus| PathBuf::from(format!("{bus}/{}-{}-{}/statistics", vbd.kind.word(), vbd.domid, vbd.devid)));
+        match open_files(roots, &newer) {
+            Err(Failure::Errno(Errno::NOENT)) if roots.open(&older).is_ok() => {
+                (roots.shown(&older), open_files(roots, &older))
+            }
+            outcome => (roots.shown(&newer), outcome),
+        }
+    }
+
+    fn counters(&self, size: usize) -> Result<block::Record, Failure> {
+        let mut record = block::UNKNOWN;
+        for (file, statistic) in self.0.iter().zip(&STATISTICS) {
+            let Some(file) = file.as_ref().filter(|_| statistic.word * WORD < size) else { continue };
+            let mut text = [0; 32];
+            let length = retry_on_intr(|| pread(file, &mut text, 0))?;
+            let count = (statistic.parse)(&text[..length]);
+            record[statistic.word] = count.ok_or(Failure::Malformed("a statistic that is no number"))?;
+        }
+        Ok(record)
+    }
+}
+
+/// The files that a statistics folder has. None at all is as no folder: a new vbd stands for seconds without its statistics,
+/// until the hotplug script has set the backing device.
+fn open_files(roots: &Roots, folder: &Path) -> Result<Statistics, Failure> {
+    let mut files = [const { None }; STATISTICS.len()];
+    for (file, statistic) in files.iter_mut().zip(&STATISTICS) {
+        *file = open_first(roots, folder, statistic.names)?;
+    }
+    if files.iter().all(Option::is_none) { Err(Failure::Errno(Errno::NOENT)) } else { Ok(Statistics(files)) }
+}
+
+/// The first of these files that there is; any problem but its absence is one.
+fn open_first(roots: &Roots, folder: &Path, names: &[&str]) -> Result<Option<OwnedFd>, Failure> {
+    for name in names {
+        match roots.open_regular(&folder.join(name)).map_err(Failure::from) {
+            Ok(file) => return Ok(Some(file)),
+            Err(Failure::Errno(Errno::NOENT | Errno::NOTDIR)) => {}
+            Err(failure) => return Err(failure),
+        }
+    }
+    Ok(None)
+}
