@@ -13,9 +13,9 @@ oldest = $(shell $(call find_python,))
 
 VENV ?= .venv
 BIN := $(VENV)/bin
+# Two builds at once would move the finished library out of each other's reach.
+MATURIN = flock Cargo.toml $(BIN)/maturin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
-# One interpreter for cargo in every target, or each change of it would build PyO3 anew.
-export PYO3_PYTHON := $(abspath .venv/bin/python)
 
 RUST_SOURCES := Cargo.toml Cargo.lock $(wildcard rust/*/Cargo.toml) $(shell find rust -name '*.rs')
 PACKAGE := pyproject.toml README.md $(wildcard LICENSE-*) $(shell find python -name '*.py' -o -name '*.pyi')
@@ -82,7 +82,7 @@ $(VENV)/.venv:
 
 $(VENV)/.built: $(RUST_SOURCES) pyproject.toml | $(VENV)/.venv
 	$(BIN)/python -m pip install -q --group build
-	VIRTUAL_ENV=$(abspath $(VENV)) $(BIN)/maturin develop --release --locked
+	VIRTUAL_ENV=$(abspath $(VENV)) $(MATURIN) develop --release --locked
 	touch $@
 
 # pip knows dependency groups since 25.1: the venv's own has just been upgraded.
@@ -90,7 +90,7 @@ $(VENV)/.test $(VENV)/.lint: $(VENV)/.%: pyproject.toml | $(VENV)/.venv
 	$(BIN)/python -m pip install -q --group $*
 	touch $@
 
-dist/.built: $(RUST_SOURCES) $(PACKAGE) | .venv/.built
+dist/.built: $(RUST_SOURCES) $(PACKAGE) | $(VENV)/.built
 	rm -rf dist
-	.venv/bin/maturin build --release --locked --sdist --out dist
+	$(MATURIN) build --release --locked --sdist --out dist
 	touch $@
