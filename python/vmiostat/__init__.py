@@ -1,1 +1,70 @@
-"""iostat for virtual machines: the disk and network counters of every VM on a Linux host, read straight from the kernel."""
+"""iostat for virtual machines: the disk and network counters of every VM on a Linux host, read straight from the kernel.
+
+>>> import vmiostat
+>>> host = vmiostat.Host()
+>>> with host.poller() as poller:
+...     before = poller.poll()
+...     after = poller.poll()
+>>> len(after.rates(before).block) == len(after.block)
+True
+"""
+
+from importlib.metadata import version
+
+from vmiostat._core import (
+    BLOCK_FIELDS,
+    INTERFACE_FIELDS,
+    STATE_HELP,
+    STATES,
+    BlockRates,
+    BlockRatesTable,
+    BlockStats,
+    BlockTable,
+    Field,
+    InterfaceRates,
+    InterfaceRatesTable,
+    InterfaceStats,
+    InterfaceTable,
+    Poller,
+    Rates,
+    Roots,
+    Sample,
+)
+from vmiostat.errors import Error, NoCounters, SizeError, SourceError, TopologyError, UnknownDevice, UnknownDomain
+from vmiostat.host import Host
+from vmiostat.model import Disk, Domain, Interface
+from vmiostat.psutil_names import as_psutil
+
+__version__ = version("vmiostat")
+
+__all__ = [
+    "BLOCK_FIELDS",
+    "INTERFACE_FIELDS",
+    "STATES",
+    "STATE_HELP",
+    "BlockRates",
+    "BlockRatesTable",
+    "BlockStats",
+    "BlockTable",
+    "Disk",
+    "Domain",
+    "Error",
+    "Field",
+    "Host",
+    "Interface",
+    "InterfaceRates",
+    "InterfaceRatesTable",
+    "InterfaceStats",
+    "InterfaceTable",
+    "NoCounters",
+    "Poller",
+    "Rates",
+    "Roots",
+    "Sample",
+    "SizeError",
+    "SourceError",
+    "TopologyError",
+    "UnknownDevice",
+    "UnknownDomain",
+    "as_psutil",
+]

@@ -119,6 +119,8 @@ class BlockStats(Buffer):
         """A word of STATES; in the tuple, the bytes and the arrays it is that word's number."""
     @property
     def size(self) -> int: ...
+    def cut(self, size: int) -> Self:
+        """The first `size` bytes of this struct, all of it if it has no more. Raises SizeError."""
     @property
     def v1(self) -> Self:
         """The part that libvirt's struct has: its tuple is the one that libvirt-python returns."""
@@ -268,6 +270,8 @@ class InterfaceStats(Buffer):
         """A word of STATES; in the tuple, the bytes and the arrays it is that word's number."""
     @property
     def size(self) -> int: ...
+    def cut(self, size: int) -> Self:
+        """The first `size` bytes of this struct, all of it if it has no more. Raises SizeError."""
     @property
     def v1(self) -> Self:
         """The part that libvirt's struct has: its tuple is the one that libvirt-python returns."""

@@ -24,7 +24,7 @@ impl From<CoreError> for PyErr {
             Error::Read { path, errno } => {
                 let why = std::io::Error::from(errno).to_string();
                 let why = why.split(" (os error").next().unwrap_or(&why).to_owned();
-                SourceError::new_err((errno.raw_os_error(), why, path))
+                SourceError::new_err((errno.raw_os_error(), why, path.into_os_string()))
             }
             Error::Malformed { .. } => SourceError::new_err(text),
             Error::Size { .. } | Error::Buffer { .. } => SizeError::new_err(text),

@@ -119,10 +119,18 @@ macro_rules! stats_class {
                 self.0.size
             }
 
+            /// The first `size` bytes of this struct, all of it if it has no more. Raises SizeError.
+            fn cut(&self, size: usize) -> Result<$class, CoreError> {
+                if size > $module::SIZE {
+                    return Err(Error::Size { asked: size, limit: $module::SIZE }.into());
+                }
+                $class::of(&self.0.bytes()[..self.0.size.min(size)])
+            }
+
             /// The part that libvirt's struct has: its tuple is the one that libvirt-python returns.
             #[getter]
             fn v1(&self) -> Result<$class, CoreError> {
-                $class::of(&self.0.bytes()[..self.0.size.min($module::V1_SIZE)])
+                self.cut($module::V1_SIZE)
             }
 
             /// The same counters under psutil's names and in its units; see vmiostat.psutil_names.

@@ -9,6 +9,8 @@ use std::hash::Hash;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
+use rustix::io::Errno;
+
 use super::lines::Lines;
 use super::row::Occupant;
 use super::{Failure, Source};
@@ -124,7 +126,7 @@ impl<F: Format> Device<F> {
     fn fill(&mut self, rows: &mut Rows<'_>, counters: Option<F::Counters>, time: i64) {
         let generation = self.occupant.seen();
         let Some(counters) = counters else {
-            return self.fail(rows, Some(Failure::Malformed("a line without its numbers")), time);
+            return self.fail(rows, Failure::Malformed("a line without its numbers"), State::Unreadable, time);
         };
         self.failure = None;
         for (row, view) in &self.rows {
@@ -133,9 +135,9 @@ impl<F: Format> Device<F> {
         }
     }
 
-    fn fail(&mut self, rows: &mut Rows<'_>, failure: Option<Failure>, time: i64) {
-        self.failure = failure;
-        let state = failure.map_or(State::Gone, |_| State::Unreadable);
+    #[cold]
+    fn fail(&mut self, rows: &mut Rows<'_>, failure: Failure, state: State, time: i64) {
+        self.failure = Some(failure);
         let record = F::Table::stamped(F::Table::UNKNOWN, time, self.occupant.generation(), state);
         for (row, _) in &self.rows {
             rows.put(*row, record.as_ref());
@@ -160,10 +162,13 @@ impl<F: Format> Source for LineTable<F> {
         }
         let time = monotonic_ns();
         for device in self.devices.iter_mut().filter(|device| device.round != round) {
-            if outcome.is_ok() {
-                device.occupant.lost();
+            match outcome {
+                Ok(()) => {
+                    device.occupant.lost();
+                    device.fail(rows, Failure::Errno(Errno::NODEV), State::Gone, time);
+                }
+                Err(failure) => device.fail(rows, failure, State::Unreadable, time),
             }
-            device.fail(rows, outcome.err(), time);
         }
     }
 

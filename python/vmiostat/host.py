@@ -1,0 +1,128 @@
+"""The machine that runs the virtual machines: finds its domains, rarely, and opens what reads their counters, often."""
+
+import errno
+import os
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import Literal
+
+from vmiostat import discovery
+from vmiostat._core import BlockStats, InterfaceStats, Poller, Roots
+from vmiostat.errors import Error, NoCounters, SizeError, SourceError, UnknownDevice, UnknownDomain
+from vmiostat.model import Domain
+from vmiostat.resolve import resolve
+
+StrPath = str | os.PathLike[str]
+
+
+class Host:
+    """A machine and its domains: this one, or below `root` a captured one.
+
+    `proc`, `sys`, `dev` and `run` each take the place of that folder (in a container: proc="/host/proc"). `xml` names
+    files or folders of libvirt domain XML that define the domains; without it they are looked for everywhere (see
+    vmiostat.discovery), and a machine without any is itself the domain `host`. `view` is whose receive side rx is: the
+    guest's, as in libvirt, or the host device's.
+
+    >>> host = Host()
+    >>> host.domains()[0].name in [domain.name for domain in host.domains()]
+    True
+
+    Raises SourceError when a root cannot be opened.
+    """
+
+    def __init__(
+        self,
+        root: StrPath = "/",
+        *,
+        proc: StrPath | None = None,
+        sys: StrPath | None = None,
+        dev: StrPath | None = None,
+        run: StrPath | None = None,
+        xml: StrPath | Iterable[StrPath] | None = None,
+        view: Literal["guest", "host"] = "guest",
+    ) -> None:
+        if view not in ("guest", "host"):
+            raise ValueError(f"view is 'guest' or 'host', not {view!r}")
+        self.roots = Roots(root, proc=proc, sys=sys, dev=dev, run=run)
+        self.view = view
+        self.problems: tuple[Error, ...] = ()
+        """What kept the last discovery from finding more."""
+        self._xml = xml if xml is None or isinstance(xml, str | os.PathLike) else tuple(xml)
+
+    def domains(self) -> list[Domain]:
+        """Every domain, looked for anew; each of its devices with its counters, or with the reason why it has none."""
+        found = discovery.domains(self.roots, self._xml)
+        self.problems = found.problems
+        return [replace(resolve(domain, self.roots), reader=self) for domain in found.domains]
+
+    def domain(self, which: str | int) -> Domain:
+        """The domain of this name, uuid or id. Raises UnknownDomain."""
+        domains = self.domains()
+        wanted = str(which)
+        for keys in (lambda domain: domain.name, lambda domain: domain.uuid, lambda domain: domain.id):
+            for domain in domains:
+                if isinstance(which, str) or keys(domain) == domain.id:
+                    if keys(domain) is not None and str(keys(domain)) == wanted:
+                        return domain
+        names = ", ".join(domain.name for domain in domains) or "none"
+        raise UnknownDomain(f"no domain {which!r} on this host; there are: {names}")
+
+    def poller(self, domains: Iterable[Domain] | None = None) -> Poller:
+        """Opens the counters of these domains (else of all): rows in their order, and in each domain in its devices'."""
+        domains = self.domains() if domains is None else list(domains)
+        return Poller(
+            self.roots,
+            [(domain.name, disk.target, disk.counters) for domain in domains for disk in domain.disks],
+            [
+                (domain.name, nic.target, nic.counters, nic.swapped and self.view == "guest")
+                for domain in domains
+                for nic in domain.nics
+            ],
+        )
+
+    def block_stats(self, domain: Domain, target: str, size: int | None = None) -> BlockStats:
+        """See Domain.block_stats."""
+        size = _size(size, BlockStats.SIZE)
+        disk = next((disk for disk in domain.disks if disk.target == target), None)
+        if disk is None:
+            raise _unknown("block device", target, domain, domain.block_devices)
+        with self.poller([replace(domain, disks=(disk,), nics=())]) as poller:
+            stats = poller.poll().block[0]
+            _check(stats.state, disk.reason, f"{domain.name} {target}", poller.problem("block", 0))
+        return stats.cut(size)
+
+    def interface_stats(self, domain: Domain, target: str, size: int | None = None) -> InterfaceStats:
+        """See Domain.interface_stats."""
+        size = _size(size, InterfaceStats.SIZE)
+        nic = next((nic for nic in domain.nics if nic.target == target), None)
+        if nic is None:
+            raise _unknown("interface", target, domain, domain.interfaces)
+        with self.poller([replace(domain, disks=(), nics=(nic,))]) as poller:
+            stats = poller.poll().interface[0]
+            _check(stats.state, nic.reason, f"{domain.name} {target}", poller.problem("interface", 0))
+        return stats.cut(size)
+
+
+def _size(size: int | None, limit: int) -> int:
+    if size is None:
+        return limit
+    if not 0 <= size <= limit:
+        raise SizeError(f"size must be 0 to {limit} (the newest struct), but {size} was asked for")
+    return size
+
+
+def _unknown(kind: str, target: str, domain: Domain, there_are: list[str]) -> UnknownDevice:
+    return UnknownDevice(
+        f"domain {domain.name!r} has no {kind} {target!r}; there are: {', '.join(there_are) or 'none'}"
+    )
+
+
+def _check(state: str, reason: str, device: str, problem: OSError | None) -> None:
+    """Raises what a row's state means to somebody who asked for this one row."""
+    if state == "ok":
+        return
+    if state == "unsupported":
+        raise NoCounters(f"{device}: {reason}")
+    if problem is None or problem.errno is None:
+        raise SourceError(f"{device}: {problem or os.strerror(errno.ENODEV)}")
+    raise SourceError(problem.errno, f"{device}: {problem.strerror}", problem.filename)
