@@ -23,14 +23,11 @@ def disks(domain: etree._Element, problem: Problem) -> Iterator[Disk]:
             found = filesystem(element)
         else:
             continue
-        what = f"{element.tag} {found.target!r}"
         if not found.target:
             source = "" if found.source is None else f" (of source {found.source!r})"
             problem(f"a {element.tag}{source} has no <target>: without a name it is left out", element)
-        elif not found.target.isprintable():
-            problem(f"{what} has control characters in its name: it is left out", element)
         elif found.target in seen:
-            problem(f"{what} is defined twice: this one is left out", element)
+            problem(f"{element.tag} {found.target!r} is defined twice: this one is left out", element)
         else:
             seen.add(found.target)
             yield found
@@ -40,8 +37,8 @@ def interfaces(domain: etree._Element, problem: Problem, *, live: bool) -> Itera
     """The domain's interfaces, in the definition's order.
 
     A definition need not name the host's device (a stored one seldom does). Then the MAC address stands for it, as it
-    does in libvirt's own calls, or else net:N, N being its place. No device of the host's can have such a name: the
-    kernel allows no colon.
+    does in libvirt's own calls, or else net:N, N being its place. No device of the host has such a name: the
+    kernel refuses a colon since 4.14.
     """
     seen = set()
     place = 0
@@ -58,9 +55,7 @@ def interfaces(domain: etree._Element, problem: Problem, *, live: bool) -> Itera
             mac = found.mac if found.mac not in seen else None
             found = replace(found, target=mac or f"net:{place}")
         place += 1
-        if not found.target.isprintable():
-            problem(f"interface {found.target!r} has control characters in its name: it is left out", element)
-        elif found.target in seen:
+        if found.target in seen:
             problem(f"interface {found.target!r} is defined twice: this one is left out", element)
         else:
             seen |= {found.target, found.mac}

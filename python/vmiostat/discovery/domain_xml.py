@@ -56,8 +56,6 @@ def parse(data: bytes, path: str, provider: str = PROVIDER) -> Definition:
     name = (element.findtext("name") or "").strip()
     if not name:
         raise TopologyError("the domain has no name", path, line_of(element))
-    if not name.isprintable():
-        raise TopologyError(f"the domain's name {name[:100]!r} holds control characters", path, line_of(element))
 
     def problem(reason: str, at: etree._Element) -> None:
         problems.append(TopologyError(f"domain {name!r}: {reason}", path, line_of(at)))

@@ -41,7 +41,12 @@ def moved_interface(element: etree._Element) -> Interface | None:
     name = (element.findtext("source/interface") or "").strip()
     if element.get("mode") != "capabilities" or element.get("type") != "net" or not name:
         return None
-    return Interface(target=name, type="hostdev", source=name)
+    return Interface(
+        target=name,
+        type="hostdev",
+        source=name,
+        reason="the host's interface was moved into the container: only the container's network namespace shows it",
+    )
 
 
 def _source(element: etree._Element, kind: str, sources: list[etree._Element | None]) -> str | None:

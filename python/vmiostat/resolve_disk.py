@@ -1,0 +1,127 @@
+"""Where a disk's requests are counted: by the kernel's block layer or Xen's backend, or by nobody but the VMM.
+
+A disk's target (vda) is the guest's name of it and is never looked up on the host, which may have a vda of its own.
+"""
+
+from contextlib import suppress
+from dataclasses import replace
+
+from vmiostat._core import Roots
+from vmiostat.counters import BlockCounters, BlockDevice, XenVbd
+from vmiostat.errors import SourceError
+from vmiostat.model import Disk, Domain
+from vmiostat.xen_backend import device
+from vmiostat.xen_disk_name import device_number
+
+_VMM = {"kvm": "QEMU", "qemu": "QEMU", "hvf": "QEMU", "xen": "QEMU"}
+
+_REASONS = {
+    "file": "a file: only {vmm}, which reads and writes it, counts the disk's requests",
+    "dir": "made from a folder by {vmm}, which alone counts its requests",
+    "network": "{vmm} speaks to the storage ({source}) itself and alone counts the requests",
+    "volume": "which device or file is behind volume {source} only libvirt knows: see virsh vol-path",
+    "nvme": "{vmm} drives the NVMe device ({source}) itself and alone counts the requests",
+    "vhostuser": "its requests go to another process, through memory shared with the guest ({source})",
+    "vhostvdpa": "its requests go from the guest to the device ({source}, vDPA), past the host's kernel",
+}
+_FILE_SYSTEM_REASONS = {
+    "mount": "a folder of the host ({source}): its requests are not told from others'",
+    "bind": "a folder of the container ({source}): its requests are not told from others'",
+    "template": "a folder made from template {source}: its requests are not told from others'",
+    "ram": "a file system in memory has no requests",
+    "file": "a file ({source}), mounted through a loop or nbd device that the definition does not name",
+}
+
+
+def resolve_disk(disk: Disk, domain: Domain, roots: Roots) -> Disk:
+    """The disk with its counters, and perhaps a reason to mistrust them, or with the reason why it has none."""
+    if disk.counters is None and not disk.reason:
+        find = _xen_counters if domain.type == "xen" else _host_counters
+        found = find(disk, domain, roots)
+        disk = replace(disk, reason=found) if isinstance(found, str) else replace(disk, counters=found)
+    if isinstance(disk.counters, BlockDevice) and not disk.reason:
+        return replace(disk, reason=_switched_off(disk.counters, roots))
+    if isinstance(disk.counters, XenVbd) and not disk.reason:
+        return replace(disk, reason=_not_connected(disk.counters, roots))
+    return disk
+
+
+def _host_counters(disk: Disk, domain: Domain, roots: Roots) -> BlockCounters | str:
+    reasons = _REASONS
+    if disk.device == "filesystem":
+        reasons = _REASONS | _FILE_SYSTEM_REASONS
+    elif disk.source is None:
+        return "an empty drive"
+    source = disk.source or ""
+    # A file is looked at below /dev only: elsewhere it may lie on a file system that hangs.
+    if disk.type == "block" or (disk.type == "file" and source.startswith("/dev/")):
+        found = _block_device(source, roots)
+        if disk.type == "block" or isinstance(found, BlockDevice):
+            return found
+    reason = reasons.get(disk.type, "of type {kind!r}: what counts that is not known here")
+    return reason.format(source=source, kind=disk.type, vmm=_VMM.get(domain.type, "its VMM"))
+
+
+def _block_device(path: str, roots: Roots) -> BlockDevice | str:
+    try:
+        number = roots.device_number(path)
+        why = f"{path} is no block device"
+    except SourceError as error:
+        number = None
+        why = f"{path} cannot be looked at: {error.strerror}"
+    if number is None and roots.captured:
+        number = _number_by_name(path, roots)
+    return why if number is None else BlockDevice(*number)
+
+
+def _number_by_name(path: str, roots: Roots) -> tuple[int, int] | None:
+    """A captured tree has no device nodes, but where links lead and what sysfs says of the device there."""
+    with suppress(SourceError):
+        path = roots.real(path)
+    name = path.removeprefix("/dev/").replace("/", "!")
+    try:
+        major, _, minor = roots.read(f"/sys/class/block/{name}/dev").partition(b":")
+        return int(major), int(minor)
+    except (SourceError, ValueError):
+        return None
+
+
+def _xen_counters(disk: Disk, domain: Domain, roots: Roots) -> BlockCounters | str:
+    if domain.id is None:
+        return "the domain is not running as far as its definition says (it has no id)"
+    number = device_number(disk.target)
+    if number is None:
+        return f"Xen has no device number for a disk called {disk.target!r}"
+    place = f"{domain.id}-{number}"
+    if device(f"vbd-{place}", roots):
+        return XenVbd("vbd", domain.id, number)
+    if device(f"tap-{place}", roots):
+        return XenVbd("tap", domain.id, number)
+    if device(f"qdisk-{place}", roots):
+        if disk.type == "block":
+            return _host_counters(disk, domain, roots)
+        return f"its backend is QEMU (qdisk-{place}), which alone counts its requests"
+    if disk.source is None:
+        return "an empty drive"
+    return f"the host has no backend for it (vbd-{place}): it is not set up yet, has gone, or is in another domain"
+
+
+def _switched_off(counters: BlockDevice, roots: Roots) -> str:
+    """queue/iostats=0 stops a device's counters without a trace in them. A partition's queue is its disk's."""
+    folder = f"/sys/dev/block/{counters.major}:{counters.minor}"
+    for path in (f"{folder}/queue/iostats", f"{folder}/../queue/iostats"):
+        try:
+            if roots.read(path).strip() == b"0":
+                return f"its counters stand still: {roots.shown(path)} is 0 (echo 1 into it to start them)"
+            return ""
+        except SourceError:
+            continue
+    return ""
+
+
+def _not_connected(counters: XenVbd, roots: Roots) -> str:
+    try:
+        state = roots.read(f"{device(str(counters), roots)}/state").decode(errors="replace").strip()
+    except SourceError:  # kernels of 2007 have no such file
+        return ""
+    return "" if state == "Connected" else f"its backend is in state {state}: the guest is not connected to it"

@@ -1,0 +1,35 @@
+"""Where the kernel keeps the backend devices of Xen domains: folders KIND-DOMID-NUMBER below xen-backend."""
+
+import errno
+
+from vmiostat._core import Roots
+from vmiostat.errors import SourceError
+
+BUS = "/sys/bus/xen-backend/devices"
+"""Links to the devices' folders, wherever the kernel keeps those."""
+DEVICES = "/sys/devices/xen-backend"
+"""The folders themselves, in kernels of the time when the bus was their parent (Linux 2.6.18 with Xen's patches)."""
+FOLDERS = (BUS, DEVICES)
+
+
+def devices(roots: Roots) -> list[tuple[str, str]]:
+    """(folder, name) of every backend device, each name once, links before folders; none where there is no Xen.
+
+    Raises SourceError.
+    """
+    found: dict[str, str] = {}
+    for folder in FOLDERS:
+        try:
+            names = roots.list(folder)
+        except SourceError as error:
+            if error.errno == errno.ENOENT:
+                continue
+            raise
+        for name in names:
+            found.setdefault(name, folder)
+    return [(folder, name) for name, folder in found.items()]
+
+
+def device(name: str, roots: Roots) -> str | None:
+    """The path of the backend device called `name` (vbd-1-51712), None where there is none."""
+    return next((f"{folder}/{name}" for folder in FOLDERS if roots.exists(f"{folder}/{name}")), None)
