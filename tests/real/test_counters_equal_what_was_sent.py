@@ -2,6 +2,7 @@
 
 import struct
 from collections.abc import Callable
+from typing import Literal
 
 import pytest
 
@@ -25,7 +26,9 @@ def guest_view(name: str) -> tuple[int, ...]:
 
 
 @pytest.mark.parametrize(("view", "expected"), [("guest", guest_view), ("host", host_view)])
-def test_interfaces(machine: Machine, view: str, expected: Callable[[str], tuple[int, ...]]) -> None:
+def test_interfaces(
+    machine: Machine, view: Literal["guest", "host"], expected: Callable[[str], tuple[int, ...]]
+) -> None:
     host = Host(xml=machine.xml, sys=machine.sys, view=view)
     with host.poller() as poller:
         before = poller.poll()

@@ -1,11 +1,12 @@
 """A row is the device, not its name: one that has gone has no numbers, one that comes back is another one."""
 
+import errno
 from contextlib import ExitStack
 from pathlib import Path
 
 from tests.real.devices import Loop, Tap, make_veths, remove_interface
 from tests.real.domain import write_domain
-from vmiostat import Host
+from vmiostat import Host, SourceError
 
 
 def test_a_tap_that_comes_back_under_its_name(namespace: Path, tmp_path: Path) -> None:
@@ -60,17 +61,18 @@ def test_a_tap_that_comes_back_between_two_polls_gives_no_rate(namespace: Path, 
     assert rate.tx_packets is None
 
 
-def test_a_veth_that_was_not_there_at_first(namespace: Path, tmp_path: Path) -> None:
+def test_a_veth_that_goes_with_its_peer(namespace: Path, tmp_path: Path) -> None:
     xml = write_domain(tmp_path, "container", kind="lxc", bridge=["ve0"])
+    make_veths([("ve0", "ve1")])
     with Host(xml=xml, sys=namespace).poller() as poller:
-        assert poller.poll().interface[0].state == "gone"
-        assert "ve0" in str(poller.problem("interface", 0))
-        make_veths([("ve0", "ve1")])
-        poller.reopen()
         row = poller.poll().interface[0]
         assert (row.state, row.generation, row.rx_packets) == ("ok", 0, 0)
-        remove_interface("ve1")  # takes its peer along
+        assert poller.problem("interface", 0) is None
+        remove_interface("ve1")
         assert poller.poll().interface[0].state == "gone"
+        problem = poller.problem("interface", 0)
+        assert isinstance(problem, SourceError)
+        assert (problem.errno, problem.filename) == (errno.ENODEV, "/proc/net/dev")
 
 
 def test_a_disk_that_comes_back_under_its_number(namespace: Path, tmp_path: Path) -> None:

@@ -46,27 +46,27 @@ def running(work: Callable[[], None], count: int) -> Iterator[list[BaseException
 
 def check_honest(sample: Sample) -> None:
     """A row has all its numbers, or none of them and says why."""
-    for row in sample.interface:
-        assert row.state in ("ok", "gone")
-        assert all(count == -1 for count in tuple(row.v1)) if row.state == "gone" else min(row.v1) >= 0
+    for nic in sample.interface:
+        assert nic.state in ("ok", "gone")
+        assert all(count == -1 for count in tuple(nic.v1)) if nic.state == "gone" else min(nic.v1) >= 0
         # All frames have 60 bytes: numbers of two devices would not fit together. The kernel adds to bytes and packets
         # one after the other, so a poll between may see the one without the other.
-        assert row.state == "gone" or abs(row.tx_bytes - 60 * row.tx_packets) <= 60
-    for row in sample.block:
-        assert row.state in ("ok", "gone")
-        assert (row.wr_bytes == -1) == (row.state == "gone")
-        assert row.wr_bytes <= 64 * Loop.BLOCK
+        assert nic.state == "gone" or abs(nic.tx_bytes - 60 * nic.tx_packets) <= 60
+    for disk in sample.block:
+        assert disk.state in ("ok", "gone")
+        assert (disk.wr_bytes == -1) == (disk.state == "gone")
+        assert disk.wr_bytes <= 64 * Loop.BLOCK
 
 
 def check_rates(after: Sample, before: Sample) -> None:
     """A rate is a number that a device can have, or says why it is none."""
     rates = after.rates(before)
-    for row in rates.interface:
-        assert row.rx_bytes is None or row.rx_bytes >= 0
-        assert (row.tx_bytes is None) == (row.state != "ok")
-    for row in rates.block:
-        assert row.wr_bytes is None or row.wr_bytes >= 0
-        assert (row.wr_bytes is None) == (row.state != "ok")
+    for nic in rates.interface:
+        assert nic.rx_bytes is None or nic.rx_bytes >= 0
+        assert (nic.tx_bytes is None) == (nic.state != "ok")
+    for disk in rates.block:
+        assert disk.wr_bytes is None or disk.wr_bytes >= 0
+        assert (disk.wr_bytes is None) == (disk.state != "ok")
 
 
 @pytest.mark.slow
@@ -75,7 +75,11 @@ def test_devices_come_and_go_under_eight_threads(namespace: Path, tmp_path: Path
     xml = write_domain(tmp_path, "guest", bridge=["tap0", "tap1", "tap2", "ve0"], disks=disks)
     host = Host(xml=xml, sys=namespace)
     held = descriptors() - 2  # the two disks', which the churn closes and opens
-    poller = host.poller()
+    with Tap("tap0"), Tap("tap1"), Tap("tap2"):
+        make_veths([("ve0", "ve1")])
+        poller = host.poller()
+        assert {row.state for row in poller.poll().interface} == {"ok"}
+    remove_interface("ve0")
     polls, rounds = 0, 0
     last = threading.local()
 
