@@ -67,7 +67,8 @@ docs: build ## Write docs/abi.md anew from the field table
 wheel: dist/.built ## Build the abi3 wheel and the sdist into dist/
 
 bench: build $(VENV)/.test ## Run the benchmarks for real (root: they make their own interfaces and disks)
-	$(BIN)/python -m pytest benches --benchmark-enable --benchmark-only $(ARGS)
+	$(BIN)/python -m pytest benches --benchmark-enable --benchmark-only \
+		--benchmark-columns=min,median,max,rounds --benchmark-sort=mean $(ARGS)
 
 clean: ## Remove everything that was built
 	rm -rf .venv .venv-* target dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
