@@ -81,7 +81,8 @@ impl Roots {
     /// Where a path really is, for messages.
     pub fn shown(&self, path: &Path) -> PathBuf {
         let (root, below) = self.root_of(path);
-        root.real.join(below)
+        // Joined to nothing, a path would end in a slash.
+        if below.as_os_str().is_empty() { root.real.clone() } else { root.real.join(below) }
     }
 
     fn open_with(&self, path: &Path, flags: OFlags) -> Result<OwnedFd, Error> {

@@ -18,9 +18,13 @@ pub fn split(line: &[u8]) -> Option<(&[u8], &[u8])> {
     (!name.is_empty()).then_some((name, &line[colon + 1..]))
 }
 
-/// The numbers of the line of the interface `name`; None where the line is another's, or is not understood.
+/// The numbers of the line of the interface `name`, with less work than `split`; None where the line is another's.
+#[inline]
 pub fn numbers_of<'line>(line: &'line [u8], name: &[u8]) -> Option<&'line [u8]> {
-    name_from(line).strip_prefix(name)?.strip_prefix(b":")
+    let numbers = name_from(line).strip_prefix(name)?.strip_prefix(b":")?;
+    // `br1` is not `br1:2`, whose second colon is not far: no name is longer than 15 bytes (IFNAMSIZ).
+    let longer_name = numbers[..numbers.len().min(16)].contains(&b':');
+    (!longer_name).then_some(numbers)
 }
 
 /// All sixteen numbers, and nothing else.
@@ -94,8 +98,7 @@ mod tests {
         assert_eq!(parse(&format!("ibr10:30:{NUMBERS}")).unwrap().0, "ibr10:30");
         assert_eq!(parse(&format!("a::b:{NUMBERS}")).unwrap().0, "a::b");
         assert_eq!(numbers_of(format!("  ibr10:30:{NUMBERS}").as_bytes(), b"ibr10:30"), Some(NUMBERS.as_bytes()));
-        let of_another = numbers_of(b"ibr10:30: 1", b"ibr10").and_then(counters);
-        assert_eq!(of_another, None);
+        assert_eq!(numbers_of(b"ibr10:30: 1", b"ibr10"), None);
     }
 
     #[test]
@@ -152,7 +155,7 @@ mod tests {
         #[test]
         fn no_bytes_panic(bytes: Vec<u8>) {
             if let Some((name, numbers)) = split(&bytes) {
-                prop_assert_eq!(numbers_of(&bytes, name), Some(numbers));
+                prop_assert_eq!(numbers_of(&bytes, name), Some(numbers), "nothing after the last colon is a colon");
                 let _ = counters(numbers);
             }
             let _ = numbers_of(&bytes, b"eth0");

@@ -149,18 +149,11 @@ impl<F: Format> Source for LineTable<F> {
     fn read(&mut self, rows: &mut Rows<'_>) {
         self.round += 1;
         let mut missing = self.devices.len();
-        let mut outcome = self.pass(rows, &mut missing);
-        // A remembered key can match the line of a longer name (`br1` that of `br1:2`). So before a device that was there
-        // is called gone, the file is read once more with nothing remembered.
-        let round = self.round;
-        if outcome.is_ok() && self.devices.iter().any(|device| device.round != round && device.occupant.present()) {
-            self.layout.clear();
-            outcome = self.pass(rows, &mut missing);
-        }
+        let outcome = self.pass(rows, &mut missing);
         if missing == 0 {
             return;
         }
-        let time = monotonic_ns();
+        let (time, round) = (monotonic_ns(), self.round);
         for device in self.devices.iter_mut().filter(|device| device.round != round) {
             match outcome {
                 Ok(()) => {

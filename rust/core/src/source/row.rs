@@ -23,11 +23,6 @@ impl Occupant {
         self.present = false;
     }
 
-    /// Whether it was there last time.
-    pub(super) fn present(&self) -> bool {
-        self.present
-    }
-
     /// Of the device that is there or was there last; -1 before the first one.
     #[inline]
     pub(super) fn generation(&self) -> i64 {

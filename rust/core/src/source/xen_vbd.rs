@@ -18,21 +18,33 @@ use crate::roots::Roots;
 
 const FOLDERS: [&str; 2] = ["/sys/bus/xen-backend/devices", "/sys/devices/xen-backend"];
 
-/// A statistics file: its name, or else its older one; the word that it fills; how it is read.
+/// A statistics file: its name, or else its older one; the word that it fills; how it is read; what is said if it can't be.
 struct Statistic {
     names: &'static [&'static str],
     word: usize,
     parse: fn(&[u8]) -> Option<i64>,
+    malformed: &'static str,
 }
 
-const STATISTICS: [Statistic; 7] = [
-    Statistic { names: &["rd_req"], word: block::rd_req, parse: xen_vbd::count },
-    Statistic { names: &["rd_sect"], word: block::rd_bytes, parse: xen_vbd::bytes },
-    Statistic { names: &["wr_req"], word: block::wr_req, parse: xen_vbd::count },
-    Statistic { names: &["wr_sect"], word: block::wr_bytes, parse: xen_vbd::bytes },
-    Statistic { names: &["oo_req"], word: block::errs, parse: xen_vbd::count },
-    Statistic { names: &["f_req", "br_req"], word: block::fl_req, parse: xen_vbd::count },
-    Statistic { names: &["ds_req"], word: block::ds_req, parse: xen_vbd::count },
+macro_rules! statistics {
+    ($([$name:literal $(or $older:literal)?] is $word:ident by $parse:ident,)+) => {
+        [$(Statistic {
+            names: &[$name $(, $older)?],
+            word: block::$word,
+            parse: xen_vbd::$parse,
+            malformed: concat!($name, " is no number"),
+        }),+]
+    };
+}
+
+const STATISTICS: [Statistic; 7] = statistics![
+    ["rd_req"] is rd_req by count,
+    ["rd_sect"] is rd_bytes by bytes,
+    ["wr_req"] is wr_req by count,
+    ["wr_sect"] is wr_bytes by bytes,
+    ["oo_req"] is errs by count,
+    ["f_req" or "br_req"] is fl_req by count,
+    ["ds_req"] is ds_req by count,
 ];
 
 pub(crate) type XenVbds = KeptOpen<Statistics>;
@@ -62,7 +74,7 @@ impl Handle for Statistics {
             let mut text = [0; 32];
             let length = retry_on_intr(|| pread(file, &mut text, 0))?;
             let count = (statistic.parse)(&text[..length]);
-            record[statistic.word] = count.ok_or(Failure::Malformed("a statistic that is no number"))?;
+            record[statistic.word] = count.ok_or(Failure::Malformed(statistic.malformed))?;
         }
         Ok(record)
     }

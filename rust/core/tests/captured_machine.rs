@@ -1,0 +1,253 @@
+//! A poller on machines that the test makes as trees of files, and changes under its hands.
+
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+
+use tempfile::TempDir;
+use vmiostat_core::error::Error;
+use vmiostat_core::fields::{block, interface};
+use vmiostat_core::plan::{BlockRow, InterfaceRow, Plan, XenVbd, XenVbdKind};
+use vmiostat_core::poller::{Kind, Poller, Sample, Target};
+use vmiostat_core::roots::Roots;
+use vmiostat_core::state::State;
+
+const HEADING: &str = "Inter-|   Receive                 |  Transmit\n face |bytes    packets |bytes    packets\n";
+
+struct Machine(TempDir);
+
+impl Machine {
+    fn new() -> Machine {
+        Machine(tempfile::tempdir().unwrap())
+    }
+
+    /// Writes in place, as the kernel does: a file that is open stays the same file.
+    fn write(&self, path: &str, text: &str) {
+        let path = self.0.path().join(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    }
+
+    fn interfaces(&self, lines: &[(&str, i64)]) {
+        let line = |(name, first): &(&str, i64)| {
+            let numbers: Vec<String> = (0..16).map(|number| (first + number).to_string()).collect();
+            format!("{name:>6}: {}\n", numbers.join(" "))
+        };
+        self.write("proc/net/dev", &(HEADING.to_owned() + &lines.iter().map(line).collect::<String>()));
+    }
+
+    fn disks(&self, lines: &[(u32, u32, i64)]) {
+        let line = |(major, minor, first): &(u32, u32, i64)| {
+            let numbers: Vec<String> = (0..17).map(|number| (first + number).to_string()).collect();
+            format!("{major:4} {minor:7} d{minor} {}\n", numbers.join(" "))
+        };
+        self.write("proc/diskstats", &lines.iter().map(line).collect::<String>());
+    }
+
+    fn vbd(&self, folder: &str, statistics: &[(&str, &str)]) {
+        for (name, text) in statistics {
+            self.write(&format!("{folder}/statistics/{name}"), text);
+        }
+    }
+
+    fn poller(&self, block: Vec<BlockRow>, interface: Vec<InterfaceRow>) -> Poller {
+        let roots = Roots::new(self.0.path(), &[]).unwrap();
+        Poller::open(Arc::new(roots), &Plan { block, interface })
+    }
+}
+
+fn nic(name: &str, swapped: bool) -> InterfaceRow {
+    InterfaceRow::NetDevice { name: name.into(), swapped }
+}
+
+fn vbd(domid: u32, devid: u32) -> BlockRow {
+    BlockRow::XenVbd(XenVbd { kind: XenVbdKind::Vbd, domid, devid })
+}
+
+fn block_row(sample: &Sample, row: usize) -> &[i64] {
+    &sample.block[row * block::WORDS..][..block::WORDS]
+}
+
+fn interface_row(sample: &Sample, row: usize) -> &[i64] {
+    &sample.interface[row * interface::WORDS..][..interface::WORDS]
+}
+
+/// Generation and state of an interface's row.
+fn standing(sample: &Sample, row: usize) -> (i64, State) {
+    let row = interface_row(sample, row);
+    (row[interface::generation], State::from_word(row[interface::state]).unwrap())
+}
+
+#[test]
+fn rows_come_in_the_plan_s_order_whatever_the_file_s() {
+    let machine = Machine::new();
+    machine.interfaces(&[("lo", 0), ("vnet0", 100), ("vnet1", 200), ("net1", 300)]);
+    let plan = vec![nic("net1", false), InterfaceRow::Uncounted, nic("vnet0", true), nic("vnet0", false)];
+    let sample = machine.poller(vec![], plan).poll();
+    assert_eq!(interface_row(&sample, 0)[..2], [300, 301]);
+    assert_eq!(standing(&sample, 1), (-1, State::Unsupported));
+    assert_eq!(interface_row(&sample, 2)[..2], [108, 109], "swapped: the host's transmit side");
+    assert_eq!(interface_row(&sample, 3)[..2], [100, 101], "one device may have two rows");
+    assert!(interface_row(&sample, 0)[interface::time_ns] > 0);
+}
+
+#[test]
+fn an_interface_that_comes_back_is_another_generation() {
+    let machine = Machine::new();
+    machine.interfaces(&[("lo", 0), ("a", 100), ("b", 200), ("c", 300)]);
+    let poller = machine.poller(vec![], vec![nic("b", false), nic("c", false)]);
+    assert_eq!(standing(&poller.poll(), 0), (0, State::Ok));
+    machine.interfaces(&[("lo", 0), ("c", 310)]);
+    let gone = poller.poll();
+    assert_eq!(standing(&gone, 0), (0, State::Gone));
+    assert_eq!(interface_row(&gone, 0)[..8], [-1; 8]);
+    assert_eq!((standing(&gone, 1), interface_row(&gone, 1)[0]), ((0, State::Ok), 310));
+    let problem = poller.problem(Kind::Interface, 0).unwrap().to_string();
+    assert!(problem.ends_with("proc/net/dev: No such device (os error 19)"), "{problem}");
+    machine.interfaces(&[("c", 320), ("b", 5), ("lo", 0)]);
+    let back = poller.poll();
+    assert_eq!((standing(&back, 0), interface_row(&back, 0)[0]), ((1, State::Ok), 5));
+    assert_eq!((standing(&back, 1), interface_row(&back, 1)[0]), ((0, State::Ok), 320));
+    assert!(poller.problem(Kind::Interface, 0).is_none());
+}
+
+#[test]
+fn a_remembered_name_is_not_taken_for_a_longer_one() {
+    let machine = Machine::new();
+    machine.interfaces(&[("ibr10", 100)]);
+    let poller = machine.poller(vec![], vec![nic("ibr10", false), nic("ibr10:30", false)]);
+    assert_eq!(standing(&poller.poll(), 0), (0, State::Ok));
+    // The new line stands where the old one was remembered, and begins like it.
+    machine.interfaces(&[("ibr10:30", 200), ("ibr10", 110)]);
+    let sample = poller.poll();
+    assert_eq!((standing(&sample, 0), interface_row(&sample, 0)[0]), ((0, State::Ok), 110));
+    assert_eq!((standing(&sample, 1), interface_row(&sample, 1)[0]), ((0, State::Ok), 200));
+}
+
+#[test]
+fn a_bad_line_costs_its_own_row() {
+    let machine = Machine::new();
+    let numbers = " 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16\n";
+    let huge = numbers.replace(" 7 ", " 99999999999999999999 ");
+    machine.write("proc/net/dev", &format!("{HEADING}  a:{numbers}  b: some text\n  c:{huge}\n\n:::\n  d:{numbers}"));
+    let poller = machine.poller(vec![], ["a", "b", "c", "d"].map(|name| nic(name, false)).into());
+    for _ in 0..2 {
+        let sample = poller.poll();
+        let states: Vec<State> = (0..4).map(|row| standing(&sample, row).1).collect();
+        assert_eq!(states, [State::Ok, State::Unreadable, State::Unreadable, State::Ok]);
+    }
+    assert!(matches!(poller.problem(Kind::Interface, 1), Some(Error::Malformed { .. })));
+    machine.interfaces(&[("b", 7)]);
+    let healed = poller.poll();
+    assert_eq!((standing(&healed, 1), interface_row(&healed, 1)[0]), ((0, State::Ok), 7));
+}
+
+#[test]
+fn a_file_that_is_not_there_costs_its_rows_until_it_is() {
+    let machine = Machine::new();
+    let poller = machine.poller(vec![BlockRow::Device((8, 0))], vec![nic("a", false)]);
+    assert_eq!(standing(&poller.poll(), 0).1, State::Unreadable);
+    assert_eq!(poller.reopen(), 0);
+    machine.interfaces(&[("a", 1)]);
+    assert_eq!(standing(&poller.poll(), 0).1, State::Unreadable, "a poll opens nothing");
+    assert_eq!(poller.reopen(), 1);
+    assert_eq!(standing(&poller.poll(), 0), (0, State::Ok));
+}
+
+#[test]
+fn one_pass_of_diskstats_or_a_stat_file_each_give_the_same_records() {
+    let machine = Machine::new();
+    let all: Vec<(u32, u32, i64)> = (0..40).map(|minor| (7, minor, i64::from(minor) * 1000)).collect();
+    machine.disks(&all);
+    let many = all.iter().map(|(major, minor, _)| BlockRow::Device((*major, *minor))).collect();
+    let one_pass = machine.poller(many, vec![]).poll();
+    fs::create_dir_all(machine.0.path().join("sys/dev/block")).unwrap();
+    for (_, minor, first) in &all {
+        let numbers: Vec<String> = (0..17).map(|number| (first + number).to_string()).collect();
+        machine.write(&format!("sys/dev/block/7:{minor}/stat"), &(numbers.join(" ") + "\n"));
+    }
+    let few = machine.poller(vec![BlockRow::Device((7, 5)), BlockRow::Device((7, 39))], vec![]);
+    let stat_files = few.poll();
+    let counters = ..block::time_ns;
+    assert_eq!(block_row(&stat_files, 0)[counters], block_row(&one_pass, 5)[counters]);
+    assert_eq!(block_row(&stat_files, 1)[counters], block_row(&one_pass, 39)[counters]);
+    assert_eq!(block_row(&one_pass, 39)[block::rd_req], 39000);
+    machine.write("sys/dev/block/7:5/stat", "nothing of use\n");
+    let bad = few.poll();
+    assert_eq!(block_row(&bad, 0)[block::state], State::Unreadable as i64);
+    assert_eq!(block_row(&bad, 1)[block::state], State::Ok as i64);
+}
+
+#[test]
+fn every_layout_of_xen_s_statistics() {
+    let machine = Machine::new();
+    let new = [
+        ("rd_req", "1\n"),
+        ("rd_sect", "2\n"),
+        ("wr_req", "3\n"),
+        ("wr_sect", "4\n"),
+        ("oo_req", "5\n"),
+        ("f_req", "6\n"),
+        ("ds_req", "7\n"),
+    ];
+    machine.vbd("sys/bus/xen-backend/devices/vbd-1-51712", &new);
+    machine.vbd(
+        "sys/devices/xen-backend/vbd-2-768",
+        &[("rd_req", "-2\n"), ("rd_sect", "-2147483648\n"), ("br_req", "9\n")],
+    );
+    let poller = machine.poller(vec![vbd(1, 51712), vbd(2, 768), vbd(3, 768)], vec![]);
+    let sample = poller.poll();
+    assert_eq!(block_row(&sample, 0)[..8], [1, 1024, 3, 2048, 5, 6, 7, -1]);
+    assert_eq!(block_row(&sample, 1)[..8], [(1 << 32) - 2, 1 << 40, -1, -1, -1, 9, -1, -1]);
+    assert_eq!(block_row(&sample, 2)[block::state], State::Gone as i64);
+    // A vbd's folder stands for a while without its statistics.
+    machine.vbd("sys/bus/xen-backend/devices/vbd-3-768", &new);
+    assert_eq!(poller.reopen(), 1);
+    assert_eq!(block_row(&poller.poll(), 2)[..5], [1, 1024, 3, 2048, 5]);
+}
+
+#[test]
+fn a_size_s_counters_and_no_others_are_read_of_a_vbd() {
+    let machine = Machine::new();
+    machine.vbd(
+        "sys/bus/xen-backend/devices/vbd-1-51712",
+        &[("rd_req", "1\n"), ("rd_sect", "2\n"), ("wr_req", "no number\n")],
+    );
+    let poller = machine.poller(vec![vbd(1, 51712)], vec![]);
+    let mut memory = [0x55; 16];
+    poller.poll_into(Some(Target { bytes: &mut memory, size: 16 }), None).unwrap();
+    assert_eq!(memory.as_slice(), bytemuck::cast_slice::<i64, u8>(&[1, 1024]));
+    assert_eq!(block_row(&poller.poll(), 0)[block::state], State::Unreadable as i64);
+    let problem = poller.problem(Kind::Block, 0).unwrap().to_string();
+    assert!(problem.ends_with("vbd-1-51712/statistics: wr_req is no number"), "{problem}");
+}
+
+#[test]
+fn sizes_are_looked_at_before_anything_is_read() {
+    let machine = Machine::new();
+    machine.interfaces(&[("a", 100)]);
+    let poller = machine.poller(vec![], vec![nic("a", false)]);
+    let mut memory = [0x55; interface::SIZE + 8];
+    for size in 0..=interface::SIZE {
+        memory.fill(0x55);
+        poller.poll_into(None, Some(Target { bytes: &mut memory, size })).unwrap();
+        let sample = poller.poll();
+        let counters = size.min(interface::time_ns * 8);
+        assert_eq!(memory[..counters], bytemuck::cast_slice::<i64, u8>(&sample.interface)[..counters]);
+        assert!(memory[size..].iter().all(|byte| *byte == 0x55));
+    }
+    let too_large = poller.poll_into(None, Some(Target { bytes: &mut memory, size: interface::SIZE + 1 }));
+    assert!(matches!(too_large, Err(Error::Size { .. })));
+    let too_small = poller.poll_into(None, Some(Target { bytes: &mut memory[..63], size: 64 }));
+    assert!(matches!(too_small, Err(Error::Buffer { .. })));
+}
+
+#[test]
+fn a_fifo_in_a_counter_file_s_place_holds_up_nothing() {
+    let machine = Machine::new();
+    fs::create_dir_all(machine.0.path().join("proc/net")).unwrap();
+    let path = machine.0.path().join("proc/net/dev");
+    rustix::fs::mknodat(rustix::fs::CWD, Path::new(&path), rustix::fs::FileType::Fifo, 0o644.into(), 0).unwrap();
+    let poller = machine.poller(vec![], vec![nic("a", false)]);
+    assert_eq!(standing(&poller.poll(), 0).1, State::Unreadable);
+}
