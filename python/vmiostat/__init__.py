@@ -1,4 +1,4 @@
-"""iostat for virtual machines: the disk and network counters of every VM on a Linux host, read straight from the kernel.
+"""iostat for virtual machines: the disk and network counters of every VM on a host, read straight from the kernel.
 
 >>> import vmiostat
 >>> host = vmiostat.Host()

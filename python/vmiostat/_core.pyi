@@ -36,7 +36,7 @@ class Field:
 
 @final
 class Roots:
-    """Where the machine's /proc, /sys, /dev and /run are. A path is given as on the machine itself ("/sys/block")."""
+    """Where the machine's /proc, /sys, /dev and /run are. A path is given as on the machine ("/sys/block")."""
     def __new__(
         cls,
         root: str | PathLike[str] = "/",
@@ -65,7 +65,7 @@ class Roots:
 
 @final
 class BlockStats(Buffer):
-    """The counters of one block device: a struct that compares and unpacks like the tuple of its fields.
+    """One block device's counters: a struct that compares and unpacks like the tuple of its fields.
 
     A field is -1 where the source does not have it. A field that lies beyond `size`, or is cut by it, is an AttributeError.
     """
@@ -160,7 +160,7 @@ class BlockTable(Buffer):
 
 @final
 class BlockRates:
-    """One row's rates: counters a second, gauges as they are; None where there is no number, and `state` says why."""
+    """One row's rates: counters a second, gauges as they are; None where there is no number: `state` says why."""
     @property
     def rd_req(self) -> float | None: ...
     @property
@@ -203,7 +203,7 @@ class BlockRates:
 
 @final
 class BlockRatesTable(Buffer):
-    """All block rates between two samples: structs of 64-bit floats (NaN for no number), then interval and state."""
+    """All block rates of two samples: structs of 64-bit floats (NaN for no number), then interval and state."""
     @property
     def domains(self) -> tuple[str, ...]: ...
     @property
@@ -218,7 +218,7 @@ class BlockRatesTable(Buffer):
 
 @final
 class InterfaceStats(Buffer):
-    """The counters of one interface: a struct that compares and unpacks like the tuple of its fields.
+    """One interface's counters: a struct that compares and unpacks like the tuple of its fields.
 
     A field is -1 where the source does not have it. A field that lies beyond `size`, or is cut by it, is an AttributeError.
     """
@@ -311,7 +311,7 @@ class InterfaceTable(Buffer):
 
 @final
 class InterfaceRates:
-    """One row's rates: counters a second, gauges as they are; None where there is no number, and `state` says why."""
+    """One row's rates: counters a second, gauges as they are; None where there is no number: `state` says why."""
     @property
     def rx_bytes(self) -> float | None: ...
     @property
@@ -352,7 +352,7 @@ class InterfaceRates:
 
 @final
 class InterfaceRatesTable(Buffer):
-    """All interface rates between two samples: structs of 64-bit floats (NaN for no number), then interval and state."""
+    """All interface rates of two samples: structs of 64-bit floats (NaN for no number), then interval and state."""
     @property
     def domains(self) -> tuple[str, ...]: ...
     @property

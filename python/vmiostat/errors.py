@@ -32,7 +32,7 @@ class TopologyError(Error):
 
 
 class SourceError(Error, OSError):
-    """The kernel's file (`filename`) could not be read (`errno`), or did not hold the numbers it should (`errno` is None)."""
+    """The kernel's file (`filename`) could not be read (`errno`), or did not hold what it should (`errno` is None)."""
 
 
 class SizeError(Error, ValueError):

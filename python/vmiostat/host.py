@@ -56,19 +56,21 @@ class Host:
         return [replace(resolve(domain, self.roots), reader=self) for domain in found.domains]
 
     def domain(self, which: str | int) -> Domain:
-        """The domain of this name, uuid or id. Raises UnknownDomain."""
+        """The domain of this name, uuid or id; a name goes before a uuid, that before an id. Raises UnknownDomain."""
         domains = self.domains()
         wanted = str(which)
-        for keys in (lambda domain: domain.name, lambda domain: domain.uuid, lambda domain: domain.id):
-            for domain in domains:
-                if isinstance(which, str) or keys(domain) == domain.id:
-                    if keys(domain) is not None and str(keys(domain)) == wanted:
-                        return domain
-        names = ", ".join(domain.name for domain in domains) or "none"
-        raise UnknownDomain(f"no domain {which!r} on this host; there are: {names}")
+        by_number = isinstance(which, int)
+        by_name = [domain for domain in domains if domain.name == wanted and not by_number]
+        # libvirt prints a uuid in lower case and takes it in any.
+        by_uuid = [domain for domain in domains if domain.uuid == wanted.lower()]
+        by_id = [domain for domain in domains if domain.id is not None and str(domain.id) == wanted]
+        for domain in by_name + by_uuid + by_id:
+            return domain
+        there_are = ", ".join(domain.name for domain in domains) or "none"
+        raise UnknownDomain(f"no domain {which!r} on this host; there are: {there_are}")
 
     def poller(self, domains: Iterable[Domain] | None = None) -> Poller:
-        """Opens the counters of these domains (else of all): rows in their order, and in each domain in its devices'."""
+        """Opens the counters of these domains, else of all: rows in their order, and in each in its devices'."""
         domains = self.domains() if domains is None else list(domains)
         return Poller(
             self.roots,

@@ -35,12 +35,12 @@ def resolve_interface(nic: Interface, domain: Domain, names: Collection[str], ro
         return nic
     if reason := _no_device(nic):
         return replace(nic, reason=reason)
-    if nic.target in names:
-        swapped, why = (nic.swapped, nic.direction) if nic.direction else direction(nic, roots)
-        return replace(
-            nic, counters=NetDevice(nic.target), swapped=swapped, direction=why, reason=_emulated(nic, domain, names)
-        )
-    return replace(nic, reason=_not_found(nic, domain))
+    if ":" in nic.target:  # what stands in a host device's place (a MAC address, net:0): no device can have such a name
+        return replace(nic, reason=_nameless(domain))
+    swapped, why = (nic.swapped, nic.direction) if nic.direction else direction(nic, roots)
+    # One that is not there now is watched all the same: it is found once it comes.
+    reason = _emulated(nic, domain, names) if nic.target in names else _absent(nic)
+    return replace(nic, counters=NetDevice(nic.target), swapped=swapped, direction=why, reason=reason)
 
 
 def _no_device(nic: Interface) -> str:
@@ -49,12 +49,13 @@ def _no_device(nic: Interface) -> str:
     return _NO_DEVICE.get(nic.type, "")
 
 
-def _not_found(nic: Interface, domain: Domain) -> str:
-    # Nothing that stands in a host device's place (a MAC address, net:0) is a name that a device could have.
-    if ":" in nic.target:
-        if domain.id is None:
-            return "the domain is not running as far as its definition says (it has no id), and names no host interface"
-        return "the definition names no host interface (<target dev='...'>)"
+def _nameless(domain: Domain) -> str:
+    if domain.id is None:
+        return "the domain is not running as far as its definition says (it has no id), and names no host interface"
+    return "the definition names no host interface (<target dev='...'>)"
+
+
+def _absent(nic: Interface) -> str:
     return (
         f"the host has no interface {nic.target!r} (/proc/net/dev): it is not up yet, has gone, "
         "or is in another network namespace"
