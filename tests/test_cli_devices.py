@@ -56,5 +56,5 @@ def test_a_device_whose_counters_cannot_be_read_now_says_so(tmp_path: Path) -> N
     disks = [disk for domain in explained("--root", tmp_path / "xen").values() for disk in domain["block"]]
     (bad,) = [disk for disk in disks if disk["counters"] == "vbd-1-51712"]
     assert bad["state"] == "unreadable"
-    assert "rd_sect" in bad["problem"]
+    assert "vbd-1-51712/statistics: " in bad["problem"]
     assert "unreadable now: " in vmiostat("devices", "--root", tmp_path / "xen")

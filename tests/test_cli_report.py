@@ -48,7 +48,7 @@ def test_counters_of_a_captured_xen_host_are_those_of_its_files() -> None:
 
 def test_the_table_shows_every_device_of_a_captured_host() -> None:
     text = vmiostat("--root", XEN)
-    assert text.startswith("Linux - (-)  ")
+    assert text.startswith(f"Linux ({XEN})  2")
     shown = {tuple(line.split()[:2]) for line in text.splitlines() if line and line[0].isalpha()}
     for domain in Host(XEN).domains():
         assert {(domain.name, device) for device in domain.block_devices + domain.interfaces} <= shown
@@ -161,7 +161,8 @@ def test_the_guests_view_is_the_hosts_turned_around() -> None:
 
 def test_the_roots_can_be_given_one_by_one() -> None:
     text = vmiostat("--proc", XEN / "proc", "--sys", XEN / "sys", "--json", "-b")
-    assert rows(text, "block")["vm1" if "vm1" in text else "domain-1", "xvda"]["counters"]["rd_req"] == 311
+    counters = [row["counters"] for row in rows(text, "block").values()]
+    assert counters == [row["counters"] for row in rows(vmiostat("--root", XEN, "--json"), "block").values()] != []
 
 
 def test_a_thousand_reports_a_second() -> None:
@@ -180,8 +181,8 @@ def test_ticks_do_not_drift_and_leave_out_what_has_passed(monkeypatch: pytest.Mo
         nonlocal now
         now += seconds + 0.01  # a sleep is always a bit too long
 
-    monkeypatch.setattr(report.time, "monotonic", lambda: now)
-    monkeypatch.setattr(report.time, "sleep", sleep)
+    monkeypatch.setattr(time, "monotonic", lambda: now)
+    monkeypatch.setattr(time, "sleep", sleep)
     met = []
     for tick in itertools.islice(report.ticks(100.0, 0.5), 5):
         met.append(round(tick - 100.0, 6))

@@ -80,7 +80,7 @@ def test_a_full_disk_is_told() -> None:
     with Path("/dev/full").open("wb") as full:
         done = subprocess.run([*COMMAND, "--root", XEN], stdout=full, stderr=subprocess.PIPE, timeout=30, check=False)
     assert done.returncode == 1
-    assert done.stderr == b"vmiostat: [Errno 28] No space left on device\n"
+    assert done.stderr == b"vmiostat: standard output: No space left on device\n"
 
 
 def test_a_pipe_that_does_not_block_gets_everything() -> None:

@@ -34,8 +34,8 @@ def test_columns_are_those_of_the_field_table_and_busy_time_is_the_last() -> Non
 
 
 def test_a_common_row_fits_into_80_columns() -> None:
-    rates = {"rd_req": 812.5, "rd_bytes": 999 * 1024.0, "wr_bytes": 1024.0, "busy_time": 1e9, "queue_time": 12e9}
-    assert max(map(len, lines(row(BLOCK, "web1", "vda", **rates)))) <= 80
+    busy = row(BLOCK, "web1", "vda", rd_req=812.5, rd_bytes=999 * 1024.0, busy_time=1e9, queue_time=12e9)
+    assert max(map(len, lines(busy))) <= 80
     assert max(map(len, lines(row(INTERFACE, "web1", "vif1.0", rx_bytes=9e5), kind=INTERFACE))) <= 80
 
 

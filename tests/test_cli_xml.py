@@ -43,7 +43,7 @@ def test_domains_of_several_files_and_folders(tmp_path: Path) -> None:
 def test_a_bad_file_costs_a_line_and_the_other_domains_go_on(tmp_path: Path) -> None:
     domain_file(tmp_path, "web1")
     (tmp_path / "bad.xml").write_text("<domain><name>web2</nam", encoding="utf-8")
-    command = [*COMMAND, "--json", "--xml", tmp_path]
+    command: list[str | Path] = [*COMMAND, "--json", "--xml", tmp_path]
     done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
     assert done.returncode == 0
     assert done.stderr.startswith("vmiostat: warning: ")

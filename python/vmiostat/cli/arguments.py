@@ -62,12 +62,12 @@ def find(options: argparse.Namespace) -> tuple[Host, list[Domain]]:
     from dataclasses import replace
 
     from vmiostat import Host
-    from vmiostat.cli.output import complain
+    from vmiostat.cli.output import complain, sentence
 
     host = Host(options.root, proc=options.proc, sys=options.sys, xml=options.xml, view=options.view)
     domains = host.domains()
     for problem in host.problems:
-        complain(f"warning: {problem}")
+        complain(f"warning: {sentence(problem)}")
     if options.block and not options.interface:
         domains = [replace(domain, nics=()) for domain in domains]
     if options.interface and not options.block:

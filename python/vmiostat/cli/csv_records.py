@@ -40,7 +40,7 @@ class CsvRecords:
             for row in rows:
                 names = [escaped(row.domain), escaped(row.device)]
                 read = [None if word == -1 else word for word in (row.stats.time_ns, row.stats.generation)]
-                record = [now, kind.name, *names, row.rates.state, row.rates.interval, *read]
+                record: list[object] = [now, kind.name, *names, row.rates.state, row.rates.interval, *read]
                 for other in self._kinds:
                     if other is kind:
                         record += [row.total(field) for field in kind.numbers]

@@ -12,19 +12,19 @@ if TYPE_CHECKING:
 
 
 def heading(host: Host) -> str:
-    """`Linux 6.1.0 (node1)  2026-07-01  (8 CPU)`; "-" where the machine, which may be a captured one, does not tell."""
+    """`Linux 6.1.0 (node1)  2026-07-01  (8 CPU)`; of a captured machine, what its files tell."""
     # Not os.uname(): that is the machine that we run on, and not the one whose counters follow.
     kernel = _first_line(host, "/proc/sys/kernel/osrelease")
-    name = _first_line(host, "/proc/sys/kernel/hostname")
+    name = _first_line(host, "/proc/sys/kernel/hostname") or cell(host.roots.shown("/").rstrip("/"))
     # /proc/stat has a line "cpuN ..." for each CPU that is online, after the sum of all, "cpu  ...".
     cpus = sum(line.startswith(b"cpu") for line in _read(host, "/proc/stat").splitlines()) - 1
-    date = time.strftime("%Y-%m-%d")
-    return f"Linux {kernel} ({name})  {date}  ({cpus if cpus > 0 else '-'} CPU)"
+    parts = [f"Linux {kernel}".rstrip() + f" ({name})", time.strftime("%Y-%m-%d")]
+    return "  ".join([*parts, f"({cpus} CPU)"] if cpus > 0 else parts)
 
 
 def _first_line(host: Host, path: str) -> str:
     text = _read(host, path).decode("utf-8", "surrogateescape").partition("\n")[0]
-    return cell(text) if text else "-"
+    return cell(text) if text else ""
 
 
 def _read(host: Host, path: str) -> bytes:

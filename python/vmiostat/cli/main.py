@@ -36,22 +36,20 @@ def _run(command: str, words: list[str], signals: Signals) -> int:
     finally:
         _flush_help()
     # Only now: a wrong option or --help need not wait for the Rust core and lxml.
-    from vmiostat.cli.output import complain, write
+    from vmiostat.cli.output import complain, sentence, write
     from vmiostat.errors import Error
 
     try:
         if options.version:
-            from importlib.metadata import version
+            from vmiostat import __version__
 
-            write(f"vmiostat {version('vmiostat')}\n")
+            write(f"vmiostat {__version__}\n")
         else:
             module.run(options, signals)
     except BrokenPipeError:
         raise
-    except Error as error:
-        return complain(str(error))
-    except OSError as error:
-        return complain(f"{error.filename}: {error.strerror}" if error.filename else str(error))
+    except (Error, OSError) as error:
+        return complain(sentence(error))
     return 0
 
 

@@ -23,9 +23,19 @@ def write(text: str) -> None:
             rest = rest[os.write(descriptor, rest) :]
         except BlockingIOError:  # a terminal or pipe that another process made non-blocking
             select.select([], [descriptor], [])
+        except OSError as error:
+            error.filename = "standard output"
+            raise
 
 
 def complain(sentence: str) -> int:
     """Writes one line to standard error, and gives the exit status of a failure."""
     print(f"vmiostat: {one_line(sentence)}", file=sys.stderr, flush=True)
     return 1
+
+
+def sentence(error: Exception) -> str:
+    """What an error says, without the number that Python begins an OSError's text with."""
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
+    return str(error)
