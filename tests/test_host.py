@@ -88,9 +88,9 @@ def test_a_domain_by_name_uuid_or_id() -> None:
 
 def test_a_device_that_is_not_there() -> None:
     domain = Host(root=CAPTURE / "instant-1").domain(1)
-    with pytest.raises(UnknownDevice, match="'Domain-1' has no block device 'xvdc'; there are: xvda, xvdb"):
+    with pytest.raises(UnknownDevice, match=r"'Domain-1' has no block device 'xvdc'; there are: xvda, xvdb"):
         domain.block_stats("xvdc")
-    with pytest.raises(UnknownDevice, match="'Domain-1' has no interface 'vif1'; there are: vif1.0, lan-vm1"):
+    with pytest.raises(UnknownDevice, match=r"'Domain-1' has no interface 'vif1'; there are: vif1.0, lan-vm1"):
         domain.interface_stats("vif1")
     with pytest.raises(ValueError, match="made by hand"):
         Domain("web1").block_stats("vda")
