@@ -92,3 +92,16 @@ def test_a_pipe_that_does_not_block_gets_everything() -> None:
     with os.fdopen(ours) as lines:
         assert sum(bool(json.loads(line)["block"]) for line in lines) == 200
     assert command.wait(10) == 0
+
+
+def test_closed_descriptors_are_survived() -> None:
+    def shell(redirection: str) -> tuple[int, str, str]:
+        command = ["sh", "-c", f'"$@" {redirection}', "sh", *COMMAND, "--root", str(XEN.parent), "--json"]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+        return done.returncode, done.stdout, done.stderr
+
+    # A folder without proc and sys: there are warnings, and nothing to report.
+    assert shell("2>&-") == (1, "", "")
+    status, out, complaint = shell(f"--root {XEN} >&-")
+    assert (status, out) == (1, "")
+    assert complaint == "vmiostat: standard output: Bad file descriptor\n"

@@ -1,8 +1,9 @@
-"""Domains from XML files: also broken ones, and ones with names that are meant to do harm."""
+"""Domains from XML files, also broken ones; names that are meant to do harm, in XML and in the kernel."""
 
 import csv
 import io
 import json
+import os
 import subprocess
 from pathlib import Path
 
@@ -64,3 +65,21 @@ def test_hostile_names_break_no_output(tmp_path: Path) -> None:
     assert block[header.index("domain")] == r'evil"],\n\u202e;é\u0301'
     assert f"{shown} (kvm, id 7" in vmiostat("devices", "--xml", path)
     assert json.loads(vmiostat("devices", "--json", "--xml", path))["domain"] == HOSTILE
+
+
+def test_an_interface_with_a_hostile_name_breaks_no_output(tmp_path: Path) -> None:
+    name = b"net\xff\x1b[2J"
+    (tmp_path / "proc/net").mkdir(parents=True)
+    (tmp_path / "proc/net/dev").write_bytes(b"a\nb\n" + name + b": 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16\n")
+    Path(os.fsdecode(bytes(tmp_path / "sys/class/net") + b"/" + name)).mkdir(parents=True)
+    (tmp_path / "sys/class/block").mkdir()
+    shown = r"net\xff\x1b[2J"
+    assert f"host   {shown}   0.00" in vmiostat("--root", tmp_path)
+    (row,) = json.loads(vmiostat("--root", tmp_path, "--json"))["interface"]
+    assert (row["device"], row["counters"]["rx_bytes"]) == ("net\\xff\x1b[2J", 1)
+    header, record = csv.reader(io.StringIO(vmiostat("--root", tmp_path, "--csv")))
+    assert record[header.index("device")] == shown
+    assert f"  {shown}  virtual\n" in vmiostat("devices", "--root", tmp_path)
+    assert f"interface {shown}\n" in vmiostat("devices", "--root", tmp_path)
+    (nic,) = json.loads(vmiostat("devices", "--json", "--root", tmp_path))["interface"]
+    assert nic["device"] == row["device"]

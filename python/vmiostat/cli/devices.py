@@ -43,7 +43,7 @@ def run(options: argparse.Namespace, signals: Signals) -> None:
     if options.json:
         from vmiostat.cli.json_lines import line
 
-        text = "".join(map(line, found))
+        text = "".join(line(_valid(domain)) for domain in found)
     else:
         text = "\n".join(map(_paragraph, found))
     with signals.whole():
@@ -57,7 +57,7 @@ def explained(domains: Iterable[Domain], poller: Poller, view: str) -> Iterator[
     blocks, interfaces = count(), count()
     for domain in domains:
         yield {
-            "domain": valid(domain.name),
+            "domain": domain.name,
             "id": domain.id,
             "uuid": domain.uuid,
             "type": domain.type,
@@ -69,7 +69,7 @@ def explained(domains: Iterable[Domain], poller: Poller, view: str) -> Iterator[
 
 def _disk(disk: Disk) -> dict[str, Any]:
     return {
-        "device": valid(disk.target),
+        "device": disk.target,
         "type": disk.type,
         "drive": disk.device,
         "source": _text(disk.source),
@@ -83,7 +83,7 @@ def _nic(nic: Interface, view: str) -> dict[str, Any]:
     if swapped and view == "host":
         swapped, direction = False, "the host's view was asked for"
     return {
-        "device": valid(nic.target),
+        "device": nic.target,
         "type": nic.type,
         "mac": _text(nic.mac),
         "source": _text(nic.source),
@@ -100,7 +100,15 @@ def _now(poller: Poller, sample: Sample, kind: Literal["block", "interface"], ro
 
 
 def _text(thing: object) -> str | None:
-    return valid(str(thing)) if thing not in (None, "") else None
+    return str(thing) if thing not in (None, "") else None
+
+
+def _valid(found: Any) -> Any:
+    if isinstance(found, dict):
+        return {key: _valid(value) for key, value in found.items()}
+    if isinstance(found, list):
+        return [_valid(value) for value in found]
+    return valid(found) if isinstance(found, str) else found
 
 
 def _paragraph(domain: dict[str, Any]) -> str:

@@ -56,6 +56,8 @@ def _run(command: str, words: list[str], signals: Signals) -> int:
 def _flush_help() -> None:
     # argparse prints into sys.stdout's buffer. Were it left to the interpreter's end, `vmiostat --help | true` would
     # end with a complaint and status 120.
+    if not sys.stdout:
+        return
     try:
         sys.stdout.flush()
     except BrokenPipeError:

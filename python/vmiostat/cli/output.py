@@ -30,7 +30,8 @@ def write(text: str) -> None:
 
 def complain(sentence: str) -> int:
     """Writes one line to standard error, and gives the exit status of a failure."""
-    print(f"vmiostat: {one_line(sentence)}", file=sys.stderr, flush=True)
+    if sys.stderr:  # not where it was closed: print() would then turn to standard output
+        print(f"vmiostat: {one_line(sentence)}", file=sys.stderr, flush=True)
     return 1
 
 
