@@ -1,15 +1,14 @@
 """The devices that are measured: made for the run, with counters that nobody else moves."""
 
-import os
-import shutil
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 
 import pytest
 
-from tests.real.devices import Loop, host_sends, make_veths, network_namespace
+from tests.real.devices import Loop, host_sends, make_veths
 from tests.real.domain import write_domain
+from tests.real.needs import need_devices, own_network
 from vmiostat import Host
 
 
@@ -29,18 +28,10 @@ class Disks:
     host: Host
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _root() -> None:
-    if os.geteuid() != 0:
-        pytest.skip("needs root: makes network interfaces and loop devices to measure")
-
-
 @pytest.fixture(scope="module", params=[10, 1000])
 def interfaces(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Interfaces]:
-    if shutil.which("ip") is None:
-        pytest.skip("needs the program 'ip'")
     folder = tmp_path_factory.mktemp("interfaces")
-    with network_namespace(folder / "sys") as sys:
+    with own_network(folder / "sys") as sys:
         names = [f"ve{number}" for number in range(request.param // 2)]
         peers = [f"peer{number}" for number in range(request.param // 2)]
         make_veths(list(zip(names, peers, strict=True)))
@@ -52,6 +43,7 @@ def interfaces(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPath
 
 @pytest.fixture(scope="module", params=[10, 100])
 def disks(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Disks]:
+    need_devices()
     folder = tmp_path_factory.mktemp("disks")
     with ExitStack() as stack:
         loops = [stack.enter_context(Loop(folder / f"disk{number}")) for number in range(request.param)]

@@ -1,25 +1,18 @@
 """What every test of real devices stands on."""
 
-import os
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.real.devices import network_namespace
 from tests.real.machine import Machine, made_machine
+from tests.real.needs import own_network
 
 
 @pytest.fixture
 def namespace(tmp_path: Path) -> Iterator[Path]:
     """A network namespace of the test's own; the value is its /sys."""
-    if os.geteuid() != 0:
-        pytest.skip("needs root: makes a network namespace, taps and loop devices")
-    for program in ("ip", "mount"):
-        if shutil.which(program) is None:
-            pytest.skip(f"needs the program {program!r}")
-    with network_namespace(tmp_path / "sys") as sys:
+    with own_network(tmp_path / "sys") as sys:
         yield sys
 
 

@@ -1,7 +1,6 @@
 """A steady poll reads, and does nothing else: no open, no close, no new memory. Seen by strace, not believed."""
 
 import re
-import shutil
 import subprocess
 import sys
 from collections import Counter
@@ -10,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.real.machine import Machine
+from tests.real.needs import need_program, skip
 
 POLLS = 1000
 # The frequent path in a process of its own, between two calls of getppid that mark it in the trace.
@@ -32,8 +32,7 @@ print(poller.block_rows, poller.interface_rows)
 
 @pytest.mark.parametrize("way", ["poll", "poll_into"])
 def test_a_steady_poll_only_reads(machine: Machine, tmp_path: Path, way: str) -> None:
-    if shutil.which("strace") is None:
-        pytest.skip("needs the program 'strace'")
+    need_program("strace")
     trace = tmp_path / "trace"
     traced = subprocess.run(
         ["strace", "-f", "-o", trace, sys.executable, "-c", PROGRAM, machine.xml, machine.sys, way, str(POLLS)],
@@ -42,7 +41,7 @@ def test_a_steady_poll_only_reads(machine: Machine, tmp_path: Path, way: str) ->
         check=False,
     )
     if "ptrace" in traced.stderr and traced.returncode != 0:
-        pytest.skip(f"strace may not trace here: {traced.stderr.strip()}")
+        skip(f"needs a strace that may trace; here it may not: {traced.stderr.strip()}")
     assert traced.returncode == 0, traced.stderr
     assert traced.stdout.split() == ["2", "5"]
 
