@@ -3,5 +3,6 @@
 pub mod block_stat;
 pub mod decimal;
 pub mod diskstats;
+pub mod link_stats;
 pub mod netdev;
 pub mod xen_vbd;

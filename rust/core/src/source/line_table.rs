@@ -9,17 +9,13 @@ use std::hash::Hash;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
-use rustix::io::Errno;
-
 use super::lines::Lines;
-use super::row::Occupant;
+use super::watched::Watched;
 use super::{Failure, Source};
-use crate::clock::monotonic_ns;
 use crate::error::Error;
 use crate::fields::Table;
 use crate::roots::Roots;
 use crate::rows::Rows;
-use crate::state::State;
 
 /// How such a file is written.
 pub(super) trait Format: Send {
@@ -44,56 +40,77 @@ pub(super) trait Format: Send {
     fn record(counters: &Self::Counters, view: Self::View) -> <Self::Table as Table>::Record;
 }
 
-/// The watched devices of one such file.
+/// Such a file and its watched devices.
 pub(crate) struct LineTable<F: Format> {
-    lines: Result<Lines, Failure>,
-    shown: PathBuf,
-    devices: Vec<Device<F>>,
-    by_key: HashMap<F::Key, usize>,
-    /// The file's lines as they were last time: whose each was, and which watched device that is.
-    layout: Vec<(F::Key, Option<usize>)>,
-    round: u64,
-}
-
-/// A watched device. It may fill several rows: two definitions can name one device.
-struct Device<F: Format> {
-    rows: Vec<(usize, F::View)>,
-    occupant: Occupant,
-    /// The last round that found it.
-    round: u64,
-    failure: Option<Failure>,
+    file: LineFile<F>,
+    watched: Watched<F::View>,
 }
 
 impl<F: Format> LineTable<F> {
     pub(super) fn open(roots: &Roots, watched: impl IntoIterator<Item = (F::Key, usize, F::View)>) -> LineTable<F> {
-        let mut devices: Vec<Device<F>> = Vec::new();
+        let mut devices = Watched::new();
         let mut by_key = HashMap::new();
         for (key, row, view) in watched {
-            let index = *by_key.entry(key).or_insert(devices.len());
-            if index == devices.len() {
-                devices.push(Device { rows: Vec::new(), occupant: Occupant::default(), round: 0, failure: None });
-            }
-            devices[index].rows.push((row, view));
+            let device = *by_key.entry(key).or_insert_with(|| devices.push());
+            devices.add_row(device, row, view);
         }
-        let path = Path::new(F::PATH);
-        let lines = roots.open_regular(path).map(Lines::new).map_err(Failure::from);
-        LineTable { lines, shown: roots.shown(path), devices, by_key, layout: Vec::new(), round: 0 }
+        LineTable { file: LineFile::open(roots, by_key), watched: devices }
+    }
+}
+
+impl<F: Format> Source for LineTable<F> {
+    fn read(&mut self, rows: &mut Rows<'_>) {
+        self.watched.begin();
+        let outcome = self.file.read(rows, &mut self.watched);
+        self.watched.finish::<F::Table>(rows, outcome);
     }
 
-    /// One pass over the file: fills the rows of each watched device that it has, until all are found.
-    fn pass(&mut self, rows: &mut Rows<'_>, missing: &mut usize) -> Result<(), Failure> {
-        let LineTable { lines, devices, by_key, layout, round, .. } = self;
+    fn reopen(&mut self, roots: &Roots) -> usize {
+        self.file.reopen(roots)
+    }
+
+    fn problem(&self, row: usize) -> Option<Error> {
+        self.watched.problem(row, &self.file.shown)
+    }
+}
+
+/// The open file, and what is remembered of its lines.
+pub(super) struct LineFile<F: Format> {
+    lines: Result<Lines, Failure>,
+    pub(super) shown: PathBuf,
+    by_key: HashMap<F::Key, usize>,
+    /// The lines as they were last time: whose each was, and which watched device that is.
+    layout: Vec<(F::Key, Option<usize>)>,
+}
+
+impl<F: Format> LineFile<F> {
+    pub(super) fn open(roots: &Roots, by_key: HashMap<F::Key, usize>) -> LineFile<F> {
+        let path = Path::new(F::PATH);
+        let lines = roots.open_regular(path).map(Lines::new).map_err(Failure::from);
+        LineFile { lines, shown: roots.shown(path), by_key, layout: Vec::new() }
+    }
+
+    pub(super) fn reopen(&mut self, roots: &Roots) -> usize {
+        if self.lines.is_ok() {
+            return 0;
+        }
+        self.lines = roots.open_regular(Path::new(F::PATH)).map(Lines::new).map_err(Failure::from);
+        usize::from(self.lines.is_ok())
+    }
+
+    /// Fills the rows of each watched device that has a line, until all are found.
+    pub(super) fn read(&mut self, rows: &mut Rows<'_>, watched: &mut Watched<F::View>) -> Result<(), Failure> {
+        let LineFile { lines, by_key, layout, .. } = self;
         let lines = lines.as_mut().map_err(|failure| *failure)?;
         let mut position = 0;
         lines.for_each(|line, time| {
-            let Some((index, rest)) = device_of::<F>(line, &mut position, layout, by_key) else {
+            let Some((device, rest)) = device_of::<F>(line, &mut position, layout, by_key) else {
                 return ControlFlow::Continue(());
             };
-            let device = &mut devices[index];
-            device.fill(rows, F::counters(rest), time);
-            *missing -= usize::from(device.round != *round);
-            device.round = *round;
-            if *missing == 0 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+            let counters = F::counters(rest);
+            let record = counters.as_ref().map(|counters| |view| F::record(counters, view));
+            watched.fill::<F::Table>(device, rows, time, record);
+            if watched.all_found() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         })
     }
 }
@@ -119,62 +136,4 @@ fn device_of<'line, F: Format>(
     layout.push((key, device));
     *position += 1;
     device.map(|device| (device, rest))
-}
-
-impl<F: Format> Device<F> {
-    #[inline]
-    fn fill(&mut self, rows: &mut Rows<'_>, counters: Option<F::Counters>, time: i64) {
-        let generation = self.occupant.seen();
-        let Some(counters) = counters else {
-            return self.fail(rows, Failure::Malformed("a line without its numbers"), State::Unreadable, time);
-        };
-        self.failure = None;
-        for (row, view) in &self.rows {
-            let record = F::Table::stamped(F::record(&counters, *view), time, generation, State::Ok);
-            rows.put(*row, record.as_ref());
-        }
-    }
-
-    #[cold]
-    fn fail(&mut self, rows: &mut Rows<'_>, failure: Failure, state: State, time: i64) {
-        self.failure = Some(failure);
-        let record = F::Table::stamped(F::Table::UNKNOWN, time, self.occupant.generation(), state);
-        for (row, _) in &self.rows {
-            rows.put(*row, record.as_ref());
-        }
-    }
-}
-
-impl<F: Format> Source for LineTable<F> {
-    fn read(&mut self, rows: &mut Rows<'_>) {
-        self.round += 1;
-        let mut missing = self.devices.len();
-        let outcome = self.pass(rows, &mut missing);
-        if missing == 0 {
-            return;
-        }
-        let (time, round) = (monotonic_ns(), self.round);
-        for device in self.devices.iter_mut().filter(|device| device.round != round) {
-            match outcome {
-                Ok(()) => {
-                    device.occupant.lost();
-                    device.fail(rows, Failure::Errno(Errno::NODEV), State::Gone, time);
-                }
-                Err(failure) => device.fail(rows, failure, State::Unreadable, time),
-            }
-        }
-    }
-
-    fn reopen(&mut self, roots: &Roots) -> usize {
-        if self.lines.is_ok() {
-            return 0;
-        }
-        self.lines = roots.open_regular(Path::new(F::PATH)).map(Lines::new).map_err(Failure::from);
-        usize::from(self.lines.is_ok())
-    }
-
-    fn problem(&self, row: usize) -> Option<Error> {
-        let device = self.devices.iter().find(|device| device.rows.iter().any(|(own, _)| *own == row))?;
-        device.failure.map(|failure| failure.error(self.shown.clone()))
-    }
 }

@@ -9,6 +9,7 @@ mod lines;
 mod netdev;
 mod row;
 mod uncounted;
+mod watched;
 mod xen_vbd;
 
 use std::path::PathBuf;

@@ -1,0 +1,239 @@
+//! Replies to RTM_GETSTATS (net/core/rtnetlink.c, since Linux 4.7): a netlink message an interface, with the kernel's
+//! `struct rtnl_link_stats64` in its one attribute.
+//!
+//! The struct has grown at its end (rx_nohandler in 4.6, rx_otherhost_dropped in 5.19); what is used of it is older than
+//! the message. Its numbers are summed to the columns of /proc/net/dev, as the kernel does it there: so whichever source
+//! reads an interface, the record is the same.
+
+use super::netdev::Counters;
+
+/// The message that answers, and the two that end or refuse.
+pub const RTM_NEWSTATS: u16 = 92;
+/// What is asked.
+pub const RTM_GETSTATS: u16 = 94;
+const NLMSG_ERROR: u16 = 2;
+const NLMSG_DONE: u16 = 3;
+
+/// A dump during which interfaces came or went; the kernel could not go on where it was.
+const NLM_F_DUMP_INTR: u16 = 0x10;
+const IFLA_STATS_LINK_64: u16 = 1;
+
+const MESSAGE_HEADER: usize = 16;
+const STATS_HEADER: usize = 12;
+const ATTRIBUTE_HEADER: usize = 4;
+/// The words of the struct up to tx_compressed, which every kernel with RTM_GETSTATS has.
+const WORDS: usize = 23;
+
+/// One message of an answer.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Message<'bytes> {
+    /// The number of the question that it answers.
+    pub sequence: u32,
+    /// Interfaces came or went while the dump ran: some may be missing.
+    pub interrupted: bool,
+    /// What it says.
+    pub body: Body<'bytes>,
+}
+
+/// What a message says.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Body<'bytes> {
+    /// The statistics of an interface, to be read by `counters`.
+    Stats {
+        /// Which interface.
+        ifindex: u32,
+        /// Its attributes.
+        attributes: &'bytes [u8],
+    },
+    /// The dump is at its end.
+    Done,
+    /// The question was refused (ENODEV: no such interface); 0 is an acknowledgement.
+    Error(i32),
+    /// Something that was not asked for.
+    Other,
+}
+
+/// Takes the next message off the front of what was received. None at its end, and where the bytes are no whole message.
+pub fn next<'bytes>(bytes: &mut &'bytes [u8]) -> Option<Message<'bytes>> {
+    let length = u32_at(bytes, 0)? as usize;
+    let message = bytes.get(..length).filter(|message| message.len() >= MESSAGE_HEADER)?;
+    let (kind, flags, sequence) = (u16_at(message, 4)?, u16_at(message, 6)?, u32_at(message, 8)?);
+    let payload = &message[MESSAGE_HEADER..];
+    let body = match kind {
+        RTM_NEWSTATS => Body::Stats { ifindex: u32_at(payload, 4)?, attributes: payload.get(STATS_HEADER..)? },
+        NLMSG_DONE => Body::Done,
+        NLMSG_ERROR => Body::Error(u32_at(payload, 0)?.cast_signed()),
+        _ => Body::Other,
+    };
+    *bytes = bytes.get(length.next_multiple_of(4)..).unwrap_or_default();
+    Some(Message { sequence, interrupted: flags & NLM_F_DUMP_INTR != 0, body })
+}
+
+/// The numbers of an interface, in the order of /proc/net/dev. None where they are not there or no word can hold them.
+pub fn counters(mut attributes: &[u8]) -> Option<Counters> {
+    loop {
+        let length = usize::from(u16_at(attributes, 0)?);
+        let attribute = attributes.get(..length).filter(|attribute| attribute.len() >= ATTRIBUTE_HEADER)?;
+        // An empty attribute of type 0 may stand before it, so that the words are aligned (nla_reserve_64bit).
+        if u16_at(attribute, 2)? == IFLA_STATS_LINK_64 {
+            return summed(&attribute[ATTRIBUTE_HEADER..]);
+        }
+        attributes = attributes.get(length.next_multiple_of(4)..)?;
+    }
+}
+
+fn summed(stats: &[u8]) -> Option<Counters> {
+    let (words, _) = stats.as_chunks::<8>();
+    let words = words.first_chunk::<WORDS>()?.map(u64::from_ne_bytes);
+    // A sum of counters that each fit in a word may not; one that does not is no number of this record.
+    if words.iter().any(|word| *word > i64::MAX as u64 / 4) {
+        return None;
+    }
+    let [
+        rx_packets,
+        tx_packets,
+        rx_bytes,
+        tx_bytes,
+        rx_errors,
+        tx_errors,
+        rx_dropped,
+        tx_dropped,
+        multicast,
+        collisions,
+        rx_length,
+        rx_over,
+        rx_crc,
+        rx_frame,
+        rx_fifo,
+        rx_missed,
+        tx_aborted,
+        tx_carrier,
+        tx_fifo,
+        tx_heartbeat,
+        tx_window,
+        rx_compressed,
+        tx_compressed,
+    ] = words.map(u64::cast_signed);
+    Some([
+        rx_bytes,
+        rx_packets,
+        rx_errors,
+        rx_dropped + rx_missed,
+        rx_fifo,
+        rx_length + rx_over + rx_crc + rx_frame,
+        rx_compressed,
+        multicast,
+        tx_bytes,
+        tx_packets,
+        tx_errors,
+        tx_dropped,
+        tx_fifo,
+        collisions,
+        tx_carrier + tx_aborted + tx_window + tx_heartbeat,
+        tx_compressed,
+    ])
+}
+
+fn u16_at(bytes: &[u8], offset: usize) -> Option<u16> {
+    bytes.get(offset..)?.first_chunk().copied().map(u16::from_ne_bytes)
+}
+
+fn u32_at(bytes: &[u8], offset: usize) -> Option<u32> {
+    bytes.get(offset..)?.first_chunk().copied().map(u32::from_ne_bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn message(kind: u16, flags: u16, sequence: u32, payload: &[u8]) -> Vec<u8> {
+        let length = (MESSAGE_HEADER + payload.len()) as u32;
+        let mut bytes = [
+            &length.to_ne_bytes()[..],
+            &kind.to_ne_bytes(),
+            &flags.to_ne_bytes(),
+            &sequence.to_ne_bytes(),
+            &[0; 4],
+            payload,
+        ]
+        .concat();
+        bytes.resize(bytes.len().next_multiple_of(4), 0);
+        bytes
+    }
+
+    fn attribute(kind: u16, value: &[u8]) -> Vec<u8> {
+        let length = (ATTRIBUTE_HEADER + value.len()) as u16;
+        [&length.to_ne_bytes()[..], &kind.to_ne_bytes(), value].concat()
+    }
+
+    fn stats(ifindex: u32, words: impl Iterator<Item = u64>) -> Vec<u8> {
+        let words: Vec<u8> = words.flat_map(u64::to_ne_bytes).collect();
+        [&[0; 4][..], &ifindex.to_ne_bytes(), &[0; 4], &attribute(0, &[]), &attribute(IFLA_STATS_LINK_64, &words)]
+            .concat()
+    }
+
+    #[test]
+    fn the_columns_of_proc_net_dev() {
+        for length in [23, 24, 25, 40] {
+            let bytes = message(RTM_NEWSTATS, 2, 7, &stats(3, 1..=length));
+            let mut rest = &bytes[..];
+            let Some(Message { sequence: 7, interrupted: false, body: Body::Stats { ifindex: 3, attributes } }) =
+                next(&mut rest)
+            else {
+                panic!("not understood")
+            };
+            assert!(rest.is_empty());
+            let expected = [3, 1, 5, 7 + 16, 15, 11 + 12 + 13 + 14, 22, 9, 4, 2, 6, 8, 19, 10, 18 + 17 + 21 + 20, 23];
+            assert_eq!(counters(attributes), Some(expected), "{length} words");
+        }
+    }
+
+    #[test]
+    fn several_messages_in_a_row() {
+        let intr = NLM_F_DUMP_INTR;
+        let bytes = [
+            message(RTM_NEWSTATS, intr, 1, &stats(1, 1..=23)),
+            message(NLMSG_ERROR, 0, 2, &(-19i32).to_ne_bytes()),
+            message(16, 0, 3, b"odd"),
+            message(NLMSG_DONE, 0, 4, &[0; 4]),
+        ]
+        .concat();
+        let mut rest = &bytes[..];
+        let found: Vec<(u32, bool)> =
+            std::iter::from_fn(|| next(&mut rest)).map(|message| (message.sequence, message.interrupted)).collect();
+        assert_eq!(found, [(1, true), (2, false), (3, false), (4, false)]);
+        let mut rest = &bytes[message(RTM_NEWSTATS, 0, 1, &stats(1, 1..=23)).len()..];
+        assert_eq!(next(&mut rest).unwrap().body, Body::Error(-19));
+        assert_eq!(next(&mut rest).unwrap().body, Body::Other);
+        assert_eq!(next(&mut rest).unwrap().body, Body::Done);
+    }
+
+    #[test]
+    fn what_is_cut_is_no_message() {
+        let bytes = message(RTM_NEWSTATS, 0, 1, &stats(1, 1..=23));
+        for length in 0..bytes.len() {
+            assert_eq!(next(&mut &bytes[..length]), None, "{length}");
+        }
+        let attributes = attribute(IFLA_STATS_LINK_64, &[0; 23 * 8]);
+        for length in 0..attributes.len() {
+            assert_eq!(counters(&attributes[..length]), None, "{length}");
+        }
+        assert_eq!(counters(&attribute(IFLA_STATS_LINK_64, &[0xFF; 23 * 8])), None, "over 63 bits");
+        assert_eq!(counters(&[0, 0, 1, 0]), None, "an attribute shorter than its header");
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_panic_and_every_message_ends(bytes: Vec<u8>) {
+            let mut rest = &bytes[..];
+            while let Some(message) = next(&mut rest) {
+                if let Body::Stats { attributes, .. } = message.body {
+                    let _ = counters(attributes);
+                }
+            }
+            let _ = counters(&bytes);
+        }
+    }
+}
