@@ -9,8 +9,6 @@
 True
 """
 
-from importlib.metadata import version
-
 from vmiostat._core import (
     BLOCK_FIELDS,
     INTERFACE_FIELDS,
@@ -29,13 +27,12 @@ from vmiostat._core import (
     Rates,
     Roots,
     Sample,
+    __version__,
 )
 from vmiostat.errors import Error, NoCounters, SizeError, SourceError, TopologyError, UnknownDevice, UnknownDomain
 from vmiostat.host import Host
 from vmiostat.model import Disk, Domain, Interface
 from vmiostat.psutil_names import as_psutil
-
-__version__ = version("vmiostat")
 
 __all__ = [
     "BLOCK_FIELDS",
@@ -66,5 +63,6 @@ __all__ = [
     "TopologyError",
     "UnknownDevice",
     "UnknownDomain",
+    "__version__",
     "as_psutil",
 ]

@@ -28,6 +28,9 @@ __all__ = [
     "Sample",
 ]
 
+__version__: str
+"""The package's, too."""
+
 STATES: tuple[str, ...]
 """The words for a row's state, by its number in the struct."""
 STATE_HELP: tuple[str, ...]

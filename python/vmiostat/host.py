@@ -53,7 +53,7 @@ class Host:
         """Every domain, looked for anew; each of its devices with its counters, or with the reason why it has none."""
         found = discovery.domains(self.roots, self._xml)
         self.problems = found.problems
-        return [replace(resolve(domain, self.roots), reader=self) for domain in found.domains]
+        return [self._seen(replace(resolve(domain, self.roots), reader=self)) for domain in found.domains]
 
     def domain(self, which: str | int) -> Domain:
         """The domain of this name, uuid or id; a name goes before a uuid, that before an id. Raises UnknownDomain."""
@@ -75,12 +75,16 @@ class Host:
         return Poller(
             self.roots,
             [(domain.name, disk.target, disk.counters) for domain in domains for disk in domain.disks],
-            [
-                (domain.name, nic.target, nic.counters, nic.swapped and self.view == "guest")
-                for domain in domains
-                for nic in domain.nics
-            ],
+            [(domain.name, nic.target, nic.counters, nic.swapped) for domain in domains for nic in domain.nics],
         )
+
+    def _seen(self, domain: Domain) -> Domain:
+        """The domain in the view that was asked for."""
+        if self.view == "guest":
+            return domain
+        why = "the host's view was asked for"
+        nics = [replace(nic, swapped=False, direction=why) if nic.swapped else nic for nic in domain.nics]
+        return replace(domain, nics=tuple(nics))
 
     def block_stats(self, domain: Domain, target: str, size: int | None = None) -> BlockStats:
         """See Domain.block_stats."""

@@ -35,11 +35,14 @@ def resolve_interface(nic: Interface, domain: Domain, names: Collection[str], ro
         return nic
     if reason := _no_device(nic):
         return replace(nic, reason=reason)
-    if ":" in nic.target:  # what stands in a host device's place (a MAC address, net:0): no device can have such a name
+    there = nic.target in names
+    if (
+        ":" in nic.target and not there
+    ):  # what stands in a host device's place (a MAC address, net:0): no device can have such a name
         return replace(nic, reason=_nameless(domain))
     swapped, why = (nic.swapped, nic.direction) if nic.direction else direction(nic, roots)
     # One that is not there now is watched all the same: it is found once it comes.
-    reason = _emulated(nic, domain, names) if nic.target in names else _absent(nic)
+    reason = _emulated(nic, domain, names) if there else _absent(nic)
     return replace(nic, counters=NetDevice(nic.target), swapped=swapped, direction=why, reason=reason)
 
 

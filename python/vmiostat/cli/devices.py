@@ -39,7 +39,7 @@ def run(options: argparse.Namespace, signals: Signals) -> None:
     from vmiostat.cli.output import write
 
     with host.poller(domains) as poller:
-        found = list(explained(domains, poller, host.view))
+        found = list(explained(domains, poller))
     if options.json:
         from vmiostat.cli.json_lines import line
 
@@ -50,7 +50,7 @@ def run(options: argparse.Namespace, signals: Signals) -> None:
         write(text or "there is no domain\n")
 
 
-def explained(domains: Iterable[Domain], poller: Poller, view: str) -> Iterator[dict[str, Any]]:
+def explained(domains: Iterable[Domain], poller: Poller) -> Iterator[dict[str, Any]]:
     """Each domain with its devices, as they were found and as a poll finds them now."""
     sample = poller.poll()
     # A plan's rows are in the order of the domains and, within each, of its disks and its interfaces.
@@ -63,7 +63,7 @@ def explained(domains: Iterable[Domain], poller: Poller, view: str) -> Iterator[
             "type": domain.type,
             "provider": domain.provider,
             "block": [_disk(disk) | _now(poller, sample, "block", next(blocks)) for disk in domain.disks],
-            "interface": [_nic(nic, view) | _now(poller, sample, "interface", next(interfaces)) for nic in domain.nics],
+            "interface": [_nic(nic) | _now(poller, sample, "interface", next(interfaces)) for nic in domain.nics],
         }
 
 
@@ -78,10 +78,7 @@ def _disk(disk: Disk) -> dict[str, Any]:
     }
 
 
-def _nic(nic: Interface, view: str) -> dict[str, Any]:
-    swapped, direction = nic.swapped, nic.direction
-    if swapped and view == "host":
-        swapped, direction = False, "the host's view was asked for"
+def _nic(nic: Interface) -> dict[str, Any]:
     return {
         "device": nic.target,
         "type": nic.type,
@@ -89,8 +86,8 @@ def _nic(nic: Interface, view: str) -> dict[str, Any]:
         "source": _text(nic.source),
         "counters": _text(nic.counters),
         "reason": _text(nic.reason),
-        "swapped": swapped,
-        "direction": _text(direction),
+        "swapped": nic.swapped,
+        "direction": _text(nic.direction),
     }
 
 

@@ -8,7 +8,6 @@ import os
 from collections.abc import Iterable, Iterator
 
 from vmiostat._core import Roots
-from vmiostat.discovery import domain_xml, host_itself, libvirt_status, xen_sysfs
 from vmiostat.discovery.found import Found
 from vmiostat.model import Domain
 
@@ -17,6 +16,9 @@ StrPath = str | os.PathLike[str]
 
 def domains(roots: Roots, xml: StrPath | Iterable[StrPath] | None = None) -> Found:
     """The domains that `xml` defines, and no others; without it those of every provider, and else the host itself."""
+    # Here, since lxml takes longer to import than all of the rest: who asks the command for help does not wait for it.
+    from vmiostat.discovery import domain_xml, host_itself, libvirt_status, xen_sysfs
+
     if xml is not None:
         return domain_xml.domains(xml)
     # The earlier one knows more of a domain that both see.

@@ -36,6 +36,7 @@ mod _core {
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
         fields::add_tables(module)?;
+        module.add("__version__", env!("CARGO_PKG_VERSION"))?;
         if cfg!(debug_assertions) {
             warn_of_debug_build(module.py())?;
         }
