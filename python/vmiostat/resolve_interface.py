@@ -36,9 +36,8 @@ def resolve_interface(nic: Interface, domain: Domain, names: Collection[str], ro
     if reason := _no_device(nic):
         return replace(nic, reason=reason)
     there = nic.target in names
-    if (
-        ":" in nic.target and not there
-    ):  # what stands in a host device's place (a MAC address, net:0): no device can have such a name
+    # What stands in a host device's place (a MAC address, net:0) is no name that a device could have.
+    if ":" in nic.target and not there:
         return replace(nic, reason=_nameless(domain))
     swapped, why = (nic.swapped, nic.direction) if nic.direction else direction(nic, roots)
     # One that is not there now is watched all the same: it is found once it comes.

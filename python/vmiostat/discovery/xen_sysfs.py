@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterator
 
 from vmiostat._core import Roots
 from vmiostat.discovery.found import Found
-from vmiostat.errors import SourceError
+from vmiostat.errors import Error, SourceError
 from vmiostat.interface_names import interface_names
 from vmiostat.model import Disk, Domain, Interface
 from vmiostat.xen_backend import devices
@@ -28,16 +28,16 @@ def domains(roots: Roots) -> Found:
     nics: dict[int, dict[int, list[Interface]]] = defaultdict(dict)
     try:
         found = [(match, folder) for folder, name in devices(roots) if (match := _DEVICE.fullmatch(name))]
-        names = frozenset(interface_names(roots)) if found else frozenset()
-        for match, folder in found:
-            kind, domid, number = match[1], int(match[2]), int(match[3])
-            if kind == "vif":
-                nics[domid][number] = list(_nics(f"vif{domid}.{number}", f"{folder}/{match[0]}", names, roots))
-            else:
-                # vbd comes last, and goes before whatever else would have its number.
-                disks[domid][number] = Disk(disk_name(number), type=_DISKS[kind][0], driver=_DISKS[kind][1])
     except SourceError as error:
         return Found(problems=(error,))
+    names, problems = _interface_names(roots) if found else (frozenset(), ())
+    for match, folder in found:
+        kind, domid, number = match[1], int(match[2]), int(match[3])
+        if kind == "vif":
+            nics[domid][number] = list(_nics(f"vif{domid}.{number}", f"{folder}/{match[0]}", names, roots))
+        else:
+            # vbd comes last, and goes before whatever else would have its number.
+            disks[domid][number] = Disk(disk_name(number), type=_DISKS[kind][0], driver=_DISKS[kind][1])
     return Found(
         tuple(
             Domain(
@@ -50,8 +50,16 @@ def domains(roots: Roots) -> Found:
                 nics=tuple(nic for _, of_vif in sorted(nics[domid].items()) for nic in of_vif),
             )
             for domid in sorted({*disks, *nics})
-        )
+        ),
+        problems,
     )
+
+
+def _interface_names(roots: Roots) -> tuple[frozenset[str], tuple[Error, ...]]:
+    try:
+        return frozenset(interface_names(roots)), ()
+    except SourceError as error:
+        return frozenset(), (error,)
 
 
 def _nics(plain_name: str, path: str, names: Collection[str], roots: Roots) -> Iterator[Interface]:

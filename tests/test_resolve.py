@@ -1,0 +1,131 @@
+"""Where each device's counters are found, and what is said where there are none."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from vmiostat import Disk, Domain, Host, Interface, Roots
+from vmiostat.counters import BlockDevice, NetDevice
+from vmiostat.resolve import resolve
+
+Tree = Callable[..., Roots]
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Tree:
+    def make(links: dict[str, str] | None = None, /, **files: str) -> Roots:
+        for name, text in files.items():
+            path = tmp_path / name.replace("__", "/")
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text)
+        for name, target in (links or {}).items():
+            path = tmp_path / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.symlink_to(target)
+        return Roots(tmp_path)
+
+    return make
+
+
+def disk_of(disk: Disk, roots: Roots, kind: str = "kvm") -> Disk:
+    return resolve(Domain("web1", id=1, type=kind, disks=(disk,)), roots).disks[0]
+
+
+def nic_of(nic: Interface, roots: Roots, *, number: int | None = 1) -> Interface:
+    return resolve(Domain("web1", id=number, type="kvm", nics=(nic,)), roots).nics[0]
+
+
+def test_a_block_device_is_found_by_where_its_links_lead(tree: Tree) -> None:
+    roots = tree(
+        {"dev/disk/by-id/wwn-1": "../../mapper/vg-a", "dev/mapper/vg-a": "../dm-3"},
+        **{"sys__class__block__dm-3__dev": "253:3\n", "dev__dm-3": "", "sys__class__block__vda__dev": "254:0\n"},
+    )
+    for source in ("/dev/disk/by-id/wwn-1", "/dev/mapper/vg-a", "/dev/dm-3"):
+        found = disk_of(Disk("vda", source=source), roots)
+        assert (found.counters, found.reason) == (BlockDevice(253, 3), "")
+
+
+def test_the_guest_s_name_is_never_looked_up(tree: Tree) -> None:
+    """Hosts have a /dev/vda of their own."""
+    roots = tree(sys__class__block__vda__dev="254:0\n", dev__vda="")
+    found = disk_of(Disk("vda", source="/dev/gone"), roots)
+    assert found.counters is None
+    assert found.reason == "/dev/gone cannot be looked at: No such file or directory"
+
+
+def test_this_machine_s_own_disks_by_their_nodes() -> None:
+    roots = Roots()
+    disks = [disk for domain in Host().domains() if domain.type == "host" for disk in domain.disks]
+    for disk in disks:
+        assert disk_of(Disk("xyz", source=disk.source), roots).counters == disk.counters
+    assert disk_of(Disk("vda", source="/dev/null"), roots).reason == "/dev/null is no block device"
+
+
+def test_counters_that_were_switched_off_are_told(tree: Tree) -> None:
+    roots = tree(
+        {"sys/dev/block/8:1": "../../devices/sda/sda1"},
+        sys__class__block__sda1__dev="8:1\n",
+        sys__devices__sda__queue__iostats="0\n",
+        sys__devices__sda__sda1__partition="1\n",
+        dev__sda1="",
+    )
+    found = disk_of(Disk("vda", source="/dev/sda1"), roots)
+    assert found.counters == BlockDevice(8, 1)
+    assert "stand still" in found.reason
+    assert "iostats is 0" in found.reason
+
+
+@pytest.mark.parametrize("kind", ["file", "dir", "network", "volume", "nvme", "vhostuser", "vhostvdpa", "unheard-of"])
+def test_every_other_disk_has_a_reason(kind: str, tree: Tree) -> None:
+    found = disk_of(Disk("vda", type=kind, source="there"), tree())
+    assert found.counters is None
+    assert len(found.reason) > 20
+
+
+def test_an_empty_drive(tree: Tree) -> None:
+    assert disk_of(Disk("sda", type="file", device="cdrom"), tree()).reason == "an empty drive"
+
+
+NET_DEV = "Inter-|\n face |\n  vnet0: " + " ".join(["0"] * 16) + "\n"
+
+
+@pytest.mark.parametrize(
+    ("kind", "swapped"), [("bridge", True), ("network", True), ("ethernet", True), ("direct", False)]
+)
+def test_an_interface_by_its_live_name(kind: str, swapped: bool, tree: Tree) -> None:
+    roots = tree(proc__net__dev=NET_DEV)
+    found = nic_of(Interface("vnet0", type=kind), roots)
+    assert (found.counters, found.swapped, found.reason) == (NetDevice("vnet0"), swapped, "")
+    assert found.direction
+
+
+def test_an_interface_that_is_not_there_yet_is_watched(tree: Tree) -> None:
+    found = nic_of(Interface("vnet1"), tree(proc__net__dev=NET_DEV))
+    assert found.counters == NetDevice("vnet1")
+    assert "the host has no interface 'vnet1'" in found.reason
+
+
+def test_a_macvtap_that_is_only_used(tree: Tree) -> None:
+    roots = tree(proc__net__dev=NET_DEV, sys__class__net__vnet0__tap7__dev="1:1\n")
+    swapped = {
+        managed: nic_of(Interface("vnet0", type="ethernet", managed=managed), roots).swapped
+        for managed in (True, False)
+    }
+    assert swapped == {True: True, False: False}
+    assert not nic_of(Interface("vnet0", type="network"), roots).swapped
+
+
+@pytest.mark.parametrize(
+    "kind", ["user", "vhostuser", "hostdev", "vdpa", "server", "client", "mcast", "udp", "null", "vds"]
+)
+def test_an_interface_that_the_kernel_does_not_see(kind: str, tree: Tree) -> None:
+    found = nic_of(Interface("vnet0", type=kind), tree(proc__net__dev=NET_DEV))
+    assert found.counters is None
+    assert len(found.reason) > 20
+
+
+def test_a_stored_definition_names_no_interface(tree: Tree) -> None:
+    found = nic_of(Interface("52:54:00:00:00:01"), tree(proc__net__dev=NET_DEV), number=None)
+    assert found.counters is None
+    assert "not running" in found.reason
