@@ -51,7 +51,7 @@ def test_a_vif_s_name_is_the_one_in_its_folder(tmp_path: Path) -> None:
     domain = Host(tmp_path).domain(1)
     assert domain.interfaces == ["lan-web1", "vif1.1", "vif1.1-emu"]  # what QEMU emulates has a row of its own
     assert domain.interface_stats("lan-web1").rx_bytes == 8
-    with pytest.raises(SourceError, match="vif1.1: No such device"):
+    with pytest.raises(SourceError, match=r"vif1\.1: No such device"):
         domain.interface_stats("vif1.1")
 
 
