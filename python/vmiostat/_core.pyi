@@ -26,6 +26,7 @@ __all__ = [
     "Rates",
     "Roots",
     "Sample",
+    "__version__",
 ]
 
 __version__: str
