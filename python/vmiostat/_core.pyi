@@ -6,7 +6,7 @@ from typing import Any, Literal, Self, final, overload
 
 from typing_extensions import Buffer
 
-from vmiostat.counters import BlockCounters, InterfaceCounters
+from vmiostat.counters import BlockCounters, InterfaceCounters, InterfaceSource
 
 __all__ = [
     "BLOCK_FIELDS",
@@ -17,6 +17,7 @@ __all__ = [
     "BlockRatesTable",
     "BlockStats",
     "BlockTable",
+    "Explanation",
     "Field",
     "InterfaceRates",
     "InterfaceRatesTable",
@@ -411,6 +412,24 @@ class Rates:
     def interface(self) -> InterfaceRatesTable: ...
 
 @final
+class Explanation:
+    """What one source does in a poll, and why it and no other reads these rows."""
+    @property
+    def kind(self) -> Literal["block", "interface"]: ...
+    @property
+    def source(self) -> str:
+        """What is read."""
+    @property
+    def rows(self) -> int:
+        """Rows that it fills."""
+    @property
+    def system_calls(self) -> int:
+        """System calls that it takes in a poll."""
+    @property
+    def why(self) -> str:
+        """Why it was chosen."""
+
+@final
 class Poller:
     """Holds the handles of a plan's rows open, and reads them all in one call. Safe to poll from several threads."""
     def __new__(
@@ -418,6 +437,8 @@ class Poller:
         roots: Roots,
         block: Sequence[tuple[str, str, BlockCounters | None]],
         interface: Sequence[tuple[str, str, InterfaceCounters | None, bool]],
+        *,
+        interface_source: InterfaceSource = "auto",
     ) -> Self:
         """A row is (domain, device, where its counters are); an interface's ends with whether rx and tx are swapped."""
     def poll(self) -> Sample:
@@ -440,6 +461,8 @@ class Poller:
     def interface_rows(self) -> int: ...
     def problem(self, kind: Literal["block", "interface"], row: int) -> OSError | None:
         """The error behind a row's state `unreadable` or `gone`, a SourceError."""
+    def explain(self) -> list[Explanation]:
+        """What a poll does, source by source: polls once, and tells."""
     def reopen(self) -> int:
         """Tries anew to open what could not be opened or has gone; how many handles were opened. Not for every poll."""
     def close(self) -> None: ...

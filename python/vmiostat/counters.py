@@ -39,3 +39,8 @@ class NetDevice:
 
 BlockCounters = BlockDevice | XenVbd
 InterfaceCounters = NetDevice
+
+InterfaceSource = Literal["auto", "proc", "sysfs", "netlink"]
+"""How interfaces are read. `auto` is the cheapest route that nobody who holds RTNL, the kernel's lock for network
+configuration, can hold up; `netlink` is the fastest one where many are watched, and can be held up.
+"""

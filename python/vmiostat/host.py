@@ -8,6 +8,7 @@ from typing import Literal
 
 from vmiostat import discovery
 from vmiostat._core import BlockStats, InterfaceStats, Poller, Roots
+from vmiostat.counters import InterfaceSource
 from vmiostat.errors import Error, NoCounters, SizeError, SourceError, UnknownDevice, UnknownDomain
 from vmiostat.model import Domain
 from vmiostat.resolve import resolve
@@ -69,8 +70,11 @@ class Host:
         there_are = ", ".join(domain.name for domain in domains) or "none"
         raise UnknownDomain(f"no domain {which!r} on this host; there are: {there_are}")
 
-    def poller(self, domains: Iterable[Domain] | None = None) -> Poller:
-        """Opens the counters of these domains, else of all: rows in their order, and in each in its devices'."""
+    def poller(self, domains: Iterable[Domain] | None = None, *, interface_source: InterfaceSource = "auto") -> Poller:
+        """Opens the counters of these domains, else of all: rows in their order, and in each in its devices'.
+
+        `interface_source` is how interfaces are read; `Poller.explain` tells what that means here.
+        """
         domains = self.domains() if domains is None else list(domains)
         return Poller(
             self.roots,

@@ -10,4 +10,5 @@ pub mod rates;
 pub mod roots;
 pub mod rows;
 mod source;
+pub use source::Explanation;
 pub mod state;

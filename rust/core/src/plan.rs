@@ -13,6 +13,20 @@ pub struct Plan {
     pub interface: Vec<InterfaceRow>,
 }
 
+/// How interfaces are to be read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum InterfaceSource {
+    /// The cheapest route that nobody who holds RTNL, the kernel's lock for network configuration, can hold up.
+    #[default]
+    Auto,
+    /// /proc/net/dev.
+    Proc,
+    /// The statistics files of each interface.
+    Sysfs,
+    /// RTM_GETSTATS: the fastest where many are watched, and held up by whoever holds RTNL.
+    Netlink,
+}
+
 /// Where a block device's counters are.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum BlockRow {

@@ -4,10 +4,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::error::Error;
 use crate::fields::{Table, WORD, block, interface};
-use crate::plan::Plan;
+use crate::plan::{InterfaceSource, Plan};
 use crate::roots::Roots;
 use crate::rows::Rows;
-use crate::source::{Source, choice};
+use crate::source::{Explanation, Source, choice};
 
 /// The open handles of a plan. Polls of several threads take turns; each reads everything anew.
 pub struct Poller {
@@ -52,10 +52,12 @@ struct Rowset {
 impl Poller {
     /// Opens what the plan's rows are read from. It never fails: what cannot be opened costs its own rows, whose state says
     /// so, and `problem` says why.
-    pub fn open(roots: Arc<Roots>, plan: &Plan) -> Poller {
+    pub fn open(roots: Arc<Roots>, plan: &Plan, interface_source: InterfaceSource) -> Poller {
         let block = Rowset::new::<block::Table>(plan.block.len(), choice::block(&roots, &plan.block));
-        let interface =
-            Rowset::new::<interface::Table>(plan.interface.len(), choice::interface(&roots, &plan.interface));
+        let interface = Rowset::new::<interface::Table>(
+            plan.interface.len(),
+            choice::interface(&roots, &plan.interface, interface_source),
+        );
         Poller { roots, block, interface }
     }
 
@@ -91,6 +93,16 @@ impl Poller {
     /// What lies behind a row's state.
     pub fn problem(&self, kind: Kind, row: usize) -> Option<Error> {
         self.rowset(kind).lock().iter().find_map(|source| source.problem(row))
+    }
+
+    /// What a poll does, source by source: polls once, and tells.
+    pub fn explain(&self) -> Vec<(Kind, Explanation)> {
+        self.poll();
+        let of = |kind: Kind| {
+            let sources = self.rowset(kind).lock();
+            sources.iter().map(|source| (kind, source.explain())).collect::<Vec<_>>()
+        };
+        [of(Kind::Block), of(Kind::Interface)].concat()
     }
 
     fn rowset(&self, kind: Kind) -> &Rowset {

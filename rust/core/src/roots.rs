@@ -48,6 +48,11 @@ impl Roots {
         self.captured
     }
 
+    /// Whether its /proc/net/dev is this process's: what a netlink socket tells is then of the same interfaces.
+    pub fn has_this_network(&self) -> bool {
+        !self.captured && self.own.iter().all(|(name, _)| *name != "proc")
+    }
+
     /// Opens a file for reading, or a folder for listing. Never waits for a FIFO's other end.
     pub fn open(&self, path: &Path) -> Result<OwnedFd, Error> {
         self.open_with(path, OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY)

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use tempfile::TempDir;
 use vmiostat_core::error::Error;
 use vmiostat_core::fields::{block, interface};
-use vmiostat_core::plan::{BlockRow, InterfaceRow, Plan, XenVbd, XenVbdKind};
+use vmiostat_core::plan::{BlockRow, InterfaceRow, InterfaceSource, Plan, XenVbd, XenVbdKind};
 use vmiostat_core::poller::{Kind, Poller, Sample, Target};
 use vmiostat_core::roots::Roots;
 use vmiostat_core::state::State;
@@ -52,7 +52,7 @@ impl Machine {
 
     fn poller(&self, block: Vec<BlockRow>, interface: Vec<InterfaceRow>) -> Poller {
         let roots = Roots::new(self.0.path(), &[]).unwrap();
-        Poller::open(Arc::new(roots), &Plan { block, interface })
+        Poller::open(Arc::new(roots), &Plan { block, interface }, InterfaceSource::Auto)
     }
 }
 

@@ -23,7 +23,7 @@ mod _core {
     #[pymodule_export]
     use fields::PyField;
     #[pymodule_export]
-    use poller::PyPoller;
+    use poller::{PyExplanation, PyPoller};
     #[pymodule_export]
     use rates::{BlockRates, BlockRatesTable, InterfaceRates, InterfaceRatesTable, Rates};
     #[pymodule_export]

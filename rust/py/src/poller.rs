@@ -6,8 +6,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::{PyString, PyTuple};
+use vmiostat_core::Explanation;
 use vmiostat_core::fields::{block, interface};
-use vmiostat_core::plan::{BlockRow, InterfaceRow, Plan, XenVbd, XenVbdKind};
+use vmiostat_core::plan::{BlockRow, InterfaceRow, InterfaceSource, Plan, XenVbd, XenVbdKind};
 use vmiostat_core::poller::{Kind, Poller, Target};
 
 use crate::buffer::Memory;
@@ -50,12 +51,15 @@ impl PyPoller {
 #[pymethods]
 impl PyPoller {
     #[new]
+    #[pyo3(signature = (roots, block, interface, *, interface_source="auto"))]
     fn new(
         py: Python<'_>,
         roots: &Bound<'_, PyRoots>,
         block: Vec<(Name<'_>, Name<'_>, Option<BlockCounters>)>,
         interface: Vec<(Name<'_>, Name<'_>, Option<InterfaceCounters>, bool)>,
+        interface_source: &str,
     ) -> PyResult<PyPoller> {
+        let wish = source_of(interface_source)?;
         let names = (
             block.iter().map(|(domain, device, _)| (domain.clone(), device.clone())),
             interface.iter().map(|(domain, device, ..)| (domain.clone(), device.clone())),
@@ -66,7 +70,7 @@ impl PyPoller {
             interface: interface.into_iter().map(|(.., counters, swapped)| interface_row(counters, swapped)).collect(),
         };
         let roots = Arc::clone(&roots.get().0);
-        let poller = py.detach(|| Poller::open(roots, &plan));
+        let poller = py.detach(|| Poller::open(roots, &plan, wish));
         Ok(PyPoller { poller: Mutex::new(Some(Arc::new(poller))), block: block_labels, interface: interface_labels })
     }
 
@@ -134,6 +138,12 @@ impl PyPoller {
         Ok(py.detach(|| poller.reopen()))
     }
 
+    /// What a poll does, source by source: polls once, and tells.
+    fn explain(&self, py: Python<'_>) -> PyResult<Vec<PyExplanation>> {
+        let poller = self.open()?;
+        Ok(py.detach(|| poller.explain()).into_iter().map(PyExplanation::from).collect())
+    }
+
     /// Closes the handles, after the polls that are under way.
     fn close(&self) {
         self.poller.lock().unwrap_or_else(PoisonError::into_inner).take();
@@ -157,6 +167,53 @@ impl PyPoller {
     fn __repr__(&self) -> String {
         let closed = if self.closed() { ", closed" } else { "" };
         format!("<Poller of {} block devices and {} interfaces{closed}>", self.block.count(), self.interface.count())
+    }
+}
+
+/// What one source does in a poll, and why it and no other reads these rows.
+#[pyclass(name = "Explanation", module = "vmiostat._core", frozen, get_all)]
+pub(crate) struct PyExplanation {
+    /// "block" or "interface".
+    kind: &'static str,
+    /// What is read.
+    source: String,
+    /// Rows that it fills.
+    rows: usize,
+    /// System calls that it takes in a poll.
+    system_calls: usize,
+    /// Why it was chosen.
+    why: String,
+}
+
+impl From<(Kind, Explanation)> for PyExplanation {
+    fn from((kind, explanation): (Kind, Explanation)) -> PyExplanation {
+        let kind = match kind {
+            Kind::Block => "block",
+            Kind::Interface => "interface",
+        };
+        let Explanation { source, rows, system_calls, why } = explanation;
+        PyExplanation { kind, source, rows, system_calls, why }
+    }
+}
+
+#[pymethods]
+impl PyExplanation {
+    fn __repr__(&self) -> String {
+        let PyExplanation { kind, source, rows, system_calls, why } = self;
+        format!("Explanation({kind}: {rows} rows from {source} by {system_calls} system calls; {why})")
+    }
+}
+
+fn source_of(name: &str) -> PyResult<InterfaceSource> {
+    match name {
+        "auto" => Ok(InterfaceSource::Auto),
+        "proc" => Ok(InterfaceSource::Proc),
+        "sysfs" => Ok(InterfaceSource::Sysfs),
+        "netlink" => Ok(InterfaceSource::Netlink),
+        _ => {
+            let choices = "interface_source is 'auto', 'proc', 'sysfs' or 'netlink'";
+            Err(PyValueError::new_err(format!("{choices}, not '{name}'")))
+        }
     }
 }
 

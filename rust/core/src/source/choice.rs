@@ -1,81 +1,160 @@
 //! Which source reads a plan's rows, where the kernel offers several.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
+use std::fs::File;
 use std::io::{BufRead, BufReader};
+use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-use super::Source;
 use super::block_stat::BlockStat;
-use super::diskstats::Diskstats;
+use super::cost::{self, Cheapest};
+use super::diskstats::{Diskstats, DiskstatsFormat};
+use super::hedged::Hedged;
+use super::interface_rows::{InterfaceRows, Swapped};
+use super::line_table::Format;
+use super::netdev::{NetDev, NetDevFormat};
+use super::netlink_socket::NetlinkSocket;
+use super::rtnetlink::Rtnetlink;
+use super::sysfs_net::SysfsNet;
 use super::uncounted::Uncounted;
+use super::watched::Watched;
 use super::xen_vbd::XenVbds;
-use super::{line_table::Format, netdev};
-use crate::fields::{block, interface};
-use crate::parse::diskstats::DeviceNumber;
-use crate::plan::{BlockRow, InterfaceRow};
+use super::{Failure, Source};
+use crate::fields::{Table, block, interface};
+use crate::parse::{diskstats::DeviceNumber, netdev};
+use crate::plan::{BlockRow, InterfaceRow, InterfaceSource};
 use crate::roots::Roots;
 
-/// Lines of /proc/diskstats that cost as much as one kept-open stat file. Measured on two cores of a virtual machine under
-/// Linux 6.18: 510 devices took 165 us by /proc/diskstats and 540 us by their stat files.
-const LINES_A_STAT_FILE: usize = 3;
+type Sources = Vec<Box<dyn Source>>;
 
 /// The sources of the block table.
-pub(crate) fn block(roots: &Roots, rows: &[BlockRow]) -> Vec<Box<dyn Source>> {
-    let devices = rows.iter().enumerate().filter_map(|(index, row)| match row {
-        BlockRow::Device(number) => Some((*number, index)),
-        _ => None,
-    });
-    let vbds = rows.iter().enumerate().filter_map(|(index, row)| match row {
-        BlockRow::XenVbd(vbd) => Some((vbd.clone(), index)),
-        _ => None,
-    });
-    let uncounted = rows.iter().enumerate().filter(|(_, row)| **row == BlockRow::Uncounted).map(|(index, _)| index);
-    let mut sources: Vec<Box<dyn Source>> = Vec::new();
-    let devices: Vec<(DeviceNumber, usize)> = devices.collect();
-    if one_pass_is_cheaper(roots, &devices) {
-        sources.push(Box::new(Diskstats::open(roots, devices.into_iter().map(|(number, row)| (number, row, ())))));
-    } else if !devices.is_empty() {
-        sources.push(Box::new(BlockStat::open(roots, devices)));
+pub(crate) fn block(roots: &Roots, rows: &[BlockRow]) -> Sources {
+    let (mut devices, mut vbds, mut uncounted) = (Vec::new(), Vec::new(), Vec::new());
+    for (index, row) in rows.iter().enumerate() {
+        match row {
+            BlockRow::Device(number) => devices.push((*number, index)),
+            BlockRow::XenVbd(vbd) => vbds.push((vbd.clone(), index)),
+            BlockRow::Uncounted => uncounted.push(index),
+        }
     }
-    let vbds: Vec<_> = vbds.collect();
+    let mut sources = Sources::new();
+    if !devices.is_empty() {
+        sources.push(block_devices(roots, devices));
+    }
     if !vbds.is_empty() {
-        sources.push(Box::new(XenVbds::open(roots, vbds)));
+        sources.push(Box::new(XenVbds::open(roots, vbds, "the only place where blkback counts".to_owned())));
     }
-    push_uncounted::<block::Table>(&mut sources, uncounted.collect());
+    push_uncounted::<block::Table>(&mut sources, uncounted);
     sources
 }
 
 /// The sources of the interface table.
-pub(crate) fn interface(roots: &Roots, rows: &[InterfaceRow]) -> Vec<Box<dyn Source>> {
-    let by_name: Vec<_> = rows
-        .iter()
-        .enumerate()
-        .filter_map(|(index, row)| match row {
-            InterfaceRow::NetDevice { name, swapped } => Some((name.as_os_str(), index, *swapped)),
-            InterfaceRow::Uncounted => None,
-        })
-        .collect();
-    let uncounted = rows.iter().enumerate().filter(|(_, row)| **row == InterfaceRow::Uncounted).map(|(index, _)| index);
-    let mut sources: Vec<Box<dyn Source>> = Vec::new();
-    if !by_name.is_empty() {
-        sources.push(Box::new(netdev::open(roots, by_name)));
+pub(crate) fn interface(roots: &Roots, rows: &[InterfaceRow], wish: InterfaceSource) -> Sources {
+    let (mut by_name, mut uncounted) = (Vec::new(), Vec::new());
+    for (index, row) in rows.iter().enumerate() {
+        match row {
+            InterfaceRow::NetDevice { name, swapped } => by_name.push((name.as_bytes(), index, *swapped)),
+            InterfaceRow::Uncounted => uncounted.push(index),
+        }
     }
-    push_uncounted::<interface::Table>(&mut sources, uncounted.collect());
+    let mut sources = Sources::new();
+    if !by_name.is_empty() {
+        sources.push(interfaces(roots, &by_name, wish));
+    }
+    push_uncounted::<interface::Table>(&mut sources, uncounted);
     sources
 }
 
-fn push_uncounted<T: crate::fields::Table + Send + 'static>(sources: &mut Vec<Box<dyn Source>>, rows: Vec<usize>) {
+fn push_uncounted<T: Table + Send + 'static>(sources: &mut Sources, rows: Vec<usize>) {
     if !rows.is_empty() {
         sources.push(Box::new(Uncounted::<T>::new(rows)));
     }
 }
 
-/// Whether one pass over /proc/diskstats beats a stat file for each watched device. It also wins where only it is there, as
-/// in a captured tree; without it the stat files are what is left.
-fn one_pass_is_cheaper(roots: &Roots, devices: &[(DeviceNumber, usize)]) -> bool {
-    let Ok(file) = roots.open_regular(Path::new(super::diskstats::DiskstatsFormat::PATH)) else { return false };
-    let lines = BufReader::new(std::fs::File::from(file)).split(b'\n').map_while(Result::ok).count();
+/// One pass over /proc/diskstats, or a stat file for each device. The pass also wins where only it is there, as in a
+/// captured tree; without it the stat files are what is left.
+fn block_devices(roots: &Roots, devices: Vec<(DeviceNumber, usize)>) -> Box<dyn Source> {
     let watched = devices.iter().map(|(number, _)| number).collect::<HashSet<_>>().len();
+    let lines = lines_of(roots, DiskstatsFormat::PATH).map(|lines| lines.len());
     let has_stat_files = roots.open(Path::new("/sys/dev/block")).is_ok();
-    watched > 0 && (!has_stat_files || lines <= watched * LINES_A_STAT_FILE)
+    match lines {
+        Some(lines) if !has_stat_files || cost::one_pass_is_cheaper(watched, lines) => {
+            let why = format!("one pass over {lines} devices is cheaper than {watched} stat files");
+            let (mut by_number, mut rows) = (HashMap::new(), Watched::new());
+            for (number, row) in devices {
+                let device = *by_number.entry(number).or_insert_with(|| rows.push());
+                rows.add_row(device, row, ());
+            }
+            Box::new(Diskstats::open(roots, by_number, rows, why))
+        }
+        lines => {
+            let lines = lines.map_or("no".to_owned(), |lines| lines.to_string());
+            let why = format!("{watched} stat files are cheaper than a pass over {lines} devices");
+            Box::new(BlockStat::open(roots, devices, why))
+        }
+    }
+}
+
+fn interfaces(roots: &Roots, by_name: &[(&[u8], usize, Swapped)], wish: InterfaceSource) -> Box<dyn Source> {
+    let rows = InterfaceRows::new(by_name.iter().copied());
+    let all: Vec<Vec<u8>> = lines_of(roots, NetDevFormat::PATH)
+        .unwrap_or_default()
+        .iter()
+        .filter_map(|line| netdev::split(line).map(|(name, _)| name.to_vec()))
+        .collect();
+    let (watched, count) = (rows.names.len(), all.len());
+    let proc = |rows: InterfaceRows, why: String| -> Box<dyn Source> {
+        let by_name = rows.by_name();
+        Box::new(NetDev::open(roots, by_name, rows.watched, why))
+    };
+    let sysfs = |why: String| -> Box<dyn Source> {
+        let devices = by_name.iter().map(|(name, row, swapped)| ((Box::from(*name), *swapped), *row));
+        Box::new(SysfsNet::open(roots, devices, why))
+    };
+    match wish {
+        InterfaceSource::Proc => proc(rows, "asked for".to_owned()),
+        InterfaceSource::Sysfs => sysfs("asked for".to_owned()),
+        InterfaceSource::Netlink => match netlink_of(roots).and_then(|()| Rtnetlink::open(&rows, count)) {
+            Ok(source) => Box::new(source),
+            Err(failure) => proc(rows, format!("netlink was asked for and cannot be had: {failure}")),
+        },
+        InterfaceSource::Auto => match cost::cheapest_interface_route(watched, count) {
+            Cheapest::Sysfs if sysfs_shows_the_same_namespace(roots, &all, &rows) => {
+                sysfs(format!("the files of {watched} interfaces are cheaper than a pass over all {count}"))
+            }
+            Cheapest::Hedged => match netlink_of(roots).and_then(|()| Hedged::open(roots, &rows, count)) {
+                Ok(source) => Box::new(source),
+                Err(failure) => proc(rows, format!("netlink cannot be had: {failure}")),
+            },
+            Cheapest::Proc | Cheapest::Sysfs => {
+                proc(rows, format!("one pass over {count} interfaces is the cheapest for {watched} of them"))
+            }
+        },
+    }
+}
+
+/// Whether netlink tells of the machine that the roots are: it is always this one, in the namespace of this process.
+fn netlink_of(roots: &Roots) -> Result<(), Failure> {
+    if roots.has_this_network() { Ok(()) } else { Err(Failure::Malformed("the machine is a captured one")) }
+}
+
+/// /sys shows the network namespace of whoever mounted it, which need not be the one that /proc/net/dev shows.
+fn sysfs_shows_the_same_namespace(roots: &Roots, all: &[Vec<u8>], rows: &InterfaceRows) -> bool {
+    let folder = Path::new("/sys/class/net");
+    let of_sysfs = |name: &[u8]| {
+        let path = folder.join(std::ffi::OsStr::from_bytes(name)).join("ifindex");
+        let text = std::io::read_to_string(File::from(roots.open_regular(&path).ok()?)).ok()?;
+        text.trim().parse::<u32>().ok()
+    };
+    let Ok(socket) = NetlinkSocket::open() else { return false };
+    roots.has_this_network()
+        && all.iter().map(Vec::as_slice).chain(rows.names.iter().map(|name| &**name)).all(|name| {
+            let index = of_sysfs(name);
+            index.is_some() && index == socket.index_of(name)
+        })
+}
+
+fn lines_of(roots: &Roots, path: &str) -> Option<Vec<Vec<u8>>> {
+    let file = roots.open_regular(Path::new(path)).ok()?;
+    Some(BufReader::new(File::from(file)).split(b'\n').map_while(Result::ok).collect())
 }

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use super::row::Occupant;
-use super::{Failure, Source};
+use super::{Explanation, Failure, Source};
 use crate::clock::monotonic_ns;
 use crate::error::Error;
 use crate::fields::Table;
@@ -21,13 +21,16 @@ pub(super) trait Handle: Send + Sized {
     /// Opens the device's files; also where they are, for messages.
     fn open(roots: &Roots, device: &Self::Device) -> (PathBuf, Result<Self, Failure>);
 
-    /// The device's counters, as far as they stand in the first `size` bytes of the struct.
-    fn counters(&self, size: usize) -> Result<<Self::Table as Table>::Record, Failure>;
+    /// The device's counters, as far as they stand in the first `size` bytes of the struct; `calls` counts system calls.
+    fn counters(&self, size: usize, calls: &mut usize) -> Result<<Self::Table as Table>::Record, Failure>;
 }
 
 /// The watched devices of one kind.
 pub(crate) struct KeptOpen<H: Handle> {
     rows: Vec<Row<H>>,
+    why: String,
+    /// System calls of the last poll.
+    calls: usize,
 }
 
 struct Row<H: Handle> {
@@ -40,21 +43,30 @@ struct Row<H: Handle> {
 }
 
 impl<H: Handle> KeptOpen<H> {
-    pub(crate) fn open(roots: &Roots, watched: impl IntoIterator<Item = (H::Device, usize)>) -> KeptOpen<H> {
+    /// `why` this way was chosen, for who asks.
+    pub(crate) fn open(
+        roots: &Roots,
+        watched: impl IntoIterator<Item = (H::Device, usize)>,
+        why: String,
+    ) -> KeptOpen<H> {
         let row = |(device, row)| {
             let (shown, handle) = H::open(roots, &device);
             let failure = handle.as_ref().err().copied();
             Row { row, device, shown, handle, failure, occupant: Occupant::default() }
         };
-        KeptOpen { rows: watched.into_iter().map(row).collect() }
+        KeptOpen { rows: watched.into_iter().map(row).collect(), why, calls: 0 }
     }
 }
 
 impl<H: Handle> Source for KeptOpen<H> {
     fn read(&mut self, rows: &mut Rows<'_>) {
+        self.calls = 0;
         for row in &mut self.rows {
-            let outcome =
-                row.handle.as_ref().map_err(|failure| *failure).and_then(|handle| handle.counters(rows.size()));
+            let outcome = row
+                .handle
+                .as_ref()
+                .map_err(|failure| *failure)
+                .and_then(|handle| handle.counters(rows.size(), &mut self.calls));
             let time = monotonic_ns();
             let record = match outcome {
                 Ok(counters) => {
@@ -82,6 +94,13 @@ impl<H: Handle> Source for KeptOpen<H> {
     fn problem(&self, row: usize) -> Option<Error> {
         let row = self.rows.iter().find(|own| own.row == row)?;
         row.failure.map(|failure| failure.error(row.shown.clone()))
+    }
+
+    fn explain(&self) -> Explanation {
+        let first = self.rows.first().map_or_else(String::new, |row| row.shown.display().to_string());
+        let others = self.rows.len().saturating_sub(1);
+        let source = if others == 0 { first } else { format!("{first} and {others} more") };
+        Explanation { source, rows: self.rows.len(), system_calls: self.calls, why: self.why.clone() }
     }
 }
 

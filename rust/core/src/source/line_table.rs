@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 use super::lines::Lines;
 use super::watched::Watched;
-use super::{Failure, Source};
+use super::{Explanation, Failure, Source};
 use crate::error::Error;
 use crate::fields::Table;
 use crate::roots::Roots;
@@ -44,17 +44,18 @@ pub(super) trait Format: Send {
 pub(crate) struct LineTable<F: Format> {
     file: LineFile<F>,
     watched: Watched<F::View>,
+    why: String,
 }
 
 impl<F: Format> LineTable<F> {
-    pub(super) fn open(roots: &Roots, watched: impl IntoIterator<Item = (F::Key, usize, F::View)>) -> LineTable<F> {
-        let mut devices = Watched::new();
-        let mut by_key = HashMap::new();
-        for (key, row, view) in watched {
-            let device = *by_key.entry(key).or_insert_with(|| devices.push());
-            devices.add_row(device, row, view);
-        }
-        LineTable { file: LineFile::open(roots, by_key), watched: devices }
+    /// Watches the devices that `by_key` leads to; `why` this way was chosen, for who asks.
+    pub(super) fn open(
+        roots: &Roots,
+        by_key: HashMap<F::Key, usize>,
+        watched: Watched<F::View>,
+        why: String,
+    ) -> LineTable<F> {
+        LineTable { file: LineFile::open(roots, by_key), watched, why }
     }
 }
 
@@ -71,6 +72,12 @@ impl<F: Format> Source for LineTable<F> {
 
     fn problem(&self, row: usize) -> Option<Error> {
         self.watched.problem(row, &self.file.shown)
+    }
+
+    fn explain(&self) -> Explanation {
+        let (source, rows) = (self.file.shown.display().to_string(), self.watched.rows());
+        let system_calls = self.file.lines.as_ref().map_or(0, |lines| lines.calls);
+        Explanation { source, rows, system_calls, why: self.why.clone() }
     }
 }
 

@@ -18,11 +18,13 @@ const LONGEST_FILE: u64 = 64 << 20;
 pub(super) struct Lines {
     file: OwnedFd,
     buffer: Box<[u8]>,
+    /// System calls of the last reading.
+    pub(super) calls: usize,
 }
 
 impl Lines {
     pub(super) fn new(file: OwnedFd) -> Lines {
-        Lines { file, buffer: vec![0; LONGEST_LINE].into_boxed_slice() }
+        Lines { file, buffer: vec![0; LONGEST_LINE].into_boxed_slice(), calls: 0 }
     }
 
     /// Reads the file from its start and hands out each line, and when its piece was read, until the file ends or `each`
@@ -30,7 +32,9 @@ impl Lines {
     pub(super) fn for_each(&mut self, mut each: impl FnMut(&[u8], i64) -> ControlFlow<()>) -> Result<(), Failure> {
         let mut kept = 0; // bytes of a line whose end is not read yet
         let mut offset = 0;
+        self.calls = 0;
         loop {
+            self.calls += 1;
             let read = retry_on_intr(|| pread(&self.file, &mut self.buffer[kept..], offset))?;
             let time = monotonic_ns();
             let filled = &self.buffer[..kept + read];

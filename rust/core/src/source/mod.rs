@@ -2,12 +2,20 @@
 
 mod block_stat;
 pub(crate) mod choice;
+mod cost;
 mod diskstats;
+mod hedged;
+mod interface_rows;
 mod kept_open;
 mod line_table;
 mod lines;
 mod netdev;
+mod netlink_interfaces;
+mod netlink_socket;
+mod receive_many;
 mod row;
+mod rtnetlink;
+mod sysfs_net;
 mod uncounted;
 mod watched;
 mod xen_vbd;
@@ -31,6 +39,22 @@ pub(crate) trait Source: Send {
 
     /// What lies behind the state of a row, if the row is of this source and has such a problem.
     fn problem(&self, row: usize) -> Option<Error>;
+
+    /// What the last poll did.
+    fn explain(&self) -> Explanation;
+}
+
+/// What a source does in a poll, and why it and no other reads these rows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Explanation {
+    /// What is read.
+    pub source: String,
+    /// Rows that it fills.
+    pub rows: usize,
+    /// System calls that it took in the last poll.
+    pub system_calls: usize,
+    /// Why it was chosen; a sentence.
+    pub why: String,
 }
 
 /// Why a source, or one handle of it, has no numbers.
@@ -54,6 +78,15 @@ impl Failure {
         match self {
             Failure::Errno(errno) => Error::Read { path, errno },
             Failure::Malformed(what) => Error::Malformed { path, what },
+        }
+    }
+}
+
+impl std::fmt::Display for Failure {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Failure::Errno(errno) => std::io::Error::from(*errno).fmt(formatter),
+            Failure::Malformed(what) => what.fmt(formatter),
         }
     }
 }

@@ -1,21 +1,11 @@
 //! /proc/net/dev, kept open: it shows the network namespace of its opener for as long as it is open, and takes no lock
 //! that a driver or a namespace's configuration can hold (RCU only, net/core/net-procfs.c).
 
-use std::ffi::OsStr;
-use std::os::unix::ffi::OsStrExt;
-
 use super::line_table::{Format, LineTable};
 use crate::fields::interface;
 use crate::parse::netdev;
-use crate::roots::Roots;
 
 pub(crate) type NetDev = LineTable<NetDevFormat>;
-
-/// Watches interfaces by name: (name, row, whether rx and tx are swapped).
-pub(crate) fn open<'plan>(roots: &Roots, watched: impl IntoIterator<Item = (&'plan OsStr, usize, bool)>) -> NetDev {
-    let by_bytes = |(name, row, swapped): (&OsStr, usize, bool)| (Box::from(name.as_bytes()), row, swapped);
-    NetDev::open(roots, watched.into_iter().map(by_bytes))
-}
 
 pub(crate) struct NetDevFormat;
 

@@ -1,7 +1,7 @@
 //! Which device stands in a row: the row is the device, not its name.
 
 /// A place in the plan, and how many devices have stood in it.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Occupant {
     generation: Option<i64>,
     present: bool,

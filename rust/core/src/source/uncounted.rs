@@ -2,7 +2,7 @@
 
 use std::marker::PhantomData;
 
-use super::Source;
+use super::{Explanation, Source};
 use crate::clock::monotonic_ns;
 use crate::error::Error;
 use crate::fields::Table;
@@ -35,5 +35,10 @@ impl<T: Table + Send> Source for Uncounted<T> {
 
     fn problem(&self, _: usize) -> Option<Error> {
         None
+    }
+
+    fn explain(&self) -> Explanation {
+        let why = "nothing in the kernel counts these devices".to_owned();
+        Explanation { source: "none".to_owned(), rows: self.rows.len(), system_calls: 0, why }
     }
 }

@@ -11,12 +11,14 @@ use crate::rows::Rows;
 use crate::state::State;
 
 /// Watched devices, by their number here. `V` is what the rows of one device may differ in: two definitions can name one.
+#[derive(Clone)]
 pub(super) struct Watched<V> {
     devices: Vec<Device<V>>,
     round: u64,
     missing: usize,
 }
 
+#[derive(Clone)]
 struct Device<V> {
     rows: Vec<(usize, V)>,
     occupant: Occupant,
@@ -38,6 +40,25 @@ impl<V: Copy> Watched<V> {
 
     pub(super) fn add_row(&mut self, device: usize, row: usize, view: V) {
         self.devices[device].rows.push((row, view));
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.devices.len()
+    }
+
+    /// How many rows they fill.
+    pub(super) fn rows(&self) -> usize {
+        self.devices.iter().map(|device| device.rows.len()).sum()
+    }
+
+    /// Whether this poll has not found it so far.
+    pub(super) fn is_missing(&self, device: usize) -> bool {
+        self.devices[device].round != self.round
+    }
+
+    /// Another device stands in its place from now on, or none.
+    pub(super) fn replace(&mut self, device: usize) {
+        self.devices[device].occupant.lost();
     }
 
     /// A poll begins: nothing is found yet.

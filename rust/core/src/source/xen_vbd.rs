@@ -67,11 +67,12 @@ impl Handle for Statistics {
         }
     }
 
-    fn counters(&self, size: usize) -> Result<block::Record, Failure> {
+    fn counters(&self, size: usize, calls: &mut usize) -> Result<block::Record, Failure> {
         let mut record = block::UNKNOWN;
         for (file, statistic) in self.0.iter().zip(&STATISTICS) {
             let Some(file) = file.as_ref().filter(|_| statistic.word * WORD < size) else { continue };
             let mut text = [0; 32];
+            *calls += 1;
             let length = retry_on_intr(|| pread(file, &mut text, 0))?;
             let count = (statistic.parse)(&text[..length]);
             record[statistic.word] = count.ok_or(Failure::Malformed(statistic.malformed))?;

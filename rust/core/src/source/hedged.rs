@@ -1,0 +1,252 @@
+//! RTM_GETSTATS asked by a thread in the poll's stead, and /proc/net/dev when it does not answer in time.
+//!
+//! Whoever holds RTNL holds the thread, and the poll waits for it until a deadline only. Then it reads /proc/net/dev, which
+//! takes no lock, and asks nobody until the thread is back: so a driver that hangs in its firmware for minutes costs one
+//! deadline, once.
+
+use std::hint::spin_loop;
+use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, TryLockError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use super::interface_rows::{InterfaceRows, Swapped};
+use super::line_table::LineFile;
+use super::netdev::NetDevFormat;
+use super::netlink_interfaces::NetlinkInterfaces;
+use super::netlink_socket::{NetlinkSocket, Question};
+use super::rtnetlink::SHOWN;
+use super::watched::Watched;
+use super::{Explanation, Failure, Source, cost};
+use crate::error::Error;
+use crate::fields::interface;
+use crate::parse::link_stats;
+use crate::parse::netdev::{self, Counters};
+use crate::roots::Roots;
+use crate::rows::Rows;
+
+/// The least that the thread is waited for. A dump of 1,000 interfaces takes a tenth of it.
+const DEADLINE: Duration = Duration::from_micros(1500);
+/// And for each interface of the host: five times what a dump takes for one.
+const DEADLINE_AN_INTERFACE: Duration = Duration::from_nanos(500);
+/// So long the poll looks for the answer before it goes to sleep: to be woken costs more than that.
+const SPIN: Duration = Duration::from_micros(20);
+
+pub(crate) struct Hedged {
+    asker: Asker,
+    /// Only to look numbers up.
+    socket: NetlinkSocket,
+    interfaces: NetlinkInterfaces,
+    file: LineFile<NetDevFormat>,
+    watched: Watched<Swapped>,
+    deadline: Duration,
+    all: usize,
+}
+
+impl Hedged {
+    /// Asks in the network namespace of the calling thread, which has `all` interfaces.
+    pub(super) fn open(roots: &Roots, rows: &InterfaceRows, all: usize) -> Result<Hedged, Failure> {
+        let socket = NetlinkSocket::open()?;
+        let asker = Asker::start(NetlinkSocket::open()?)?;
+        let file = LineFile::open(roots, rows.by_name());
+        let mut watched = rows.watched.clone();
+        let mut interfaces =
+            NetlinkInterfaces::new(rows.names.clone(), cost::one_dump_is_cheaper(rows.names.len(), all));
+        interfaces.look_up(&socket, &mut watched, |_, _| true);
+        let deadline = DEADLINE.max(DEADLINE_AN_INTERFACE * u32::try_from(all).unwrap_or(u32::MAX));
+        Ok(Hedged { asker, socket, interfaces, file, watched, deadline, all })
+    }
+}
+
+impl Source for Hedged {
+    fn read(&mut self, rows: &mut Rows<'_>) {
+        let Hedged { asker, socket, interfaces, file, watched, deadline, .. } = self;
+        watched.begin();
+        let (question, order) = interfaces.ask();
+        let outcome = match asker.ask(question, *deadline) {
+            Some(Ok(answers)) => {
+                for (position, answer) in answers.iter().enumerate() {
+                    let Some(device) = order.device_of(position, answer.ifindex) else { continue };
+                    let record = answer.counters.as_ref().map(|counters| |swapped| netdev::record(counters, swapped));
+                    watched.fill::<interface::Table>(device, rows, answer.time, record);
+                }
+                if !watched.all_found() {
+                    interfaces.look_up(socket, watched, Watched::is_missing);
+                }
+                Ok(())
+            }
+            // An error is netlink's own, as that the dump was interrupted too often: the file has the numbers, too.
+            Some(Err(_)) | None => {
+                // Names are all that the file knows: whose they are now is looked up, which takes no lock either.
+                interfaces.look_up(socket, watched, |_, _| true);
+                file.read(rows, watched)
+            }
+        };
+        watched.finish::<interface::Table>(rows, outcome);
+    }
+
+    fn reopen(&mut self, roots: &Roots) -> usize {
+        self.file.reopen(roots)
+    }
+
+    fn problem(&self, row: usize) -> Option<Error> {
+        self.watched.problem(row, &self.file.shown)
+    }
+
+    fn explain(&self) -> Explanation {
+        let (watched, all) = (self.watched.len(), self.all);
+        Explanation {
+            source: format!("{SHOWN}, by a thread; else {}", Path::new(&self.file.shown).display()),
+            rows: self.watched.rows(),
+            system_calls: self.asker.calls(),
+            why: format!(
+                "{watched} of {all} interfaces: netlink is the cheapest, and so that no holder of RTNL can hold the poll, \
+                 a thread asks; after {:?} without its answer the file is read. The thread's calls are counted, those \
+                 that wake it and wait for it are not",
+                self.deadline
+            ),
+        }
+    }
+}
+
+/// What netlink said of one interface.
+struct Answer {
+    ifindex: u32,
+    counters: Option<Counters>,
+    time: i64,
+}
+
+/// The thread that asks, seen from the poll.
+struct Asker {
+    shared: Arc<Shared>,
+    /// The newest answers: they change places with the thread's, so that none are copied.
+    answers: Vec<Answer>,
+}
+
+#[derive(Default)]
+struct Shared {
+    exchange: Mutex<Exchange>,
+    asked: Condvar,
+    answered: Condvar,
+    /// `Exchange::answered`, to be looked at without the lock.
+    newest: AtomicU64,
+}
+
+#[derive(Default)]
+struct Exchange {
+    /// The number of the newest question, and of the newest answer: equal while the thread has nothing to do.
+    asked: u64,
+    answered: u64,
+    /// The interfaces to ask for; all of them when there is none.
+    indices: Vec<u32>,
+    all: bool,
+    answers: Vec<Answer>,
+    outcome: Option<Failure>,
+    calls: usize,
+    end: bool,
+}
+
+impl Asker {
+    fn start(mut socket: NetlinkSocket) -> Result<Asker, Failure> {
+        let shared = Arc::new(Shared::default());
+        let theirs = Arc::clone(&shared);
+        // The thread is never joined: while it is held in the kernel nothing could end it. It ends by itself.
+        let thread = thread::Builder::new().name("vmiostat-asker".to_owned()).stack_size(128 << 10);
+        match thread.spawn(move || theirs.serve(&mut socket)) {
+            Ok(_) => Ok(Asker { shared, answers: Vec::new() }),
+            Err(_) => Err(Failure::Malformed("no thread can be started")),
+        }
+    }
+
+    /// The answers to a question asked now; none when they do not come in time, or when the thread is still held by an
+    /// earlier question.
+    fn ask(&mut self, question: Question<'_>, deadline: Duration) -> Option<Result<&[Answer], Failure>> {
+        let start = Instant::now();
+        let mut exchange = self.shared.try_lock()?;
+        if exchange.asked != exchange.answered {
+            return None;
+        }
+        exchange.asked += 1;
+        let number = exchange.asked;
+        exchange.all = matches!(question, Question::All);
+        exchange.indices.clear();
+        if let Question::Some(indices) = question {
+            exchange.indices.extend_from_slice(indices);
+        }
+        drop(exchange);
+        self.shared.asked.notify_one();
+        while self.shared.newest.load(Ordering::Acquire) != number && start.elapsed() < SPIN {
+            spin_loop();
+        }
+        let exchange = self.shared.try_lock()?;
+        let left = deadline.saturating_sub(start.elapsed());
+        let waiting = |exchange: &mut Exchange| exchange.answered != number;
+        let (mut exchange, late) = self.shared.answered.wait_timeout_while(exchange, left, waiting).ok()?;
+        if late.timed_out() && exchange.answered != number {
+            return None;
+        }
+        std::mem::swap(&mut self.answers, &mut exchange.answers);
+        Some(exchange.outcome.map_or(Ok(&self.answers), Err))
+    }
+
+    fn calls(&self) -> usize {
+        self.shared.try_lock().map_or(0, |exchange| exchange.calls)
+    }
+}
+
+impl Drop for Asker {
+    fn drop(&mut self) {
+        if let Some(mut exchange) = self.shared.try_lock() {
+            exchange.end = true;
+        }
+        self.shared.asked.notify_one();
+    }
+}
+
+impl Shared {
+    /// The lock is only ever held for some instructions, unless its holder did not survive a fork: so it is tried for a
+    /// while, and never waited for.
+    fn try_lock(&self) -> Option<MutexGuard<'_, Exchange>> {
+        let start = Instant::now();
+        loop {
+            match self.exchange.try_lock() {
+                Ok(exchange) => return Some(exchange),
+                Err(TryLockError::Poisoned(poisoned)) => return Some(poisoned.into_inner()),
+                Err(TryLockError::WouldBlock) if start.elapsed() > DEADLINE => return None,
+                Err(TryLockError::WouldBlock) => spin_loop(),
+            }
+        }
+    }
+
+    /// The thread's life: waits for a question, asks it, hands the answers over.
+    fn serve(&self, socket: &mut NetlinkSocket) {
+        let (mut answers, mut indices) = (Vec::new(), Vec::new());
+        loop {
+            let Ok(exchange) = self.exchange.lock() else { return };
+            let idle = |exchange: &mut Exchange| exchange.asked == exchange.answered && !exchange.end;
+            let Ok(mut exchange) = self.asked.wait_while(exchange, idle) else { return };
+            if exchange.end {
+                return;
+            }
+            let (number, all) = (exchange.asked, exchange.all);
+            std::mem::swap(&mut indices, &mut exchange.indices);
+            drop(exchange);
+
+            answers.clear();
+            let each = |ifindex, attributes: &[u8], time| {
+                answers.push(Answer { ifindex, counters: link_stats::counters(attributes), time });
+            };
+            let outcome = socket.ask(if all { Question::All } else { Question::Some(&indices) }, each);
+
+            let Ok(mut exchange) = self.exchange.lock() else { return };
+            std::mem::swap(&mut answers, &mut exchange.answers);
+            exchange.outcome = outcome.err();
+            exchange.calls = socket.calls();
+            exchange.answered = number;
+            self.newest.store(number, Ordering::Release);
+            drop(exchange);
+            self.answered.notify_one();
+        }
+    }
+}

@@ -1,0 +1,90 @@
+//! The watched interfaces by their number, as RTM_GETSTATS knows them: which is which, and how they are asked for.
+
+use std::collections::HashMap;
+
+use super::interface_rows::Swapped;
+use super::netlink_socket::{NetlinkSocket, Question};
+use super::watched::Watched;
+
+/// Which number each watched interface has now. The kernel gives a number to no other interface while it is in use, so
+/// that a NIC which is made anew under its name is seen as another one, even between two polls.
+pub(super) struct NetlinkInterfaces {
+    names: Vec<Box<[u8]>>,
+    /// By interface; none for one that is not there.
+    indices: Vec<Option<u32>>,
+    /// Those that are there, to be asked for one by one.
+    present: Vec<u32>,
+    answers: AnswerOrder,
+    /// One dump of all is asked for, and not each on its own.
+    dump: bool,
+}
+
+impl NetlinkInterfaces {
+    pub(super) fn new(names: Vec<Box<[u8]>>, dump: bool) -> NetlinkInterfaces {
+        let (indices, present) = (vec![None; names.len()], Vec::new());
+        NetlinkInterfaces { names, indices, present, answers: AnswerOrder::default(), dump }
+    }
+
+    /// Looks the number up of each interface for which `which` says so; a number that is another one than before is
+    /// another interface. Asks for nothing that RTNL protects.
+    pub(super) fn look_up(
+        &mut self,
+        socket: &NetlinkSocket,
+        watched: &mut Watched<Swapped>,
+        which: impl Fn(&Watched<Swapped>, usize) -> bool,
+    ) {
+        let mut changed = false;
+        for (device, name) in self.names.iter().enumerate() {
+            if !which(watched, device) {
+                continue;
+            }
+            let index = socket.index_of(name);
+            if index != self.indices[device] {
+                self.indices[device] = index;
+                watched.replace(device);
+                changed = true;
+            }
+        }
+        if changed {
+            self.present = self.indices.iter().flatten().copied().collect();
+            let devices = self.indices.iter().enumerate();
+            self.answers.by_index = devices.filter_map(|(device, index)| Some(((*index)?, device))).collect();
+            self.answers.order.clear();
+        }
+    }
+
+    /// What to ask so that each watched interface which is there is answered for, and what the answers are told by.
+    pub(super) fn ask(&mut self) -> (Question<'_>, &mut AnswerOrder) {
+        let question = if self.dump { Question::All } else { Question::Some(&self.present) };
+        (question, &mut self.answers)
+    }
+
+    /// One dump of all is asked for, and not each on its own.
+    pub(super) fn dumps(&self) -> bool {
+        self.dump
+    }
+}
+
+/// Which watched interface an answer is of.
+#[derive(Default)]
+pub(super) struct AnswerOrder {
+    by_index: HashMap<u32, usize>,
+    /// Whose each answer was last time: their order only changes when an interface comes or goes.
+    order: Vec<(u32, Option<usize>)>,
+}
+
+impl AnswerOrder {
+    /// The interface of the answer at `position`, if it is watched.
+    #[inline]
+    pub(super) fn device_of(&mut self, position: usize, index: u32) -> Option<usize> {
+        match self.order.get(position) {
+            Some((remembered, device)) if *remembered == index => *device,
+            _ => {
+                let device = self.by_index.get(&index).copied();
+                self.order.truncate(position);
+                self.order.push((index, device));
+                device
+            }
+        }
+    }
+}

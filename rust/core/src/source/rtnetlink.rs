@@ -1,0 +1,78 @@
+//! RTM_GETSTATS, asked by the poll itself: the cheapest way to an interface's counters, and one that is held up by whoever
+//! holds RTNL (see `netlink_socket.rs`).
+
+use std::path::Path;
+
+use super::interface_rows::{InterfaceRows, Swapped};
+use super::netlink_interfaces::NetlinkInterfaces;
+use super::netlink_socket::NetlinkSocket;
+use super::watched::Watched;
+use super::{Explanation, Failure, Source, cost};
+use crate::error::Error;
+use crate::fields::interface;
+use crate::parse::{link_stats, netdev};
+use crate::roots::Roots;
+use crate::rows::Rows;
+
+/// What stands where another source's file is named.
+pub(super) const SHOWN: &str = "rtnetlink (RTM_GETSTATS)";
+
+pub(crate) struct Rtnetlink {
+    socket: NetlinkSocket,
+    interfaces: NetlinkInterfaces,
+    watched: Watched<Swapped>,
+    /// Interfaces of the namespace when it was opened.
+    all: usize,
+}
+
+impl Rtnetlink {
+    /// Asks in the network namespace of the calling thread, which has `all` interfaces.
+    pub(super) fn open(rows: &InterfaceRows, all: usize) -> Result<Rtnetlink, Failure> {
+        let socket = NetlinkSocket::open()?;
+        let mut watched = rows.watched.clone();
+        let dump = cost::one_dump_is_cheaper(rows.names.len(), all);
+        let mut interfaces = NetlinkInterfaces::new(rows.names.clone(), dump);
+        interfaces.look_up(&socket, &mut watched, |_, _| true);
+        Ok(Rtnetlink { socket, interfaces, watched, all })
+    }
+}
+
+impl Source for Rtnetlink {
+    fn read(&mut self, rows: &mut Rows<'_>) {
+        let Rtnetlink { socket, interfaces, watched, .. } = self;
+        watched.begin();
+        let mut position = 0;
+        let (question, order) = interfaces.ask();
+        let outcome = socket.ask(question, |index, attributes, time| {
+            let device = order.device_of(position, index);
+            position += 1;
+            let Some(device) = device else { return };
+            let counters = link_stats::counters(attributes);
+            let record = counters.as_ref().map(|counters| |swapped| netdev::record(counters, swapped));
+            watched.fill::<interface::Table>(device, rows, time, record);
+        });
+        if !watched.all_found() {
+            // Gone, or made anew under its name, which the next poll will see.
+            interfaces.look_up(socket, watched, Watched::is_missing);
+            watched.finish::<interface::Table>(rows, outcome);
+        }
+    }
+
+    fn reopen(&mut self, _: &Roots) -> usize {
+        0
+    }
+
+    fn problem(&self, row: usize) -> Option<Error> {
+        self.watched.problem(row, Path::new(SHOWN))
+    }
+
+    fn explain(&self) -> Explanation {
+        let (watched, all) = (self.watched.len(), self.all);
+        let why = if self.interfaces.dumps() {
+            format!("one dump of all {all} interfaces is cheaper than {watched} questions")
+        } else {
+            format!("{watched} questions are cheaper than a dump of all {all} interfaces")
+        };
+        Explanation { source: SHOWN.to_owned(), rows: self.watched.rows(), system_calls: self.socket.calls(), why }
+    }
+}

@@ -1,0 +1,99 @@
+//! /sys/class/net/NAME/statistics, each file kept open: one number a file.
+//!
+//! Each read makes the kernel sum up the whole struct of the interface's counters (dev_get_stats), so this pays for a few
+//! interfaces among many only. No lock is taken. After the interface is removed a file answers 0, then EINVAL for a
+//! moment, then ENODEV for ever; a rename leaves it as it is.
+
+use std::ffi::OsStr;
+use std::os::fd::OwnedFd;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+use rustix::io::{Errno, pread, retry_on_intr};
+
+use super::Failure;
+use super::interface_rows::Swapped;
+use super::kept_open::{Handle, KeptOpen};
+use crate::fields::{WORD, interface};
+use crate::parse::{decimal, netdev};
+use crate::roots::Roots;
+
+/// The files that make each column of /proc/net/dev, summed as the kernel does there (dev_seq_printf_stats).
+const COLUMNS: [&[&str]; 16] = [
+    &["rx_bytes"],
+    &["rx_packets"],
+    &["rx_errors"],
+    &["rx_dropped", "rx_missed_errors"],
+    &["rx_fifo_errors"],
+    &["rx_length_errors", "rx_over_errors", "rx_crc_errors", "rx_frame_errors"],
+    &["rx_compressed"],
+    &["multicast"],
+    &["tx_bytes"],
+    &["tx_packets"],
+    &["tx_errors"],
+    &["tx_dropped"],
+    &["tx_fifo_errors"],
+    &["collisions"],
+    &["tx_carrier_errors", "tx_aborted_errors", "tx_window_errors", "tx_heartbeat_errors"],
+    &["tx_compressed"],
+];
+
+pub(crate) type SysfsNet = KeptOpen<Statistics>;
+
+/// The open files of an interface.
+pub(crate) struct Statistics {
+    files: Vec<File>,
+    swapped: Swapped,
+}
+
+struct File {
+    file: OwnedFd,
+    /// The column that its number is added to.
+    column: usize,
+    /// Where that column's word ends up in the struct, in bytes; a smaller struct needs no read of this file.
+    offset: usize,
+}
+
+impl Handle for Statistics {
+    type Device = (Box<[u8]>, Swapped);
+    type Table = interface::Table;
+
+    fn open(roots: &Roots, (name, swapped): &Self::Device) -> (PathBuf, Result<Statistics, Failure>) {
+        let folder = Path::new("/sys/class/net").join(OsStr::from_bytes(name)).join("statistics");
+        let (swapped, mut files) = (*swapped, Vec::new());
+        for (column, names) in COLUMNS.iter().enumerate() {
+            // A column that the guest's view has no word for is never read.
+            let Some(offset) = offset_of(column, swapped) else { continue };
+            for name in *names {
+                match roots.open_regular(&folder.join(name)) {
+                    Ok(file) => files.push(File { file, column, offset }),
+                    Err(error) => return (roots.shown(&folder), Err(error.into())),
+                }
+            }
+        }
+        (roots.shown(&folder), Ok(Statistics { files, swapped }))
+    }
+
+    fn counters(&self, size: usize, calls: &mut usize) -> Result<interface::Record, Failure> {
+        let mut columns = [0; 16];
+        for File { file, column, .. } in self.files.iter().filter(|file| file.offset < size) {
+            let mut text = [0; 32];
+            *calls += 1;
+            let length = retry_on_intr(|| pread(file, &mut text, 0)).map_err(|errno| match errno {
+                Errno::INVAL => Errno::NODEV,
+                errno => errno,
+            })?;
+            let number = decimal::only(&text[..length]).filter(|number| *number >= 0);
+            columns[*column] = number
+                .and_then(|number| number.checked_add(columns[*column]))
+                .ok_or(Failure::Malformed("a file that holds no counter"))?;
+        }
+        Ok(netdev::record(&columns, self.swapped))
+    }
+}
+
+/// Where a column's word is in the struct.
+fn offset_of(column: usize, swapped: Swapped) -> Option<usize> {
+    let marked = std::array::from_fn(|other| i64::from(other == column));
+    netdev::record(&marked, swapped).iter().position(|word| *word == 1).map(|word| word * WORD)
+}
