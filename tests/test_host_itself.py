@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from tests.fixture_trees import XEN
 from vmiostat import Host, Roots
 from vmiostat.counters import BlockDevice
 from vmiostat.discovery import host_itself
@@ -31,8 +32,26 @@ def test_a_device_without_a_medium_is_left_out(tmp_path: Path) -> None:
 
 
 def test_what_cannot_be_read_costs_itself_alone() -> None:
-    root = Path("fixtures/xen-4.17-real/instant-1")
+    root = XEN / "instant-1"  # has no /sys/block
     found = host_itself.domains(Roots(root))
-    assert "xenbr0" in found.domains[0].interfaces
-    host = Host(root)
-    assert [domain.name for domain in host.domains()] == ["Domain-1", "Domain-2", "Domain-3"]
+    assert found.domains[0].interfaces[:3] == ["lo", "dummy0", "xenbr0"]
+    assert found.domains[0].disks == ()
+    assert len(found.problems) == 1
+    # Where there are domains, the host itself is none of them.
+    assert [domain.name for domain in Host(root).domains()] == ["Domain-1", "Domain-2", "Domain-3"]
+
+
+def test_partitions_hidden_paths_and_odd_names(tmp_path: Path) -> None:
+    disks = {"sda": "8:0", "sda1": "8:1", "cciss!c0d0": "104:0", "nvme0c0n1": None, "md0": "9:x"}
+    for name, number in disks.items():
+        folder = tmp_path / "sys/class/block" / name
+        folder.mkdir(parents=True)
+        (folder / "size").write_text("100\n")
+        if number is not None:
+            (folder / "dev").write_text(f"{number}\n")
+    (tmp_path / "sys/class/block/sda1/partition").write_text("1\n")
+    (host,) = host_itself.domains(Roots(tmp_path)).domains
+    assert [(disk.target, disk.source, disk.counters) for disk in host.disks] == [
+        ("cciss/c0d0", "/dev/cciss/c0d0", BlockDevice(104, 0)),
+        ("sda", "/dev/sda", BlockDevice(8, 0)),
+    ]

@@ -129,3 +129,64 @@ def test_a_stored_definition_names_no_interface(tree: Tree) -> None:
     found = nic_of(Interface("52:54:00:00:00:01"), tree(proc__net__dev=NET_DEV), number=None)
     assert found.counters is None
     assert "not running" in found.reason
+
+
+@pytest.mark.parametrize(
+    "target", ["..", ".", "../../../proc/net", "a/b", "a b", "sixteen-letters!", "größer-als-vier"]
+)
+def test_a_name_that_no_interface_can_have_is_never_looked_for(target: str, tree: Tree) -> None:
+    found = nic_of(Interface(target), tree(proc__net__dev=NET_DEV, sys__class__macvtap__tap1=""))
+    assert found.counters is None
+    assert repr(target) in found.reason
+
+
+def test_an_old_kernel_s_name_with_a_colon(tree: Tree) -> None:
+    roots = tree(proc__net__dev=NET_DEV.replace("vnet0", "br0:30"))
+    assert nic_of(Interface("br0:30"), roots).counters == NetDevice("br0:30")
+
+
+def test_a_macvtap_by_its_folder(tree: Tree) -> None:
+    roots = tree(proc__net__dev=NET_DEV, sys__class__net__vnet0__macvtap__tap7__dev="1:1\n")
+    found = nic_of(Interface("vnet0", type="ethernet", managed=False), roots)
+    assert not found.swapped
+    assert "macvtap" in found.direction
+
+
+@pytest.mark.parametrize("child", ["tun_flags", "tap", "tapestry", "queues"])
+def test_a_tap_is_no_macvtap(child: str, tree: Tree) -> None:
+    roots = tree(**{"proc__net__dev": NET_DEV, f"sys__class__net__vnet0__{child}": "1"})
+    assert nic_of(Interface("vnet0", type="ethernet", managed=False), roots).swapped
+
+
+def test_passt_is_called_by_its_name(tree: Tree) -> None:
+    found = nic_of(Interface("52:54:00:00:00:01", type="user", source="passt"), tree(proc__net__dev=NET_DEV))
+    assert "passt" in found.reason
+
+
+def test_what_discovery_has_set_stays(tree: Tree) -> None:
+    nic = Interface("eth0", type="hostdev", reason="moved into the container")
+    assert nic_of(nic, tree(proc__net__dev=NET_DEV)) == nic
+    own = Interface("vnet0", swapped=False, direction="in its own direction")
+    found = nic_of(own, tree())
+    assert (found.swapped, found.direction) == (False, "in its own direction")
+
+
+def test_interfaces_that_cannot_be_listed_say_so(tree: Tree) -> None:
+    found = nic_of(Interface("vnet0"), tree(sys__x=""))
+    assert found.counters is None
+    assert "cannot be read" in found.reason
+
+
+def test_a_file_is_looked_at_below_dev_only(tree: Tree) -> None:
+    """Elsewhere it may lie on a file system that hangs."""
+    roots = tree(sys__class__block__loop7__dev="7:7\n", dev__loop7="", srv__loop7="")
+    assert disk_of(Disk("vda", type="file", source="/dev/loop7"), roots).counters == BlockDevice(7, 7)
+    assert disk_of(Disk("vda", type="file", source="/srv/loop7"), roots).counters is None
+
+
+@pytest.mark.parametrize("kind", ["mount", "bind", "template", "ram", "file", "volume", "unheard-of"])
+def test_a_container_s_file_systems_have_a_reason(kind: str, tree: Tree) -> None:
+    found = disk_of(Disk("/", type=kind, device="filesystem"), tree(), "lxc")
+    assert found.counters is None
+    assert len(found.reason) > 20
+    assert "None" not in found.reason

@@ -1,5 +1,7 @@
 """Where an interface's packets are counted: on the host's device that the running domain names, and nowhere else."""
 
+import os
+import re
 from collections.abc import Collection
 from dataclasses import replace
 
@@ -7,6 +9,10 @@ from vmiostat._core import Roots
 from vmiostat.counters import NetDevice
 from vmiostat.direction import direction
 from vmiostat.model import Domain, Interface
+
+_NAME_SIZE = 16
+"""IFNAMSIZ, with the zero byte at its end."""
+_NOT_IN_A_NAME = re.compile(r"[/:\s]")
 
 _SOCKET = "QEMU sends its packets through a socket of its own ({}): no host interface counts them"
 
@@ -36,9 +42,8 @@ def resolve_interface(nic: Interface, domain: Domain, names: Collection[str], ro
     if reason := _no_device(nic):
         return replace(nic, reason=reason)
     there = nic.target in names
-    # What stands in a host device's place (a MAC address, net:0) is no name that a device could have.
-    if ":" in nic.target and not there:
-        return replace(nic, reason=_nameless(domain))
+    if not there and not _can_be_a_name(nic.target):
+        return replace(nic, reason=_nameless(nic, domain))
     swapped, why = (nic.swapped, nic.direction) if nic.direction else direction(nic, roots)
     # One that is not there now is watched all the same: it is found once it comes.
     reason = _emulated(nic, domain, names) if there else _absent(nic)
@@ -51,7 +56,15 @@ def _no_device(nic: Interface) -> str:
     return _NO_DEVICE.get(nic.type, "")
 
 
-def _nameless(domain: Domain) -> str:
+def _can_be_a_name(target: str) -> bool:
+    """Whether the kernel would let an interface be called so: a definition's word becomes part of a path in sysfs."""
+    return 0 < len(os.fsencode(target)) < _NAME_SIZE and target not in (".", "..") and not _NOT_IN_A_NAME.search(target)
+
+
+def _nameless(nic: Interface, domain: Domain) -> str:
+    # A MAC address or net:0 stands in the place of a name that the definition does not have.
+    if ":" not in nic.target:
+        return f"no interface can be called {nic.target!r}: the kernel would not allow it"
     if domain.id is None:
         return "the domain is not running as far as its definition says (it has no id), and names no host interface"
     return "the definition names no host interface (<target dev='...'>)"

@@ -1,0 +1,111 @@
+"""Running domains from libvirt's status files below /run."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.fixture_trees import DOMAIN_XML
+from vmiostat import Host, Roots, TopologyError
+from vmiostat.discovery import libvirt_status
+
+STATUS = DOMAIN_XML / "kvm-status.xml"
+
+
+def status(name: str, *, kind: str = "kvm", number: int = 1) -> str:
+    return (
+        f"<domstatus state='running' pid='1'>\n<domain type='{kind}' id='{number}'><name>{name}</name></domain>\n"
+        "</domstatus>\n"
+    )
+
+
+def run_libvirt(root: Path, files: dict[str, str]) -> Roots:
+    for name, text in files.items():
+        path = root / "run/libvirt" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    return Roots(root)
+
+
+def test_every_driver_s_running_domains_and_nothing_else(tmp_path: Path) -> None:
+    files = {
+        "qemu/web1.xml": status("web1"),
+        "qemu/web1.xml.new": "half wri",
+        "qemu/web1.pid": "1\n",
+        "lxc/box.xml": status("box", kind="lxc", number=2),
+        "libxl/xen1.xml": status("xen1", kind="xen", number=3),
+        "network/default.xml": "<networkstatus><network><name>default</name></network></networkstatus>",
+    }
+    found = libvirt_status.domains(run_libvirt(tmp_path, files))
+    assert found.problems == ()
+    assert {(domain.name, domain.type, domain.id) for domain in found.domains} == {
+        ("web1", "kvm", 1),
+        ("box", "lxc", 2),
+        ("xen1", "xen", 3),
+    }
+    assert {domain.provider for domain in found.domains} == {"libvirt-status"}
+
+
+def test_a_machine_without_libvirt(tmp_path: Path) -> None:
+    for folder in ("", "run", "run/libvirt"):
+        (tmp_path / folder).mkdir(exist_ok=True)
+        found = libvirt_status.domains(Roots(tmp_path))
+        assert (found.domains, found.problems) == ((), ())
+
+
+def test_a_bad_file_costs_itself_alone(tmp_path: Path) -> None:
+    files = {"qemu/a.xml": "<domstatus>", "qemu/b.xml": status("b"), "qemu/c.xml": "", "qemu/d.xml": status("b")}
+    roots = run_libvirt(tmp_path, files)
+    os.mkfifo(tmp_path / "run/libvirt/qemu/e.xml")
+    (tmp_path / "run/libvirt/qemu/gone.xml").symlink_to("nowhere")  # as one that ends between listing and reading
+    found = libvirt_status.domains(roots)
+    assert [domain.name for domain in found.domains] == ["b"]
+    assert sorted(Path(problem.path).name for problem in found.problems if isinstance(problem, TopologyError)) == [
+        "a.xml", "c.xml", "d.xml", "e.xml"
+    ]  # fmt: skip
+
+
+def test_what_the_file_says_of_its_networks_counts(tmp_path: Path) -> None:
+    """A network that came to a macvtap is in the guest's view already; its stored definition could not tell."""
+    folder = tmp_path / "run/libvirt/qemu"
+    folder.mkdir(parents=True)
+    shutil.copy(STATUS, folder / "status.xml")
+    (tmp_path / "proc/net").mkdir(parents=True)
+    lines = "".join(f"{name}: {' '.join(map(str, range(16)))}\n" for name in ("vnet14", "macvtap14", "vnet15"))
+    (tmp_path / "proc/net/dev").write_text("Inter-|\n face |\n" + lines)
+    domain = Host(tmp_path).domain("status")
+    assert [(nic.target, nic.type, nic.swapped) for nic in domain.nics[:3]] == [
+        ("vnet14", "network", True),
+        ("macvtap14", "direct", False),
+        ("vnet15", "bridge", True),
+    ]
+    assert domain.interface_stats("vnet14").rx_bytes == 8
+    assert domain.interface_stats("macvtap14").rx_bytes == 0
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody who may not read a file")
+@pytest.mark.parametrize("closed", ["files", "folder"])
+def test_somebody_else_is_told_what_it_takes(tmp_path: Path, closed: str) -> None:
+    tmp_path.chmod(0o755)
+    run_libvirt(tmp_path, {f"qemu/web{number}.xml": status(f"web{number}", number=number) for number in (1, 2, 3)})
+    folder = tmp_path / "run/libvirt/qemu"
+    for path in folder.iterdir() if closed == "files" else [folder]:
+        path.chmod(0o600)
+    code = (
+        "import os; from vmiostat import Roots; from vmiostat.discovery import libvirt_status as provider\n"
+        "roots = Roots('.'); os.setgroups([]); os.setuid(65534); found = provider.domains(roots)\n"
+        "print(len(found.domains), *found.problems, sep='\\n')"
+    )
+    # A relative root: the folders above may be closed to others, as pytest's are.
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=30, check=False)
+    number, *told = done.stdout.splitlines()
+    assert number == "0", done.stderr
+    assert len(told) == 1
+    assert told[0].startswith(f"{folder}: ")
+    assert "Permission denied" in told[0]
+    assert "root" in told[0]
+    assert ("3 running domains" in told[0]) == (closed == "files")
