@@ -29,12 +29,14 @@ class XenVbd:
 
 @dataclass(frozen=True, slots=True)
 class NetDevice:
-    """A network interface of this host, by its name in the network namespace that /proc/net/dev shows."""
+    """A network interface of this host, by its name in its network namespace."""
 
     name: str
+    namespace: str | None = None
+    """/run/netns/NAME or /proc/PID/ns/net; None is the namespace that the machine's /proc/net/dev shows."""
 
     def __str__(self) -> str:
-        return f"interface {self.name}"
+        return f"interface {self.name}" if self.namespace is None else f"interface {self.name} in {self.namespace}"
 
 
 BlockCounters = BlockDevice | XenVbd

@@ -11,7 +11,7 @@ from vmiostat._core import BlockStats, InterfaceStats, Poller, Roots
 from vmiostat.counters import InterfaceSource
 from vmiostat.errors import Error, NoCounters, SizeError, SourceError, UnknownDevice, UnknownDomain
 from vmiostat.model import Domain
-from vmiostat.resolve import resolve
+from vmiostat.resolve import resolve_all
 
 StrPath = str | os.PathLike[str]
 
@@ -54,7 +54,7 @@ class Host:
         """Every domain, looked for anew; each of its devices with its counters, or with the reason why it has none."""
         found = discovery.domains(self.roots, self._xml)
         self.problems = found.problems
-        return [self._seen(replace(resolve(domain, self.roots), reader=self)) for domain in found.domains]
+        return [self._seen(replace(domain, reader=self)) for domain in resolve_all(found.domains, self.roots)]
 
     def domain(self, which: str | int) -> Domain:
         """The domain of this name, uuid or id; a name goes before a uuid, that before an id. Raises UnknownDomain."""
@@ -80,6 +80,7 @@ class Host:
             self.roots,
             [(domain.name, disk.target, disk.counters) for domain in domains for disk in domain.disks],
             [(domain.name, nic.target, nic.counters, nic.swapped) for domain in domains for nic in domain.nics],
+            interface_source=interface_source,
         )
 
     def _seen(self, domain: Domain) -> Domain:

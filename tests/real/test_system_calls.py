@@ -53,3 +53,33 @@ def test_a_steady_poll_only_reads(machine: Machine, tmp_path: Path, way: str) ->
     assert counted.total() >= 2 * POLLS
     # Each file is read to its end, so at least twice; two files and seven rows need no more than this.
     assert counted.total() <= 6 * POLLS
+
+
+# As above, but tells what the poller says that a poll takes.
+EXPLAINED = (
+    PROGRAM.replace("poller()", "poller(interface_source=source)")
+    .replace("xml, sys_root, way, polls =", "xml, sys_root, way, polls, source =")
+    .replace(
+        "print(poller.block_rows, poller.interface_rows)", "print(sum(one.system_calls for one in poller.explain()))"
+    )
+)
+
+
+@pytest.mark.parametrize("source", ["auto", "proc", "sysfs", "netlink"])
+def test_a_poll_takes_the_system_calls_that_are_explained(machine: Machine, tmp_path: Path, source: str) -> None:
+    need_program("strace")
+    trace = tmp_path / "trace"
+    arguments = [machine.xml, machine.sys, "poll_into", str(POLLS), source]
+    traced = subprocess.run(
+        ["strace", "-f", "-o", trace, sys.executable, "-c", EXPLAINED, *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if "ptrace" in traced.stderr and traced.returncode != 0:
+        skip(f"needs a strace that may trace; here it may not: {traced.stderr.strip()}")
+    assert traced.returncode == 0, traced.stderr
+    calls = [match[1] for line in trace.read_text().splitlines() if (match := re.match(r"\d+ +(\w+)\(", line))]
+    first = calls.index("getppid")
+    counted = Counter(calls[first + 1 : calls.index("getppid", first + 1)])
+    assert counted.total() == POLLS * int(traced.stdout), counted

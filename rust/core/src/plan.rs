@@ -1,6 +1,7 @@
 //! What a poller is to read: a flat list of rows a record type. Names of domains are no business of a source's.
 
 use std::ffi::OsString;
+use std::path::PathBuf;
 
 use crate::parse::diskstats::DeviceNumber;
 
@@ -25,6 +26,8 @@ pub enum InterfaceSource {
     Sysfs,
     /// RTM_GETSTATS: the fastest where many are watched, and held up by whoever holds RTNL.
     Netlink,
+    /// RTM_GETSTATS asked by a thread, and /proc/net/dev when that does not answer in time: `Auto`'s way for many.
+    Hedged,
 }
 
 /// Where a block device's counters are.
@@ -73,8 +76,10 @@ impl XenVbdKind {
 pub enum InterfaceRow {
     /// A network interface of this host.
     NetDevice {
-        /// Its name in the network namespace that the machine's /proc/net/dev shows.
+        /// Its name in its network namespace.
         name: OsString,
+        /// The namespace, as /run/netns/NAME or /proc/PID/ns/net; none is the one that the machine's /proc/net/dev shows.
+        namespace: Option<PathBuf>,
         /// Whether the host's transmit side is this row's rx: the guest's view of a tap.
         swapped: bool,
     },

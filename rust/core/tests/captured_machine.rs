@@ -57,7 +57,7 @@ impl Machine {
 }
 
 fn nic(name: &str, swapped: bool) -> InterfaceRow {
-    InterfaceRow::NetDevice { name: name.into(), swapped }
+    InterfaceRow::NetDevice { name: name.into(), namespace: None, swapped }
 }
 
 fn vbd(domid: u32, devid: u32) -> BlockRow {

@@ -1,6 +1,7 @@
 //! The frequent call: the interpreter is released while the kernel is read.
 
 use std::ffi::OsString;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use pyo3::exceptions::PyValueError;
@@ -28,6 +29,7 @@ enum BlockCounters {
 #[derive(FromPyObject)]
 struct InterfaceCounters {
     name: OsString,
+    namespace: Option<PathBuf>,
 }
 
 type Name<'py> = Bound<'py, PyString>;
@@ -235,6 +237,6 @@ fn block_row(counters: Option<BlockCounters>) -> PyResult<BlockRow> {
 fn interface_row(counters: Option<InterfaceCounters>, swapped: bool) -> InterfaceRow {
     match counters {
         None => InterfaceRow::Uncounted,
-        Some(InterfaceCounters { name }) => InterfaceRow::NetDevice { name, swapped },
+        Some(InterfaceCounters { name, namespace }) => InterfaceRow::NetDevice { name, namespace, swapped },
     }
 }

@@ -1,6 +1,6 @@
 //! Which source reads a plan's rows, where the kernel offers several.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::os::unix::ffi::OsStrExt;
@@ -11,7 +11,8 @@ use super::cost::{self, Cheapest};
 use super::diskstats::{Diskstats, DiskstatsFormat};
 use super::hedged::Hedged;
 use super::interface_rows::{InterfaceRows, Swapped};
-use super::line_table::Format;
+use super::line_table::{Format, LineFile};
+use super::namespace;
 use super::netdev::{NetDev, NetDevFormat};
 use super::netlink_socket::NetlinkSocket;
 use super::rtnetlink::Rtnetlink;
@@ -48,21 +49,53 @@ pub(crate) fn block(roots: &Roots, rows: &[BlockRow]) -> Sources {
     sources
 }
 
-/// The sources of the interface table.
+/// A row of the plan that is read by its interface's name.
+type Named<'plan> = (&'plan [u8], usize, Swapped);
+
+/// The sources of the interface table: one for each network namespace.
 pub(crate) fn interface(roots: &Roots, rows: &[InterfaceRow], wish: InterfaceSource) -> Sources {
-    let (mut by_name, mut uncounted) = (Vec::new(), Vec::new());
+    let (mut namespaces, mut uncounted) = (BTreeMap::<_, Vec<Named<'_>>>::new(), Vec::new());
     for (index, row) in rows.iter().enumerate() {
         match row {
-            InterfaceRow::NetDevice { name, swapped } => by_name.push((name.as_bytes(), index, *swapped)),
+            InterfaceRow::NetDevice { name, namespace, swapped } => {
+                let named = (name.as_bytes(), index, *swapped);
+                namespaces.entry(namespace.as_deref()).or_default().push(named);
+            }
             InterfaceRow::Uncounted => uncounted.push(index),
         }
     }
     let mut sources = Sources::new();
-    if !by_name.is_empty() {
-        sources.push(interfaces(roots, &by_name, wish));
+    for (namespace, by_name) in namespaces {
+        sources.push(match namespace {
+            None => interfaces(roots, NetDevFormat::PATH, &by_name, wish),
+            Some(namespace) => interfaces_elsewhere(roots, namespace, &by_name, wish),
+        });
     }
     push_uncounted::<interface::Table>(&mut sources, uncounted);
     sources
+}
+
+fn interfaces_elsewhere(
+    roots: &Roots,
+    namespace: &Path,
+    by_name: &[Named<'_>],
+    wish: InterfaceSource,
+) -> Box<dyn Source> {
+    let inside = || interfaces(roots, namespace::PROC_NET_DEV, by_name, wish);
+    let entered = if roots.has_this_network() {
+        namespace::within(roots, namespace, inside)
+    } else {
+        Err(Failure::Malformed("the machine is a captured one"))
+    };
+    match (entered, namespace::file_of_process(namespace)) {
+        (Ok(source), _) => source,
+        (Err(failure), file) => {
+            let rows = InterfaceRows::new(by_name.iter().copied());
+            let (path, by_key) = (file.unwrap_or_else(|| namespace.display().to_string()), rows.by_name());
+            let why = format!("{} cannot be entered ({failure})", namespace.display());
+            Box::new(NetDev::new(LineFile::open(roots, &path, by_key), rows.watched, why))
+        }
+    }
 }
 
 fn push_uncounted<T: Table + Send + 'static>(sources: &mut Sources, rows: Vec<usize>) {
@@ -85,7 +118,7 @@ fn block_devices(roots: &Roots, devices: Vec<(DeviceNumber, usize)>) -> Box<dyn 
                 let device = *by_number.entry(number).or_insert_with(|| rows.push());
                 rows.add_row(device, row, ());
             }
-            Box::new(Diskstats::open(roots, by_number, rows, why))
+            Box::new(Diskstats::new(LineFile::open(roots, DiskstatsFormat::PATH, by_number), rows, why))
         }
         lines => {
             let lines = lines.map_or("no".to_owned(), |lines| lines.to_string());
@@ -95,37 +128,42 @@ fn block_devices(roots: &Roots, devices: Vec<(DeviceNumber, usize)>) -> Box<dyn 
     }
 }
 
-fn interfaces(roots: &Roots, by_name: &[(&[u8], usize, Swapped)], wish: InterfaceSource) -> Box<dyn Source> {
+/// Interfaces of the network namespace of the calling thread, whose /proc/net/dev is at `path`.
+fn interfaces(roots: &Roots, path: &str, by_name: &[Named<'_>], wish: InterfaceSource) -> Box<dyn Source> {
     let rows = InterfaceRows::new(by_name.iter().copied());
-    let all: Vec<Vec<u8>> = lines_of(roots, NetDevFormat::PATH)
+    let all: Vec<Vec<u8>> = lines_of(roots, path)
         .unwrap_or_default()
         .iter()
         .filter_map(|line| netdev::split(line).map(|(name, _)| name.to_vec()))
         .collect();
     let (watched, count) = (rows.names.len(), all.len());
     let proc = |rows: InterfaceRows, why: String| -> Box<dyn Source> {
-        let by_name = rows.by_name();
-        Box::new(NetDev::open(roots, by_name, rows.watched, why))
+        Box::new(NetDev::new(LineFile::open(roots, path, rows.by_name()), rows.watched, why))
     };
     let sysfs = |why: String| -> Box<dyn Source> {
         let devices = by_name.iter().map(|(name, row, swapped)| ((Box::from(*name), *swapped), *row));
         Box::new(SysfsNet::open(roots, devices, why))
     };
+    let hedged = |rows: InterfaceRows| match netlink_of(roots).and_then(|()| Hedged::open(roots, path, &rows, count)) {
+        Ok(source) => Box::new(source) as Box<dyn Source>,
+        Err(failure) => proc(rows, format!("netlink cannot be had: {failure}")),
+    };
     match wish {
         InterfaceSource::Proc => proc(rows, "asked for".to_owned()),
+        InterfaceSource::Sysfs if !sysfs_shows_the_same_namespace(roots, path, &all) => {
+            proc(rows, "sysfs was asked for, and /sys shows another network namespace".to_owned())
+        }
         InterfaceSource::Sysfs => sysfs("asked for".to_owned()),
         InterfaceSource::Netlink => match netlink_of(roots).and_then(|()| Rtnetlink::open(&rows, count)) {
             Ok(source) => Box::new(source),
             Err(failure) => proc(rows, format!("netlink was asked for and cannot be had: {failure}")),
         },
+        InterfaceSource::Hedged => hedged(rows),
         InterfaceSource::Auto => match cost::cheapest_interface_route(watched, count) {
-            Cheapest::Sysfs if sysfs_shows_the_same_namespace(roots, &all, &rows) => {
+            Cheapest::Sysfs if sysfs_shows_the_same_namespace(roots, path, &all) => {
                 sysfs(format!("the files of {watched} interfaces are cheaper than a pass over all {count}"))
             }
-            Cheapest::Hedged => match netlink_of(roots).and_then(|()| Hedged::open(roots, &rows, count)) {
-                Ok(source) => Box::new(source),
-                Err(failure) => proc(rows, format!("netlink cannot be had: {failure}")),
-            },
+            Cheapest::Hedged => hedged(rows),
             Cheapest::Proc | Cheapest::Sysfs => {
                 proc(rows, format!("one pass over {count} interfaces is the cheapest for {watched} of them"))
             }
@@ -138,8 +176,13 @@ fn netlink_of(roots: &Roots) -> Result<(), Failure> {
     if roots.has_this_network() { Ok(()) } else { Err(Failure::Malformed("the machine is a captured one")) }
 }
 
-/// /sys shows the network namespace of whoever mounted it, which need not be the one that /proc/net/dev shows.
-fn sysfs_shows_the_same_namespace(roots: &Roots, all: &[Vec<u8>], rows: &InterfaceRows) -> bool {
+/// /sys shows the network namespace of whoever mounted it, which need not be the one that /proc/net/dev shows. A captured
+/// machine has only one. Otherwise every interface has to be there under its number, too: a few small namespaces look the
+/// same even so (lo is 1, eth0 is 2), but where there are few interfaces, /proc/net/dev is cheaper anyway.
+fn sysfs_shows_the_same_namespace(roots: &Roots, path: &str, all: &[Vec<u8>]) -> bool {
+    if path != NetDevFormat::PATH || !roots.has_this_network() {
+        return path == NetDevFormat::PATH;
+    }
     let folder = Path::new("/sys/class/net");
     let of_sysfs = |name: &[u8]| {
         let path = folder.join(std::ffi::OsStr::from_bytes(name)).join("ifindex");
@@ -147,11 +190,10 @@ fn sysfs_shows_the_same_namespace(roots: &Roots, all: &[Vec<u8>], rows: &Interfa
         text.trim().parse::<u32>().ok()
     };
     let Ok(socket) = NetlinkSocket::open() else { return false };
-    roots.has_this_network()
-        && all.iter().map(Vec::as_slice).chain(rows.names.iter().map(|name| &**name)).all(|name| {
-            let index = of_sysfs(name);
-            index.is_some() && index == socket.index_of(name)
-        })
+    all.iter().all(|name| {
+        let index = of_sysfs(name);
+        index.is_some() && index == socket.index_of(name)
+    })
 }
 
 fn lines_of(roots: &Roots, path: &str) -> Option<Vec<Vec<u8>>> {

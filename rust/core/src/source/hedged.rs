@@ -46,10 +46,10 @@ pub(crate) struct Hedged {
 
 impl Hedged {
     /// Asks in the network namespace of the calling thread, which has `all` interfaces.
-    pub(super) fn open(roots: &Roots, rows: &InterfaceRows, all: usize) -> Result<Hedged, Failure> {
+    pub(super) fn open(roots: &Roots, path: &str, rows: &InterfaceRows, all: usize) -> Result<Hedged, Failure> {
         let socket = NetlinkSocket::open()?;
         let asker = Asker::start(NetlinkSocket::open()?)?;
-        let file = LineFile::open(roots, rows.by_name());
+        let file = LineFile::open(roots, path, rows.by_name());
         let mut watched = rows.watched.clone();
         let mut interfaces =
             NetlinkInterfaces::new(rows.names.clone(), cost::one_dump_is_cheaper(rows.names.len(), all));

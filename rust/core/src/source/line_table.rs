@@ -48,14 +48,9 @@ pub(crate) struct LineTable<F: Format> {
 }
 
 impl<F: Format> LineTable<F> {
-    /// Watches the devices that `by_key` leads to; `why` this way was chosen, for who asks.
-    pub(super) fn open(
-        roots: &Roots,
-        by_key: HashMap<F::Key, usize>,
-        watched: Watched<F::View>,
-        why: String,
-    ) -> LineTable<F> {
-        LineTable { file: LineFile::open(roots, by_key), watched, why }
+    /// `why` this way was chosen, for who asks.
+    pub(super) fn new(file: LineFile<F>, watched: Watched<F::View>, why: String) -> LineTable<F> {
+        LineTable { file, watched, why }
     }
 }
 
@@ -83,6 +78,7 @@ impl<F: Format> Source for LineTable<F> {
 
 /// The open file, and what is remembered of its lines.
 pub(super) struct LineFile<F: Format> {
+    path: String,
     lines: Result<Lines, Failure>,
     pub(super) shown: PathBuf,
     by_key: HashMap<F::Key, usize>,
@@ -91,17 +87,19 @@ pub(super) struct LineFile<F: Format> {
 }
 
 impl<F: Format> LineFile<F> {
-    pub(super) fn open(roots: &Roots, by_key: HashMap<F::Key, usize>) -> LineFile<F> {
-        let path = Path::new(F::PATH);
-        let lines = roots.open_regular(path).map(Lines::new).map_err(Failure::from);
-        LineFile { lines, shown: roots.shown(path), by_key, layout: Vec::new() }
+    /// Opens `path` to watch the devices that `by_key` leads to.
+    pub(super) fn open(roots: &Roots, path: &str, by_key: HashMap<F::Key, usize>) -> LineFile<F> {
+        let lines = roots.open_regular(Path::new(path)).map(Lines::new).map_err(Failure::from);
+        let shown = roots.shown(Path::new(path));
+        LineFile { path: path.to_owned(), lines, shown, by_key, layout: Vec::new() }
     }
 
     pub(super) fn reopen(&mut self, roots: &Roots) -> usize {
-        if self.lines.is_ok() {
+        // What a thread opened elsewhere as its own would be another file here.
+        if self.lines.is_ok() || self.path == super::namespace::PROC_NET_DEV {
             return 0;
         }
-        self.lines = roots.open_regular(Path::new(F::PATH)).map(Lines::new).map_err(Failure::from);
+        self.lines = roots.open_regular(Path::new(&self.path)).map(Lines::new).map_err(Failure::from);
         usize::from(self.lines.is_ok())
     }
 

@@ -9,6 +9,7 @@ mod interface_rows;
 mod kept_open;
 mod line_table;
 mod lines;
+mod namespace;
 mod netdev;
 mod netlink_interfaces;
 mod netlink_socket;

@@ -1,0 +1,90 @@
+//! A steady poll takes no memory: counted by an allocator that counts, in all threads.
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::fs;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use vmiostat_core::fields::{block, interface};
+use vmiostat_core::plan::{BlockRow, InterfaceRow, InterfaceSource, Plan};
+use vmiostat_core::poller::{Kind, Poller, Target};
+use vmiostat_core::roots::Roots;
+
+struct Counting;
+
+static ALLOCATIONS: AtomicUsize = AtomicUsize::new(0);
+
+#[allow(unsafe_code)]
+// SAFETY: everything is the system allocator's; it is only counted how often it is asked.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
+        // SAFETY: the caller's promises are passed on.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        // SAFETY: the caller's promises are passed on.
+        unsafe { System.dealloc(pointer, layout) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+/// Every interface and disk of this machine, and one of each that is not there.
+fn plan() -> Plan {
+    let interfaces = fs::read_to_string("/proc/net/dev").unwrap();
+    let names = interfaces.lines().skip(2).filter_map(|line| Some(line.split_once(':')?.0.trim().to_owned()));
+    let interface = names.chain(["none-such".to_owned()]);
+    let disks = fs::read_to_string("/proc/diskstats").unwrap();
+    let numbers = disks.lines().map(|line| {
+        let mut words = line.split_whitespace().map(|word| word.parse().unwrap_or(0));
+        BlockRow::Device((words.next().unwrap(), words.next().unwrap()))
+    });
+    Plan {
+        block: numbers.chain([BlockRow::Device((999, 999)), BlockRow::Uncounted]).collect(),
+        interface: interface
+            .map(|name| InterfaceRow::NetDevice { name: name.into(), namespace: None, swapped: true })
+            .collect(),
+    }
+}
+
+// One test alone in this binary: another one's allocations would be counted, too.
+#[test]
+fn a_steady_poll_into_allocates_nothing() {
+    let roots = Arc::new(Roots::machine().unwrap());
+    for source in [
+        InterfaceSource::Auto,
+        InterfaceSource::Proc,
+        InterfaceSource::Sysfs,
+        InterfaceSource::Netlink,
+        InterfaceSource::Hedged,
+    ] {
+        for few in [false, true] {
+            let mut plan = plan();
+            if few {
+                plan.block.truncate(1);
+                plan.interface.truncate(1);
+            }
+            let poller = Poller::open(Arc::clone(&roots), &plan, source);
+            let mut blocks = vec![0; poller.rows(Kind::Block) * block::SIZE];
+            let mut interfaces = vec![0; poller.rows(Kind::Interface) * interface::SIZE];
+            let mut poll = || {
+                let block = Target { bytes: &mut blocks, size: block::SIZE };
+                let interface = Target { bytes: &mut interfaces, size: interface::SIZE };
+                poller.poll_into(Some(block), Some(interface)).unwrap();
+            };
+            let mut allocations_of_polls = |polls| {
+                let before = ALLOCATIONS.load(Ordering::Relaxed);
+                (0..polls).for_each(|_| poll());
+                ALLOCATIONS.load(Ordering::Relaxed) - before
+            };
+            // What is remembered of the files' layout is learnt in the first polls.
+            allocations_of_polls(3);
+            // And anew when a device comes or goes, which others on this machine may make happen.
+            let steady = (0..5).any(|_| allocations_of_polls(1000) == 0);
+            assert!(steady, "{source:?}, few: {few}");
+        }
+    }
+}
