@@ -23,7 +23,7 @@ PACKAGE := pyproject.toml README.md $(wildcard LICENSE-*) $(shell find python -n
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help run build test test-rust test-python test-oldest lint format docs wheel bench clean
+.PHONY: help run build test test-rust test-python test-oldest lint format docs wheel bench bench-quick clean
 
 help: ## Tell what each target does
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
@@ -66,9 +66,11 @@ docs: build ## Write docs/abi.md anew from the field table
 
 wheel: dist/.built ## Build the abi3 wheel and the sdist into dist/
 
-bench: build $(VENV)/.test ## Run the benchmarks for real (root: they make their own interfaces and disks)
-	$(BIN)/python -m pytest benches --benchmark-enable --benchmark-only \
-		--benchmark-columns=min,median,max,rounds --benchmark-sort=mean $(ARGS)
+bench: build $(VENV)/.test ## Measure everything beside everything (root: it makes its own devices; some five minutes)
+	$(BIN)/python -m benches.run full $(ARGS)
+
+bench-quick: build $(VENV)/.test ## The same with fewer devices, in about one minute
+	$(BIN)/python -m benches.run quick $(ARGS)
 
 clean: ## Remove everything that was built
 	rm -rf .venv .venv-* target dist .mypy_cache .pytest_cache .ruff_cache .hypothesis

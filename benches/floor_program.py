@@ -1,0 +1,73 @@
+"""The program of benches/floor, which obeys a line at a time, so that it takes turns with what is measured here."""
+
+import json
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
+
+from benches.columns import Counters
+from benches.floor_answers import Reader
+from tests.real.devices import Loop
+from tests.real.needs import need_program
+
+ROOT = Path(__file__).parents[1]
+
+
+class Floor:
+    """A running floor, asked about some interfaces and disks of this network namespace."""
+
+    def __init__(self, process: "subprocess.Popen[bytes]", to: IO[bytes], back: IO[bytes]) -> None:
+        self._process, self._to, self._back = process, to, back
+
+    def measure(self, way: str, rounds: int) -> float:
+        return float(json.loads(self._ask(f"measure {way} {rounds}"))["min_ns"])
+
+    def show(self, way: str) -> bytes:
+        return self._back.read(int(self._ask(f"show {way}")))
+
+    def _ask(self, command: str) -> bytes:
+        self._to.write(f"{command}\n".encode())
+        self._to.flush()
+        answer = self._back.readline()
+        if not answer:
+            raise RuntimeError(f"the floor ended at {command!r} with exit code {self._process.wait()}")
+        return answer
+
+
+class FloorColumn:
+    """Some of the floor's ways, which make one round together, each with what reads its answers."""
+
+    def __init__(self, name: str, floor: Floor, readers: dict[str, Reader]) -> None:
+        self.name, self._floor, self._readers = name, floor, readers
+
+    def measure(self, rounds: int) -> float:
+        return self._floor.measure("+".join(self._readers), rounds)
+
+    def counters(self) -> Counters:
+        counters: Counters = {}
+        for way, read in self._readers.items():
+            counters |= read(self._floor.show(way))
+        return counters
+
+
+@contextmanager
+def running_floor(folder: Path, sys: Path, interfaces: list[str], loops: list[Loop]) -> Iterator[Floor]:
+    """Builds the floor if need be, and runs it."""
+    names, numbers = folder / "floor-interfaces", folder / "floor-disks"
+    names.write_text("".join(f"{name}\n" for name in interfaces))
+    numbers.write_text("".join(f"{loop.major}:{loop.minor}\n" for loop in loops))
+    command = [_built(), sys, names, numbers]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        yield Floor(process, process.stdin, process.stdout)
+
+
+def _built() -> Path:
+    need_program("cargo")
+    command = ["cargo", "build", "--release", "--locked", "-q", "-p", "vmiostat-floor", "--message-format=json"]
+    built = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, check=True)
+    messages = map(json.loads, built.stdout.splitlines())
+    return Path(next(message["executable"] for message in messages if message.get("executable")))

@@ -1,0 +1,86 @@
+"""`python -m benches.run [full | quick | once]`: measures everything on devices of its own, prints tables, saves JSON.
+
+It needs root. The numbers go to benches/results/SIZES.json, or where --save says.
+"""
+
+import argparse
+import json
+import os
+import platform
+import tempfile
+from collections.abc import Iterator
+from dataclasses import asdict
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from benches import sizes, tables
+from benches.columns import Column
+from benches.disk_columns import disk_columns
+from benches.floor_program import running_floor
+from benches.interface_columns import interface_columns
+from benches.machine import Machine, made_machine
+from benches.sizes import Sizes
+from benches.taking_turns import measure
+from benches.vm_columns import vm_columns
+from benches.worst_case import worst_cases
+
+RESULTS = Path(__file__).parent / "results"
+Results = dict[str, Any]
+
+
+def run(folder: Path, how: Sizes) -> Results:
+    """Everything, on a machine that is made in the folder."""
+    results: Results = {"machine": this_machine(), "tables": [], "worst": []}
+    with made_machine(folder) as machine:
+        measured_disks = 0
+        for interfaces, disks in how.steps:
+            machine.grow(interfaces, disks)
+            for kind, count, columns in _tables(machine, how, new_disks=disks > measured_disks):
+                rows = [asdict(row) for row in measure(columns, how.seconds)]
+                results["tables"].append({"kind": kind, "devices": count, "columns": rows})
+                columns.clear()  # closes what they keep open
+            measured_disks = disks
+            if (interfaces, disks) == how.worst_step:
+                results["worst"] = [asdict(row) for row in worst_cases(machine, how)]
+    return results
+
+
+def _tables(machine: Machine, how: Sizes, *, new_disks: bool) -> Iterator[tuple[str, int, list[Column]]]:
+    """What is measured at this step: which table, of how many devices, and its columns."""
+    interfaces, loops = machine.interfaces, machine.loops
+    with running_floor(machine.folder, machine.sys, interfaces, loops) as floor:
+        yield "interfaces", len(interfaces), interface_columns(machine, floor)
+        if new_disks:
+            yield "disks", len(loops), disk_columns(machine, floor)
+    if (len(interfaces), len(loops)) in how.vm_steps:
+        with running_floor(machine.folder, machine.sys, interfaces[:1], loops[:1]) as floor:
+            yield "one VM", len(interfaces), vm_columns(machine, floor, interfaces[0], loops[0])
+
+
+def this_machine() -> dict[str, Any]:
+    """What the numbers depend on."""
+    return {
+        "kernel": platform.release(),
+        "architecture": platform.machine(),
+        "processors": os.process_cpu_count() if hasattr(os, "process_cpu_count") else os.cpu_count(),
+        "python": platform.python_version(),
+        **{package: version(package) for package in ("vmiostat", "psutil", "numpy")},
+    }
+
+
+def main() -> None:
+    options = argparse.ArgumentParser(prog="python -m benches.run", description=__doc__)
+    options.add_argument("sizes", nargs="?", default="full", choices=sizes.BY_NAME)
+    options.add_argument("--save", type=Path, help="the JSON file")
+    arguments = options.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        results = run(Path(folder), sizes.BY_NAME[arguments.sizes])
+    save = arguments.save or RESULTS / f"{arguments.sizes}.json"
+    save.parent.mkdir(exist_ok=True)
+    save.write_text(json.dumps(results, indent=1) + "\n")
+    print(tables.text(results))
+
+
+if __name__ == "__main__":
+    main()
