@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from os import PathLike
 from typing import Any, Literal, Self, final, overload
 
-from typing_extensions import Buffer
+from typing_extensions import Buffer, CapsuleType
 
 from vmiostat.counters import BlockCounters, InterfaceCounters, InterfaceSource
 
@@ -167,7 +167,7 @@ class BlockStats(Buffer):
 class BlockTable(Buffer):
     """All block rows of a sample: one array of structs, without an object a row until one is asked for.
 
-    `numpy.asarray(table)` is a structured array on the same memory.
+    `numpy.asarray(table)` is a structured array on the same memory; polars, pandas, pyarrow and duckdb take a copy.
     """
     @property
     def domains(self) -> tuple[str, ...]:
@@ -182,6 +182,13 @@ class BlockTable(Buffer):
     def __getitem__(self, row: tuple[str, str], /) -> BlockStats: ...
     def __iter__(self) -> Iterator[BlockStats]: ...
     def __buffer__(self, flags: int, /) -> memoryview: ...
+    def __arrow_c_schema__(self) -> CapsuleType:
+        """The names, types and units of the columns; see docs/arrays.md."""
+    def __arrow_c_array__(self, requested_schema: object = None) -> tuple[CapsuleType, CapsuleType]:
+        """This table as an Arrow record batch: a copy, which outlives the table. Any wish for another schema is left to
+        the consumer's own casts, as the protocol allows."""
+    def __arrow_c_stream__(self, requested_schema: object = None) -> CapsuleType:
+        """The same as a stream of one batch."""
 
 @final
 class BlockRates:
@@ -228,7 +235,10 @@ class BlockRates:
 
 @final
 class BlockRatesTable(Buffer):
-    """All block rates of two samples: structs of 64-bit floats (NaN for no number), then interval and state."""
+    """All block rates of two samples: structs of 64-bit floats (NaN for no number), then interval and state.
+
+    For numpy and Arrow like the sample's tables; there, no number is NULL.
+    """
     @property
     def domains(self) -> tuple[str, ...]: ...
     @property
@@ -240,6 +250,13 @@ class BlockRatesTable(Buffer):
     def __getitem__(self, row: tuple[str, str], /) -> BlockRates: ...
     def __iter__(self) -> Iterator[BlockRates]: ...
     def __buffer__(self, flags: int, /) -> memoryview: ...
+    def __arrow_c_schema__(self) -> CapsuleType:
+        """The names, types and units of the columns; see docs/arrays.md."""
+    def __arrow_c_array__(self, requested_schema: object = None) -> tuple[CapsuleType, CapsuleType]:
+        """This table as an Arrow record batch: a copy, which outlives the table. Any wish for another schema is left to
+        the consumer's own casts, as the protocol allows."""
+    def __arrow_c_stream__(self, requested_schema: object = None) -> CapsuleType:
+        """The same as a stream of one batch."""
 
 @final
 class InterfaceStats(Buffer):
@@ -318,7 +335,7 @@ class InterfaceStats(Buffer):
 class InterfaceTable(Buffer):
     """All interface rows of a sample: one array of structs, without an object a row until one is asked for.
 
-    `numpy.asarray(table)` is a structured array on the same memory.
+    `numpy.asarray(table)` is a structured array on the same memory; polars, pandas, pyarrow and duckdb take a copy.
     """
     @property
     def domains(self) -> tuple[str, ...]:
@@ -333,6 +350,13 @@ class InterfaceTable(Buffer):
     def __getitem__(self, row: tuple[str, str], /) -> InterfaceStats: ...
     def __iter__(self) -> Iterator[InterfaceStats]: ...
     def __buffer__(self, flags: int, /) -> memoryview: ...
+    def __arrow_c_schema__(self) -> CapsuleType:
+        """The names, types and units of the columns; see docs/arrays.md."""
+    def __arrow_c_array__(self, requested_schema: object = None) -> tuple[CapsuleType, CapsuleType]:
+        """This table as an Arrow record batch: a copy, which outlives the table. Any wish for another schema is left to
+        the consumer's own casts, as the protocol allows."""
+    def __arrow_c_stream__(self, requested_schema: object = None) -> CapsuleType:
+        """The same as a stream of one batch."""
 
 @final
 class InterfaceRates:
@@ -377,7 +401,10 @@ class InterfaceRates:
 
 @final
 class InterfaceRatesTable(Buffer):
-    """All interface rates of two samples: structs of 64-bit floats (NaN for no number), then interval and state."""
+    """All interface rates of two samples: structs of 64-bit floats (NaN for no number), then interval and state.
+
+    For numpy and Arrow like the sample's tables; there, no number is NULL.
+    """
     @property
     def domains(self) -> tuple[str, ...]: ...
     @property
@@ -389,6 +416,13 @@ class InterfaceRatesTable(Buffer):
     def __getitem__(self, row: tuple[str, str], /) -> InterfaceRates: ...
     def __iter__(self) -> Iterator[InterfaceRates]: ...
     def __buffer__(self, flags: int, /) -> memoryview: ...
+    def __arrow_c_schema__(self) -> CapsuleType:
+        """The names, types and units of the columns; see docs/arrays.md."""
+    def __arrow_c_array__(self, requested_schema: object = None) -> tuple[CapsuleType, CapsuleType]:
+        """This table as an Arrow record batch: a copy, which outlives the table. Any wish for another schema is left to
+        the consumer's own casts, as the protocol allows."""
+    def __arrow_c_stream__(self, requested_schema: object = None) -> CapsuleType:
+        """The same as a stream of one batch."""
 
 @final
 class Sample:

@@ -1,5 +1,4 @@
-//! Python's buffer protocol (PEP 3118): our arrays on their memory, and a caller's memory to write into. The only place
-//! with unsafe code.
+//! Python's buffer protocol (PEP 3118): our arrays on their memory, and a caller's memory to write into.
 #![allow(unsafe_code)]
 
 use std::ffi::{CStr, c_int, c_void};

@@ -2,9 +2,13 @@
 
 use std::sync::Arc;
 
+use arrow_data::ArrayData;
 use pyo3::exceptions::{PyIndexError, PyKeyError};
 use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyDict, PyString, PyTuple};
+
+use crate::arrow;
 
 /// (domain, device) of each row. Any string is one: a name may hold bytes that are no UTF-8 (surrogate escapes).
 pub(crate) struct Labels {
@@ -12,6 +16,8 @@ pub(crate) struct Labels {
     pub(crate) devices: Py<PyTuple>,
     rows: Py<PyDict>,
     count: usize,
+    /// The names as Arrow columns, made when first asked for: all samples of a plan share them.
+    columns: PyOnceLock<[ArrayData; 2]>,
 }
 
 impl Labels {
@@ -29,11 +35,18 @@ impl Labels {
         }
         let count = domains.len();
         let (domains, devices) = (PyTuple::new(py, domains)?, PyTuple::new(py, devices)?);
-        Ok(Arc::new(Labels { domains: domains.unbind(), devices: devices.unbind(), rows: rows.unbind(), count }))
+        let (domains, devices, rows) = (domains.unbind(), devices.unbind(), rows.unbind());
+        Ok(Arc::new(Labels { domains, devices, rows, count, columns: PyOnceLock::new() }))
     }
 
     pub(crate) fn count(&self) -> usize {
         self.count
+    }
+
+    /// The domains' and the devices' names as Arrow dictionary columns.
+    pub(crate) fn columns(&self, py: Python<'_>) -> PyResult<&[ArrayData; 2]> {
+        self.columns
+            .get_or_try_init(py, || Ok([arrow::names(self.domains.bind(py))?, arrow::names(self.devices.bind(py))?]))
     }
 
     /// The row of an index (negative: from the end) or of a (domain, device).

@@ -3,6 +3,8 @@
 // The slot that pyo3's macro makes for `__getbuffer__` calls it without a block of its own.
 #![allow(unsafe_op_in_unsafe_fn)]
 
+mod arrow;
+mod arrow_capsule;
 mod buffer;
 mod error;
 mod fields;

@@ -3,13 +3,16 @@
 use std::ffi::{CString, c_int};
 use std::sync::{Arc, LazyLock};
 
+use arrow_schema::Schema;
 use pyo3::ffi;
 use pyo3::prelude::*;
-use pyo3::types::PyTuple;
+use pyo3::types::{PyCapsule, PyTuple};
 use vmiostat_core::fields::{WORD, block, interface};
 use vmiostat_core::rates::{between, fields, none, since_boot};
 use vmiostat_core::state::State;
 
+use crate::arrow::{Rows, rates_schema};
+use crate::arrow_capsule;
 use crate::buffer::{Exported, export};
 use crate::labels::{Labels, RowIterator};
 use crate::sample::record;
@@ -91,6 +94,11 @@ macro_rules! rates_classes {
                 let shape = [labels.count() as isize];
                 $table { labels, words: rates, shape }
             }
+
+            fn arrow(&self) -> Rows<'_> {
+                static SCHEMA: LazyLock<Schema> = LazyLock::new(rates_schema::<$module::Table>);
+                Rows { schema: &SCHEMA, labels: &self.labels, words: bytemuck::cast_slice(&self.words) }
+            }
         }
 
         #[pymethods]
@@ -128,6 +136,33 @@ macro_rules! rates_classes {
 
             fn __repr__(&self) -> String {
                 format!("<{} of {} rows>", stringify!($table), self.labels.count())
+            }
+
+            /// The schema of this table's Arrow columns: an `arrow_schema` capsule.
+            fn __arrow_c_schema__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyCapsule>> {
+                arrow_capsule::schema(py, self.arrow().schema)
+            }
+
+            /// This table as an Arrow record batch: an `arrow_schema` and an `arrow_array` capsule.
+            #[pyo3(signature = (requested_schema=None))]
+            fn __arrow_c_array__<'py>(
+                &self,
+                py: Python<'py>,
+                requested_schema: Option<&Bound<'py, PyAny>>,
+            ) -> PyResult<(Bound<'py, PyCapsule>, Bound<'py, PyCapsule>)> {
+                let _ = requested_schema; // a wish, which a producer may leave to the consumer's own casts
+                Ok((self.__arrow_c_schema__(py)?, self.arrow().array(py)?))
+            }
+
+            /// This table as a stream of one Arrow record batch: an `arrow_array_stream` capsule.
+            #[pyo3(signature = (requested_schema=None))]
+            fn __arrow_c_stream__<'py>(
+                &self,
+                py: Python<'py>,
+                requested_schema: Option<&Bound<'py, PyAny>>,
+            ) -> PyResult<Bound<'py, PyCapsule>> {
+                let _ = requested_schema; // likewise
+                self.arrow().stream(py)
             }
 
             #[allow(unsafe_code)]

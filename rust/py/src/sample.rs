@@ -3,11 +3,14 @@
 use std::ffi::{CString, c_int};
 use std::sync::{Arc, LazyLock};
 
+use arrow_schema::Schema;
 use pyo3::ffi;
 use pyo3::prelude::*;
-use pyo3::types::PyTuple;
+use pyo3::types::{PyCapsule, PyTuple};
 use vmiostat_core::fields::{Table, WORD, block, interface};
 
+use crate::arrow::{Rows, counters_schema};
+use crate::arrow_capsule;
 use crate::buffer::{Exported, export};
 use crate::labels::{Labels, RowIterator};
 use crate::rates::{BlockRatesTable, InterfaceRatesTable, Rates};
@@ -17,7 +20,7 @@ macro_rules! table_class {
     ($class:ident, $row:ident, $rates:ident, $module:ident) => {
         #[doc = concat!("All ", stringify!($module), " rows of a sample: one array of structs, without an object a row until one is asked for.")]
         ///
-        /// `numpy.asarray(table)` is a structured array on the same memory.
+        /// `numpy.asarray(table)` is a structured array on the same memory; polars, pandas, pyarrow and duckdb take a copy.
         #[pyclass(module = "vmiostat._core", frozen)]
         pub(crate) struct $class {
             labels: Arc<Labels>,
@@ -29,6 +32,11 @@ macro_rules! table_class {
             pub(crate) fn new(labels: Arc<Labels>, words: Vec<i64>) -> $class {
                 let shape = [labels.count() as isize];
                 $class { labels, words, shape }
+            }
+
+            fn arrow(&self) -> Rows<'_> {
+                static SCHEMA: LazyLock<Schema> = LazyLock::new(counters_schema::<$module::Table>);
+                Rows { schema: &SCHEMA, labels: &self.labels, words: &self.words }
             }
 
             fn record(&self, row: usize) -> &[i64] {
@@ -72,6 +80,33 @@ macro_rules! table_class {
 
             fn __repr__(&self) -> String {
                 format!("<{} of {} rows>", stringify!($class), self.labels.count())
+            }
+
+            /// The schema of this table's Arrow columns: an `arrow_schema` capsule.
+            fn __arrow_c_schema__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyCapsule>> {
+                arrow_capsule::schema(py, self.arrow().schema)
+            }
+
+            /// This table as an Arrow record batch: an `arrow_schema` and an `arrow_array` capsule.
+            #[pyo3(signature = (requested_schema=None))]
+            fn __arrow_c_array__<'py>(
+                &self,
+                py: Python<'py>,
+                requested_schema: Option<&Bound<'py, PyAny>>,
+            ) -> PyResult<(Bound<'py, PyCapsule>, Bound<'py, PyCapsule>)> {
+                let _ = requested_schema; // a wish, which a producer may leave to the consumer's own casts
+                Ok((self.__arrow_c_schema__(py)?, self.arrow().array(py)?))
+            }
+
+            /// This table as a stream of one Arrow record batch: an `arrow_array_stream` capsule.
+            #[pyo3(signature = (requested_schema=None))]
+            fn __arrow_c_stream__<'py>(
+                &self,
+                py: Python<'py>,
+                requested_schema: Option<&Bound<'py, PyAny>>,
+            ) -> PyResult<Bound<'py, PyCapsule>> {
+                let _ = requested_schema; // likewise
+                self.arrow().stream(py)
             }
 
             #[allow(unsafe_code)]

@@ -1,0 +1,176 @@
+//! Tables as Arrow record batches: one column a field, made from the field table, the names as dictionaries.
+
+use std::collections::HashMap;
+
+use arrow_buffer::{ArrowNativeType, BooleanBuffer, Buffer, NullBuffer};
+use arrow_data::ArrayData;
+use arrow_schema::{ArrowError, DataType, Field, Schema};
+use pyo3::exceptions::PyValueError;
+use pyo3::prelude::*;
+use pyo3::types::{PyCapsule, PyString, PyTuple};
+use vmiostat_core::fields::{self, Kind, Table};
+use vmiostat_core::rates;
+use vmiostat_core::state::State;
+
+use crate::arrow_capsule;
+use crate::labels::Labels;
+
+/// The columns of a counters' table: the names, then every field. What is -1 in the struct is NULL.
+pub(crate) fn counters_schema<T: Table>() -> Schema {
+    schema(T::FIELDS.iter().enumerate().map(|(word, field)| match word == T::STATE {
+        true => words(field.name, DataType::Int8, [("kind", field.kind.word()), ("help", field.help)]),
+        false => described(Field::new(field.name, DataType::Int64, true), field, field.unit.word(), field.kind.word()),
+    }))
+}
+
+/// The columns of a rates' table: the names, then every field that has a rate, the interval and the state. What is NaN in
+/// the struct is NULL.
+pub(crate) fn rates_schema<T: Table>() -> Schema {
+    let rates = rates::fields::<T>().map(|field| {
+        let column = Field::new(field.name, DataType::Float64, true);
+        match field.kind {
+            Kind::Counter => described(column, field, &format!("{}/s", field.unit.word()), "rate"),
+            _ => described(column, field, field.unit.word(), field.kind.word()),
+        }
+    });
+    let interval = Field::new("interval", DataType::Float64, true).with_metadata(metadata([
+        ("unit", "s"),
+        ("kind", Kind::Row.word()),
+        ("help", "seconds between the two reads of this row"),
+    ]));
+    let state = words("state", DataType::Int8, [("kind", Kind::Row.word()), ("help", "ok, or why there is no rate")]);
+    schema(rates.chain([interval, state]))
+}
+
+fn schema(fields: impl Iterator<Item = Field>) -> Schema {
+    let names = [("domain", "the domain's name"), ("device", "the device's name within its domain")];
+    let names = names.map(|(name, help)| words(name, DataType::Int32, [("help", help)]));
+    Schema::new(names.into_iter().chain(fields).collect::<Vec<_>>())
+}
+
+fn described(column: Field, field: &fields::Field, unit: &str, kind: &str) -> Field {
+    let version = field.version.to_string();
+    column.with_metadata(metadata([("unit", unit), ("kind", kind), ("help", field.help), ("version", &version)]))
+}
+
+/// A column of text, each row a key into a dictionary. Never NULL.
+fn words<const N: usize>(name: &str, key: DataType, about: [(&str, &str); N]) -> Field {
+    let data_type = DataType::Dictionary(Box::new(key), Box::new(DataType::Utf8));
+    Field::new(name, data_type, false).with_metadata(metadata(about))
+}
+
+fn metadata<const N: usize>(pairs: [(&str, &str); N]) -> HashMap<String, String> {
+    pairs.map(|(key, value)| (key.to_owned(), value.to_owned())).into()
+}
+
+/// A table, to be seen as Arrow: its rows are words, one for each column after the names.
+pub(crate) struct Rows<'table> {
+    pub(crate) schema: &'static Schema,
+    pub(crate) labels: &'table Labels,
+    pub(crate) words: &'table [i64],
+}
+
+impl Rows<'_> {
+    /// The `arrow_array` capsule, of a struct array.
+    pub(crate) fn array<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyCapsule>> {
+        arrow_capsule::array(py, &self.batch(py)?)
+    }
+
+    /// The `arrow_array_stream` capsule, of this one batch.
+    pub(crate) fn stream<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyCapsule>> {
+        arrow_capsule::stream(py, self.schema, &self.batch(py)?)
+    }
+
+    fn batch(&self, py: Python<'_>) -> PyResult<ArrayData> {
+        let names = self.labels.columns(py)?.clone();
+        py.detach(|| self.columns(names)).map_err(failed)
+    }
+
+    fn columns(&self, names: [ArrayData; 2]) -> Result<ArrayData, ArrowError> {
+        let fields = self.schema.fields();
+        let width = fields.len() - names.len();
+        let mut columns = Vec::from(names);
+        for (word, field) in fields[columns.len()..].iter().enumerate() {
+            let values = self.words.chunks_exact(width).map(|row| row[word]);
+            let of = field.data_type();
+            columns.push(match of {
+                DataType::Int64 => numbers(of, values.collect(), |value: i64| value != -1),
+                DataType::Float64 => {
+                    numbers(of, values.map(|bits| f64::from_bits(bits.cast_unsigned())).collect(), |value| {
+                        !value.is_nan()
+                    })
+                }
+                _ => by_key(of, values.map(state_key).collect(), texts(State::ALL.map(State::word))?),
+            }?);
+        }
+        let rows = self.labels.count();
+        ArrayData::builder(DataType::Struct(fields.clone())).len(rows).child_data(columns).build()
+    }
+}
+
+fn numbers<N: ArrowNativeType>(
+    of: &DataType,
+    values: Vec<N>,
+    known: impl Fn(N) -> bool,
+) -> Result<ArrayData, ArrowError> {
+    let nulls = NullBuffer::new(BooleanBuffer::collect_bool(values.len(), |row| known(values[row])));
+    let nulls = Some(nulls).filter(|nulls| nulls.null_count() > 0);
+    ArrayData::builder(of.clone()).len(values.len()).add_buffer(Buffer::from_vec(values)).nulls(nulls).build()
+}
+
+fn by_key<K: ArrowNativeType>(of: &DataType, keys: Vec<K>, dictionary: ArrayData) -> Result<ArrayData, ArrowError> {
+    ArrayData::builder(of.clone()).len(keys.len()).add_buffer(Buffer::from_vec(keys)).add_child_data(dictionary).build()
+}
+
+fn state_key(word: i64) -> i8 {
+    State::from_word(word).unwrap_or(State::Unreadable) as i8
+}
+
+/// One column of names, row by row, each distinct one written once.
+pub(crate) fn names(names: &Bound<'_, PyTuple>) -> PyResult<ArrayData> {
+    let mut dictionary = Vec::new();
+    let mut known = HashMap::new();
+    let mut keys: Vec<i32> = Vec::with_capacity(names.len());
+    for name in names {
+        let name = valid(name.cast()?)?;
+        let key = *known.entry(name).or_insert_with_key(|name| {
+            dictionary.push(name.clone());
+            dictionary.len() as i32 - 1
+        });
+        keys.push(key);
+    }
+    let texts = texts(dictionary).map_err(failed)?;
+    by_key(words("", DataType::Int32, []).data_type(), keys, texts).map_err(failed)
+}
+
+/// A name as Unicode: a byte that was no UTF-8 becomes `\xNN` (Python holds it as a lone surrogate), the rest is as it was.
+fn valid(name: &Bound<'_, PyString>) -> PyResult<String> {
+    if let Ok(text) = name.to_str() {
+        return Ok(text.to_owned());
+    }
+    let encoded = name.call_method1("encode", ("utf-32-le", "surrogatepass"))?;
+    let codes = encoded.extract::<&[u8]>()?.as_chunks().0.iter().map(|code| u32::from_le_bytes(*code));
+    Ok(codes.fold(String::new(), |text, code| match char::from_u32(code) {
+        Some(character) => text + character.encode_utf8(&mut [0; 4]),
+        None if (0xdc80..=0xdcff).contains(&code) => text + &format!("\\x{:02x}", code - 0xdc00),
+        None => text + &format!("\\u{code:04x}"),
+    }))
+}
+
+fn texts(texts: impl IntoIterator<Item: AsRef<str>>) -> Result<ArrayData, ArrowError> {
+    let (mut offsets, mut bytes) = (vec![0], Vec::new());
+    for text in texts {
+        bytes.extend_from_slice(text.as_ref().as_bytes());
+        let end = i32::try_from(bytes.len());
+        offsets.push(end.map_err(|_| ArrowError::InvalidArgumentError("over 2 GiB of names".to_owned()))?);
+    }
+    ArrayData::builder(DataType::Utf8)
+        .len(offsets.len() - 1)
+        .add_buffer(Buffer::from_vec(offsets))
+        .add_buffer(Buffer::from_vec(bytes))
+        .build()
+}
+
+pub(crate) fn failed(error: ArrowError) -> PyErr {
+    PyValueError::new_err(error.to_string())
+}
