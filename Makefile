@@ -23,7 +23,7 @@ PACKAGE := pyproject.toml README.md $(wildcard LICENSE-*) $(shell find python -n
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help run build test test-rust test-python test-oldest lint format docs wheel bench bench-quick clean
+.PHONY: help run build test test-rust test-python test-oldest lint format docs wheel bench bench-quick instructions clean
 
 help: ## Tell what each target does
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
@@ -71,6 +71,9 @@ bench: build $(VENV)/.test ## Measure everything beside everything (root: it mak
 
 bench-quick: build $(VENV)/.test ## The same with fewer devices, in about one minute
 	$(BIN)/python -m benches.run quick $(ARGS)
+
+instructions: build $(VENV)/.test ## Count the instructions of polls anew, and write down what tests hold them to (root, valgrind)
+	$(BIN)/python -m benches.instructions
 
 clean: ## Remove everything that was built
 	rm -rf .venv .venv-* target dist .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -7,12 +7,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
+from benches.cargo import built
 from benches.columns import Counters
 from benches.floor_answers import Reader
 from tests.real.devices import Loop
-from tests.real.needs import need_program
-
-ROOT = Path(__file__).parents[1]
 
 
 class Floor:
@@ -58,16 +56,8 @@ def running_floor(folder: Path, sys: Path, interfaces: list[str], loops: list[Lo
     names, numbers = folder / "floor-interfaces", folder / "floor-disks"
     names.write_text("".join(f"{name}\n" for name in interfaces))
     numbers.write_text("".join(f"{loop.major}:{loop.minor}\n" for loop in loops))
-    command = [_built(), sys, names, numbers]
+    command = [built("vmiostat-floor"), sys, names, numbers]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         assert process.stdin is not None
         assert process.stdout is not None
         yield Floor(process, process.stdin, process.stdout)
-
-
-def _built() -> Path:
-    need_program("cargo")
-    command = ["cargo", "build", "--release", "--locked", "-q", "-p", "vmiostat-floor", "--message-format=json"]
-    built = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, check=True)
-    messages = map(json.loads, built.stdout.splitlines())
-    return Path(next(message["executable"] for message in messages if message.get("executable")))

@@ -49,12 +49,15 @@ def worst_cases(machine: Machine, sizes: Sizes) -> list[Worst]:
     """Of each interface source and of psutil, one after the other, so that none waits for another."""
     host = machine.host(machine.interfaces[:WATCHED], [])
     names = [*SOURCES, "psutil"]
-    quiet = [_worst(name, "quiet", _polls_for(host, name, sizes)) for name in names]
-    with _churn(machine):
-        churn = [_worst(name, "interfaces come and go", _polls_for(host, name, sizes)) for name in names]
     pairs = f"{sizes.pairs} pairs are removed"
-    removal = [_worst(name, pairs, _polls_while_removing(host, name, sizes)) for name in names]
-    return quiet + churn + removal
+    found = []
+    for name in names:
+        with _opened(host, name) as poll:
+            found.append(_worst(name, "quiet", _polls_for(poll, sizes)))
+            with _churn(machine):
+                found.append(_worst(name, "interfaces come and go", _polls_for(poll, sizes)))
+        found.append(_worst(name, pairs, _polls_while_removing(host, name, sizes)))
+    return sorted(found, key=lambda worst: ("quiet", "interfaces come and go", pairs).index(worst.during))
 
 
 def _worst(name: str, during: str, times: list[int]) -> Worst:
@@ -71,26 +74,25 @@ def _opened(host: Host, name: str) -> Iterator[Poll]:
     source: InterfaceSource = next(source for source in SOURCES if source == name)
     with closing(host.poller(interface_source=source)) as poller:
         memory = bytearray(V1 * poller.interface_rows)
-        yield partial(poller.poll_into, interface=memory, interface_size=V1)
-
-
-def _polls_for(host: Host, name: str, sizes: Sizes) -> list[int]:
-    with _opened(host, name) as poll:
+        poll = partial(poller.poll_into, interface=memory, interface_size=V1)
         poll()
-        end = time.monotonic() + sizes.worst_seconds
-        return _polls(poll, sizes.rate, lambda: time.monotonic() < end)
+        yield poll
+
+
+def _polls_for(poll: Poll, sizes: Sizes) -> list[int]:
+    end = time.monotonic() + sizes.worst_seconds
+    return _polls(poll, sizes.rate, lambda: time.monotonic() < end)
 
 
 def _polls_while_removing(host: Host, name: str, sizes: Sizes) -> list[int]:
     times = []
     for _ in range(sizes.removals):
         make_veths(REMOVED, [(f"gone{at}", f"gone-peer{at}") for at in range(sizes.pairs)])
-        with _opened(host, name) as poll:
-            poll()
-            with subprocess.Popen(["ip", "link", "del", "group", str(REMOVED)]) as removal:
-                times += _polls(poll, sizes.rate, lambda: removal.poll() is None)
-            if removal.returncode != 0:
-                raise subprocess.CalledProcessError(removal.returncode, removal.args)
+        removal = ["ip", "link", "del", "group", str(REMOVED)]
+        with _opened(host, name) as poll, subprocess.Popen(removal) as running:
+            times += _polls(poll, sizes.rate, lambda: running.poll() is None)
+        if running.returncode != 0:
+            raise subprocess.CalledProcessError(running.returncode, removal)
     return times
 
 

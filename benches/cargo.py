@@ -1,0 +1,18 @@
+"""Programs in Rust that the benchmarks run."""
+
+import json
+import subprocess
+from pathlib import Path
+
+from tests.real.needs import need_program
+
+ROOT = Path(__file__).parents[1]
+
+
+def built(package: str, *what: str) -> Path:
+    """Builds a program of the workspace, if need be, with the profile that users get; where it is."""
+    need_program("cargo")
+    command = ["cargo", "build", "--release", "--locked", "-q", "--message-format=json-render-diagnostics"]
+    out = subprocess.run([*command, "-p", package, *what], cwd=ROOT, stdout=subprocess.PIPE, check=True).stdout
+    messages = map(json.loads, out.splitlines())
+    return Path(next(message["executable"] for message in messages if message.get("executable")))
