@@ -33,7 +33,7 @@ def program() -> Path:
 
 
 # Valgrind before 3.22 does not know openat2, without which a captured tree is no machine. So its files are put in the
-# place of this machine's, in a mount namespace that ends with the program, which has the shell's number and /proc folder.
+# place of this machine's, in a mount namespace that ends with the program; its /proc folder is that of the shell.
 AS_THIS_MACHINE = """\
 set -e
 mount --bind "$0/proc/net" "/proc/$$/net"
