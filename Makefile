@@ -17,13 +17,15 @@ BIN := $(VENV)/bin
 MATURIN = flock Cargo.toml $(BIN)/maturin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
+# The program that the benchmarks are set against is no part of the workspace, and so of no sdist.
+FLOOR := benches/floor/Cargo.toml
 RUST_SOURCES := Cargo.toml Cargo.lock $(wildcard rust/*/Cargo.toml) $(shell find rust -name '*.rs')
 PACKAGE := pyproject.toml README.md $(wildcard LICENSE-*) $(shell find python -name '*.py' -o -name '*.pyi')
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help run build test test-rust test-python test-oldest lint format docs wheel bench bench-quick instructions clean
+.PHONY: help run build test test-rust test-python test-oldest lint format docs wheel bench bench-quick bench-report instructions clean
 
 help: ## Tell what each target does
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
@@ -55,9 +57,12 @@ lint: $(VENV)/.built $(VENV)/.lint ## Formatting, lints, types, and the stub aga
 	$(BIN)/stubtest vmiostat._core --mypy-config-file pyproject.toml
 	cargo fmt --check
 	cargo clippy --locked --workspace --all-targets -- -D warnings
+	cargo fmt --check --manifest-path $(FLOOR)
+	cargo clippy --locked --manifest-path $(FLOOR) --target-dir target -- -D warnings
 
 format: $(VENV)/.lint ## Format Rust and Python, and repair what the lints can
 	cargo fmt
+	cargo fmt --manifest-path $(FLOOR)
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
@@ -71,6 +76,9 @@ bench: build $(VENV)/.test ## Measure everything beside everything (root: it mak
 
 bench-quick: build $(VENV)/.test ## The same with fewer devices, in about one minute
 	$(BIN)/python -m benches.run quick $(ARGS)
+
+bench-report: build $(VENV)/.bench ## Make the README's performance section and docs/performance.* of what `make bench` saved
+	$(BIN)/python -m benches.report $(ARGS)
 
 instructions: build $(VENV)/.test ## Count the instructions of polls anew, and write down what tests hold them to (root, valgrind)
 	$(BIN)/python -m benches.instructions
@@ -92,7 +100,7 @@ $(VENV)/.built: $(RUST_SOURCES) pyproject.toml | $(VENV)/.venv
 	touch $@
 
 # pip knows dependency groups since 25.1: the venv's own has just been upgraded.
-$(VENV)/.test $(VENV)/.lint: $(VENV)/.%: pyproject.toml | $(VENV)/.venv
+$(VENV)/.test $(VENV)/.lint $(VENV)/.bench: $(VENV)/.%: pyproject.toml | $(VENV)/.venv
 	$(BIN)/python -m pip install -q --group $*
 	touch $@
 

@@ -56,7 +56,7 @@ def running_floor(folder: Path, sys: Path, interfaces: list[str], loops: list[Lo
     names, numbers = folder / "floor-interfaces", folder / "floor-disks"
     names.write_text("".join(f"{name}\n" for name in interfaces))
     numbers.write_text("".join(f"{loop.major}:{loop.minor}\n" for loop in loops))
-    command = [built("vmiostat-floor"), sys, names, numbers]
+    command = [built("benches/floor/Cargo.toml"), sys, names, numbers]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         assert process.stdin is not None
         assert process.stdout is not None

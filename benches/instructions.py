@@ -29,7 +29,7 @@ ROUNDS = 100
 
 def program() -> Path:
     """What is counted. rustix asks the C library: by itself it would look for the vDSO, which valgrind hides."""
-    return built("vmiostat-core", "--example", "instructions", "--features", "rustix/use-libc")
+    return built("rust/core/Cargo.toml", "--example", "instructions", "--features", "rustix/use-libc")
 
 
 # Valgrind before 3.22 does not know openat2, without which a captured tree is no machine. So its files are put in the

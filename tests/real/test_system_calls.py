@@ -69,7 +69,7 @@ EXPLAINED = (
 def test_a_poll_takes_the_system_calls_that_are_explained(machine: Machine, tmp_path: Path, source: str) -> None:
     need_program("strace")
     trace = tmp_path / "trace"
-    arguments = [machine.xml, machine.sys, "poll_into", str(POLLS), source]
+    arguments = [str(machine.xml), str(machine.sys), "poll_into", str(POLLS), source]
     traced = subprocess.run(
         ["strace", "-f", "-o", trace, sys.executable, "-c", EXPLAINED, *arguments],
         capture_output=True,
