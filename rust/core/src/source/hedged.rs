@@ -48,7 +48,13 @@ impl Hedged {
     /// Asks in the network namespace of the calling thread, which has `all` interfaces.
     pub(super) fn open(roots: &Roots, path: &str, rows: &InterfaceRows, all: usize) -> Result<Hedged, Failure> {
         let socket = NetlinkSocket::open()?;
-        let asker = Asker::start(NetlinkSocket::open()?)?;
+        let mut theirs = NetlinkSocket::open()?;
+        let asker = Asker::start(move |question, answers| {
+            let outcome = theirs.ask(question, |ifindex, attributes, time| {
+                answers.push(Answer { ifindex, counters: link_stats::counters(attributes), time });
+            });
+            (outcome, theirs.calls())
+        })?;
         let file = LineFile::open(roots, path, rows.by_name());
         let mut watched = rows.watched.clone();
         let mut interfaces =
@@ -117,6 +123,10 @@ struct Answer {
     time: i64,
 }
 
+/// What the thread does for a question.
+trait Work: FnMut(Question<'_>, &mut Vec<Answer>) -> (Result<(), Failure>, usize) + Send + 'static {}
+impl<F: FnMut(Question<'_>, &mut Vec<Answer>) -> (Result<(), Failure>, usize) + Send + 'static> Work for F {}
+
 /// The thread that asks, seen from the poll.
 struct Asker {
     shared: Arc<Shared>,
@@ -148,12 +158,13 @@ struct Exchange {
 }
 
 impl Asker {
-    fn start(mut socket: NetlinkSocket) -> Result<Asker, Failure> {
+    /// `work` asks and gathers the answers; it also tells how many system calls it took.
+    fn start(work: impl Work) -> Result<Asker, Failure> {
         let shared = Arc::new(Shared::default());
         let theirs = Arc::clone(&shared);
         // The thread is never joined: while it is held in the kernel nothing could end it. It ends by itself.
         let thread = thread::Builder::new().name("vmiostat-asker".to_owned()).stack_size(128 << 10);
-        match thread.spawn(move || theirs.serve(&mut socket)) {
+        match thread.spawn(move || theirs.serve(work)) {
             Ok(_) => Ok(Asker { shared, answers: Vec::new() }),
             Err(_) => Err(Failure::Malformed("no thread can be started")),
         }
@@ -220,7 +231,7 @@ impl Shared {
     }
 
     /// The thread's life: waits for a question, asks it, hands the answers over.
-    fn serve(&self, socket: &mut NetlinkSocket) {
+    fn serve(&self, mut work: impl Work) {
         let (mut answers, mut indices) = (Vec::new(), Vec::new());
         loop {
             let Ok(exchange) = self.exchange.lock() else { return };
@@ -234,19 +245,96 @@ impl Shared {
             drop(exchange);
 
             answers.clear();
-            let each = |ifindex, attributes: &[u8], time| {
-                answers.push(Answer { ifindex, counters: link_stats::counters(attributes), time });
-            };
-            let outcome = socket.ask(if all { Question::All } else { Question::Some(&indices) }, each);
+            let question = if all { Question::All } else { Question::Some(&indices) };
+            let (outcome, calls) = work(question, &mut answers);
 
             let Ok(mut exchange) = self.exchange.lock() else { return };
             std::mem::swap(&mut answers, &mut exchange.answers);
             exchange.outcome = outcome.err();
-            exchange.calls = socket.calls();
+            exchange.calls = calls;
             exchange.answered = number;
             self.newest.store(number, Ordering::Release);
             drop(exchange);
             self.answered.notify_one();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc::channel;
+
+    use super::*;
+
+    const LONG: Duration = Duration::from_secs(10);
+    const SHORT: Duration = Duration::from_millis(20);
+
+    fn echo(question: Question<'_>, answers: &mut Vec<Answer>) {
+        let indices = match question {
+            Question::All => &[1, 2, 3],
+            Question::Some(indices) => indices,
+        };
+        answers.extend(indices.iter().map(|ifindex| Answer { ifindex: *ifindex, counters: None, time: 0 }));
+    }
+
+    fn indices(asked: Option<Result<&[Answer], Failure>>) -> Option<Vec<u32>> {
+        asked.map(|answers| answers.unwrap_or_default().iter().map(|answer| answer.ifindex).collect())
+    }
+
+    #[test]
+    fn the_thread_answers_what_was_asked() {
+        let mut asker = Asker::start(|question, answers| {
+            echo(question, answers);
+            (Ok(()), 7)
+        })
+        .unwrap();
+        for _ in 0..100 {
+            assert_eq!(indices(asker.ask(Question::All, LONG)), Some(vec![1, 2, 3]));
+            assert_eq!(indices(asker.ask(Question::Some(&[9]), LONG)), Some(vec![9]));
+        }
+        assert_eq!(asker.calls(), 7);
+    }
+
+    #[test]
+    fn a_refusal_is_handed_over() {
+        let mut asker = Asker::start(|_, _| (Err(Failure::Malformed("refused")), 1)).unwrap();
+        assert!(matches!(asker.ask(Question::All, LONG), Some(Err(Failure::Malformed("refused")))));
+    }
+
+    #[test]
+    fn a_thread_that_is_held_costs_one_deadline_and_its_late_answer_is_nobody_s() {
+        let (release, released) = channel::<u32>();
+        let mut asker = Asker::start(move |_, answers| {
+            let ifindex = released.recv().unwrap_or_default();
+            answers.push(Answer { ifindex, counters: None, time: 0 });
+            (Ok(()), 1)
+        })
+        .unwrap();
+        let start = Instant::now();
+        assert_eq!(indices(asker.ask(Question::All, SHORT)), None);
+        assert!(start.elapsed() >= SHORT);
+        // It is still held: nobody is asked, and nobody waits.
+        let start = Instant::now();
+        for _ in 0..100 {
+            assert_eq!(indices(asker.ask(Question::All, LONG)), None);
+        }
+        assert!(start.elapsed() < LONG / 10);
+        release.send(1).unwrap();
+        release.send(2).unwrap();
+        // The first answer belongs to the question that was given up.
+        let answer = std::iter::repeat_with(|| indices(asker.ask(Question::All, LONG))).find(Option::is_some);
+        assert_eq!(answer, Some(Some(vec![2])));
+    }
+
+    #[test]
+    fn the_thread_ends_with_its_poller() {
+        let asker = Asker::start(|_, _| (Ok(()), 0)).unwrap();
+        let shared = Arc::downgrade(&asker.shared);
+        drop(asker);
+        let start = Instant::now();
+        while shared.upgrade().is_some() && start.elapsed() < LONG {
+            thread::yield_now();
+        }
+        assert!(shared.upgrade().is_none());
     }
 }

@@ -187,3 +187,68 @@ fn each_answer(bytes: &[u8], sequence: u32, mut each: impl FnMut(Message<'_>)) -
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn message(kind: u16, sequence: u32, payload: &[u8]) -> Vec<u8> {
+        let length = (16 + payload.len()) as u32;
+        [&length.to_ne_bytes()[..], &kind.to_ne_bytes(), &[0; 2], &sequence.to_ne_bytes(), &[0; 4], payload].concat()
+    }
+
+    #[test]
+    fn an_answer_to_an_older_question_is_passed_over() {
+        let (error, done) = (message(2, 4, &(-1i32).to_ne_bytes()), message(3, 5, &[0; 4]));
+        let mut found = 0;
+        each_answer(&[error.clone(), done.clone()].concat(), 5, |_| found += 1).unwrap();
+        assert_eq!(found, 1);
+        assert!(matches!(each_answer(&[done, error].concat(), 4, |_| ()), Err(Failure::Errno(Errno::PERM))));
+    }
+
+    #[test]
+    fn that_an_interface_is_not_there_is_an_answer() {
+        let mut found = 0;
+        each_answer(&message(2, 1, &(-19i32).to_ne_bytes()), 1, |_| found += 1).unwrap();
+        assert_eq!(found, 1);
+    }
+
+    #[test]
+    fn the_kernel_answers_for_lo_and_not_for_what_is_not_there() {
+        let mut socket = NetlinkSocket::open().unwrap();
+        let lo = socket.index_of(b"lo").unwrap();
+        assert_eq!(socket.index_of(b"none-such"), None);
+        assert_eq!(socket.index_of(b"\xff"), None);
+        let many: Vec<u32> = std::iter::repeat_n(lo, 150).chain([u32::MAX >> 1]).collect();
+        for (question, expected, calls) in [
+            (Question::Some(&[lo]), 1, 2),
+            (Question::Some(&[u32::MAX >> 1]), 0, 2),
+            (Question::Some(&many), 150, 6),
+            (Question::Some(&[]), 0, 0),
+        ] {
+            let mut found = Vec::new();
+            socket.ask(question, |index, attributes, _| found.push((index, link_stats::counters(attributes)))).unwrap();
+            assert_eq!(found.len(), expected);
+            assert!(found.iter().all(|(index, counters)| *index == lo && counters.is_some()));
+            assert_eq!(socket.calls(), calls);
+        }
+        let mut all = Vec::new();
+        socket.ask(Question::All, |index, _, time| all.push((index, time > 0))).unwrap();
+        assert!(all.contains(&(lo, true)));
+    }
+
+    #[test]
+    fn an_answer_that_was_lost_is_an_error_and_nobody_waits_for_it() {
+        let mut socket = NetlinkSocket::open().unwrap();
+        // A receive buffer too small for the answers: the kernel drops them, and says so (ENOBUFS), or says nothing.
+        rustix::net::sockopt::set_socket_recv_buffer_size(&socket.socket, 1).unwrap();
+        let lo = socket.index_of(b"lo").unwrap();
+        let outcome = socket.ask(Question::Some(&[lo; BATCH]), |_, _, _| ());
+        assert!(matches!(outcome, Err(Failure::Errno(Errno::NOBUFS | Errno::AGAIN))), "{outcome:?}");
+        // The next question is answered, whatever is left of the last one.
+        let mut found = 0;
+        socket.ask(Question::Some(&[lo]), |_, _, _| found += 1).unwrap_or_default();
+        socket.ask(Question::Some(&[lo]), |_, _, _| found += 1).unwrap();
+        assert!(found >= 1);
+    }
+}
