@@ -25,7 +25,7 @@ PACKAGE := pyproject.toml README.md $(wildcard LICENSE-*) $(shell find python -n
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help run build test test-rust test-python test-oldest lint format docs wheel bench bench-quick bench-report instructions clean
+.PHONY: help run build test test-rust test-python test-oldest lint format docs wheel bench bench-quick bench-report crossings instructions clean
 
 help: ## Tell what each target does
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
@@ -79,6 +79,9 @@ bench-quick: build $(VENV)/.test ## The same with fewer devices, in about one mi
 
 bench-report: build $(VENV)/.bench ## Make the README's performance section and docs/performance.* of what `make bench` saved
 	$(BIN)/python -m benches.report $(ARGS)
+
+crossings: build $(VENV)/.test ## Measure what the choice between sources is made by (root)
+	$(BIN)/python -m benches.crossings
 
 instructions: build $(VENV)/.test ## Count the instructions of polls anew, and write down what tests hold them to (root, valgrind)
 	$(BIN)/python -m benches.instructions
