@@ -1,4 +1,4 @@
-"""The README is true: its examples run, its targets and links exist."""
+"""The README is true, and so are the pages beside it: their examples run, their targets and links exist."""
 
 import re
 import subprocess
@@ -11,16 +11,27 @@ ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
 
 
-@pytest.mark.parametrize("example", re.findall(r"```python\n(.*?)```", README, re.DOTALL))
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+# The page on arrays has a test of its own, since its examples need one another.
+EXAMPLES = [
+    pytest.param(example, id=f"{page.name}-{number}")
+    for page in PAGES
+    if page.name != "arrays.md"
+    for number, example in enumerate(re.findall(r"```python\n(.*?)```", page.read_text(), re.DOTALL))
+]
+
+
+@pytest.mark.parametrize("example", EXAMPLES)
 def test_examples_run(example: str, capsys: pytest.CaptureFixture[str]) -> None:
-    exec(compile(example, "README.md", "exec"), {})
+    exec(compile(example, "an example", "exec"), {})
     assert capsys.readouterr().out
 
 
-def test_links_lead_somewhere() -> None:
-    links = re.findall(r"\]\(([^)#]+)\)", README)
-    assert links
-    assert [link for link in links if "://" not in link and not (ROOT / link).exists()] == []
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_somewhere(page: Path) -> None:
+    links = re.findall(r"\]\(([^)#]+)", page.read_text())
+    assert links or page.name != "README.md"
+    assert [link for link in links if "://" not in link and not (page.parent / link).exists()] == []
 
 
 def test_targets_exist() -> None:
