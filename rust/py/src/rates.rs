@@ -7,7 +7,7 @@ use arrow_schema::Schema;
 use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::{PyCapsule, PyTuple};
-use vmiostat_core::fields::{WORD, block, interface};
+use vmiostat_core::fields::{Table, WORD, block, interface};
 use vmiostat_core::rates::{between, fields, none, since_boot};
 use vmiostat_core::state::State;
 
@@ -15,7 +15,6 @@ use crate::arrow::{Rows, rates_schema};
 use crate::arrow_capsule;
 use crate::buffer::{Exported, export};
 use crate::labels::{Labels, RowIterator};
-use crate::sample::record;
 use crate::stats::struct_format;
 
 /// What happened between two samples.
@@ -35,6 +34,13 @@ fn number(value: f64) -> Option<f64> {
 
 fn word(state: i64) -> &'static str {
     State::from_word(state).unwrap_or(State::Unreadable).word()
+}
+
+/// The record in a row's words.
+fn record<T: Table>(words: &[i64]) -> T::Record {
+    let mut record = T::UNKNOWN;
+    record.as_mut().copy_from_slice(words);
+    record
 }
 
 macro_rules! rates_classes {

@@ -7,7 +7,7 @@ use arrow_schema::Schema;
 use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::{PyCapsule, PyTuple};
-use vmiostat_core::fields::{Table, WORD, block, interface};
+use vmiostat_core::fields::{WORD, block, interface};
 
 use crate::arrow::{Rows, counters_schema};
 use crate::arrow_capsule;
@@ -155,11 +155,4 @@ impl Sample {
         let (blocks, interfaces) = (self.block.get().labels.count(), self.interface.get().labels.count());
         format!("<Sample of {blocks} block devices and {interfaces} interfaces>")
     }
-}
-
-/// The record in a row's words.
-pub(crate) fn record<T: Table>(words: &[i64]) -> T::Record {
-    let mut record = T::UNKNOWN;
-    record.as_mut().copy_from_slice(words);
-    record
 }
