@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from benches import sizes, tables
+from benches import report, sizes, tables
 from benches.run import run
 
 
@@ -25,6 +25,10 @@ def test_run_once(tmp_path: Path) -> None:
     assert "floor: netlink-dump" in text
     assert "psutil" in text
     assert "slowest" in text
+    assert text in report.details(results)
+    section = report.readme_section(results)
+    assert '| `"netlink"` | ' in section
+    assert "| psutil | " in section
 
 
 def test_times_are_shown_with_three_digits() -> None:

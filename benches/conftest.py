@@ -12,6 +12,8 @@ from benches.machine import made_machine
 
 INTERFACES, DISKS = 10, 4
 
+collect_ignore = ["plot.py"]  # imports matplotlib, which only `make bench-report` installs
+
 
 @pytest.fixture(scope="module")
 def ways(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Here[object]]]:
