@@ -1,6 +1,7 @@
 //! Which source reads a plan's rows, where the kernel offers several.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::os::unix::ffi::OsStrExt;
@@ -176,24 +177,22 @@ fn netlink_of(roots: &Roots) -> Result<(), Failure> {
     if roots.has_this_network() { Ok(()) } else { Err(Failure::Malformed("the machine is a captured one")) }
 }
 
-/// /sys shows the network namespace of whoever mounted it, which need not be the one that /proc/net/dev shows. A captured
-/// machine has only one. Otherwise every interface has to be there under its number, too: a few small namespaces look the
-/// same even so (lo is 1, eth0 is 2), but where there are few interfaces, /proc/net/dev is cheaper anyway.
+/// /sys shows the network namespace of whoever mounted it, which need not be the one that /proc/net/dev shows: every
+/// interface has to be there, and under its own number. A few small namespaces look the same even so (lo is 1, eth0 is 2),
+/// but where there are few interfaces, /proc/net/dev is cheaper anyway. A captured machine has one namespace, and perhaps
+/// not all of its files.
 fn sysfs_shows_the_same_namespace(roots: &Roots, path: &str, all: &[Vec<u8>]) -> bool {
-    if path != NetDevFormat::PATH || !roots.has_this_network() {
-        return path == NetDevFormat::PATH;
-    }
-    let folder = Path::new("/sys/class/net");
-    let of_sysfs = |name: &[u8]| {
-        let path = folder.join(std::ffi::OsStr::from_bytes(name)).join("ifindex");
-        let text = std::io::read_to_string(File::from(roots.open_regular(&path).ok()?)).ok()?;
+    let index_in_sysfs = |name: &[u8]| {
+        let file = Path::new("/sys/class/net").join(OsStr::from_bytes(name)).join("ifindex");
+        let text = std::io::read_to_string(File::from(roots.open_regular(&file).ok()?)).ok()?;
         text.trim().parse::<u32>().ok()
     };
     let Ok(socket) = NetlinkSocket::open() else { return false };
-    all.iter().all(|name| {
-        let index = of_sysfs(name);
-        index.is_some() && index == socket.index_of(name)
-    })
+    path == NetDevFormat::PATH
+        && all.iter().all(|name| {
+            let index = index_in_sysfs(name);
+            index.is_some() && (!roots.has_this_network() || index == socket.index_of(name))
+        })
 }
 
 fn lines_of(roots: &Roots, path: &str) -> Option<Vec<Vec<u8>>> {
