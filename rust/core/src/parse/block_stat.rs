@@ -15,19 +15,46 @@ const SECTOR: i64 = 512;
 const MILLISECOND: i64 = 1_000_000;
 const MOST: usize = 17;
 
+/// The numbers that version 1 is made of: they end with the sectors written.
+const V1_NUMBERS: usize = 7;
+
 /// The record of one device's numbers, up to the end of the line. None where they are too few, too large or not numbers.
-pub fn record(mut numbers: &[u8]) -> Option<block::Record> {
-    let mut found = [0; MOST];
-    let mut count = 0;
-    while count < MOST && !decimal::at_end(numbers) {
-        found[count] = decimal::next(&mut numbers)?;
-        count += 1;
-    }
+pub fn record(numbers: &[u8]) -> Option<block::Record> {
+    let (found, count) = take::<MOST>(numbers)?;
     match count {
         4 => old_partition(&found),
         11.. => whole(&found, count),
         _ => None,
     }
+}
+
+/// As `record`, but as much of it only as stands in the first `size` bytes of the struct: what follows the numbers that
+/// version 1 is made of is not looked at when no more was asked for.
+#[inline]
+pub fn record_within(numbers: &[u8], size: usize) -> Option<block::Record> {
+    if size > block::V1_SIZE {
+        return record(numbers);
+    }
+    match take::<V1_NUMBERS>(numbers)? {
+        (found, V1_NUMBERS) => {
+            let [rd_req, _, rd_sectors, _, wr_req, _, wr_sectors] = found;
+            requests_and_sectors(rd_req, rd_sectors, wr_req, wr_sectors)
+        }
+        (found, 4) => old_partition(&found),
+        _ => None,
+    }
+}
+
+/// The first so many numbers, and how many there were.
+#[inline]
+fn take<const AT_MOST: usize>(mut numbers: &[u8]) -> Option<([i64; AT_MOST], usize)> {
+    let mut found = [0; AT_MOST];
+    let mut count = 0;
+    while count < AT_MOST && !decimal::at_end(numbers) {
+        found[count] = decimal::next(&mut numbers)?;
+        count += 1;
+    }
+    Some((found, count))
 }
 
 fn whole(found: &[i64; MOST], count: usize) -> Option<block::Record> {
@@ -58,9 +85,13 @@ fn whole(found: &[i64; MOST], count: usize) -> Option<block::Record> {
     Some(record)
 }
 
-fn old_partition(found: &[i64; MOST]) -> Option<block::Record> {
+fn old_partition(found: &[i64]) -> Option<block::Record> {
+    let [rd_req, rd_sectors, wr_req, wr_sectors, ..] = *found else { return None };
+    requests_and_sectors(rd_req, rd_sectors, wr_req, wr_sectors)
+}
+
+fn requests_and_sectors(rd_req: i64, rd_sectors: i64, wr_req: i64, wr_sectors: i64) -> Option<block::Record> {
     use block as word;
-    let [rd_req, rd_sectors, wr_req, wr_sectors, ..] = *found;
     let mut record = block::UNKNOWN;
     record[word::rd_req] = rd_req;
     record[word::rd_bytes] = rd_sectors.checked_mul(SECTOR)?;
@@ -108,10 +139,22 @@ mod tests {
         assert_eq!(record(line(17).replace(" 9 ", " -9 ").as_bytes()), None);
     }
 
+    #[test]
+    fn version_1_alone_is_the_same_five_words() {
+        for count in (4..=21).filter(|count| *count == 4 || *count > 10) {
+            let whole = record(line(count).as_bytes()).unwrap();
+            for size in 0..=block::SIZE {
+                let within = record_within(line(count).as_bytes(), size).unwrap();
+                assert_eq!(within[..size.min(40) / 8], whole[..size.min(40) / 8], "{count} numbers, {size} bytes");
+            }
+        }
+        assert_eq!(record_within(b"1 2 3 4 5 6\n", 40), None);
+    }
+
     proptest! {
         #[test]
         fn no_bytes_panic(bytes: Vec<u8>) {
-            let _ = record(&bytes);
+            let _ = (record(&bytes), record_within(&bytes, 40));
         }
 
         #[test]

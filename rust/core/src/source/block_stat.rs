@@ -31,10 +31,10 @@ impl Handle for StatFile {
         (roots.shown(&path), roots.open_regular(&path).map(StatFile).map_err(Failure::from))
     }
 
-    fn counters(&self, _: usize, calls: &mut usize) -> Result<block::Record, Failure> {
+    fn counters(&self, size: usize, calls: &mut usize) -> Result<block::Record, Failure> {
         let mut text = [0; LONGEST];
         *calls += 1;
         let length = retry_on_intr(|| pread(&self.0, &mut text, 0))?;
-        block_stat::record(&text[..length]).ok_or(Failure::Malformed("not the numbers of a block device"))
+        block_stat::record_within(&text[..length], size).ok_or(Failure::Malformed("not the numbers of a block device"))
     }
 }

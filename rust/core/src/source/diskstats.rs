@@ -26,8 +26,8 @@ impl Format for DiskstatsFormat {
     }
 
     #[inline]
-    fn counters(rest: &[u8]) -> Option<block::Record> {
-        diskstats::numbers(rest).and_then(block_stat::record)
+    fn counters(rest: &[u8], size: usize) -> Option<block::Record> {
+        diskstats::numbers(rest).and_then(|numbers| block_stat::record_within(numbers, size))
     }
 
     #[inline]

@@ -26,10 +26,10 @@ use crate::parse::netdev::{self, Counters};
 use crate::roots::Roots;
 use crate::rows::Rows;
 
-/// The least that the thread is waited for. A dump of 1,000 interfaces takes a tenth of it.
-const DEADLINE: Duration = Duration::from_micros(1500);
-/// And for each interface of the host: five times what a dump takes for one.
-const DEADLINE_AN_INTERFACE: Duration = Duration::from_nanos(500);
+/// The least that the thread is waited for: to be woken takes it a tenth of this, and a busy machine more.
+const LEAST_DEADLINE: Duration = Duration::from_micros(400);
+/// So long the lock is tried for. Its holder needs some instructions, or did not survive a fork.
+const LOCK: Duration = Duration::from_millis(1);
 /// So long the poll looks for the answer before it goes to sleep: to be woken costs more than that.
 const SPIN: Duration = Duration::from_micros(20);
 
@@ -55,12 +55,14 @@ impl Hedged {
             });
             (outcome, theirs.calls())
         })?;
-        let file = LineFile::open(roots, path, rows.by_name());
+        let mut file = LineFile::open(roots, path, rows.by_name());
+        // Half of what the file costs here: the answer comes in a fifth of that, and a poll that waits in vain and then
+        // reads the file takes no more than twice what reading it at once would have.
+        let deadline = LEAST_DEADLINE.max(file.time_to_read() / 2);
         let mut watched = rows.watched.clone();
         let mut interfaces =
             NetlinkInterfaces::new(rows.names.clone(), cost::one_dump_is_cheaper(rows.names.len(), all));
         interfaces.look_up(&socket, &mut watched, |_, _| true);
-        let deadline = DEADLINE.max(DEADLINE_AN_INTERFACE * u32::try_from(all).unwrap_or(u32::MAX));
         Ok(Hedged { asker, socket, interfaces, file, watched, deadline, all })
     }
 }
@@ -224,7 +226,7 @@ impl Shared {
             match self.exchange.try_lock() {
                 Ok(exchange) => return Some(exchange),
                 Err(TryLockError::Poisoned(poisoned)) => return Some(poisoned.into_inner()),
-                Err(TryLockError::WouldBlock) if start.elapsed() > DEADLINE => return None,
+                Err(TryLockError::WouldBlock) if start.elapsed() > LOCK => return None,
                 Err(TryLockError::WouldBlock) => spin_loop(),
             }
         }

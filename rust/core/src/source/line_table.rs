@@ -8,6 +8,7 @@ use std::collections::HashMap;
 use std::hash::Hash;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use super::lines::Lines;
 use super::watched::Watched;
@@ -34,8 +35,8 @@ pub(super) trait Format: Send {
     fn split(line: &[u8]) -> Option<(Self::Key, &[u8])>;
     /// The rest of the line if it is that device's, found with less work than `split`.
     fn rest_of<'line>(line: &'line [u8], key: &Self::Key) -> Option<&'line [u8]>;
-    /// The numbers in the rest of a line.
-    fn counters(rest: &[u8]) -> Option<Self::Counters>;
+    /// The numbers in the rest of a line, as far as they stand in the first `size` bytes of the struct.
+    fn counters(rest: &[u8], size: usize) -> Option<Self::Counters>;
     /// The record that they make.
     fn record(counters: &Self::Counters, view: Self::View) -> <Self::Table as Table>::Record;
 }
@@ -103,6 +104,17 @@ impl<F: Format> LineFile<F> {
         usize::from(self.lines.is_ok())
     }
 
+    /// How long it takes to read all of it; the second time, when the kernel has its data at hand.
+    pub(super) fn time_to_read(&mut self) -> Duration {
+        let Ok(lines) = &mut self.lines else { return Duration::ZERO };
+        let mut start = Instant::now();
+        for _ in 0..2 {
+            start = Instant::now();
+            let _ = lines.for_each(|_, _| ControlFlow::Continue(()));
+        }
+        start.elapsed()
+    }
+
     /// Fills the rows of each watched device that has a line, until all are found.
     pub(super) fn read(&mut self, rows: &mut Rows<'_>, watched: &mut Watched<F::View>) -> Result<(), Failure> {
         let LineFile { lines, by_key, layout, .. } = self;
@@ -112,7 +124,7 @@ impl<F: Format> LineFile<F> {
             let Some((device, rest)) = device_of::<F>(line, &mut position, layout, by_key) else {
                 return ControlFlow::Continue(());
             };
-            let counters = F::counters(rest);
+            let counters = F::counters(rest, rows.size());
             let record = counters.as_ref().map(|counters| |view| F::record(counters, view));
             watched.fill::<F::Table>(device, rows, time, record);
             if watched.all_found() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }

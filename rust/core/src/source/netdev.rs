@@ -26,7 +26,7 @@ impl Format for NetDevFormat {
     }
 
     #[inline]
-    fn counters(numbers: &[u8]) -> Option<netdev::Counters> {
+    fn counters(numbers: &[u8], _: usize) -> Option<netdev::Counters> {
         netdev::counters(numbers)
     }
 
