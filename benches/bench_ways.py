@@ -8,14 +8,15 @@ from benches.interface_columns import SOURCES
 
 OURS = ("poll_into", "poll", "poll + numpy", "poll + rates")
 INTERFACES = [f"{way}, {source}" for source in SOURCES for way in OURS]
+PSUTIL = ("psutil", "psutil, nowrap=False")
 PYTHON = [f"Python: {way}" for way in ("open, read, close", "kept open")]
 DISKS = [f"{way} ({file})" for way in PYTHON for file in ("diskstats", "stat files")]
 
 
 @pytest.mark.parametrize(
     "way",
-    [f"interfaces: {way}" for way in (*INTERFACES, "psutil", *PYTHON)]
-    + [f"disks: {way}" for way in (*OURS, "psutil", *DISKS)],
+    [f"interfaces: {way}" for way in (*INTERFACES, *PSUTIL, *PYTHON)]
+    + [f"disks: {way}" for way in (*OURS, *PSUTIL, *DISKS)],
 )
 def test_way(benchmark: BenchmarkFixture, ways: dict[str, Here[object]], way: str) -> None:
     benchmark.group = kind = way.partition(":")[0]

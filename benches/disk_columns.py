@@ -31,8 +31,13 @@ def disk_columns(machine: Machine, floor: Floor) -> list[Column]:
     return [
         *(FloorColumn(f"floor: {way}", floor, {way: read}) for way, read in disk_readers(names).items()),
         *our_columns(machine.host([], machine.loops).poller(), names),
-        # nowrap=False is psutil at its fastest: it does not remember what it saw last.
-        Here("psutil", partial(psutil.disk_io_counters, perdisk=True, nowrap=False), partial(_of_psutil, watched)),
+        Here("psutil", partial(psutil.disk_io_counters, perdisk=True), partial(_of_psutil, watched)),
+        # psutil at its fastest: it does not remember what it saw last.
+        Here(
+            "psutil, nowrap=False",
+            partial(psutil.disk_io_counters, perdisk=True, nowrap=False),
+            partial(_of_psutil, watched),
+        ),
         FloorColumn("procfs crate", floor, {"procfs-crate-disks": partial(_of_procfs_crate, watched)}),
         Here("Python: open, read, close (diskstats)", partial(plain_python.disks_of_diskstats, watched), v1_of_stat),
         Here("Python: open, read, close (stat files)", partial(plain_python.disks_of_stat_files, names), v1_of_stat),

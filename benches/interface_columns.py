@@ -29,6 +29,7 @@ def interface_columns(machine: Machine, floor: Floor) -> list[Column]:
     leave_out = set() if len(names) <= MOST_BY_SYSFS else {"sysfs", "sysfs-statistics"}
     host = machine.host(names, [])
     net_dev = plain_python.KeptOpen("/proc/net/dev")
+    fastest = partial(psutil.net_io_counters, pernic=True, nowrap=False)
 
     def kept_open() -> Counters:
         return plain_python.net_dev(net_dev.read(), watched)
@@ -42,8 +43,9 @@ def interface_columns(machine: Machine, floor: Floor) -> list[Column]:
             columns += our_columns(source, host.poller(interface_source=source))
     return [
         *columns,
-        # nowrap=False is psutil at its fastest: it does not remember what it saw last.
-        Here("psutil", partial(psutil.net_io_counters, pernic=True, nowrap=False), partial(_of_psutil, watched)),
+        Here("psutil", partial(psutil.net_io_counters, pernic=True), partial(_of_psutil, watched)),
+        # psutil at its fastest: it does not remember what it saw last.
+        Here("psutil, nowrap=False", fastest, partial(_of_psutil, watched)),
         FloorColumn("procfs crate", floor, {"procfs-crate-interfaces": partial(_of_procfs_crate, watched)}),
         Here("Python: open, read, close", partial(plain_python.interfaces, watched), v1_of_net_dev),
         Here("Python: kept open", kept_open, v1_of_net_dev),

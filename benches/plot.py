@@ -67,7 +67,8 @@ def _draw(axes: Axes, results: dict[str, Any], kind: str, lines: Lines) -> None:
     axes.set_xscale("log")
     axes.set_yscale("log")
     axes.set_xlabel(kind)
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda count, _: f"{count:,.0f}"))
+    axes.set_xticks(counts, [f"{count:,}" for count in counts])
+    axes.set_xticks([], minor=True)
     axes.yaxis.set_major_formatter(
         FuncFormatter(lambda time, _: tables.time(time).replace(".00", "").replace(".0", ""))
     )

@@ -22,6 +22,7 @@ INTERFACES = {
     '`poll_into()`, `"proc"`': ("poll_into, proc",),
     "procfs crate (Rust)": ("procfs crate",),
     "Python: open, read, close": ("Python: open, read, close",),
+    "psutil, `nowrap=False`": ("psutil, nowrap=False",),
     "psutil": ("psutil",),
 }
 """By line of the table: the columns of which the cheapest is shown."""
@@ -30,6 +31,7 @@ DISKS = {
     "`poll_into()`": ("poll_into",),
     "procfs crate (Rust)": ("procfs crate",),
     "Python: open, read, close": ("Python: open, read, close (diskstats)", "Python: open, read, close (stat files)"),
+    "psutil, `nowrap=False`": ("psutil, nowrap=False",),
     "psutil": ("psutil",),
 }
 Results = dict[str, Any]
@@ -38,7 +40,9 @@ Results = dict[str, Any]
 def readme_section(results: Results) -> str:
     """In Markdown: what matters most, and where the rest is."""
     machine = results["machine"]
-    where = f"{machine['processors']} processors, Linux {machine['kernel']}, CPython {machine['python']}"
+    where = (
+        f"{machine['processors']} processors, Linux {machine['kernel'].partition('-')[0]}, CPython {machine['python']}"
+    )
     return f"""{BEGIN}
 ![Cost of one reading against the number of devices](docs/performance.svg)
 

@@ -46,10 +46,16 @@ def _promises(results: dict[str, Any]) -> str:
     if not found:
         return ""
     rows = [
-        [it.what, f"{it.ratio:.2f}", f"{'>=' if it.least else '<='} {it.limit:g}", "kept" if it.kept else "BROKEN"]
+        [
+            it.what,
+            f"{it.ratio:.2f}",
+            f"{'>=' if it.least else '<='} {it.limit:g}",
+            "-" if it.floor is None else f"{it.floor:.2f}",
+            "kept" if it.kept else "not kept",
+        ]
         for it in found
     ]
-    return _aligned([["promise", "ratio", "limit", ""], *rows])
+    return _aligned([["promise", "ratio", "limit", "the floor's own", ""], *rows])
 
 
 def _aligned(rows: list[list[str]]) -> str:

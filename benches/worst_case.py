@@ -49,7 +49,7 @@ def worst_cases(machine: Machine, sizes: Sizes) -> list[Worst]:
     """Of each interface source and of psutil, one after the other, so that none waits for another."""
     host = machine.host(machine.interfaces[:WATCHED], [])
     names = [*SOURCES, "psutil"]
-    pairs = f"{sizes.pairs} pairs are removed"
+    pairs = f"{sizes.pairs:,} pairs of veths are removed at once"
     found = []
     for name in names:
         with _opened(host, name) as poll:
