@@ -138,6 +138,9 @@ fn interfaces(roots: &Roots, path: &str, by_name: &[Named<'_>], wish: InterfaceS
         .filter_map(|line| netdev::split(line).map(|(name, _)| name.to_vec()))
         .collect();
     let (watched, count) = (rows.names.len(), all.len());
+    // Reading ends with the last watched line; one that is not there is looked for to the end.
+    let last = rows.names.iter().map(|name| all.iter().position(|other| **other == **name).map_or(count, |at| at + 1));
+    let lines = last.max().unwrap_or(count);
     let proc = |rows: InterfaceRows, why: String| -> Box<dyn Source> {
         Box::new(NetDev::new(LineFile::open(roots, path, rows.by_name()), rows.watched, why))
     };
@@ -155,18 +158,18 @@ fn interfaces(roots: &Roots, path: &str, by_name: &[Named<'_>], wish: InterfaceS
             proc(rows, "sysfs was asked for, and /sys shows another network namespace".to_owned())
         }
         InterfaceSource::Sysfs => sysfs("asked for".to_owned()),
-        InterfaceSource::Netlink => match netlink_of(roots).and_then(|()| Rtnetlink::open(&rows, count)) {
+        InterfaceSource::Netlink => match netlink_of(roots).and_then(|()| Rtnetlink::open(roots, path, &rows, count)) {
             Ok(source) => Box::new(source),
             Err(failure) => proc(rows, format!("netlink was asked for and cannot be had: {failure}")),
         },
         InterfaceSource::Hedged => hedged(rows),
-        InterfaceSource::Auto => match cost::cheapest_interface_route(watched, count) {
+        InterfaceSource::Auto => match cost::cheapest_interface_route(watched, lines, count) {
             Cheapest::Sysfs if sysfs_shows_the_same_namespace(roots, path, &all) => {
                 sysfs(format!("the files of {watched} interfaces are cheaper than a pass over all {count}"))
             }
             Cheapest::Hedged => hedged(rows),
             Cheapest::Proc | Cheapest::Sysfs => {
-                proc(rows, format!("one pass over {count} interfaces is the cheapest for {watched} of them"))
+                proc(rows, format!("a pass over {lines} of {count} interfaces is the cheapest for {watched} of them"))
             }
         },
     }

@@ -28,10 +28,11 @@ pub(super) enum Cheapest {
     Hedged,
 }
 
-/// The cheapest route that whoever holds RTNL cannot hold up, for `watched` of the `all` interfaces that there are.
-pub(super) fn cheapest_interface_route(watched: usize, all: usize) -> Cheapest {
+/// The cheapest route that whoever holds RTNL cannot hold up, for `watched` of the `all` interfaces that there are, which
+/// are among the first `lines` of them.
+pub(super) fn cheapest_interface_route(watched: usize, lines: usize, all: usize) -> Cheapest {
     let routes = [
-        (all * PROC_LINE, Cheapest::Proc),
+        (lines * PROC_LINE, Cheapest::Proc),
         (watched * SYSFS_FILES * SYSFS_FILE, Cheapest::Sysfs),
         (HEDGE + (all * DUMP_ROW).min(watched * SINGLE), Cheapest::Hedged),
     ];
@@ -54,10 +55,11 @@ mod tests {
 
     #[test]
     fn the_routes_of_typical_hosts() {
-        assert_eq!(cheapest_interface_route(1, 1), Cheapest::Proc);
-        assert_eq!(cheapest_interface_route(10, 30), Cheapest::Proc);
-        assert_eq!(cheapest_interface_route(1, 1000), Cheapest::Sysfs);
-        assert_eq!(cheapest_interface_route(1000, 1000), Cheapest::Hedged);
+        assert_eq!(cheapest_interface_route(1, 1, 1), Cheapest::Proc);
+        assert_eq!(cheapest_interface_route(10, 30, 30), Cheapest::Proc);
+        assert_eq!(cheapest_interface_route(1, 1000, 1000), Cheapest::Sysfs);
+        assert_eq!(cheapest_interface_route(1000, 1000, 1000), Cheapest::Hedged);
+        assert_eq!(cheapest_interface_route(2, 3, 1000), Cheapest::Proc);
         assert!(one_dump_is_cheaper(1000, 2000));
         assert!(!one_dump_is_cheaper(1, 2000));
         assert!(one_pass_is_cheaper(500, 510));

@@ -58,7 +58,7 @@ impl<F: Format> LineTable<F> {
 impl<F: Format> Source for LineTable<F> {
     fn read(&mut self, rows: &mut Rows<'_>) {
         self.watched.begin();
-        let outcome = self.file.read(rows, &mut self.watched);
+        let outcome = self.file.read(rows, &mut self.watched, |_, _| ());
         self.watched.finish::<F::Table>(rows, outcome);
     }
 
@@ -104,30 +104,49 @@ impl<F: Format> LineFile<F> {
         usize::from(self.lines.is_ok())
     }
 
-    /// How long it takes to read all of it; the second time, when the kernel has its data at hand.
-    pub(super) fn time_to_read(&mut self) -> Duration {
-        let Ok(lines) = &mut self.lines else { return Duration::ZERO };
+    /// How long it takes to look for `watched` devices; the second time, when the kernel has its data at hand.
+    pub(super) fn time_to_read(&mut self, watched: usize) -> Duration {
         let mut start = Instant::now();
         for _ in 0..2 {
             start = Instant::now();
-            let _ = lines.for_each(|_, _| ControlFlow::Continue(()));
+            let mut missing = watched;
+            let _ = self.find(|_| {
+                missing -= 1;
+                missing > 0
+            });
         }
         start.elapsed()
     }
 
-    /// Fills the rows of each watched device that has a line, until all are found.
-    pub(super) fn read(&mut self, rows: &mut Rows<'_>, watched: &mut Watched<F::View>) -> Result<(), Failure> {
-        let LineFile { lines, by_key, layout, .. } = self;
-        let lines = lines.as_mut().map_err(|failure| *failure)?;
-        let mut position = 0;
-        lines.for_each(|line, time| {
-            let Some((device, rest)) = device_of::<F>(line, &mut position, layout, by_key) else {
-                return ControlFlow::Continue(());
-            };
+    /// Tells of each watched device that has a line, while it is wanted.
+    pub(super) fn find(&mut self, mut wanted: impl FnMut(usize) -> bool) -> Result<(), Failure> {
+        self.each(|device, _, _| if wanted(device) { ControlFlow::Continue(()) } else { ControlFlow::Break(()) })
+    }
+
+    /// Fills the rows of each watched device that has a line, until all are found. `seen` is told of each before.
+    pub(super) fn read(
+        &mut self,
+        rows: &mut Rows<'_>,
+        watched: &mut Watched<F::View>,
+        mut seen: impl FnMut(&mut Watched<F::View>, usize),
+    ) -> Result<(), Failure> {
+        self.each(|device, rest, time| {
+            seen(watched, device);
             let counters = F::counters(rest, rows.size());
             let record = counters.as_ref().map(|counters| |view| F::record(counters, view));
             watched.fill::<F::Table>(device, rows, time, record);
             if watched.all_found() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        })
+    }
+
+    /// Hands out the lines of watched devices: whose it is, the rest of it, and when it was read.
+    fn each(&mut self, mut each: impl FnMut(usize, &[u8], i64) -> ControlFlow<()>) -> Result<(), Failure> {
+        let LineFile { lines, by_key, layout, .. } = self;
+        let lines = lines.as_mut().map_err(|failure| *failure)?;
+        let mut position = 0;
+        lines.for_each(|line, time| match device_of::<F>(line, &mut position, layout, by_key) {
+            Some((device, rest)) => each(device, rest, time),
+            None => ControlFlow::Continue(()),
         })
     }
 }

@@ -15,6 +15,8 @@ pub(super) struct NetlinkInterfaces {
     /// Those that are there, to be asked for one by one.
     present: Vec<u32>,
     answers: AnswerOrder,
+    /// Since the last question another interface has come to be known.
+    changed: bool,
     /// One dump of all is asked for, and not each on its own.
     dump: bool,
 }
@@ -22,39 +24,34 @@ pub(super) struct NetlinkInterfaces {
 impl NetlinkInterfaces {
     pub(super) fn new(names: Vec<Box<[u8]>>, dump: bool) -> NetlinkInterfaces {
         let (indices, present) = (vec![None; names.len()], Vec::new());
-        NetlinkInterfaces { names, indices, present, answers: AnswerOrder::default(), dump }
+        NetlinkInterfaces { names, indices, present, answers: AnswerOrder::default(), changed: false, dump }
     }
 
-    /// Looks the number up of each interface for which `which` says so; a number that is another one than before is
-    /// another interface. Asks for nothing that RTNL protects.
-    pub(super) fn look_up(
-        &mut self,
-        socket: &NetlinkSocket,
-        watched: &mut Watched<Swapped>,
-        which: impl Fn(&Watched<Swapped>, usize) -> bool,
-    ) {
-        let mut changed = false;
-        for (device, name) in self.names.iter().enumerate() {
-            if !which(watched, device) {
-                continue;
-            }
-            let index = socket.index_of(name);
-            if index != self.indices[device] {
-                self.indices[device] = index;
-                watched.replace(device);
-                changed = true;
-            }
+    /// Looks up the number of an interface that is there; another number than before is another interface. Not for one that
+    /// is not there: looking for that makes the kernel run modprobe (dev_load, net/core/dev_ioctl.c).
+    pub(super) fn look_up(&mut self, socket: &NetlinkSocket, watched: &mut Watched<Swapped>, device: usize) {
+        let index = socket.index_of(&self.names[device]);
+        if index == self.indices[device] {
+            return;
         }
-        if changed {
-            self.present = self.indices.iter().flatten().copied().collect();
-            let devices = self.indices.iter().enumerate();
-            self.answers.by_index = devices.filter_map(|(device, index)| Some(((*index)?, device))).collect();
-            self.answers.order.clear();
+        if let Some(old) = self.indices[device] {
+            self.answers.by_index.remove(&old);
         }
+        if let Some(index) = index {
+            self.answers.by_index.insert(index, device);
+        }
+        self.indices[device] = index;
+        watched.replace(device);
+        self.changed = true;
     }
 
     /// What to ask so that each watched interface which is there is answered for, and what the answers are told by.
     pub(super) fn ask(&mut self) -> (Question<'_>, &mut AnswerOrder) {
+        if std::mem::take(&mut self.changed) {
+            self.present.clear();
+            self.present.extend(self.indices.iter().flatten());
+            self.answers.order.clear();
+        }
         let question = if self.dump { Question::All } else { Question::Some(&self.present) };
         (question, &mut self.answers)
     }

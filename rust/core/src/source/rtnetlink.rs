@@ -4,6 +4,8 @@
 use std::path::Path;
 
 use super::interface_rows::{InterfaceRows, Swapped};
+use super::line_table::LineFile;
+use super::netdev::NetDevFormat;
 use super::netlink_interfaces::NetlinkInterfaces;
 use super::netlink_socket::NetlinkSocket;
 use super::watched::Watched;
@@ -20,6 +22,8 @@ pub(super) const SHOWN: &str = "rtnetlink (RTM_GETSTATS)";
 pub(crate) struct Rtnetlink {
     socket: NetlinkSocket,
     interfaces: NetlinkInterfaces,
+    /// Read only while an interface is missing: whether one of its name is back.
+    file: LineFile<NetDevFormat>,
     watched: Watched<Swapped>,
     /// Interfaces of the namespace when it was opened.
     all: usize,
@@ -27,19 +31,23 @@ pub(crate) struct Rtnetlink {
 
 impl Rtnetlink {
     /// Asks in the network namespace of the calling thread, which has `all` interfaces.
-    pub(super) fn open(rows: &InterfaceRows, all: usize) -> Result<Rtnetlink, Failure> {
+    pub(super) fn open(roots: &Roots, path: &str, rows: &InterfaceRows, all: usize) -> Result<Rtnetlink, Failure> {
         let socket = NetlinkSocket::open()?;
         let mut watched = rows.watched.clone();
         let dump = cost::one_dump_is_cheaper(rows.names.len(), all);
         let mut interfaces = NetlinkInterfaces::new(rows.names.clone(), dump);
-        interfaces.look_up(&socket, &mut watched, |_, _| true);
-        Ok(Rtnetlink { socket, interfaces, watched, all })
+        let mut file = LineFile::open(roots, path, rows.by_name());
+        let _ = file.find(|device| {
+            interfaces.look_up(&socket, &mut watched, device);
+            true
+        });
+        Ok(Rtnetlink { socket, interfaces, file, watched, all })
     }
 }
 
 impl Source for Rtnetlink {
     fn read(&mut self, rows: &mut Rows<'_>) {
-        let Rtnetlink { socket, interfaces, watched, .. } = self;
+        let Rtnetlink { socket, interfaces, file, watched, .. } = self;
         watched.begin();
         let mut position = 0;
         let (question, order) = interfaces.ask();
@@ -52,14 +60,13 @@ impl Source for Rtnetlink {
             watched.fill::<interface::Table>(device, rows, time, record);
         });
         if !watched.all_found() {
-            // Gone, or made anew under its name, which the next poll will see.
-            interfaces.look_up(socket, watched, Watched::is_missing);
+            follow(interfaces, socket, file, watched);
             watched.finish::<interface::Table>(rows, outcome);
         }
     }
 
-    fn reopen(&mut self, _: &Roots) -> usize {
-        0
+    fn reopen(&mut self, roots: &Roots) -> usize {
+        self.file.reopen(roots)
     }
 
     fn problem(&self, row: usize) -> Option<Error> {
@@ -75,4 +82,21 @@ impl Source for Rtnetlink {
         };
         Explanation { source: SHOWN.to_owned(), rows: self.watched.rows(), system_calls: self.socket.calls(), why }
     }
+}
+
+/// Looks for interfaces that a poll has not found: one that was made anew under its name is found by the next poll.
+#[cold]
+pub(super) fn follow(
+    interfaces: &mut NetlinkInterfaces,
+    socket: &NetlinkSocket,
+    file: &mut LineFile<NetDevFormat>,
+    watched: &mut Watched<Swapped>,
+) {
+    // That the file cannot be read is no failure of netlink's: then they stay missing.
+    let _ = file.find(|device| {
+        if watched.is_missing(device) {
+            interfaces.look_up(socket, watched, device);
+        }
+        true
+    });
 }
