@@ -5,6 +5,8 @@
 
 /// A line of /proc/net/dev: the kernel's printing, and passing over it.
 const PROC_LINE: usize = 1075;
+/// Lines that the kernel prints at a time, wanted or not: a page of them.
+const LINES_A_PAGE: usize = 31;
 /// An interface in a dump of RTM_GETSTATS.
 const DUMP_ROW: usize = 250;
 /// A question for one interface among several, and its answer.
@@ -31,8 +33,9 @@ pub(super) enum Cheapest {
 /// The cheapest route that whoever holds RTNL cannot hold up, for `watched` of the `all` interfaces that there are, which
 /// are among the first `lines` of them.
 pub(super) fn cheapest_interface_route(watched: usize, lines: usize, all: usize) -> Cheapest {
+    let printed = lines.next_multiple_of(LINES_A_PAGE).min(all);
     let routes = [
-        (lines * PROC_LINE, Cheapest::Proc),
+        (printed * PROC_LINE, Cheapest::Proc),
         (watched * SYSFS_FILES * SYSFS_FILE, Cheapest::Sysfs),
         (HEDGE + (all * DUMP_ROW).min(watched * SINGLE), Cheapest::Hedged),
     ];
@@ -59,7 +62,8 @@ mod tests {
         assert_eq!(cheapest_interface_route(10, 30, 30), Cheapest::Proc);
         assert_eq!(cheapest_interface_route(1, 1000, 1000), Cheapest::Sysfs);
         assert_eq!(cheapest_interface_route(1000, 1000, 1000), Cheapest::Hedged);
-        assert_eq!(cheapest_interface_route(2, 3, 1000), Cheapest::Proc);
+        assert_eq!(cheapest_interface_route(1, 1, 1000), Cheapest::Sysfs);
+        assert_eq!(cheapest_interface_route(20, 25, 1000), Cheapest::Proc);
         assert!(one_dump_is_cheaper(1000, 2000));
         assert!(!one_dump_is_cheaper(1, 2000));
         assert!(one_pass_is_cheaper(500, 510));
