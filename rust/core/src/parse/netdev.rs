@@ -23,7 +23,8 @@ pub fn split(line: &[u8]) -> Option<(&[u8], &[u8])> {
 pub fn numbers_of<'line>(line: &'line [u8], name: &[u8]) -> Option<&'line [u8]> {
     let numbers = name_from(line).strip_prefix(name)?.strip_prefix(b":")?;
     // `br1` is not `br1:2`, whose second colon is not far: no name is longer than 15 bytes (IFNAMSIZ).
-    let longer_name = numbers[..numbers.len().min(16)].contains(&b':');
+    // After a blank it cannot be one: no name holds any.
+    let longer_name = numbers.first() != Some(&b' ') && numbers[..numbers.len().min(16)].contains(&b':');
     (!longer_name).then_some(numbers)
 }
 

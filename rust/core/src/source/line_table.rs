@@ -124,6 +124,7 @@ impl<F: Format> LineFile<F> {
     }
 
     /// Fills the rows of each watched device that has a line, until all are found. `seen` is told of each before.
+    #[inline]
     pub(super) fn read(
         &mut self,
         rows: &mut Rows<'_>,
@@ -140,6 +141,7 @@ impl<F: Format> LineFile<F> {
     }
 
     /// Hands out the lines of watched devices: whose it is, the rest of it, and when it was read.
+    #[inline]
     fn each(&mut self, mut each: impl FnMut(usize, &[u8], i64) -> ControlFlow<()>) -> Result<(), Failure> {
         let LineFile { lines, by_key, layout, .. } = self;
         let lines = lines.as_mut().map_err(|failure| *failure)?;
