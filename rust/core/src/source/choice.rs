@@ -11,11 +11,11 @@ use super::block_stat::BlockStat;
 use super::cost::{self, Cheapest};
 use super::diskstats::{Diskstats, DiskstatsFormat};
 use super::hedged::Hedged;
+use super::interface_index::InterfaceIndex;
 use super::interface_rows::{InterfaceRows, Swapped};
 use super::line_table::{Format, LineFile};
 use super::namespace;
 use super::netdev::{NetDev, NetDevFormat};
-use super::netlink_socket::NetlinkSocket;
 use super::rtnetlink::Rtnetlink;
 use super::sysfs_net::SysfsNet;
 use super::uncounted::Uncounted;
@@ -155,7 +155,7 @@ fn interfaces(roots: &Roots, path: &str, by_name: &[Named<'_>], wish: InterfaceS
     match wish {
         InterfaceSource::Proc => proc(rows, "asked for".to_owned()),
         InterfaceSource::Sysfs if !sysfs_shows_the_same_namespace(roots, path, &all) => {
-            proc(rows, "sysfs was asked for, and /sys shows another network namespace".to_owned())
+            proc(rows, "sysfs was asked for, and /sys does not show this network namespace".to_owned())
         }
         InterfaceSource::Sysfs => sysfs("asked for".to_owned()),
         InterfaceSource::Netlink => match netlink_of(roots).and_then(|()| Rtnetlink::open(roots, path, &rows, count)) {
@@ -180,22 +180,26 @@ fn netlink_of(roots: &Roots) -> Result<(), Failure> {
     if roots.has_this_network() { Ok(()) } else { Err(Failure::Malformed("the machine is a captured one")) }
 }
 
-/// /sys shows the network namespace of whoever mounted it, which need not be the one that /proc/net/dev shows: every
-/// interface has to be there, and under its own number. A few small namespaces look the same even so (lo is 1, eth0 is 2),
-/// but where there are few interfaces, /proc/net/dev is cheaper anyway. A captured machine has one namespace, and perhaps
-/// not all of its files.
+/// Interfaces that are looked at to tell whether two namespaces are one.
+const LOOKED_AT: usize = 64;
+
+/// /sys shows the network namespace of whoever mounted it, which need not be the one that /proc/net/dev shows. They are
+/// taken for one when no interface has another number there and most are there; some may go while this looks. A few small
+/// namespaces look the same even so (lo is 1, eth0 is 2), but where there are few interfaces, /proc/net/dev is cheaper
+/// anyway. A captured machine has one namespace, and perhaps not all of its files.
 fn sysfs_shows_the_same_namespace(roots: &Roots, path: &str, all: &[Vec<u8>]) -> bool {
     let index_in_sysfs = |name: &[u8]| {
         let file = Path::new("/sys/class/net").join(OsStr::from_bytes(name)).join("ifindex");
         let text = std::io::read_to_string(File::from(roots.open_regular(&file).ok()?)).ok()?;
         text.trim().parse::<u32>().ok()
     };
-    let Ok(socket) = NetlinkSocket::open() else { return false };
+    let Ok(index) = InterfaceIndex::open() else { return false };
+    let looked_at = &all[..all.len().min(LOOKED_AT)];
+    let there: Vec<_> = looked_at.iter().filter_map(|name| Some((name, index_in_sysfs(name)?))).collect();
     path == NetDevFormat::PATH
-        && all.iter().all(|name| {
-            let index = index_in_sysfs(name);
-            index.is_some() && (!roots.has_this_network() || index == socket.index_of(name))
-        })
+        && there.len() * 2 > looked_at.len()
+        && (!roots.has_this_network()
+            || there.iter().all(|(name, number)| index.of(name).is_none_or(|own| own == *number)))
 }
 
 fn lines_of(roots: &Roots, path: &str) -> Option<Vec<Vec<u8>>> {

@@ -5,12 +5,12 @@
 //! deadline, once.
 
 use std::hint::spin_loop;
-use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, TryLockError};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use super::interface_index::InterfaceIndex;
 use super::interface_rows::{InterfaceRows, Swapped};
 use super::line_table::LineFile;
 use super::netdev::NetDevFormat;
@@ -36,8 +36,7 @@ const SPIN: Duration = Duration::from_micros(20);
 
 pub(crate) struct Hedged {
     asker: Asker,
-    /// Only to look numbers up.
-    socket: NetlinkSocket,
+    index: InterfaceIndex,
     interfaces: NetlinkInterfaces,
     file: LineFile<NetDevFormat>,
     watched: Watched<Swapped>,
@@ -48,7 +47,7 @@ pub(crate) struct Hedged {
 impl Hedged {
     /// Asks in the network namespace of the calling thread, which has `all` interfaces.
     pub(super) fn open(roots: &Roots, path: &str, rows: &InterfaceRows, all: usize) -> Result<Hedged, Failure> {
-        let socket = NetlinkSocket::open()?;
+        let index = InterfaceIndex::open()?;
         let mut theirs = NetlinkSocket::open()?;
         let asker = Asker::start(move |question, answers| {
             let outcome = theirs.ask(question, |ifindex, attributes, time| {
@@ -64,16 +63,16 @@ impl Hedged {
         let mut interfaces =
             NetlinkInterfaces::new(rows.names.clone(), cost::one_dump_is_cheaper(rows.names.len(), all));
         let _ = file.find(|device| {
-            interfaces.look_up(&socket, &mut watched, device);
+            interfaces.look_up(&index, &mut watched, device);
             true
         });
-        Ok(Hedged { asker, socket, interfaces, file, watched, deadline, all })
+        Ok(Hedged { asker, index, interfaces, file, watched, deadline, all })
     }
 }
 
 impl Source for Hedged {
     fn read(&mut self, rows: &mut Rows<'_>) {
-        let Hedged { asker, socket, interfaces, file, watched, deadline, .. } = self;
+        let Hedged { asker, index, interfaces, file, watched, deadline, .. } = self;
         watched.begin();
         let (question, order) = interfaces.ask();
         let outcome = match asker.ask(question, *deadline) {
@@ -84,14 +83,14 @@ impl Source for Hedged {
                     watched.fill::<interface::Table>(device, rows, answer.time, record);
                 }
                 if !watched.all_found() {
-                    follow(interfaces, socket, file, watched);
+                    follow(interfaces, index, file, watched);
                 }
                 Ok(())
             }
             // An error is netlink's own, as that the dump was interrupted too often: the file has the numbers, too.
             Some(Err(_)) | None => {
                 // Names are all that the file knows: whose they are now is looked up, which takes no lock either.
-                file.read(rows, watched, |watched, device| interfaces.look_up(socket, watched, device))
+                file.read(rows, watched, |watched, device| interfaces.look_up(index, watched, device))
             }
         };
         watched.finish::<interface::Table>(rows, outcome);
@@ -108,7 +107,7 @@ impl Source for Hedged {
     fn explain(&self) -> Explanation {
         let (watched, all) = (self.watched.len(), self.all);
         Explanation {
-            source: format!("{SHOWN}, by a thread; else {}", Path::new(&self.file.shown).display()),
+            source: format!("{SHOWN}, by a thread; else {}", self.file.shown.display()),
             rows: self.watched.rows(),
             system_calls: self.asker.calls(),
             why: format!(

@@ -5,6 +5,7 @@ pub(crate) mod choice;
 mod cost;
 mod diskstats;
 mod hedged;
+mod interface_index;
 mod interface_rows;
 mod kept_open;
 mod line_table;

@@ -2,8 +2,9 @@
 
 use std::collections::HashMap;
 
+use super::interface_index::InterfaceIndex;
 use super::interface_rows::Swapped;
-use super::netlink_socket::{NetlinkSocket, Question};
+use super::netlink_socket::Question;
 use super::watched::Watched;
 
 /// Which number each watched interface has now. The kernel gives a number to no other interface while it is in use, so
@@ -27,10 +28,9 @@ impl NetlinkInterfaces {
         NetlinkInterfaces { names, indices, present, answers: AnswerOrder::default(), changed: false, dump }
     }
 
-    /// Looks up the number of an interface that is there; another number than before is another interface. Not for one that
-    /// is not there: looking for that makes the kernel run modprobe (dev_load, net/core/dev_ioctl.c).
-    pub(super) fn look_up(&mut self, socket: &NetlinkSocket, watched: &mut Watched<Swapped>, device: usize) {
-        let index = socket.index_of(&self.names[device]);
+    /// Looks up the number of an interface that is there; another number than before is another interface.
+    pub(super) fn look_up(&mut self, index: &InterfaceIndex, watched: &mut Watched<Swapped>, device: usize) {
+        let index = index.of(&self.names[device]);
         if index == self.indices[device] {
             return;
         }

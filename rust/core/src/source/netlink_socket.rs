@@ -8,8 +8,7 @@ use std::os::fd::OwnedFd;
 
 use rustix::io::{Errno, retry_on_intr};
 use rustix::net::{
-    AddressFamily, Protocol, RecvFlags, SendFlags, SocketFlags, SocketType, bind, netdevice, netlink, recv, send,
-    socket_with,
+    AddressFamily, Protocol, RecvFlags, SendFlags, SocketFlags, SocketType, bind, netlink, recv, send, socket_with,
 };
 
 use super::Failure;
@@ -59,11 +58,6 @@ impl NetlinkSocket {
         bind(&socket, &netlink::SocketAddrNetlink::new(0, 0))?;
         let buffer = vec![0; PIECE].into_boxed_slice();
         Ok(NetlinkSocket { socket, sequence: 0, buffer, questions: Vec::with_capacity(BATCH * QUESTION), calls: 0 })
-    }
-
-    /// The number of the interface that has this name now. Takes no lock that can be held (SIOCGIFINDEX is RCU only).
-    pub(super) fn index_of(&self, name: &[u8]) -> Option<u32> {
-        netdevice::name_to_index(&self.socket, std::str::from_utf8(name).ok()?).ok()
     }
 
     /// How many system calls the last question took.
@@ -190,6 +184,7 @@ fn each_answer(bytes: &[u8], sequence: u32, mut each: impl FnMut(Message<'_>)) -
 
 #[cfg(test)]
 mod tests {
+    use super::super::interface_index::InterfaceIndex;
     use super::*;
 
     fn message(kind: u16, sequence: u32, payload: &[u8]) -> Vec<u8> {
@@ -216,9 +211,7 @@ mod tests {
     #[test]
     fn the_kernel_answers_for_lo_and_not_for_what_is_not_there() {
         let mut socket = NetlinkSocket::open().unwrap();
-        let lo = socket.index_of(b"lo").unwrap();
-        assert_eq!(socket.index_of(b"none-such"), None);
-        assert_eq!(socket.index_of(b"\xff"), None);
+        let lo = InterfaceIndex::open().unwrap().of(b"lo").unwrap();
         let many: Vec<u32> = std::iter::repeat_n(lo, 150).chain([u32::MAX >> 1]).collect();
         for (question, expected, calls) in [
             (Question::Some(&[lo]), 1, 2),
@@ -242,7 +235,7 @@ mod tests {
         let mut socket = NetlinkSocket::open().unwrap();
         // A receive buffer too small for the answers: the kernel drops them, and says so (ENOBUFS), or says nothing.
         rustix::net::sockopt::set_socket_recv_buffer_size(&socket.socket, 1).unwrap();
-        let lo = socket.index_of(b"lo").unwrap();
+        let lo = InterfaceIndex::open().unwrap().of(b"lo").unwrap();
         let outcome = socket.ask(Question::Some(&[lo; BATCH]), |_, _, _| ());
         assert!(matches!(outcome, Err(Failure::Errno(Errno::NOBUFS | Errno::AGAIN))), "{outcome:?}");
         // The next question is answered, whatever is left of the last one.

@@ -3,6 +3,7 @@
 
 use std::path::Path;
 
+use super::interface_index::InterfaceIndex;
 use super::interface_rows::{InterfaceRows, Swapped};
 use super::line_table::LineFile;
 use super::netdev::NetDevFormat;
@@ -21,6 +22,7 @@ pub(super) const SHOWN: &str = "rtnetlink (RTM_GETSTATS)";
 
 pub(crate) struct Rtnetlink {
     socket: NetlinkSocket,
+    index: InterfaceIndex,
     interfaces: NetlinkInterfaces,
     /// Read only while an interface is missing: whether one of its name is back.
     file: LineFile<NetDevFormat>,
@@ -32,22 +34,22 @@ pub(crate) struct Rtnetlink {
 impl Rtnetlink {
     /// Asks in the network namespace of the calling thread, which has `all` interfaces.
     pub(super) fn open(roots: &Roots, path: &str, rows: &InterfaceRows, all: usize) -> Result<Rtnetlink, Failure> {
-        let socket = NetlinkSocket::open()?;
+        let (socket, index) = (NetlinkSocket::open()?, InterfaceIndex::open()?);
         let mut watched = rows.watched.clone();
         let dump = cost::one_dump_is_cheaper(rows.names.len(), all);
         let mut interfaces = NetlinkInterfaces::new(rows.names.clone(), dump);
         let mut file = LineFile::open(roots, path, rows.by_name());
         let _ = file.find(|device| {
-            interfaces.look_up(&socket, &mut watched, device);
+            interfaces.look_up(&index, &mut watched, device);
             true
         });
-        Ok(Rtnetlink { socket, interfaces, file, watched, all })
+        Ok(Rtnetlink { socket, index, interfaces, file, watched, all })
     }
 }
 
 impl Source for Rtnetlink {
     fn read(&mut self, rows: &mut Rows<'_>) {
-        let Rtnetlink { socket, interfaces, file, watched, .. } = self;
+        let Rtnetlink { socket, index, interfaces, file, watched, .. } = self;
         watched.begin();
         let mut position = 0;
         let (question, order) = interfaces.ask();
@@ -60,7 +62,7 @@ impl Source for Rtnetlink {
             watched.fill::<interface::Table>(device, rows, time, record);
         });
         if !watched.all_found() {
-            follow(interfaces, socket, file, watched);
+            follow(interfaces, index, file, watched);
             watched.finish::<interface::Table>(rows, outcome);
         }
     }
@@ -88,14 +90,14 @@ impl Source for Rtnetlink {
 #[cold]
 pub(super) fn follow(
     interfaces: &mut NetlinkInterfaces,
-    socket: &NetlinkSocket,
+    index: &InterfaceIndex,
     file: &mut LineFile<NetDevFormat>,
     watched: &mut Watched<Swapped>,
 ) {
     // That the file cannot be read is no failure of netlink's: then they stay missing.
     let _ = file.find(|device| {
         if watched.is_missing(device) {
-            interfaces.look_up(socket, watched, device);
+            interfaces.look_up(index, watched, device);
         }
         true
     });
