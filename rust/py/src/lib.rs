@@ -14,6 +14,7 @@ mod rates;
 mod roots;
 mod sample;
 mod stats;
+mod table;
 
 use pyo3::prelude::*;
 

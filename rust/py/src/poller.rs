@@ -81,8 +81,8 @@ impl PyPoller {
         let poller = self.open()?;
         let read = py.detach(|| poller.poll());
         Ok(Sample {
-            block: Py::new(py, BlockTable::new(Arc::clone(&self.block), read.block))?,
-            interface: Py::new(py, InterfaceTable::new(Arc::clone(&self.interface), read.interface))?,
+            block: Py::new(py, BlockTable::of(Arc::clone(&self.block), read.block))?,
+            interface: Py::new(py, InterfaceTable::of(Arc::clone(&self.interface), read.interface))?,
         })
     }
 

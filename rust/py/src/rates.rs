@@ -1,21 +1,18 @@
 //! What happened between two samples: an array of structs of 64-bit floats a table, and their rows as Python objects.
 
-use std::ffi::{CString, c_int};
+use std::ffi::{CStr, CString};
 use std::sync::{Arc, LazyLock};
 
 use arrow_schema::Schema;
-use pyo3::ffi;
 use pyo3::prelude::*;
-use pyo3::types::{PyCapsule, PyTuple};
-use vmiostat_core::fields::{Table, WORD, block, interface};
+use vmiostat_core::fields::{Table, block, interface};
 use vmiostat_core::rates::{between, fields, none, since_boot};
 use vmiostat_core::state::State;
 
-use crate::arrow::{Rows, rates_schema};
-use crate::arrow_capsule;
-use crate::buffer::{Exported, export};
-use crate::labels::{Labels, RowIterator};
+use crate::arrow::rates_schema;
+use crate::labels::Labels;
 use crate::stats::struct_format;
+use crate::table::table_class;
 
 /// What happened between two samples.
 #[pyclass(module = "vmiostat._core", frozen)]
@@ -66,16 +63,13 @@ macro_rules! rates_classes {
             }
         }
 
-        #[doc = concat!("All ", stringify!($module), " rates between two samples: structs of 64-bit floats (NaN for no number), then interval and state.")]
-        #[pyclass(module = "vmiostat._core", frozen)]
-        pub(crate) struct $table {
-            labels: Arc<Labels>,
-            /// A row is one word for each field, the interval's and the state's.
-            words: Vec<u64>,
-            shape: [isize; 1],
+        table_class! {
+            #[doc = concat!("All ", stringify!($module), " rates between two samples: structs of 64-bit floats (NaN for no number), then interval and state.")]
+            $table of $row
         }
 
         impl $table {
+            /// A row is one word for each field (a float's bits), the interval's and the state's.
             const WORDS: usize = [$(stringify!($name)),+].len() + 2;
 
             /// The rates of a sample's `words`, each row against its `earlier` one.
@@ -94,95 +88,30 @@ macro_rules! rates_classes {
                         None if since_start => since_boot::<$module::Table>(&after, &mut values),
                         None => none(State::New, &mut values),
                     };
-                    rates.extend(values.iter().map(|value| value.to_bits()));
-                    rates.extend([outcome.interval.to_bits(), outcome.state as u64]);
+                    let floats = values.iter().chain([&outcome.interval]);
+                    rates.extend(floats.map(|value| value.to_bits().cast_signed()));
+                    rates.push(outcome.state as i64);
                 }
-                let shape = [labels.count() as isize];
-                $table { labels, words: rates, shape }
+                $table::of(labels, rates)
             }
 
-            fn arrow(&self) -> Rows<'_> {
-                static SCHEMA: LazyLock<Schema> = LazyLock::new(rates_schema::<$module::Table>);
-                Rows { schema: &SCHEMA, labels: &self.labels, words: bytemuck::cast_slice(&self.words) }
-            }
-        }
-
-        #[pymethods]
-        impl $table {
-            /// The domain's name, row by row.
-            #[getter]
-            fn domains(&self, py: Python<'_>) -> Py<PyTuple> {
-                self.labels.domains.clone_ref(py)
+            fn row(words: &[i64]) -> PyResult<$row> {
+                let mut words = words.iter().copied();
+                let mut next = || words.next().map(|bits| f64::from_bits(bits.cast_unsigned())).and_then(number);
+                Ok($row { $($name: next(),)+ interval: next(), state: word(words.next().unwrap_or(-1)) })
             }
 
-            /// The device's name within its domain, row by row.
-            #[getter]
-            fn devices(&self, py: Python<'_>) -> Py<PyTuple> {
-                self.labels.devices.clone_ref(py)
-            }
-
-            fn __len__(&self) -> usize {
-                self.labels.count()
-            }
-
-            fn __getitem__(&self, row: &Bound<'_, PyAny>) -> PyResult<$row> {
-                let row = self.labels.row(row)?;
-                let mut words = self.words[row * $table::WORDS..].iter();
-                let mut next = || number(f64::from_bits(words.next().copied().unwrap_or(f64::NAN.to_bits())));
-                Ok($row {
-                    $($name: next(),)+
-                    interval: next(),
-                    state: word(words.next().map_or(-1, |state| state.cast_signed())),
-                })
-            }
-
-            fn __iter__(slf: Bound<'_, Self>) -> RowIterator {
-                RowIterator::over(slf.into_any().unbind())
-            }
-
-            fn __repr__(&self) -> String {
-                format!("<{} of {} rows>", stringify!($table), self.labels.count())
-            }
-
-            /// The schema of this table's Arrow columns: an `arrow_schema` capsule.
-            fn __arrow_c_schema__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyCapsule>> {
-                arrow_capsule::schema(py, self.arrow().schema)
-            }
-
-            /// This table as an Arrow record batch: an `arrow_schema` and an `arrow_array` capsule.
-            #[pyo3(signature = (requested_schema=None))]
-            fn __arrow_c_array__<'py>(
-                &self,
-                py: Python<'py>,
-                requested_schema: Option<&Bound<'py, PyAny>>,
-            ) -> PyResult<(Bound<'py, PyCapsule>, Bound<'py, PyCapsule>)> {
-                let _ = requested_schema; // a wish, which a producer may leave to the consumer's own casts
-                Ok((self.__arrow_c_schema__(py)?, self.arrow().array(py)?))
-            }
-
-            /// This table as a stream of one Arrow record batch: an `arrow_array_stream` capsule.
-            #[pyo3(signature = (requested_schema=None))]
-            fn __arrow_c_stream__<'py>(
-                &self,
-                py: Python<'py>,
-                requested_schema: Option<&Bound<'py, PyAny>>,
-            ) -> PyResult<Bound<'py, PyCapsule>> {
-                let _ = requested_schema; // likewise
-                self.arrow().stream(py)
-            }
-
-            #[allow(unsafe_code)]
-            unsafe fn __getbuffer__(slf: &Bound<'_, Self>, view: *mut ffi::Py_buffer, flags: c_int) -> PyResult<()> {
+            fn format() -> &'static CStr {
                 static FORMAT: LazyLock<CString> = LazyLock::new(|| {
                     let rates = fields::<$module::Table>().map(|field| ('d', field.name));
                     struct_format(rates.chain([('d', "interval"), ('q', "state")]))
                 });
-                static STRIDES: [isize; 1] = [($table::WORDS * WORD) as isize];
-                let own = slf.get();
-                let bytes = bytemuck::cast_slice(&own.words);
-                let exported = Exported { bytes, format: &FORMAT, shape: &own.shape, strides: &STRIDES };
-                // SAFETY: Python's own view; the memory is this frozen object's.
-                unsafe { export(slf, &exported, view, flags) }
+                &FORMAT
+            }
+
+            fn schema() -> &'static Schema {
+                static SCHEMA: LazyLock<Schema> = LazyLock::new(rates_schema::<$module::Table>);
+                &SCHEMA
             }
         }
     };

@@ -1,131 +1,55 @@
 //! What a poll read: two arrays of structs, and no Python object a row until one is asked for.
 
-use std::ffi::{CString, c_int};
+use std::ffi::{CStr, CString};
 use std::sync::{Arc, LazyLock};
 
 use arrow_schema::Schema;
-use pyo3::ffi;
 use pyo3::prelude::*;
-use pyo3::types::{PyCapsule, PyTuple};
-use vmiostat_core::fields::{WORD, block, interface};
+use vmiostat_core::fields::{block, interface};
 
-use crate::arrow::{Rows, counters_schema};
-use crate::arrow_capsule;
-use crate::buffer::{Exported, export};
-use crate::labels::{Labels, RowIterator};
+use crate::arrow::counters_schema;
 use crate::rates::{BlockRatesTable, InterfaceRatesTable, Rates};
 use crate::stats::{BlockStats, InterfaceStats, struct_format};
+use crate::table::table_class;
 
-macro_rules! table_class {
-    ($class:ident, $row:ident, $rates:ident, $module:ident) => {
-        #[doc = concat!("All ", stringify!($module), " rows of a sample: one array of structs, without an object a row until one is asked for.")]
-        ///
-        /// `numpy.asarray(table)` is a structured array on the same memory; polars, pandas, pyarrow and duckdb take a copy.
-        #[pyclass(module = "vmiostat._core", frozen)]
-        pub(crate) struct $class {
-            labels: Arc<Labels>,
-            words: Vec<i64>,
-            shape: [isize; 1],
+macro_rules! counters_table {
+    ($class:ident of $row:ident, $rates:ident, $module:ident) => {
+        table_class! {
+            #[doc = concat!("All ", stringify!($module), " rows of a sample: one array of structs, without an object a row until one is asked for.")]
+            ///
+            /// `numpy.asarray(table)` is a structured array on the same memory; polars, pandas, pyarrow and duckdb take a copy.
+            $class of $row
         }
 
         impl $class {
-            pub(crate) fn new(labels: Arc<Labels>, words: Vec<i64>) -> $class {
-                let shape = [labels.count() as isize];
-                $class { labels, words, shape }
+            const WORDS: usize = $module::WORDS;
+
+            fn row(words: &[i64]) -> PyResult<$row> {
+                Ok($row::of(bytemuck::cast_slice(words))?)
             }
 
-            fn arrow(&self) -> Rows<'_> {
+            fn format() -> &'static CStr {
+                static FORMAT: LazyLock<CString> =
+                    LazyLock::new(|| struct_format($module::FIELDS.iter().map(|field| ('q', field.name))));
+                &FORMAT
+            }
+
+            fn schema() -> &'static Schema {
                 static SCHEMA: LazyLock<Schema> = LazyLock::new(counters_schema::<$module::Table>);
-                Rows { schema: &SCHEMA, labels: &self.labels, words: &self.words }
-            }
-
-            fn record(&self, row: usize) -> &[i64] {
-                &self.words[row * $module::WORDS..(row + 1) * $module::WORDS]
+                &SCHEMA
             }
 
             fn rates(&self, py: Python<'_>, before: Option<&$class>) -> PyResult<$rates> {
                 let rows = before.map(|before| self.labels.rows_in(py, &before.labels)).transpose()?;
-                let (words, labels) = (&self.words, Arc::clone(&self.labels));
-                let earlier = |row: usize| before.zip(rows.as_ref()?[row]).map(|(before, row)| before.record(row));
-                Ok($rates::new(labels, words, before.is_none(), earlier))
-            }
-        }
-
-        #[pymethods]
-        impl $class {
-            /// The domain's name, row by row.
-            #[getter]
-            fn domains(&self, py: Python<'_>) -> Py<PyTuple> {
-                self.labels.domains.clone_ref(py)
-            }
-
-            /// The device's name within its domain, row by row.
-            #[getter]
-            fn devices(&self, py: Python<'_>) -> Py<PyTuple> {
-                self.labels.devices.clone_ref(py)
-            }
-
-            fn __len__(&self) -> usize {
-                self.labels.count()
-            }
-
-            fn __getitem__(&self, row: &Bound<'_, PyAny>) -> PyResult<$row> {
-                let row = self.labels.row(row)?;
-                Ok($row::of(bytemuck::cast_slice(self.record(row)))?)
-            }
-
-            fn __iter__(slf: Bound<'_, Self>) -> RowIterator {
-                RowIterator::over(slf.into_any().unbind())
-            }
-
-            fn __repr__(&self) -> String {
-                format!("<{} of {} rows>", stringify!($class), self.labels.count())
-            }
-
-            /// The schema of this table's Arrow columns: an `arrow_schema` capsule.
-            fn __arrow_c_schema__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyCapsule>> {
-                arrow_capsule::schema(py, self.arrow().schema)
-            }
-
-            /// This table as an Arrow record batch: an `arrow_schema` and an `arrow_array` capsule.
-            #[pyo3(signature = (requested_schema=None))]
-            fn __arrow_c_array__<'py>(
-                &self,
-                py: Python<'py>,
-                requested_schema: Option<&Bound<'py, PyAny>>,
-            ) -> PyResult<(Bound<'py, PyCapsule>, Bound<'py, PyCapsule>)> {
-                let _ = requested_schema; // a wish, which a producer may leave to the consumer's own casts
-                Ok((self.__arrow_c_schema__(py)?, self.arrow().array(py)?))
-            }
-
-            /// This table as a stream of one Arrow record batch: an `arrow_array_stream` capsule.
-            #[pyo3(signature = (requested_schema=None))]
-            fn __arrow_c_stream__<'py>(
-                &self,
-                py: Python<'py>,
-                requested_schema: Option<&Bound<'py, PyAny>>,
-            ) -> PyResult<Bound<'py, PyCapsule>> {
-                let _ = requested_schema; // likewise
-                self.arrow().stream(py)
-            }
-
-            #[allow(unsafe_code)]
-            unsafe fn __getbuffer__(slf: &Bound<'_, Self>, view: *mut ffi::Py_buffer, flags: c_int) -> PyResult<()> {
-                static FORMAT: LazyLock<CString> =
-                    LazyLock::new(|| struct_format($module::FIELDS.iter().map(|field| ('q', field.name))));
-                static STRIDES: [isize; 1] = [($module::WORDS * WORD) as isize];
-                let own = slf.get();
-                let bytes = bytemuck::cast_slice(&own.words);
-                let exported = Exported { bytes, format: &FORMAT, shape: &own.shape, strides: &STRIDES };
-                // SAFETY: Python's own view; the memory is this frozen object's.
-                unsafe { export(slf, &exported, view, flags) }
+                let earlier = |row: usize| before.zip(rows.as_ref()?[row]).map(|(before, row)| before.words_of(row));
+                Ok($rates::new(Arc::clone(&self.labels), &self.words, before.is_none(), earlier))
             }
         }
     };
 }
 
-table_class!(BlockTable, BlockStats, BlockRatesTable, block);
-table_class!(InterfaceTable, InterfaceStats, InterfaceRatesTable, interface);
+counters_table!(BlockTable of BlockStats, BlockRatesTable, block);
+counters_table!(InterfaceTable of InterfaceStats, InterfaceRatesTable, interface);
 
 /// What one poll read.
 #[pyclass(module = "vmiostat._core", frozen)]
