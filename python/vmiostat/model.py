@@ -49,6 +49,15 @@ class Interface:
     """Why there are no counters, or what to know of those that there are; a sentence."""
 
 
+@dataclass(frozen=True, slots=True)
+class Process:
+    """The process that runs a domain: QEMU, another VMM, a container's controller."""
+
+    pid: int
+    started: int | None = None
+    """When it started, in clock ticks since the machine did (/proc/PID/stat, field 22): a pid can be another's later."""
+
+
 class Reader(Protocol):
     """What reads a domain's counters: the Host that found it."""
 
@@ -69,8 +78,12 @@ class Domain:
     """kvm, qemu, xen, lxc, ...; `host` for the host itself."""
     provider: str = ""
     """Which discovery found it."""
+    process: Process | None = None
+    """What runs it, as far as its provider knows."""
     disks: tuple[Disk, ...] = ()
     nics: tuple[Interface, ...] = ()
+    total: Disk | None = None
+    """All that it reads and writes, whatever its disks are: a row of its own, called `total`."""
     reader: Reader | None = field(default=None, repr=False, compare=False)
 
     @property
