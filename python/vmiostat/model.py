@@ -55,7 +55,7 @@ class Process:
 
     pid: int
     started: int | None = None
-    """When it started, in clock ticks since the machine did (/proc/PID/stat, field 22): a pid can be another's later."""
+    """When it started, in clock ticks since the machine did (/proc/PID/stat, field 22): a pid is reused."""
 
 
 class Reader(Protocol):
