@@ -85,6 +85,13 @@ class Roots:
     def exists(self, path: str) -> bool: ...
     def device_number(self, path: str) -> tuple[int, int] | None:
         """Major and minor of a block device node, None for any other file. Raises OSError."""
+    def interfaces(self, namespace: str | None = None) -> dict[str, int | None]:
+        """The machine's interfaces (/proc/net/dev) in the kernel's order, and the number (ifindex) of each.
+
+        `namespace` is another network namespace's /run/netns/NAME or /proc/PID/ns/net: entered by a thread, for which
+        it takes CAP_SYS_ADMIN; without that /proc/PID/net/dev tells the names alone. A number is None where only names
+        can be had, as on a captured machine. Raises SourceError.
+        """
     def shown(self, path: str) -> str:
         """Where the path really is, for messages."""
 

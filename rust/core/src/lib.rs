@@ -11,4 +11,5 @@ pub mod roots;
 pub mod rows;
 mod source;
 pub use source::Explanation;
+pub use source::interfaces::{Interface, interfaces};
 pub mod state;

@@ -9,10 +9,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use pyo3::prelude::*;
-use pyo3::types::PyBytes;
+use pyo3::types::{PyBytes, PyDict};
 use rustix::fs::{Dir, DirEntry};
 use rustix::io::Errno;
 use vmiostat_core::error::Error;
+use vmiostat_core::interfaces;
 use vmiostat_core::roots::Roots;
 
 use crate::error::CoreError;
@@ -90,6 +91,17 @@ impl PyRoots {
     /// Major and minor of a block device node, None for any other file. Raises OSError.
     fn device_number(&self, py: Python<'_>, path: PathBuf) -> Result<Option<(u32, u32)>, CoreError> {
         py.detach(|| Ok(self.0.device_number(&path)?))
+    }
+
+    /// The interfaces of the machine's /proc/net/dev, or of a namespace, with their numbers. Raises SourceError.
+    #[pyo3(signature = (namespace=None))]
+    fn interfaces<'py>(&self, py: Python<'py>, namespace: Option<PathBuf>) -> PyResult<Bound<'py, PyDict>> {
+        let found = py.detach(|| interfaces(&self.0, namespace.as_deref())).map_err(CoreError::from)?;
+        let by_name = PyDict::new(py);
+        for (name, number) in found {
+            by_name.set_item(name, number)?;
+        }
+        Ok(by_name)
     }
 
     /// Where the path really is, for messages.

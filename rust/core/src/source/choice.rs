@@ -83,11 +83,8 @@ fn interfaces_elsewhere(
     wish: InterfaceSource,
 ) -> Box<dyn Source> {
     let inside = || interfaces(roots, namespace::PROC_NET_DEV, by_name, wish);
-    let entered = if roots.has_this_network() {
-        namespace::within(roots, namespace, inside)
-    } else {
-        Err(Failure::Malformed("the machine is a captured one"))
-    };
+    let entered =
+        if roots.has_this_network() { namespace::within(roots, namespace, inside) } else { Err(namespace::CAPTURED) };
     match (entered, namespace::file_of_process(namespace)) {
         (Ok(source), _) => source,
         (Err(failure), file) => {
@@ -177,7 +174,7 @@ fn interfaces(roots: &Roots, path: &str, by_name: &[Named<'_>], wish: InterfaceS
 
 /// Whether netlink tells of the machine that the roots are: it is always this one, in the namespace of this process.
 fn netlink_of(roots: &Roots) -> Result<(), Failure> {
-    if roots.has_this_network() { Ok(()) } else { Err(Failure::Malformed("the machine is a captured one")) }
+    if roots.has_this_network() { Ok(()) } else { Err(namespace::CAPTURED) }
 }
 
 /// Interfaces that are looked at to tell whether two namespaces are one.

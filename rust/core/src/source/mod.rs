@@ -7,6 +7,7 @@ mod diskstats;
 mod hedged;
 mod interface_index;
 mod interface_rows;
+pub(crate) mod interfaces;
 mod kept_open;
 mod line_table;
 mod lines;

@@ -15,6 +15,9 @@ use crate::roots::Roots;
 /// /proc/net is the main thread's; a thread that went elsewhere has this.
 pub(super) const PROC_NET_DEV: &str = "/proc/thread-self/net/dev";
 
+/// Why nothing of a captured machine is entered.
+pub(super) const CAPTURED: Failure = Failure::Malformed("the machine is a captured one");
+
 /// Does the work in a network namespace: `/run/netns/NAME`, `/proc/PID/ns/net`. Entering one takes CAP_SYS_ADMIN.
 pub(super) fn within<T: Send>(roots: &Roots, namespace: &Path, work: impl FnOnce() -> T + Send) -> Result<T, Failure> {
     let namespace = roots.open(namespace)?;

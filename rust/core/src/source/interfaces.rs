@@ -1,0 +1,57 @@
+//! Which interfaces there are in a network namespace, and the number of each: what discovery looks devices up in.
+
+use std::ffi::OsString;
+use std::fs::File;
+use std::io::Read;
+use std::os::unix::ffi::OsStringExt;
+use std::path::Path;
+
+use rustix::io::Errno;
+
+use super::interface_index::InterfaceIndex;
+use super::line_table::Format;
+use super::namespace;
+use super::netdev::NetDevFormat;
+use crate::error::Error;
+use crate::parse::netdev;
+use crate::roots::Roots;
+
+/// A name, and the number of the interface that has it: none where only names can be had.
+pub type Interface = (OsString, Option<u32>);
+
+/// 10,000 interfaces are 2 MB.
+const LONGEST_FILE: u64 = 64 << 20;
+
+/// The interfaces of the machine's /proc/net/dev, or of a namespace (/run/netns/NAME, /proc/PID/ns/net), in the kernel's
+/// order. Numbers take a socket in the namespace: a captured machine has none, nor a namespace that cannot be entered.
+pub fn interfaces(roots: &Roots, namespace: Option<&Path>) -> Result<Vec<Interface>, Error> {
+    let Some(namespace) = namespace else {
+        return read(roots, NetDevFormat::PATH, roots.has_this_network());
+    };
+    let entered = if roots.has_this_network() {
+        namespace::within(roots, namespace, || read(roots, namespace::PROC_NET_DEV, true))
+    } else {
+        Err(namespace::CAPTURED)
+    };
+    match (entered, namespace::file_of_process(namespace)) {
+        (Ok(found), _) => found,
+        (Err(_), Some(file)) => read(roots, &file, false),
+        (Err(failure), None) => Err(failure.error(roots.shown(namespace))),
+    }
+}
+
+fn read(roots: &Roots, path: &str, numbers: bool) -> Result<Vec<Interface>, Error> {
+    let path = Path::new(path);
+    let mut text = Vec::new();
+    let read = File::from(roots.open_regular(path)?).take(LONGEST_FILE).read_to_end(&mut text);
+    read.map_err(|error| Error::Read {
+        path: roots.shown(path),
+        errno: Errno::from_io_error(&error).unwrap_or(Errno::IO),
+    })?;
+    let index = if numbers { InterfaceIndex::open().ok() } else { None };
+    let interface = |line| {
+        let (name, _) = netdev::split(line)?;
+        Some((OsString::from_vec(name.to_vec()), index.as_ref().and_then(|index| index.of(name))))
+    };
+    Ok(text.split(|byte| *byte == b'\n').filter_map(interface).collect())
+}
