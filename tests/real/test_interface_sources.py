@@ -127,6 +127,8 @@ def test_interfaces_of_several_namespaces_in_one_plan(
                 host_sends("net0", 7, 60)
                 sample = poller.poll()
                 sources = [explained.source for explained in poller.explain()]
+                reasons = [explained.why for explained in poller.explain()]
+                numbers = Roots().interfaces(there)
         finally:
             inside.kill()
             inside.wait()
@@ -134,6 +136,10 @@ def test_interfaces_of_several_namespaces_in_one_plan(
     assert sample.interface["here", "net0"].tx_packets == sample.interface["there", "net0"].rx_packets == 7
     assert sample.interface["here", "net0"].rx_packets == 0
     assert len(sources) == 2
+    # The namespace was entered; a process's file alone would have told the names, and nobody's numbers.
+    assert list(numbers) == ["lo", "net0"]
+    assert None not in numbers.values()
+    assert "cannot be entered" not in "".join(reasons)
     assert Path("/proc/thread-self/ns/net").readlink() == own
     assert threading.active_count() == 1
 

@@ -131,9 +131,10 @@ impl Root {
         for _ in 0..64 {
             match openat2(&self.folder, below, flags, Mode::empty(), ResolveFlags::IN_ROOT) {
                 Err(Errno::AGAIN) => {}
-                // Before Linux 5.6, or a container's filter that does not know the call. The machine's own root needs
-                // no fence; a captured tree without one could read this machine's files as if they were its own.
-                Err(Errno::NOSYS | Errno::PERM) if self.real == self.stands_for => {
+                // Before Linux 5.6, or a container's filter that does not know the call. EXDEV: a link of procfs that leads
+                // to no path (/proc/PID/ns/net, /proc/PID/fd/3), which no fence lets through. The machine's own root
+                // needs none; a captured tree without one could read this machine's files as if they were its own.
+                Err(Errno::NOSYS | Errno::PERM | Errno::XDEV) if self.real == self.stands_for => {
                     return openat(&self.folder, below, flags, Mode::empty());
                 }
                 answer => return answer,
@@ -206,6 +207,15 @@ mod tests {
         assert!(matches!(roots.open_regular(Path::new("/proc")), Err(Error::Malformed { .. })));
         let error = roots.open(Path::new("/sys/no-such")).unwrap_err();
         assert_eq!(error.to_string(), "/sys/no-such: No such file or directory (os error 2)");
+    }
+
+    #[test]
+    fn links_of_procfs_are_followed_on_the_machine_itself_alone() {
+        let link = Path::new("/proc/self/ns/net");
+        assert!(Roots::machine().unwrap().open(link).is_ok());
+        let elsewhere = Roots::new(Path::new("/proc"), &[]).unwrap();
+        let refused = elsewhere.open(Path::new("/self/ns/net"));
+        assert!(matches!(refused, Err(Error::Read { errno: Errno::XDEV, .. })), "{refused:?}");
     }
 
     #[test]
