@@ -5,15 +5,17 @@ until 3.8 every type but direct was swapped; from 3.9 on ethernet was not, which
 """
 
 from vmiostat._core import Roots
+from vmiostat.counters import NetDevice
 from vmiostat.errors import SourceError
-from vmiostat.model import Interface
+from vmiostat.model import Domain, Interface, Process
+from vmiostat.process_descriptors import descriptors
 
 
-def direction(nic: Interface, roots: Roots) -> tuple[bool, str]:
+def direction(nic: Interface, device: NetDevice, domain: Domain, roots: Roots) -> tuple[bool, str]:
     """Whether the guest's rx is the host device's tx, and why, in a sentence."""
     if nic.type == "direct":
         return False, "a macvtap is the guest's own interface: the guest's rx is its rx"
-    if is_macvtap(nic.target, roots):
+    if _is_macvtap(device, domain, roots):
         if nic.type == "ethernet":
             if not nic.managed:
                 return False, "a macvtap that the definition only uses (managed='no'): the guest's rx is its rx"
@@ -26,8 +28,14 @@ def direction(nic: Interface, roots: Roots) -> tuple[bool, str]:
     return True, "the guest's rx is the host device's tx"
 
 
-def is_macvtap(name: str, roots: Roots) -> bool:
-    """Whether the host's interface is a macvtap.
+def _is_macvtap(device: NetDevice, domain: Domain, roots: Roots) -> bool:
+    if device.namespace is None:
+        return _has_character_device(device.name, roots)
+    return domain.process is not None and _is_held_as_macvtap(device, domain.process, roots)
+
+
+def _has_character_device(name: str, roots: Roots) -> bool:
+    """Whether the host's interface is a macvtap, as sysfs shows it.
 
     Its character device, tapN, has its folder in the interface's: in one called macvtap or, in some kernels, beside it.
     """
@@ -36,3 +44,15 @@ def is_macvtap(name: str, roots: Roots) -> bool:
     except SourceError:
         return False
     return any(child == "macvtap" or (child.startswith("tap") and child[3:].isdecimal()) for child in children)
+
+
+def _is_held_as_macvtap(device: NetDevice, process: Process, roots: Roots) -> bool:
+    """Whether the process has the interface's /dev/tapN open.
+
+    For an interface of another network namespace, which the machine's sysfs does not show. Where descriptors may not be
+    looked at, it is taken for a tap.
+    """
+    try:
+        return device.index in descriptors(process.pid, roots).macvtaps.values()
+    except SourceError:
+        return False

@@ -1,12 +1,11 @@
 """From a device to what counts it: each gets `counters`, or a `reason` that says why not and what would help."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 from dataclasses import replace
 
 from vmiostat._core import Roots
-from vmiostat.errors import SourceError
-from vmiostat.interface_names import interface_names
 from vmiostat.model import Domain
+from vmiostat.network_namespaces import NetworkNamespaces
 from vmiostat.resolve_disk import resolve_disk
 from vmiostat.resolve_interface import resolve_interface
 
@@ -18,22 +17,12 @@ def resolve(domain: Domain, roots: Roots) -> Domain:
 
 def resolve_all(domains: Iterable[Domain], roots: Roots) -> list[Domain]:
     """The same for many domains: what they share of the machine is read once."""
-    domains = list(domains)
-    names: Collection[str] = ()
-    unreadable = ""
-    if any(domain.nics for domain in domains):
-        try:
-            names = frozenset(interface_names(roots))
-        except SourceError as error:
-            unreadable = f"the host's interfaces cannot be read: {error}"
+    namespaces = NetworkNamespaces(roots)
     return [
         replace(
             domain,
             disks=tuple(resolve_disk(disk, domain, roots) for disk in domain.disks),
-            nics=tuple(
-                replace(nic, reason=unreadable) if unreadable else resolve_interface(nic, domain, names, roots)
-                for nic in domain.nics
-            ),
+            nics=tuple(resolve_interface(nic, domain, namespaces, roots) for nic in domain.nics),
         )
         for domain in domains
     ]

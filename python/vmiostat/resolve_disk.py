@@ -3,17 +3,18 @@
 A disk's target (vda) is the guest's name of it and is never looked up on the host, which may have a vda of its own.
 """
 
-from contextlib import suppress
 from dataclasses import replace
 
 from vmiostat._core import Roots
+from vmiostat.block_device_number import Number, device_number, diskseq
 from vmiostat.counters import BlockCounters, BlockDevice, XenVbd
 from vmiostat.errors import SourceError
 from vmiostat.model import Disk, Domain
 from vmiostat.xen_backend import device
-from vmiostat.xen_disk_name import device_number
+from vmiostat.xen_disk_name import device_number as xen_number
 
 _VMM = {"kvm": "QEMU", "qemu": "QEMU", "hvf": "QEMU", "xen": "QEMU"}
+_VMM_OF_DRIVER = {"cloud-hypervisor": "cloud-hypervisor", "firecracker": "Firecracker", "crosvm": "crosvm"}
 
 _REASONS = {
     "file": "a file: only {vmm}, which reads and writes it, counts the disk's requests",
@@ -39,8 +40,9 @@ def resolve_disk(disk: Disk, domain: Domain, roots: Roots) -> Disk:
         find = _xen_counters if domain.type == "xen" else _host_counters
         found = find(disk, domain, roots)
         disk = replace(disk, reason=found) if isinstance(found, str) else replace(disk, counters=found)
-    if isinstance(disk.counters, BlockDevice) and not disk.reason:
-        return replace(disk, reason=_switched_off(disk.counters, roots))
+    if isinstance(disk.counters, BlockDevice):
+        found_as = replace(disk.counters, diskseq=diskseq((disk.counters.major, disk.counters.minor), roots))
+        return replace(disk, counters=found_as, reason=disk.reason or _switched_off(found_as, roots))
     if isinstance(disk.counters, XenVbd) and not disk.reason:
         return replace(disk, reason=_not_connected(disk.counters, roots))
     return disk
@@ -55,41 +57,38 @@ def _host_counters(disk: Disk, domain: Domain, roots: Roots) -> BlockCounters | 
     source = disk.source or ""
     # A file is looked at below /dev only: elsewhere it may lie on a file system that hangs.
     if disk.type == "block" or (disk.type == "file" and source.startswith("/dev/")):
-        found = _block_device(source, roots)
+        found = _block_device(source, domain, roots)
         if disk.type == "block" or isinstance(found, BlockDevice):
             return found
     reason = reasons.get(disk.type, "of type {kind!r}: what counts that is not known here")
-    return reason.format(source=source, kind=disk.type, vmm=_VMM.get(domain.type, "its VMM"))
+    vmm = _VMM_OF_DRIVER.get(disk.driver or "") or _VMM.get(domain.type, "its VMM")
+    return reason.format(source=source, kind=disk.type, vmm=vmm)
 
 
-def _block_device(path: str, roots: Roots) -> BlockDevice | str:
+def _block_device(path: str, domain: Domain, roots: Roots) -> BlockDevice | str:
     try:
-        number = roots.device_number(path)
-        why = f"{path} is no block device"
+        number = device_number(path, roots)
     except SourceError as error:
-        number = None
-        why = f"{path} cannot be looked at: {error.strerror}"
-    if number is None and roots.captured:
-        number = _number_by_name(path, roots)
-    return why if number is None else BlockDevice(*number)
+        number = _as_its_process_sees_it(path, domain, roots)
+        if number is None:
+            return f"{path} cannot be looked at: {error.strerror}"
+    return f"{path} is no block device" if number is None else BlockDevice(*number)
 
 
-def _number_by_name(path: str, roots: Roots) -> tuple[int, int] | None:
-    """A captured tree has no device nodes, but where links lead and what sysfs says of the device there."""
-    with suppress(SourceError):
-        path = roots.real(path)
-    name = path.removeprefix("/dev/").replace("/", "!")
+def _as_its_process_sees_it(path: str, domain: Domain, roots: Roots) -> Number | None:
+    """libvirt gives QEMU a /dev of its own, and a container has one: the names are its own, the numbers the host's."""
+    if domain.process is None or not path.startswith("/"):
+        return None
     try:
-        major, _, minor = roots.read(f"/sys/class/block/{name}/dev").partition(b":")
-        return int(major), int(minor)
-    except (SourceError, ValueError):
+        return device_number(f"/proc/{domain.process.pid}/root{path}", roots)
+    except SourceError:  # not there either, or not ours to see (CAP_SYS_PTRACE)
         return None
 
 
 def _xen_counters(disk: Disk, domain: Domain, roots: Roots) -> BlockCounters | str:
     if domain.id is None:
         return "the domain is not running as far as its definition says (it has no id)"
-    number = device_number(disk.target)
+    number = xen_number(disk.target)
     if number is None:
         return f"Xen has no device number for a disk called {disk.target!r}"
     place = f"{domain.id}-{number}"

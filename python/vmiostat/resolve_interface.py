@@ -8,7 +8,9 @@ from dataclasses import replace
 from vmiostat._core import Roots
 from vmiostat.counters import NetDevice
 from vmiostat.direction import direction
+from vmiostat.errors import SourceError
 from vmiostat.model import Domain, Interface
+from vmiostat.network_namespaces import Interfaces, NetworkNamespaces
 
 _NAME_SIZE = 16
 """IFNAMSIZ, with the zero byte at its end."""
@@ -28,6 +30,15 @@ _NO_DEVICE = {
     "client": _SOCKET.format("type client"),
     "mcast": _SOCKET.format("type mcast"),
     "udp": _SOCKET.format("type udp"),
+    "stream": _SOCKET.format("type stream"),
+    "dgram": _SOCKET.format("type dgram"),
+    "socket": _SOCKET.format("type socket"),
+    "l2tpv3": _SOCKET.format("type l2tpv3"),
+    "vde": _SOCKET.format("to a VDE switch, type vde"),
+    "hubport": "it is connected to other guest interfaces inside QEMU alone (type hubport)",
+    "af-xdp": "QEMU takes its packets from the card's queues past the host's network stack (AF_XDP): "
+    "the card's driver may count them (ethtool -S)",
+    "netmap": "its packets go through a netmap port, past the host's network stack",
     "null": "it is connected to nothing (type null)",
     "vds": "it is a port of a VMware switch: only that counts its packets",
 }
@@ -35,19 +46,40 @@ _NO_DEVICE = {
 _PASST = "its packets leave as passt's connections (user mode networking): no host interface counts them"
 
 
-def resolve_interface(nic: Interface, domain: Domain, names: Collection[str], roots: Roots) -> Interface:
-    """The interface with its counters and direction, or with a reason; `names` are those of the host's interfaces."""
+def resolve_interface(nic: Interface, domain: Domain, namespaces: NetworkNamespaces, roots: Roots) -> Interface:
+    """The interface with its counters and direction, or with a reason.
+
+    It is looked for in the network namespace of the domain's process, then in the machine's own.
+    """
     if nic.counters is not None or nic.reason:
         return nic
     if reason := _no_device(nic):
         return replace(nic, reason=reason)
-    there = nic.target in names
-    if not there and not _can_be_a_name(nic.target):
+    try:
+        namespace, there = _where(nic.target, domain, namespaces)
+    except SourceError as error:
+        return replace(nic, reason=f"the host's interfaces cannot be read: {error}")
+    if nic.target not in there and not _can_be_a_name(nic.target):
         return replace(nic, reason=_nameless(nic, domain))
-    swapped, why = (nic.swapped, nic.direction) if nic.direction else direction(nic, roots)
+    counters = NetDevice(nic.target, namespace, there.get(nic.target))
+    swapped, why = (nic.swapped, nic.direction) if nic.direction else direction(nic, counters, domain, roots)
     # One that is not there now is watched all the same: it is found once it comes.
-    reason = _emulated(nic, domain, names) if there else _absent(nic)
-    return replace(nic, counters=NetDevice(nic.target), swapped=swapped, direction=why, reason=reason)
+    reason = _emulated(nic, domain, there) if nic.target in there else _absent(nic, namespace)
+    return replace(nic, counters=counters, swapped=swapped, direction=why, reason=reason)
+
+
+def _where(name: str, domain: Domain, namespaces: NetworkNamespaces) -> tuple[str | None, Interfaces]:
+    """The namespace in which the interface is, or should be, and what interfaces are there. Raises SourceError."""
+    its_own = namespaces.of(domain.process)
+    if its_own is not None:
+        try:
+            there = namespaces.interfaces(its_own)
+        except SourceError:  # the process has ended, or this takes CAP_SYS_ADMIN
+            there = {}
+        # A tap that was handed to the process may be in another namespace than the process.
+        if name in there or name not in namespaces.interfaces():
+            return its_own, there
+    return None, namespaces.interfaces()
 
 
 def _no_device(nic: Interface) -> str:
@@ -70,7 +102,12 @@ def _nameless(nic: Interface, domain: Domain) -> str:
     return "the definition names no host interface (<target dev='...'>)"
 
 
-def _absent(nic: Interface) -> str:
+def _absent(nic: Interface, namespace: str | None) -> str:
+    if namespace is not None:
+        return (
+            f"neither the host nor network namespace {namespace}, which its process is in, has an interface "
+            f"{nic.target!r}: it is not up yet, or has gone"
+        )
     return (
         f"the host has no interface {nic.target!r} (/proc/net/dev): it is not up yet, has gone, "
         "or is in another network namespace"

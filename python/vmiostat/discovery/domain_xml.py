@@ -15,7 +15,7 @@ from vmiostat.discovery.devices_xml import Problem, disks, interfaces
 from vmiostat.discovery.found import Found
 from vmiostat.discovery.safe_xml import line_of, parse_xml, quotable
 from vmiostat.errors import TopologyError
-from vmiostat.model import Domain
+from vmiostat.model import Domain, Process
 
 PROVIDER = "xml"
 
@@ -23,6 +23,7 @@ _NOW = ("domain", "domstatus")
 _PAST = ("domainsnapshot", "domaincheckpoint", "domainbackup")
 """Documents that keep a domain as it was: its id and its interfaces' names may be another's today."""
 _ID = re.compile(r"[0-9]{1,9}", re.ASCII)
+_PID = re.compile(r"[1-9][0-9]{0,8}", re.ASCII)
 
 
 def domains(xml: StrPath | Iterable[StrPath]) -> Found:
@@ -68,6 +69,7 @@ def parse(data: bytes, path: str, provider: str = PROVIDER) -> Definition:
         uuid=_uuid(element, problem),
         type=element.get("type", ""),
         provider=provider,
+        process=_process(root),
         disks=tuple(disks(element, problem)),
         nics=tuple(interfaces(element, problem, live=live)),
     )
@@ -93,6 +95,12 @@ def _id(element: etree._Element, problem: Problem) -> int | None:
         problem(f"id {text[:100]!r} is no number; the domain is taken as not running", element)
         return None
     return int(text)
+
+
+def _process(root: etree._Element) -> Process | None:
+    """The process that a status file names; 0 stands for none."""
+    text = root.get("pid", "")
+    return Process(int(text)) if root.tag == "domstatus" and _PID.fullmatch(text) else None
 
 
 def _uuid(element: etree._Element, problem: Problem) -> str | None:

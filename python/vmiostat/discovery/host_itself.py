@@ -9,7 +9,6 @@ from vmiostat._core import Roots
 from vmiostat.counters import BlockDevice
 from vmiostat.discovery.found import Found
 from vmiostat.errors import Error, SourceError
-from vmiostat.interface_names import interface_names
 from vmiostat.model import Disk, Domain, Interface
 
 PROVIDER = "host"
@@ -21,7 +20,7 @@ def domains(roots: Roots) -> Found:
     nics: tuple[Interface, ...] = ()
     disks: tuple[Disk, ...] = ()
     try:
-        nics = tuple(_interface(name, roots) for name in interface_names(roots))
+        nics = tuple(_interface(name, roots) for name in roots.interfaces())
     except SourceError as error:
         problems.append(error)
     try:

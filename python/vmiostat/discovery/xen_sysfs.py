@@ -10,7 +10,6 @@ from collections.abc import Collection, Iterator
 from vmiostat._core import Roots
 from vmiostat.discovery.found import Found
 from vmiostat.errors import Error, SourceError
-from vmiostat.interface_names import interface_names
 from vmiostat.model import Disk, Domain, Interface
 from vmiostat.xen_backend import devices
 from vmiostat.xen_disk_name import disk_name
@@ -57,7 +56,7 @@ def domains(roots: Roots) -> Found:
 
 def _interface_names(roots: Roots) -> tuple[frozenset[str], tuple[Error, ...]]:
     try:
-        return frozenset(interface_names(roots)), ()
+        return frozenset(roots.interfaces()), ()
     except SourceError as error:
         return frozenset(), (error,)
 

@@ -1,0 +1,50 @@
+"""A block device by its path, and which of those that have had its number it is."""
+
+from contextlib import suppress
+
+from vmiostat._core import Roots
+from vmiostat.errors import SourceError
+
+Number = tuple[int, int]
+"""Major and minor."""
+
+
+def device_number(path: str, roots: Roots) -> Number | None:
+    """The number of the block device that is at this path, its links followed; None for anything else.
+
+    Raises SourceError where nothing is there.
+    """
+    try:
+        number = roots.device_number(path)
+    except SourceError:
+        if (number := _by_name(path, roots)) is None:
+            raise
+    return _by_name(path, roots) if number is None else number
+
+
+def _by_name(path: str, roots: Roots) -> Number | None:
+    """A captured tree has no device nodes, but where links lead and what sysfs says of the device there."""
+    if not roots.captured:
+        return None
+    with suppress(SourceError):
+        path = roots.real(path)
+    name = path.removeprefix("/dev/").replace("/", "!")
+    try:
+        major, _, minor = roots.read(f"/sys/class/block/{name}/dev").partition(b":")
+        return int(major), int(minor)
+    except (SourceError, ValueError):
+        return None
+
+
+def diskseq(number: Number, roots: Roots) -> int | None:
+    """The kernel's count of disks when this one came. A partition's is its disk's.
+
+    None before Linux 5.15, and of a captured machine: nothing comes or goes there.
+    """
+    if roots.captured:
+        return None
+    folder = f"/sys/dev/block/{number[0]}:{number[1]}"
+    for path in (f"{folder}/diskseq", f"{folder}/../diskseq"):
+        with suppress(SourceError, ValueError):
+            return int(roots.read(path))
+    return None

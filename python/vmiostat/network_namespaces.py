@@ -1,0 +1,88 @@
+"""The network namespaces that domains' processes are in, and the interfaces that each of them has."""
+
+import os
+
+from vmiostat._core import Roots
+from vmiostat.errors import SourceError
+from vmiostat.model import Process
+
+Interfaces = dict[str, int | None]
+"""Names in the kernel's order, each with its number where that is known."""
+
+_NAMED = "/run/netns"
+"""Where `ip netns add` keeps namespaces under names."""
+
+
+class NetworkNamespaces:
+    """What is known of them is asked once, and then kept: one of these serves one discovery.
+
+    A namespace is called by a path: /run/netns/NAME, else /proc/PID/ns/net of the first process met in it. None is that
+    of the machine's own /proc/net/dev.
+    """
+
+    def __init__(self, roots: Roots) -> None:
+        self._roots = roots
+        self._own_link = _link("self", roots) or (_link("1", roots) if roots.captured else None)
+        self._paths: dict[str | int, str | None] | None = None
+        self._interfaces: dict[str | None, Interfaces] = {}
+
+    def of(self, process: Process | None) -> str | None:
+        """The namespace of a process; the machine's own where it has none or has ended."""
+        if process is None:
+            return None
+        # Only root and the process's owner may read the link net:[4026531840]. Its net/dev is anyone's to look at:
+        # procfs makes that anew for each namespace, and gives each file a number of its own (fs/proc/generic.c).
+        identity: str | int | None = self._own_link and _link(str(process.pid), self._roots)
+        identity = identity or _inode(f"/proc/{process.pid}/net/dev", self._roots)
+        if identity is None:
+            return None
+        return self._known().setdefault(identity, f"/proc/{process.pid}/ns/net")
+
+    def interfaces(self, namespace: str | None = None) -> Interfaces:
+        """Those of a namespace. Raises SourceError."""
+        if namespace not in self._interfaces:
+            self._interfaces[namespace] = self._roots.interfaces(namespace)
+        return self._interfaces[namespace]
+
+    def _known(self) -> dict[str | int, str | None]:
+        if self._paths is None:
+            self._paths = {}
+            for name in _names(self._roots):
+                path = f"{_NAMED}/{name}"
+                if (number := _inode(path, self._roots)) is not None:
+                    self._paths.setdefault(f"net:[{number}]", path)
+            for own in (self._own_link, _inode("/proc/net/dev", self._roots)):
+                if own is not None:
+                    self._paths[own] = None
+        return self._paths
+
+
+def _link(pid: str, roots: Roots) -> str | None:
+    try:
+        folder = roots.open(f"/proc/{pid}/ns")
+    except SourceError:
+        return None
+    try:
+        return os.readlink("net", dir_fd=folder)
+    except OSError:
+        return None
+    finally:
+        os.close(folder)
+
+
+def _inode(path: str, roots: Roots) -> int | None:
+    try:
+        descriptor = roots.open(path)
+    except SourceError:
+        return None
+    try:
+        return os.fstat(descriptor).st_ino
+    finally:
+        os.close(descriptor)
+
+
+def _names(roots: Roots) -> list[str]:
+    try:
+        return roots.list(_NAMED)
+    except SourceError:
+        return []

@@ -1,0 +1,39 @@
+"""What /proc tells of a process to anyone: when it started, and the command line that it was started with."""
+
+import os
+
+from vmiostat._core import Roots
+from vmiostat.errors import SourceError
+from vmiostat.model import Process
+
+_ENDED = (b"Z", b"X")
+"""States of a process that has ended and that its parent has not asked for yet: it holds nothing any more."""
+_STATE, _STARTED = 0, 19
+"""Fields 3 and 22 of /proc/PID/stat (proc_pid_stat(5)), counted from behind the second one, its name."""
+
+
+def process(pid: int, roots: Roots) -> Process | None:
+    """The process that has this pid now; None where there is none, or none that may be seen."""
+    try:
+        # A name may hold spaces and brackets of its own, and ends with the last one.
+        fields = roots.read(f"/proc/{pid}/stat").rpartition(b")")[2].split()
+        return None if fields[_STATE] in _ENDED else Process(pid, int(fields[_STARTED]))
+    except (SourceError, ValueError, IndexError):
+        return None
+
+
+def command_line(pid: int, roots: Roots) -> list[str]:
+    """Its arguments, the program's own name first; none of a kernel thread. Raises SourceError."""
+    text = roots.read(f"/proc/{pid}/cmdline")
+    return os.fsdecode(text).removesuffix("\0").split("\0") if text else []
+
+
+def sees_every_process(roots: Roots) -> bool:
+    """Whether the machine's /proc shows all its processes: not a PID namespace's alone, nor (hidepid) the user's own.
+
+    The kernel starts kthreadd as process 2, which is nobody's own and in no other PID namespace.
+    """
+    try:
+        return roots.read("/proc/2/comm").strip() == b"kthreadd"
+    except SourceError:
+        return False
