@@ -34,6 +34,7 @@ from vmiostat.errors import Error, NoCounters, SizeError, SourceError, TopologyE
 from vmiostat.host import Host
 from vmiostat.model import Disk, Domain, Interface
 from vmiostat.psutil_names import as_psutil
+from vmiostat.watch import Watch
 
 __all__ = [
     "BLOCK_FIELDS",
@@ -65,6 +66,7 @@ __all__ = [
     "TopologyError",
     "UnknownDevice",
     "UnknownDomain",
+    "Watch",
     "__version__",
     "as_psutil",
 ]

@@ -4,14 +4,18 @@ import errno
 import os
 from collections.abc import Iterable
 from dataclasses import replace
-from typing import Literal
+from functools import partial
+from typing import Any, Literal
 
 from vmiostat import discovery
 from vmiostat._core import BlockStats, InterfaceStats, Poller, Roots
 from vmiostat.counters import InterfaceSource
 from vmiostat.errors import Error, NoCounters, SizeError, SourceError, UnknownDevice, UnknownDomain
 from vmiostat.model import Domain
+from vmiostat.plan_rows import plan_rows
 from vmiostat.resolve import resolve_all
+from vmiostat.watch import Watch
+from vmiostat.watching.signals import Signals
 
 StrPath = str | os.PathLike[str]
 
@@ -52,9 +56,8 @@ class Host:
 
     def domains(self) -> list[Domain]:
         """Every domain, looked for anew; each of its devices with its counters, or with the reason why it has none."""
-        found = discovery.domains(self.roots, self._xml)
-        self.problems = found.problems
-        return [self._seen(replace(domain, reader=self)) for domain in resolve_all(found.domains, self.roots)]
+        domains, self.problems = self._found()
+        return domains
 
     def domain(self, which: str | int) -> Domain:
         """The domain of this name, uuid or id; a name goes before a uuid, that before an id. Raises UnknownDomain."""
@@ -75,13 +78,18 @@ class Host:
 
         `interface_source` is how interfaces are read; `Poller.explain` tells what that means here.
         """
-        domains = self.domains() if domains is None else list(domains)
-        return Poller(
-            self.roots,
-            [(domain.name, disk.target, disk.counters) for domain in domains for disk in domain.disks],
-            [(domain.name, nic.target, nic.counters, nic.swapped) for domain in domains for nic in domain.nics],
-            interface_source=interface_source,
-        )
+        domains = self.domains() if domains is None else domains
+        return Poller(self.roots, *plan_rows(domains), interface_source=interface_source)
+
+    def watch(self, every: float = 10.0) -> Watch:
+        """The domains as they come, go and change. At least every so many seconds they are looked for anew."""
+        return Watch(partial(self._found, known={}), partial(Signals, self.roots, self._xml), every)
+
+    def _found(self, known: dict[str, Any] | None = None) -> tuple[list[Domain], tuple[Error, ...]]:
+        """The domains and what kept discovery from finding more; `known` as for `discovery.domains`."""
+        found = discovery.domains(self.roots, self._xml, known=known)
+        domains = [self._seen(replace(domain, reader=self)) for domain in resolve_all(found.domains, self.roots)]
+        return domains, found.problems
 
     def _seen(self, domain: Domain) -> Domain:
         """The domain in the view that was asked for."""

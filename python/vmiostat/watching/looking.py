@@ -1,0 +1,116 @@
+"""The thread that looks: at once when a signal says so, soon after that again, and now and then in any case."""
+
+import os
+import threading
+import time
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+from vmiostat.errors import Error
+from vmiostat.model import Domain
+from vmiostat.watching.signals import Signals
+
+_QUIET, _STORM = 0.01, 0.05
+"""Seconds. Changes come in bursts: a look waits until one has ended, but not for ever."""
+_SOON = (0.1, 0.5, 2.0, 6.0)
+"""Seconds after a signal at which to look again. Much is late: libvirt writes a domain's file before the domain runs,
+and Xen's backends have no counters until the guest's driver has connected; nobody tells of that."""
+_JOIN = 0.5
+"""Seconds that closing waits for a look to end. One that hangs ends when it does, and harms nobody."""
+
+Found = tuple[Sequence[Domain], Sequence[Error]]
+
+
+class Seen(NamedTuple):
+    """What the newest look saw."""
+
+    changes: int = 0
+    domains: tuple[Domain, ...] = ()
+    problems: tuple[Error, ...] = ()
+
+
+class Looking:
+    """Looks for the domains in a thread of its own, which nobody ever has to wait for.
+
+    `look` finds the domains; `told`, called in the thread after each look and before others see what it saw, may do
+    something about them. An exception of either costs that look alone: it becomes a problem.
+    """
+
+    def __init__(
+        self,
+        look: Callable[[], Found],
+        signals: Callable[[], Signals],
+        every: float,
+        told: Callable[[tuple[Domain, ...]], None] | None = None,
+    ) -> None:
+        self._look_for, self._open_signals, self._every, self._told = look, signals, every, told
+        self._wake = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+        self.seen = Seen()
+        self.stopped = False
+        self.news = threading.Condition()
+        """Told of each change of `seen.changes` and `stopped`."""
+        self._thread = threading.Thread(target=self._run, name="vmiostat-watch", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Ends the thread, now or when its look has ended."""
+        with self.news:
+            self.stopped = True
+            self.news.notify_all()
+            if self._wake >= 0:
+                os.eventfd_write(self._wake, 1)
+        if self._thread is not threading.current_thread():
+            self._thread.join(_JOIN)
+
+    def _run(self) -> None:
+        signals = self._open_signals()
+        try:
+            signals.wake_by(self._wake)
+            soon: list[float] = []
+            while not self.stopped:
+                began = time.monotonic()
+                self._look(signals)
+                ended = time.monotonic()
+                soon = [at for at in soon if at > ended]
+                # A storm of changes may cost half of the thread's time, and no more.
+                if self._noticed(signals, earliest=ended + (ended - began), due=min([ended + self._every, *soon])):
+                    now = time.monotonic()
+                    soon = [now + later for later in _SOON]
+                else:
+                    signals.renew()
+        finally:
+            with self.news:
+                os.close(self._wake)
+                self._wake = -1
+            signals.close()
+
+    def _noticed(self, signals: Signals, earliest: float, due: float) -> bool:
+        """Waits for the time of the next look; whether a signal is the reason for it."""
+        first = last = None
+        while not self.stopped:
+            now = time.monotonic()
+            at = max(earliest, due if first is None or last is None else min(first + _STORM, last + _QUIET))
+            if now >= at:
+                break
+            if signals.wait(at - now):
+                last = time.monotonic()
+                first = last if first is None else first
+        return first is not None
+
+    def _look(self, signals: Signals) -> None:
+        before = self.seen
+        domains = before.domains
+        try:
+            found, problems = self._look_for()
+            if self.stopped:
+                return
+            domains = tuple(found)
+            signals.follow(domains)
+            if self._told is not None:
+                self._told(domains)
+        except Exception as error:  # whatever it is: the next look may do better, and without one there is no watch
+            problems = (error if isinstance(error, Error) else Error(f"the last look failed: {error!r}"),)
+        changes = before.changes + (domains != before.domains or before.changes == 0)
+        with self.news:
+            self.seen = Seen(changes, domains, (*problems, *signals.problems.values()))
+            self.news.notify_all()

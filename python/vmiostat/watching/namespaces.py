@@ -1,0 +1,45 @@
+"""The network namespaces that domains' interfaces are in, and how to listen in one of them."""
+
+import ctypes
+import os
+import threading
+from collections.abc import Iterable
+
+from vmiostat.counters import NetDevice, VirtualFunction
+from vmiostat.model import Domain
+from vmiostat.watching.link_changes import LinkChanges
+
+_CLONE_NEWNET = 0x40000000
+
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+def namespaces(domains: Iterable[Domain]) -> set[str]:
+    """Paths of the namespaces, other than the machine's own, that the domains' counters are in."""
+    counters = (nic.counters for domain in domains for nic in domain.nics)
+    found = (place.namespace for place in counters if isinstance(place, NetDevice | VirtualFunction))
+    return {namespace for namespace in found if namespace is not None}
+
+
+def links_in(namespace: int) -> LinkChanges:
+    """What tells of the links in a namespace, given by its open file. Raises OSError.
+
+    By a thread of its own, which enters the namespace and ends: no other thread ever leaves its own.
+    """
+    result: list[LinkChanges | OSError] = []
+
+    def listen() -> None:
+        try:
+            if _libc.setns(namespace, _CLONE_NEWNET) != 0:  # os.setns is there since Python 3.12
+                number = ctypes.get_errno()
+                raise OSError(number, os.strerror(number), "setns")
+            result.append(LinkChanges())
+        except OSError as error:
+            result.append(error)
+
+    thread = threading.Thread(target=listen, name="vmiostat-namespace", daemon=True)
+    thread.start()
+    thread.join()
+    if isinstance(result[0], OSError):
+        raise result[0]
+    return result[0]

@@ -1,0 +1,41 @@
+"""A machine with libvirt's status files, which come and go as libvirt lets them."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+
+class LibvirtTree:
+    """Below `root`: run/libvirt/qemu/NAME.xml, and a proc/net/dev with the interfaces that the host has."""
+
+    def __init__(self, root: Path, driver: str = "qemu") -> None:
+        self.root = root
+        self.folder = root / "run/libvirt" / driver
+        (root / "proc/net").mkdir(parents=True)
+
+    def start(
+        self,
+        name: str,
+        nics: Sequence[str] = (),
+        *,
+        number: int = 1,
+        pid: int = 4000,
+        disks: Sequence[str] = (),
+        kind: str = "bridge",
+    ) -> None:
+        """Writes a domain's file as libvirt does, for a start and for each change: a new file, then renamed."""
+        interfaces = "".join(f"<interface type='{kind}'><target dev='{nic}'/></interface>" for nic in nics)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        new = self.folder / f"{name}.xml.new"
+        new.write_text(
+            f"<domstatus state='running' pid='{pid}'><domain type='kvm' id='{number}'><name>{name}</name>"
+            f"<devices>{interfaces}{''.join(disks)}</devices></domain></domstatus>\n"
+        )
+        new.rename(self.folder / f"{name}.xml")
+
+    def end(self, name: str) -> None:
+        (self.folder / f"{name}.xml").unlink()
+
+    def interfaces(self, counters: dict[str, int]) -> None:
+        """The host's interfaces, each with one number as all its counters. Written in place: /proc is never renamed."""
+        lines = "".join(f"{name:>6}: {' '.join([str(number)] * 16)}\n" for name, number in counters.items())
+        (self.root / "proc/net/dev").write_text("Inter-|\n face |\n" + lines)

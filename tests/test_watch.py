@@ -1,0 +1,284 @@
+"""A watch sees what libvirt's status files become, and nothing that goes wrong there ends it."""
+
+import gc
+import itertools
+import threading
+import time
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from tests.libvirt_tree import LibvirtTree
+from tests.real.process import descriptors
+from vmiostat import Domain, Error, Host, Roots, TopologyError
+from vmiostat.watch import Watch
+from vmiostat.watching.signals import Signals
+
+NEVER = 1000.0
+"""So rarely that a test would time out: whatever is seen was noticed."""
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> LibvirtTree:
+    tree = LibvirtTree(tmp_path / "machine")
+    tree.interfaces({"vnet0": 10, "vnet1": 20})
+    tree.start("web1", ["vnet0"])
+    return tree
+
+
+@pytest.fixture
+def watch(tree: LibvirtTree) -> Iterator[Watch]:
+    with Host(tree.root).watch(NEVER) as watch:
+        assert watch.wait(timeout=10)
+        yield watch
+
+
+def names(watch: Watch) -> list[str]:
+    return [domain.name for domain in watch.domains]
+
+
+def until(true: Callable[[], object], seconds: float = 10.0) -> float:
+    """Waits until it is true; how long that took."""
+    start = time.monotonic()
+    while not true():
+        assert time.monotonic() - start < seconds, "it did not come to be"
+        time.sleep(0.001)
+    return time.monotonic() - start
+
+
+def test_a_domain_that_starts_changes_and_ends(tree: LibvirtTree, watch: Watch) -> None:
+    assert names(watch) == ["web1"]
+    seen = watch.changes
+    tree.start("db1", ["vnet1"], number=2)
+    assert watch.wait(seen, 10)
+    assert names(watch) == ["db1", "web1"]
+    seen = watch.changes
+    tree.start("db1", ["vnet1", "vnet2"], number=2)
+    assert watch.wait(seen, 10)
+    assert watch.domains[0].interfaces == ["vnet1", "vnet2"]
+    seen = watch.changes
+    tree.end("web1")
+    assert watch.wait(seen, 10)
+    assert names(watch) == ["db1"]
+    assert watch.domains[0].interface_stats("vnet1").rx_bytes == 20
+
+
+def test_a_change_is_seen_at_once(tree: LibvirtTree, watch: Watch) -> None:
+    took = []
+    for number in range(20):
+        seen = watch.changes
+        start = time.monotonic()
+        tree.start("web1", [f"vnet{number + 5}"])
+        assert watch.wait(seen, 10)
+        took.append(time.monotonic() - start)
+    assert sorted(took)[10] < 0.1
+
+
+def test_a_file_that_says_the_same_again_is_no_change(tree: LibvirtTree, watch: Watch) -> None:
+    tree.start("web1", ["vnet0"])
+    assert not watch.wait(watch.changes, 0.3)
+
+
+def test_libvirt_s_folders_may_come_go_and_come_again(tmp_path: Path) -> None:
+    tree = LibvirtTree(tmp_path / "machine")
+    tree.interfaces({"vnet0": 10})
+    with Host(tree.root).watch(NEVER) as watch:
+        assert watch.wait(timeout=10)
+        assert names(watch) == ["host"]  # there is no /run yet
+    (tree.root / "run").mkdir()
+    with Host(tree.root).watch(NEVER) as watch:
+        assert watch.wait(timeout=10)
+        for _ in range(3):
+            tree.start("web1", ["vnet0"])
+            until(lambda: names(watch) == ["web1"])
+            tree.start("db1")
+            until(lambda: names(watch) == ["db1", "web1"])
+            tree.end("web1")
+            tree.end("db1")
+            tree.folder.rmdir()
+            tree.folder.parent.rmdir()
+            until(lambda: names(watch) == ["host"])
+
+
+def test_a_folder_that_is_moved_away_is_watched_no_more(tree: LibvirtTree, watch: Watch, tmp_path: Path) -> None:
+    tree.folder.rename(tmp_path / "away")
+    until(lambda: names(watch) == ["host"])
+    tree.start("db1", ["vnet1"])
+    until(lambda: names(watch) == ["db1"])
+    seen = watch.changes
+    (tmp_path / "away/web1.xml").unlink()
+    assert not watch.wait(seen, 0.2)
+
+
+def test_a_bad_file_costs_itself_alone(tree: LibvirtTree, watch: Watch) -> None:
+    (tree.folder / "bad.xml").write_text("<domstatus>")
+    tree.start("db1", ["vnet1"])
+    until(lambda: names(watch) == ["db1", "web1"])
+    (problem,) = watch.problems
+    assert isinstance(problem, TopologyError)
+    (tree.folder / "bad.xml").unlink()
+    until(lambda: watch.problems == ())
+
+
+def test_definitions_in_a_folder_of_one_s_own(tmp_path: Path) -> None:
+    tree = LibvirtTree(tmp_path / "machine")
+    tree.interfaces({})
+    folder = tmp_path / "xml"
+    folder.mkdir()
+    (folder / "web1.xml").write_text("<domain type='kvm'><name>web1</name></domain>")
+    with Host(tree.root, xml=folder).watch(NEVER) as watch:
+        assert watch.wait(timeout=10)
+        assert names(watch) == ["web1"]
+        (folder / "web1.xml").write_text("<domain type='kvm'><name>web2</name></domain>")
+        until(lambda: names(watch) == ["web2"])
+
+
+def test_one_definition_file_whatever_it_is_called(tmp_path: Path) -> None:
+    tree = LibvirtTree(tmp_path / "machine")
+    tree.interfaces({})
+    file = tmp_path / "guest.definition"
+    file.write_text("<domain type='kvm'><name>web1</name></domain>")
+    with Host(tree.root, xml=str(file)).watch(NEVER) as watch:
+        assert watch.wait(timeout=10)
+        (tmp_path / "new").write_text("<domain type='kvm'><name>web2</name></domain>")
+        (tmp_path / "new").rename(file)
+        until(lambda: names(watch) == ["web2"])
+
+
+def test_the_slow_look_sees_what_nobody_tells_of(tree: LibvirtTree) -> None:
+    with Host(tree.root).watch(0.1) as watch:
+        assert watch.wait(timeout=10)
+        assert watch.domains[0].nics[0].reason == ""
+        tree.interfaces({})
+        until(lambda: "no interface" in watch.domains[0].nics[0].reason)
+
+
+def test_what_comes_a_little_later_than_its_signal_is_seen_soon(tree: LibvirtTree, watch: Watch) -> None:
+    tree.start("web1", ["vnet9"])
+    until(lambda: watch.domains[0].interfaces == ["vnet9"])
+    assert watch.domains[0].nics[0].reason
+    tree.interfaces({"vnet9": 1})
+    assert until(lambda: not watch.domains[0].nics[0].reason) < 3
+
+
+def test_iteration_gives_the_list_now_and_after_each_change(tree: LibvirtTree, watch: Watch) -> None:
+    given = []
+    for domains in watch:
+        given.append([domain.name for domain in domains])
+        if len(given) == 3:
+            break
+        tree.start(f"more{len(given)}")
+    assert given == [["web1"], ["more1", "web1"], ["more1", "more2", "web1"]]
+    threading.Timer(0.05, watch.close).start()
+    assert [len(domains) for domains in watch] == [3]
+
+
+def found(*names: str) -> tuple[list[Domain], tuple[Error, ...]]:
+    return [Domain(name) for name in names], ()
+
+
+def watching(look: Callable[[], tuple[list[Domain], tuple[Error, ...]]], root: Path, every: float = 0.05) -> Watch:
+    return Watch(look, partial(Signals, Roots(root), None), every)
+
+
+@pytest.mark.parametrize("error", [RuntimeError("broken"), OSError(5, "Input/output error"), Error("broken")])
+def test_a_look_that_fails_costs_itself_alone(tmp_path: Path, error: Exception) -> None:
+    fails = iter([False, True, True])
+
+    def look() -> tuple[list[Domain], tuple[Error, ...]]:
+        if next(fails, False):
+            raise error
+        return found("b" if watch_of else "a")
+
+    watch_of: list[Watch] = []
+    with watching(look, tmp_path, every=0.2) as watch:
+        until(lambda: watch.problems)
+        assert names(watch) == ["a"]
+        assert str(error.args[-1]) in str(watch.problems[0])
+        watch_of.append(watch)
+        until(lambda: names(watch) == ["b"])
+        assert watch.problems == ()
+
+
+def test_a_first_look_that_fails_is_told_all_the_same(tmp_path: Path) -> None:
+    def look() -> tuple[list[Domain], tuple[Error, ...]]:
+        raise RuntimeError("broken")
+
+    with watching(look, tmp_path) as watch:
+        assert watch.wait(timeout=10)
+        assert (watch.domains, len(watch.problems)) == ((), 1)
+
+
+def test_a_look_that_hangs_holds_nobody_up(tmp_path: Path) -> None:
+    goes_on = threading.Event()
+    hangs = threading.Event()
+
+    def look() -> tuple[list[Domain], tuple[Error, ...]]:
+        if watch_of:
+            hangs.set()
+            goes_on.wait()
+        return found("a")
+
+    watch_of: list[Watch] = []
+    threads = threading.active_count()
+    watch = watching(look, tmp_path)
+    assert watch.wait(timeout=10)
+    watch_of.append(watch)
+    assert hangs.wait(10)
+    start = time.monotonic()
+    assert names(watch) == ["a"]
+    assert not watch.wait(watch.changes, 0.05)
+    watch.close()
+    assert watch.closed
+    assert time.monotonic() - start < 2
+    goes_on.set()
+    until(lambda: threading.active_count() == threads)
+
+
+def test_closed_or_forgotten_it_leaves_nothing(tree: LibvirtTree) -> None:
+    host = Host(tree.root)
+    with host.watch() as watch:
+        watch.wait()
+    gc.collect()
+    before, threads = descriptors(), threading.active_count()
+    for _ in range(20):
+        with host.watch() as watch:
+            assert watch.wait(timeout=10)
+        watch.close()  # once more is no harm
+        assert list(watch) == []
+        assert not watch.wait(watch.changes)
+    forgotten = host.watch()
+    assert forgotten.wait(timeout=10)
+    del forgotten, watch
+    gc.collect()
+    assert threading.active_count() == threads
+    assert descriptors() == before
+
+
+@pytest.mark.parametrize("every", [0, -1, float("nan"), float("inf")])
+def test_every_is_a_time(tree: LibvirtTree, every: float) -> None:
+    with pytest.raises(ValueError, match="every"):
+        Host(tree.root).watch(every)
+
+
+def test_a_storm_of_changes_costs_half_of_the_thread_s_time_at_most(tmp_path: Path) -> None:
+    tree = LibvirtTree(tmp_path / "machine")
+    tree.interfaces({})
+    tree.start("web1")
+    looks = []
+
+    def look() -> tuple[list[Domain], tuple[Error, ...]]:
+        looks.append(time.monotonic())
+        time.sleep(0.05)
+        return found("a")
+
+    with watching(look, tree.root, NEVER) as watch:
+        assert watch.wait(timeout=10)
+        end = time.monotonic() + 1
+        while time.monotonic() < end:
+            tree.start("web1")
+            time.sleep(0.001)
+    assert 4 <= len(looks) <= 12
+    assert min(after - before for before, after in itertools.pairwise(looks)) >= 0.099
