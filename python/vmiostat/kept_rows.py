@@ -1,0 +1,64 @@
+"""Which row of a new plan continues a row of the old one: the same device of the same run of the same domain."""
+
+from collections import defaultdict
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from vmiostat.model import Domain, Process
+from vmiostat.plan_rows import BlockRow, InterfaceRow, plan_rows
+
+
+class KeptRows(NamedTuple):
+    """For each new row the old row that it continues, or None."""
+
+    block: list[int | None]
+    interface: list[int | None]
+
+
+def kept_rows(old: Iterable[Domain], new: Iterable[Domain]) -> KeptRows:
+    """For the plans that `plan_rows` makes of these domains."""
+    before, after = _rows(old), _rows(new)
+    return KeptRows(*(_kept(was, now) for was, now in zip(before, after, strict=True)))
+
+
+Row = tuple[BlockRow | InterfaceRow, Domain]
+"""A row: its names, the counters (with the device's identity: ifindex, diskseq), whether it is swapped; its domain."""
+
+
+def _rows(domains: Iterable[Domain]) -> tuple[list[Row], list[Row]]:
+    block: list[Row] = []
+    interface: list[Row] = []
+    for domain in domains:
+        rows = plan_rows([domain])
+        block += [(row, domain) for row in rows.block]
+        interface += [(row, domain) for row in rows.interface]
+    return block, interface
+
+
+def _kept(old: list[Row], new: list[Row]) -> list[int | None]:
+    there: defaultdict[BlockRow | InterfaceRow, list[int]] = defaultdict(list)
+    for number, (row, _) in enumerate(old):
+        there[row].append(number)
+    kept: list[int | None] = []
+    for row, domain in new:
+        numbers = there.get(row, [])
+        same = next((number for number in numbers if _same_run(old[number][1], domain)), None)
+        if same is not None:
+            numbers.remove(same)
+        kept.append(same)
+    return kept
+
+
+def _same_run(old: Domain, new: Domain) -> bool:
+    """Whether nothing says that these are two domains, or that the domain was started anew between the two."""
+    return _may_be(old.uuid, new.uuid) and _may_be(old.id, new.id) and _same_process(old.process, new.process)
+
+
+def _same_process(old: Process | None, new: Process | None) -> bool:
+    if old is None or new is None:
+        return True
+    return old.pid == new.pid and _may_be(old.started, new.started)
+
+
+def _may_be(one: object, other: object) -> bool:
+    return one is None or other is None or one == other
