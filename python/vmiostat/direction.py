@@ -10,12 +10,15 @@ from vmiostat.errors import SourceError
 from vmiostat.model import Domain, Interface, Process
 from vmiostat.process_descriptors import descriptors
 
+TAP = (True, "the guest's rx is the host device's tx")
+MACVTAP = (False, "a macvtap is the guest's own interface: the guest's rx is its rx")
+
 
 def direction(nic: Interface, device: NetDevice, domain: Domain, roots: Roots) -> tuple[bool, str]:
     """Whether the guest's rx is the host device's tx, and why, in a sentence."""
     if nic.type == "direct":
-        return False, "a macvtap is the guest's own interface: the guest's rx is its rx"
-    if _is_macvtap(device, domain, roots):
+        return MACVTAP
+    if _is_macvtap(nic, device, domain, roots):
         if nic.type == "ethernet":
             if not nic.managed:
                 return False, "a macvtap that the definition only uses (managed='no'): the guest's rx is its rx"
@@ -25,13 +28,15 @@ def direction(nic: Interface, device: NetDevice, domain: Domain, roots: Roots) -
             )
         # A stored definition does not say that its network hands out macvtaps; the device does.
         return False, f"of type {nic.type}, but the device is a macvtap: the guest's rx is its rx"
-    return True, "the guest's rx is the host device's tx"
+    return TAP
 
 
-def _is_macvtap(device: NetDevice, domain: Domain, roots: Roots) -> bool:
+def _is_macvtap(nic: Interface, device: NetDevice, domain: Domain, roots: Roots) -> bool:
     if device.namespace is None:
         return _has_character_device(device.name, roots)
-    return domain.process is not None and _is_held_as_macvtap(device, domain.process, roots)
+    # The machine's sysfs does not show another namespace's interfaces. There only an ethernet interface leaves it open:
+    # of a domain that runs, what its network handed out is known.
+    return nic.type == "ethernet" and domain.process is not None and _is_held_as_macvtap(device, domain.process, roots)
 
 
 def _has_character_device(name: str, roots: Roots) -> bool:
@@ -47,11 +52,7 @@ def _has_character_device(name: str, roots: Roots) -> bool:
 
 
 def _is_held_as_macvtap(device: NetDevice, process: Process, roots: Roots) -> bool:
-    """Whether the process has the interface's /dev/tapN open.
-
-    For an interface of another network namespace, which the machine's sysfs does not show. Where descriptors may not be
-    looked at, it is taken for a tap.
-    """
+    """Whether the process has the interface's /dev/tapN open. Where that may not be looked at, it passes for a tap."""
     try:
         return device.index in descriptors(process.pid, roots).macvtaps.values()
     except SourceError:

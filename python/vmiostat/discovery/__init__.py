@@ -23,11 +23,14 @@ def domains(
     `known` is the caller's to keep from one discovery to the next: what has not changed since is not parsed again.
     """
     # Here, since lxml takes longer to import than all of the rest: who asks the command for help does not wait for it.
-    from vmiostat.discovery import domain_xml, host_itself, libvirt_status, xen_sysfs
+    from vmiostat.discovery import domain_xml, host_itself, libvirt_status, vmm_processes, xen_sysfs
 
     if xml is not None:
         return domain_xml.domains(xml)
     asked = [libvirt_status.domains(roots, known), xen_sysfs.domains(roots)]
+    # A process that is known already need not be looked at.
+    pids = {domain.process.pid for found in asked for domain in found.domains if domain.process is not None}
+    asked.append(vmm_processes.domains(roots, besides=pids))
     problems = tuple(problem for found in asked for problem in found.problems)
     seen = one_of_each_domain(domain for found in asked for domain in found.domains)
     if seen:

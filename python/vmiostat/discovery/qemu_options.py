@@ -1,0 +1,93 @@
+"""QEMU's command line as a list of options, and the values of its options: key=value,... or JSON.
+
+The syntax is that of QEMU's own qemu-options.hx, util/qemu-option.c and util/keyval.c.
+"""
+
+import json
+import re
+from collections import deque
+from collections.abc import Iterator, Sequence
+
+Values = dict[str, str]
+"""Keys with dots for what is nested (file.driver), and words for what JSON has as numbers or booleans (on, off)."""
+
+# fmt: off
+_WITHOUT_A_VALUE = frozenset(
+    (
+        "alt-grab", "async-teardown", "ctrl-grab", "curses", "daemonize", "enable-fips", "enable-hax", "enable-kvm",
+        "enable-sync-profile", "full-screen", "h", "help", "jitdump", "localtime", "mem-prealloc", "no-acpi",
+        "no-fd-bootchk", "no-frame", "no-hpet", "no-kvm", "no-kvm-irqchip", "no-kvm-pit", "no-kvm-pit-reinjection",
+        "no-quit", "no-reboot", "no-shutdown", "no-user-config", "nodefaults", "nodefconfig", "nographic",
+        "old-param", "one-insn-per-tb", "only-migratable", "perfmap", "portrait", "preconfig", "rtc-td-hack", "S",
+        "s", "sdl", "semihosting", "show-cursor", "singlestep", "snapshot", "tdf", "usb", "version", "win2k-hack",
+        "xen-attach", "xen-create", "xen-domid-restrict",
+    )
+)
+# fmt: on
+_ANYTHING = ("append", "name")
+"""What these take may begin like an option."""
+_PART = re.compile(r"(?:[^,]|,,)+")
+_DEEPEST = 16
+
+
+def options(arguments: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """(name, value) of each option, in order. An argument that belongs to none is an image: its name is empty."""
+    words = deque(arguments[1:])
+    while words:
+        word = words.popleft()
+        if not word.startswith("-"):
+            yield "", word
+            continue
+        name = word[1:].removeprefix("-")
+        # Some newer QEMU's option that takes no value must not hide the option behind it.
+        has_value = words and (not words[0].startswith("-") or name in _ANYTHING)
+        yield name, words.popleft() if has_value and name not in _WITHOUT_A_VALUE else ""
+
+
+def values(text: str, first: str = "") -> Values:
+    """An option's value by its keys. `first` is the key that a first part without one stands for.
+
+    >>> values("tap,id=net0,ifname=tap100i0,vhost=on", "type")
+    {'type': 'tap', 'id': 'net0', 'ifname': 'tap100i0', 'vhost': 'on'}
+    >>> values('{"driver": "raw", "file": {"driver": "file", "filename": "a,b"}}')
+    {'driver': 'raw', 'file.driver': 'file', 'file.filename': 'a,b'}
+    >>> values("guest=a,,b,process=c")["guest"]
+    'a,b'
+    """
+    if text.startswith("{"):
+        return _from_json(text)
+    found: Values = {}
+    for place, part in enumerate(_PART.findall(text)):
+        # A comma of the value's own is written twice.
+        key, equals, value = part.replace(",,", ",").partition("=")
+        if equals:
+            found[key] = value
+        elif place == 0 and first:
+            found[first] = key
+        else:
+            found[key.removeprefix("no")] = "off" if key.startswith("no") else "on"
+    return found
+
+
+def below(values: Values, key: str) -> Values:
+    """What is nested under a key: {'driver': 'file'} for {'file.driver': 'file'}."""
+    return {name[len(key) + 1 :]: value for name, value in values.items() if name.startswith(f"{key}.")}
+
+
+def _from_json(text: str) -> Values:
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError):
+        return {}
+    return dict(_flat(found, "", 0))
+
+
+def _flat(thing: object, key: str, depth: int) -> Iterator[tuple[str, str]]:
+    if isinstance(thing, dict | list) and depth < _DEEPEST:
+        parts = thing.items() if isinstance(thing, dict) else ((str(place), part) for place, part in enumerate(thing))
+        for name, part in parts:
+            yield from _flat(part, f"{key}.{name}" if key else name, depth + 1)
+    elif isinstance(thing, bool):
+        yield key, "on" if thing else "off"
+    elif isinstance(thing, str | int | float):
+        yield key, str(thing)

@@ -1,0 +1,138 @@
+"""A VMM's devices: those that its descriptors show, under the names that its command line has for them."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+
+from vmiostat._core import Roots
+from vmiostat.block_device_number import Number, device_number
+from vmiostat.counters import BlockDevice
+from vmiostat.direction import MACVTAP, TAP
+from vmiostat.discovery.vmm_command_line import CommandLine, Netdev
+from vmiostat.errors import SourceError
+from vmiostat.model import Disk, Interface, Process
+from vmiostat.network_namespaces import NetworkNamespaces
+from vmiostat.process_descriptors import Descriptors
+
+_READ_ONLY = (
+    "the VMM has it open for reading only, as it has what lies beneath a snapshot's overlay: what the guest writes "
+    "goes elsewhere and is not counted here"
+)
+_NAMELESS = (
+    "which of the host's interfaces it is only the descriptors of process {pid} tell (/proc/{pid}/fdinfo): "
+    "this takes root or CAP_SYS_PTRACE"
+)
+
+
+def disks(told: CommandLine, held: Descriptors | None, runs: Process, roots: Roots) -> Iterator[Disk]:
+    """The disks of the command line, but for block devices that are not open any more; then block devices beside those.
+
+    A file that is plugged in or out later is not noticed: nothing tells a disk's from another file.
+    """
+    if held is None:
+        yield from told.disks
+        return
+    open_devices = {number: descriptor for descriptor, number in reversed(held.block_devices.items())}
+    writable = {number for descriptor, number in held.block_devices.items() if descriptor not in held.reading_only}
+    beneath = {_number(path, held, runs, roots) for path in told.beneath if path.startswith("/dev/")}
+    seen: set[Number] = set()
+    for disk in told.disks:
+        if disk.type != "block" or disk.source is None:
+            yield disk
+            continue
+        number = _number(disk.source, held, runs, roots)
+        if number in open_devices and number is not None:
+            seen.add(number)
+            only_read = disk.device == "disk" and disk.target not in told.read_only and number not in writable
+            yield replace(disk, counters=BlockDevice(*number), reason=_READ_ONLY if only_read else "")
+    targets = {disk.target for disk in told.disks}
+    for number, descriptor in sorted(open_devices.items(), key=lambda item: item[1]):
+        path = held.paths[descriptor]
+        if number not in seen and number not in beneath:
+            target = path if path not in targets else f"{path} ({number[0]}:{number[1]})"
+            targets.add(target)
+            yield Disk(target, "block", source=path, counters=BlockDevice(*number))
+
+
+def _number(path: str, held: Descriptors, runs: Process, roots: Roots) -> Number | None:
+    """The number of a block device of the command line: as the process opened it, else as it sees it, else as we do."""
+    for descriptor, number in held.block_devices.items():
+        if held.paths[descriptor] == path:
+            return number
+    for place in (f"/proc/{runs.pid}/root{path}", path):
+        try:
+            return device_number(place, roots)
+        except SourceError:
+            continue
+    return None
+
+
+def interfaces(
+    told: CommandLine, held: Descriptors | None, runs: Process, namespaces: NetworkNamespaces
+) -> Iterator[Interface]:
+    """The interfaces that are open, then the network cards that have none of the host's.
+
+    Without descriptors: those that the command line names.
+    """
+    seen: set[str] = set()
+    for nic in _named(told, runs) if held is None else _open(told, held, runs, namespaces):
+        seen.add(nic.target)
+        yield nic
+    for netdev in told.netdevs:
+        if netdev.type != "tap":
+            target = netdev.id if netdev.id not in seen else f"{netdev.id} ({netdev.type})"
+            yield Interface(target, netdev.type, netdev.mac, netdev.source)
+
+
+def _named(told: CommandLine, runs: Process) -> Iterator[Interface]:
+    for netdev in told.netdevs:
+        if netdev.type == "tap":
+            reason = "" if netdev.interface else _NAMELESS.format(pid=runs.pid)
+            yield Interface(netdev.interface or netdev.id, "ethernet", netdev.mac, netdev.source, reason=reason)
+
+
+def _open(told: CommandLine, held: Descriptors, runs: Process, namespaces: NetworkNamespaces) -> Iterator[Interface]:
+    macvtaps = dict(_macvtaps(held, runs, namespaces))
+    names = dict(sorted((held.taps | macvtaps).items()))
+    netdevs = _netdevs(told, names)
+    for name in dict.fromkeys(names.values()):  # once, however many queues it has
+        netdev = netdevs.get(name, Netdev(name))
+        is_macvtap = name in macvtaps.values()
+        swapped, direction = MACVTAP if is_macvtap else TAP
+        yield Interface(
+            name,
+            "direct" if is_macvtap else "ethernet",
+            netdev.mac,
+            netdev.source,
+            swapped=swapped,
+            direction=direction,
+        )
+
+
+def _macvtaps(held: Descriptors, runs: Process, namespaces: NetworkNamespaces) -> Iterator[tuple[int, str]]:
+    """The name of each macvtap that is open; tapN, as its device is called, where its namespace cannot be entered."""
+    if not held.macvtaps:
+        return
+    namespace = namespaces.of(runs)
+    try:
+        there = {number: name for name, number in namespaces.interfaces(namespace).items()}
+    except SourceError:
+        there = {}
+    for descriptor, number in held.macvtaps.items():
+        yield descriptor, there.get(number, f"tap{number}")
+
+
+def _netdevs(told: CommandLine, names: Mapping[int, str]) -> dict[str, Netdev]:
+    """The command line's word on each open interface, by the interface's name."""
+    found: dict[str, Netdev] = {}
+    nameless = []
+    for netdev in told.netdevs:
+        handed = [names[descriptor] for descriptor in netdev.descriptors if descriptor in names]
+        if handed or netdev.interface in names.values():
+            found[handed[0] if handed else str(netdev.interface)] = netdev
+        elif netdev.type == "tap" and not netdev.descriptors and netdev.interface is None:
+            nameless.append(netdev)
+    # Those that QEMU or its bridge helper gave a name to: they were opened in the command line's order.
+    others = [name for name in dict.fromkeys(names.values()) if name not in found]
+    if len(nameless) == len(others):
+        found |= zip(others, nameless, strict=True)
+    return found
