@@ -5,7 +5,7 @@ import os
 from collections.abc import Iterable
 from dataclasses import replace
 from functools import partial
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from vmiostat import discovery
 from vmiostat._core import BlockStats, InterfaceStats, Poller, Roots
@@ -17,6 +17,9 @@ from vmiostat.resolve import resolve_all
 from vmiostat.watch import Watch
 from vmiostat.watching.signals import Signals
 
+if TYPE_CHECKING:
+    from vmiostat.discovery.libvirt_connection import LibvirtConnection
+
 StrPath = str | os.PathLike[str]
 
 
@@ -25,8 +28,9 @@ class Host:
 
     `proc`, `sys`, `dev` and `run` each take the place of that folder (in a container: proc="/host/proc"). `xml` names
     files or folders of libvirt domain XML that define the domains; without it they are looked for everywhere (see
-    vmiostat.discovery), and a machine without any is itself the domain `host`. `view` is whose receive side rx is: the
-    guest's, as in libvirt, or the host device's.
+    vmiostat.discovery), and a machine without any is itself the domain `host`. `libvirt` is a URI as virsh takes it
+    ("qemu:///system"), or a LibvirtConnection, to ask libvirt for its domains, beside all the others. `view` is whose
+    receive side rx is: the guest's, as in libvirt, or the host device's.
 
     >>> host = Host()
     >>> host.domains()[0].name in [domain.name for domain in host.domains()]
@@ -44,15 +48,19 @@ class Host:
         dev: StrPath | None = None,
         run: StrPath | None = None,
         xml: StrPath | Iterable[StrPath] | None = None,
+        libvirt: "str | LibvirtConnection | None" = None,
         view: Literal["guest", "host"] = "guest",
     ) -> None:
         if view not in ("guest", "host"):
             raise ValueError(f"view is 'guest' or 'host', not {view!r}")
+        if xml is not None and libvirt is not None:
+            raise ValueError("xml and libvirt each say where domains are from: give one of them")
         self.roots = Roots(root, proc=proc, sys=sys, dev=dev, run=run)
         self.view = view
         self.problems: tuple[Error, ...] = ()
         """What kept the last discovery from finding more."""
         self._xml = xml if xml is None or isinstance(xml, str | os.PathLike) else tuple(xml)
+        self._libvirt = _connection(libvirt)
 
     def domains(self) -> list[Domain]:
         """Every domain, looked for anew; each of its devices with its counters, or with the reason why it has none."""
@@ -83,11 +91,14 @@ class Host:
 
     def watch(self, every: float = 10.0) -> Watch:
         """The domains as they come, go and change. At least every so many seconds they are looked for anew."""
-        return Watch(partial(self._found, known={}), partial(Signals, self.roots, self._xml), every)
+        return Watch(partial(self._found, known={}), self._signals, every)
+
+    def _signals(self) -> Signals:
+        return Signals(self.roots, self._xml, [self._libvirt.changes()] if self._libvirt is not None else [])
 
     def _found(self, known: dict[str, Any] | None = None) -> tuple[list[Domain], tuple[Error, ...]]:
         """The domains and what kept discovery from finding more; `known` as for `discovery.domains`."""
-        found = discovery.domains(self.roots, self._xml, known=known)
+        found = discovery.domains(self.roots, self._xml, known=known, libvirt=self._libvirt)
         domains = [self._seen(replace(domain, reader=self)) for domain in resolve_all(found.domains, self.roots)]
         return domains, found.problems
 
@@ -121,6 +132,15 @@ class Host:
             stats = poller.poll().interface[0]
             _check(stats.state, nic.reason, f"{domain.name} {target}", poller.problem("interface", 0))
         return stats.cut(size)
+
+
+def _connection(libvirt: "str | LibvirtConnection | None") -> "LibvirtConnection | None":
+    if not isinstance(libvirt, str):
+        return libvirt
+    # Here, since it imports lxml.
+    from vmiostat.discovery.libvirt_connection import LibvirtConnection
+
+    return LibvirtConnection(libvirt)
 
 
 def _size(size: int | None, limit: int) -> int:

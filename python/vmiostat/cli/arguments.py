@@ -39,11 +39,15 @@ def parser(command: str, *, usage: str, description: str, epilog: str | None = N
         help="whose rx and tx are meant: the guest's (its rx is its tap's tx), or the host's as /proc/net/dev has them",
     )
     machine = made.add_argument_group("which machine")
-    machine.add_argument(
+    where = machine.add_mutually_exclusive_group()
+    where.add_argument(
         "--xml",
         metavar="PATH",
         action="append",
         help="a libvirt domain XML file, or a folder of them, instead of what runs here (can be given several times)",
+    )
+    where.add_argument(
+        "-c", "--connect", metavar="URI", help="ask libvirt, too, for the VMs that run here (qemu:///system)"
     )
     machine.add_argument(
         "--root", metavar="DIR", default="/", help="a captured machine: the folder that holds its proc and sys"
@@ -64,7 +68,9 @@ def find(options: argparse.Namespace) -> tuple[Host, list[Domain]]:
     from vmiostat import Host
     from vmiostat.cli.output import complain, sentence
 
-    host = Host(options.root, proc=options.proc, sys=options.sys, xml=options.xml, view=options.view)
+    host = Host(
+        options.root, proc=options.proc, sys=options.sys, xml=options.xml, libvirt=options.connect, view=options.view
+    )
     domains = host.domains()
     for problem in host.problems:
         complain(f"warning: {sentence(problem)}")
