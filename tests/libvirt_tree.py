@@ -18,19 +18,27 @@ class LibvirtTree:
         nics: Sequence[str] = (),
         *,
         number: int = 1,
-        pid: int = 4000,
+        pid: int | None = None,
         disks: Sequence[str] = (),
         kind: str = "bridge",
     ) -> None:
         """Writes a domain's file as libvirt does, for a start and for each change: a new file, then renamed."""
-        interfaces = "".join(f"<interface type='{kind}'><target dev='{nic}'/></interface>" for nic in nics)
+        devices = "".join([*disks, *(f"<interface type='{kind}'><target dev='{nic}'/></interface>" for nic in nics)])
         self.folder.mkdir(parents=True, exist_ok=True)
+        pid = 3999 + number if pid is None else pid
         new = self.folder / f"{name}.xml.new"
         new.write_text(
-            f"<domstatus state='running' pid='{pid}'><domain type='kvm' id='{number}'><name>{name}</name>"
-            f"<devices>{interfaces}{''.join(disks)}</devices></domain></domstatus>\n"
+            f"<domstatus state='running' pid='{pid}'><domain type='kvm' id='{number}'>"
+            f"<name>{name}</name><devices>{devices}</devices></domain></domstatus>\n"
         )
         new.rename(self.folder / f"{name}.xml")
+
+    def process(self, pid: int, started: int) -> None:
+        """A process that may be a domain's VMM."""
+        folder = self.root / f"proc/{pid}"
+        folder.mkdir(exist_ok=True)
+        (folder / "stat").write_text(f"{pid} (qemu) S {'0 ' * 18}{started}\n")
+        (folder / "cmdline").write_text("qemu\0")
 
     def end(self, name: str) -> None:
         (self.folder / f"{name}.xml").unlink()

@@ -112,5 +112,5 @@ class Looking:
             problems = (error if isinstance(error, Error) else Error(f"the last look failed: {error!r}"),)
         changes = before.changes + (domains != before.domains or before.changes == 0)
         with self.news:
-            self.seen = Seen(changes, domains, (*problems, *signals.problems.values()))
+            self.seen = Seen(changes, domains, (*problems, *signals.problems))
             self.news.notify_all()

@@ -26,7 +26,8 @@ class Signals:
     """
 
     def __init__(self, roots: Roots, xml: StrPath | Iterable[StrPath] | None, more: Iterable[Signal] = ()) -> None:
-        self.problems: dict[str, Error] = {}
+        self._deaf: list[Error] = []
+        self._deaf_in: list[Error] = []
         self._roots = roots
         self._selector = selectors.DefaultSelector()
         self._in_namespaces: dict[tuple[int, int], LinkChanges] = {}
@@ -36,6 +37,11 @@ class Signals:
             self._add(DeviceChanges, "disks come or go (uevents)")
         for signal in more:
             self._selector.register(signal, selectors.EVENT_READ, signal)
+
+    @property
+    def problems(self) -> tuple[Error, ...]:
+        """What nobody tells of."""
+        return (*self._deaf, *self._deaf_in)
 
     def wake_by(self, descriptor: int) -> None:
         """Waiting ends also when this descriptor can be read."""
@@ -52,7 +58,7 @@ class Signals:
                 look |= signal.drain()
             except OSError as error:
                 self._remove(signal)
-                self.problems[type(signal).__name__] = _deaf(error, "something changes")
+                self._deaf.append(_deaf(error, "something changes"))
                 look = True
         return look
 
@@ -67,12 +73,12 @@ class Signals:
         A namespace is told by its file's inode: the path of one holds a pid or a name, which are used again.
         """
         wanted: set[tuple[int, int]] = set()
-        for path in namespaces(domains) if not self._roots.captured else ():
-            self.problems.pop(path, None)
+        self._deaf_in = []
+        for path in sorted(namespaces(domains)) if not self._roots.captured else ():
             try:
                 wanted.add(self._listen(path))
             except OSError as error:
-                self.problems[path] = _deaf(error, f"interfaces come or go in {path}")
+                self._deaf_in.append(_deaf(error, f"interfaces come or go in {path}"))
         for identity in self._in_namespaces.keys() - wanted:
             self._remove(self._in_namespaces.pop(identity))
 
@@ -86,7 +92,7 @@ class Signals:
         try:
             signal = opened()
         except OSError as error:
-            self.problems[when] = _deaf(error, when)
+            self._deaf.append(_deaf(error, when))
             return None
         self._selector.register(signal, selectors.EVENT_READ, signal)
         return signal

@@ -1,0 +1,89 @@
+"""Which rows of a new plan are the same device of the same run of the same domain."""
+
+from dataclasses import replace
+
+import pytest
+
+from vmiostat.counters import BlockDevice, NetDevice, ProcessIo
+from vmiostat.kept_rows import kept_rows
+from vmiostat.model import Disk, Domain, Interface, Process
+
+DISK = Disk("vda", counters=BlockDevice(8, 0, 5))
+FILE = Disk("vdb", type="file", reason="a file")
+NIC = Interface("vnet0", counters=NetDevice("vnet0", None, 7))
+WEB1 = Domain("web1", 1, "u-1", process=Process(100, 5000), disks=(DISK, FILE), nics=(NIC,))
+DB1 = Domain("db1", 2, "u-2", process=Process(200, 6000), disks=(replace(DISK, counters=BlockDevice(8, 16, 6)),))
+
+
+def test_rows_are_found_wherever_they_move_to() -> None:
+    assert kept_rows([WEB1, DB1], [WEB1, DB1]) == ([0, 1, 2], [0])
+    assert kept_rows([WEB1, DB1], [DB1, WEB1]) == ([2, 0, 1], [0])
+    assert kept_rows([WEB1, DB1], [replace(WEB1, disks=(FILE, DISK))]) == ([1, 0], [0])
+    assert kept_rows([], [WEB1]) == ([None, None], [None])
+    assert kept_rows([WEB1], []) == ([], [])
+
+
+@pytest.mark.parametrize(
+    "now",
+    [
+        replace(WEB1, name="web2"),
+        replace(WEB1, id=3),
+        replace(WEB1, uuid="u-3"),
+        replace(WEB1, process=Process(101, 5000)),
+        replace(WEB1, process=Process(100, 5001)),
+    ],
+)
+def test_another_domain_or_another_run_of_it_continues_nothing(now: Domain) -> None:
+    assert kept_rows([WEB1], [now]) == ([None, None], [None])
+
+
+@pytest.mark.parametrize(
+    "now",
+    [
+        replace(WEB1, id=None),
+        replace(WEB1, uuid=None),
+        replace(WEB1, process=None),
+        replace(WEB1, process=Process(100)),
+        replace(WEB1, provider="another", type="qemu"),
+    ],
+)
+def test_what_one_look_did_not_know_is_no_difference(now: Domain) -> None:
+    assert kept_rows([WEB1], [now]) == ([0, 1], [0])
+    assert kept_rows([now], [WEB1]) == ([0, 1], [0])
+
+
+@pytest.mark.parametrize(
+    "disk",
+    [
+        replace(DISK, target="vdc"),
+        replace(DISK, counters=BlockDevice(8, 32, 5)),
+        replace(DISK, counters=BlockDevice(8, 0, 6)),
+        replace(DISK, counters=None, reason="became a file"),
+    ],
+)
+def test_another_disk(disk: Disk) -> None:
+    assert kept_rows([WEB1], [replace(WEB1, disks=(disk, FILE))]) == ([None, 1], [0])
+
+
+@pytest.mark.parametrize(
+    "nic",
+    [
+        replace(NIC, counters=NetDevice("vnet0", None, 8)),
+        replace(NIC, counters=NetDevice("vnet0", "/proc/100/ns/net", 7)),
+        replace(NIC, swapped=False),
+    ],
+)
+def test_another_interface(nic: Interface) -> None:
+    assert kept_rows([WEB1], [replace(WEB1, nics=(nic,))]) == ([0, 1], [None])
+
+
+def test_an_old_row_is_continued_once() -> None:
+    twins = replace(WEB1, nics=(NIC, NIC))
+    assert kept_rows([WEB1], [twins]).interface == [0, None]
+    assert kept_rows([twins], [twins]).interface == [0, 1]
+
+
+def test_the_row_of_the_whole_domain() -> None:
+    total = Disk("total", counters=ProcessIo(100))
+    assert kept_rows([WEB1], [replace(WEB1, total=total)]).block == [0, 1, None]
+    assert kept_rows([replace(WEB1, total=total)], [replace(WEB1, total=total)]).block == [0, 1, 2]
