@@ -15,6 +15,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 # Two builds at once would move the finished library out of each other's reach.
 MATURIN = flock Cargo.toml $(BIN)/maturin
+LAB := $(BIN)/python -m tests.lab.kvm
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 # The program that the benchmarks are set against is no part of the workspace, and so of no sdist.
@@ -25,7 +26,7 @@ PACKAGE := pyproject.toml README.md $(wildcard LICENSE-*) $(shell find python -n
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help run build test test-rust test-python test-oldest lint format docs wheel bench bench-quick bench-report crossings instructions clean
+.PHONY: help run build test test-rust test-python test-oldest test-kvm lab-kvm lab-kvm-down lint format docs wheel bench bench-quick bench-report crossings instructions clean
 
 help: ## Tell what each target does
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
@@ -49,6 +50,15 @@ test-oldest: .venv/.built ## The same under the oldest Python on this machine (3
 	if [ "$$("$$oldest" -c "$$version")" = "$$(.venv/bin/python -c "$$version")" ]; \
 	then echo 'There is one Python on this machine, and the tests ran under it.'; \
 	else $(MAKE) --no-print-directory test-python VENV=.venv-oldest PYTHON="$$oldest"; fi
+
+test-kvm: $(VENV)/.built $(VENV)/.kvm ## Tests beside a real libvirtd with real guests (root, Debian; some five minutes; ARGS=...)
+	@trap '$(LAB) down' EXIT; $(LAB) up && VMIOSTAT_KVM=1 $(BIN)/python -m pytest tests/kvm $(ARGS)
+
+lab-kvm: $(VENV)/.venv ## Bring up that libvirtd and three guests, to try things on (docs/lab.md; LAB_GUESTS=...)
+	$(LAB) up $(LAB_GUESTS)
+
+lab-kvm-down: $(VENV)/.venv ## Take them down
+	$(LAB) down
 
 lint: $(VENV)/.built $(VENV)/.lint ## Formatting, lints, types, and the stub against the module
 	$(BIN)/ruff check
@@ -103,7 +113,7 @@ $(VENV)/.built: $(RUST_SOURCES) pyproject.toml | $(VENV)/.venv
 	touch $@
 
 # pip knows dependency groups since 25.1: the venv's own has just been upgraded.
-$(VENV)/.test $(VENV)/.lint $(VENV)/.bench: $(VENV)/.%: pyproject.toml | $(VENV)/.venv
+$(VENV)/.test $(VENV)/.lint $(VENV)/.bench $(VENV)/.kvm: $(VENV)/.%: pyproject.toml | $(VENV)/.venv
 	$(BIN)/python -m pip install -q --group $*
 	touch $@
 

@@ -7,7 +7,7 @@ on)
 work)
     while [ -e /tmp/busy ]; do
         for number in 0 1 2 3; do
-            ping -q -c 2 -i 0.1 -W 1 -s 1000 "10.91.$number.254"
+            ping -q -c 3 -i 0.01 -W 1 -s 1000 "10.91.$number.254"
         done
         for disk in vda vdb sda hda; do
             [ -e "/sys/block/$disk" ] || continue
@@ -15,7 +15,7 @@ work)
             dd if="/dev/$disk" of=/dev/null bs=8k count=4 skip=$((RANDOM % 200)) iflag=direct
         done
         sync
-        sleep 0.2
+        sleep 0.1
     done
     touch /tmp/idle
     ;;

@@ -3,6 +3,7 @@
 import fcntl
 import os
 import shutil
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -37,9 +38,7 @@ def down(place: Place, *, everything: bool = False) -> None:
     with _locked(place):
         daemons.stop(place)
         domains.end(place)
-        left = control_groups.processes(place)
-        if left:
-            raise LabError(f"processes that the lab did not start are in its control group: {sorted(left)}")
+        _wait_until_nobody_is_left(place)
         namespaces.remove(place)
         network.remove(place)
         control_groups.remove(place)
@@ -68,6 +67,15 @@ def status(place: Place) -> str:
             *(f"{name} is process {guests[name]}" for name in sorted(guests, key=lambda name: (len(name), name))),
         ]
     )
+
+
+def _wait_until_nobody_is_left(place: Place) -> None:
+    """Control groups can be removed when process 1 has collected the dead; some are slow to."""
+    until = time.monotonic() + 30
+    while left := control_groups.processes(place):
+        if time.monotonic() > until:
+            raise LabError(f"processes that the lab did not start are in its control group: {sorted(left)}")
+        time.sleep(0.05)
 
 
 @contextmanager
