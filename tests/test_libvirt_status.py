@@ -5,12 +5,17 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.fixture_trees import DOMAIN_XML
-from vmiostat import Host, Roots, TopologyError
-from vmiostat.discovery import libvirt_status
+from tests.process_tree import ProcessTree
+from vmiostat import Host, Roots, TopologyError, discovery
+from vmiostat.discovery import domain_xml, libvirt_status
+from vmiostat.discovery.definition import Definition
+from vmiostat.discovery.found import Found
+from vmiostat.model import Process
 
 STATUS = DOMAIN_XML / "kvm-status.xml"
 
@@ -109,3 +114,65 @@ def test_somebody_else_is_told_what_it_takes(tmp_path: Path, closed: str) -> Non
     assert "Permission denied" in told[0]
     assert "root" in told[0]
     assert ("3 running domains" in told[0]) == (closed == "files")
+
+
+UUID = "88459b78-0aed-493b-bc09-9f1dd81d96d0"
+
+
+def guest(pid: int | str) -> str:
+    return f"<domstatus pid='{pid}'><domain type='kvm' id='1'><name>web1</name><uuid>{UUID}</uuid></domain></domstatus>"
+
+
+def test_the_process_that_runs_it(tmp_path: Path) -> None:
+    tree = ProcessTree(tmp_path)
+    tree.process(500, ["qemu-system-x86_64", "-uuid", UUID])
+    (web1,) = libvirt_status.domains(run_libvirt(tmp_path, {"qemu/web1.xml": guest(500)})).domains
+    assert web1.process == Process(500, 500)
+
+
+@pytest.mark.parametrize("instead", ["nothing", "another", "zombie"])
+def test_what_a_guest_left_behind_is_left_out(tmp_path: Path, instead: str) -> None:
+    """As it is when libvirtd was killed, and the guest ended since: nobody removes its file."""
+    tree = ProcessTree(tmp_path)
+    if instead == "another":
+        tree.process(500, ["qemu-system-x86_64", "-uuid", UUID.replace("8", "9")])
+    elif instead == "zombie":
+        tree.process(500, [], state="Z")
+    roots = run_libvirt(tmp_path, {"qemu/web1.xml": guest(500)})
+    assert libvirt_status.domains(roots) == Found()
+    # Where a process may be hidden, that it is not seen tells nothing.
+    (tmp_path / "proc/2/comm").unlink()
+    (web1,) = libvirt_status.domains(roots).domains
+    assert web1.process is None
+
+
+@pytest.mark.parametrize("pid", ["0", "-1", "x", "99999999999999"])
+def test_no_process_is_named(tmp_path: Path, pid: str) -> None:
+    ProcessTree(tmp_path)
+    (web1,) = libvirt_status.domains(run_libvirt(tmp_path, {"qemu/web1.xml": guest(pid)})).domains
+    assert web1.process is None
+
+
+def test_what_is_known_is_not_parsed_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    roots = run_libvirt(tmp_path, {"qemu/a.xml": status("a"), "qemu/b.xml": status("b"), "qemu/c.xml": "<bad"})
+    parsed: list[str] = []
+
+    def parse(data: bytes, path: str, provider: str) -> Definition:
+        parsed.append(Path(path).name)
+        return domain_xml.parse(data, path, provider)
+
+    monkeypatch.setattr(libvirt_status, "parse", parse)
+    known: dict[str, Any] = {}
+    first = libvirt_status.domains(roots, known)
+    assert sorted(parsed) == ["a.xml", "b.xml", "c.xml"]
+    again = libvirt_status.domains(roots, known)
+    assert (len(parsed), again.domains) == (3, first.domains)
+    assert [str(problem) for problem in again.problems] == [str(problem) for problem in first.problems] != []
+    # As libvirt changes a file, and as a domain ends.
+    folder = tmp_path / "run/libvirt/qemu"
+    (folder / "a.xml.new").write_text(status("a", number=9))
+    (folder / "a.xml.new").rename(folder / "a.xml")
+    (folder / "b.xml").unlink()
+    (a,) = discovery.domains(roots, known=known).domains
+    assert (a.id, parsed[3:]) == (9, ["a.xml"])
+    assert not any("b.xml" in str(path) for path in known)

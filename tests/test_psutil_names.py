@@ -5,6 +5,7 @@ import struct
 import psutil
 import pytest
 
+from tests.this_host import this_host
 from vmiostat import BlockStats, Host, InterfaceStats
 from vmiostat.psutil_names import DiskIO, NetIO, as_psutil
 
@@ -17,7 +18,7 @@ def bracketed(low: tuple[int, ...], ours: tuple[int | None, ...], high: tuple[in
 
 
 def test_disks_equal_psutils() -> None:
-    with Host(view="host").poller([Host(view="host").domain("host")]) as poller:
+    with Host(view="host").poller([this_host()]) as poller:
         before = psutil.disk_io_counters(perdisk=True, nowrap=False)
         ours = as_psutil(poller.poll().block)
         after = psutil.disk_io_counters(perdisk=True, nowrap=False)
@@ -29,7 +30,7 @@ def test_disks_equal_psutils() -> None:
 
 
 def test_interfaces_equal_psutils() -> None:
-    with Host(view="host").poller([Host(view="host").domain("host")]) as poller:
+    with Host(view="host").poller([this_host()]) as poller:
         before = psutil.net_io_counters(pernic=True, nowrap=False)
         ours = as_psutil(poller.poll().interface)
         after = psutil.net_io_counters(pernic=True, nowrap=False)

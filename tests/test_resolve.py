@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from vmiostat import Disk, Domain, Host, Interface, Roots
+from tests.this_host import this_host
+from vmiostat import Disk, Domain, Interface, Roots
 from vmiostat.counters import BlockDevice, NetDevice
 from vmiostat.resolve import resolve
 
@@ -56,8 +57,7 @@ def test_the_guest_s_name_is_never_looked_up(tree: Tree) -> None:
 
 def test_this_machine_s_own_disks_by_their_nodes() -> None:
     roots = Roots()
-    disks = [disk for domain in Host().domains() if domain.type == "host" for disk in domain.disks]
-    for disk in disks:
+    for disk in this_host().disks:
         assert disk_of(Disk("xyz", source=disk.source), roots).counters == disk.counters
     assert disk_of(Disk("vda", source="/dev/null"), roots).reason == "/dev/null is no block device"
 

@@ -8,6 +8,7 @@ import pytest
 
 from tests.real.devices import Loop, host_sends
 from tests.real.machine import DOMAINS, SENT, Machine
+from tests.this_host import this_host
 from vmiostat import BlockStats, Host, InterfaceStats
 
 COUNTERS = 16
@@ -105,7 +106,7 @@ def test_disks_of_one_poll(machine: Machine) -> None:
 
 def test_the_host_itself_is_shown_in_its_own_direction(machine: Machine) -> None:
     host_sends("ve1", 9, 66)
-    domain = Host(sys=machine.sys, run=machine.xml).domain("host")
+    domain = this_host(Host(sys=machine.sys))
     stats = domain.interface_stats("ve0")
     assert (stats.rx_packets, stats.rx_bytes, stats.tx_packets) == (9, 9 * 66, 0)
     machine.loops[0].write(2)

@@ -14,7 +14,7 @@ Storage = tuple[str, str | None]
 
 UNKNOWN: Storage = ("", None)
 
-_LONGEST_CHAIN = 64
+_LONGEST_CHAIN = 16
 
 _FILES = {"file": "file", "host_device": "block", "host_cdrom": "block"}
 _OTHERS = {
@@ -66,17 +66,15 @@ def storage(node: Values, nodes: Mapping[str, Values]) -> Storage:
 
 
 def backing_files(node: Values, nodes: Mapping[str, Values]) -> Iterator[str]:
-    """The files and devices beneath a node that its overlays were made over."""
+    """What a node, or one that is written inside it, was made over. The other nodes have theirs themselves."""
     for _ in range(_LONGEST_CHAIN):
-        backing = below(node, "backing") or nodes.get(node.get("backing", ""))
-        if backing is None:
-            # A filter may stand above the node that has one.
-            node = below(node, "file") or nodes.get(node.get("file", ""), {})
-            continue
-        source = storage(backing, nodes)[1]
-        if source is not None:
+        inside = below(node, "backing")
+        backing = inside or nodes.get(node.get("backing", ""))
+        if backing is not None and (source := storage(backing, nodes)[1]) is not None:
             yield source
-        node = backing
+        node = inside or below(node, "file")
+        if not node:
+            return
 
 
 def storage_called(name: str, nodes: Mapping[str, Values]) -> Storage:

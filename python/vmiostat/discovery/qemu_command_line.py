@@ -1,7 +1,6 @@
 """A virtual machine from the command line of its QEMU, whoever wrote it: libvirt, Proxmox, Ganeti, Incus, a script."""
 
 from collections.abc import Iterable, Sequence
-from pathlib import PurePosixPath
 from uuid import UUID
 
 from vmiostat.discovery.qemu_disks import BlockOptions, beneath, disks
@@ -60,7 +59,7 @@ def is_qemu(program: str) -> bool:
 
     NixOS and Guix start it under another one's hood: .qemu-system-x86_64-wrapped.
     """
-    name = PurePosixPath(program).name.removeprefix(".")
+    name = program.removeprefix(".")
     return name.startswith("qemu-system-") or name in ("qemu-kvm", "kvm", "qemu", "qemu-dm")
 
 

@@ -7,6 +7,7 @@ import json
 import re
 from collections import deque
 from collections.abc import Iterator, Sequence
+from itertools import islice
 
 Values = dict[str, str]
 """Keys with dots for what is nested (file.driver), and words for what JSON has as numbers or booleans (on, off)."""
@@ -28,6 +29,8 @@ _ANYTHING = ("append", "name")
 """What these take may begin like an option."""
 _PART = re.compile(r"(?:[^,]|,,)+")
 _DEEPEST = 16
+_MOST = 256
+"""Keys that are looked at: anybody may start a process with a command line that is to keep its reader busy."""
 
 
 def options(arguments: Sequence[str]) -> Iterator[tuple[str, str]]:
@@ -57,9 +60,9 @@ def values(text: str, first: str = "") -> Values:
     if text.startswith("{"):
         return _from_json(text)
     found: Values = {}
-    for place, part in enumerate(_PART.findall(text)):
+    for place, part in enumerate(islice(_PART.finditer(text), _MOST)):
         # A comma of the value's own is written twice.
-        key, equals, value = part.replace(",,", ",").partition("=")
+        key, equals, value = part[0].replace(",,", ",").partition("=")
         if equals:
             found[key] = value
         elif place == 0 and first:
@@ -79,15 +82,15 @@ def _from_json(text: str) -> Values:
         found = json.loads(text)
     except (ValueError, RecursionError):
         return {}
-    return dict(_flat(found, "", 0))
+    return dict(islice(_flat(found, "", 0), _MOST))
 
 
 def _flat(thing: object, key: str, depth: int) -> Iterator[tuple[str, str]]:
-    if isinstance(thing, dict | list) and depth < _DEEPEST:
+    if isinstance(thing, (dict, list)) and depth < _DEEPEST:
         parts = thing.items() if isinstance(thing, dict) else ((str(place), part) for place, part in enumerate(thing))
         for name, part in parts:
             yield from _flat(part, f"{key}.{name}" if key else name, depth + 1)
     elif isinstance(thing, bool):
         yield key, "on" if thing else "off"
-    elif isinstance(thing, str | int | float):
+    elif isinstance(thing, (str, int, float)):
         yield key, str(thing)

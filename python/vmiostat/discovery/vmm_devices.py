@@ -1,7 +1,9 @@
 """A VMM's devices: those that its descriptors show, under the names that its command line has for them."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
+from itertools import chain
+from typing import TypeVar
 
 from vmiostat._core import Roots
 from vmiostat.block_device_number import Number, device_number
@@ -12,6 +14,8 @@ from vmiostat.errors import SourceError
 from vmiostat.model import Disk, Interface, Process
 from vmiostat.network_namespaces import NetworkNamespaces
 from vmiostat.process_descriptors import Descriptors
+
+Device = TypeVar("Device", Disk, Interface)
 
 _READ_ONLY = (
     "the VMM has it open for reading only, as it has what lies beneath a snapshot's overlay: what the guest writes "
@@ -28,9 +32,10 @@ def disks(told: CommandLine, held: Descriptors | None, runs: Process, roots: Roo
 
     A file that is plugged in or out later is not noticed: nothing tells a disk's from another file.
     """
-    if held is None:
-        yield from told.disks
-        return
+    yield from _each_once(told.disks if held is None else _open_disks(told, held, runs, roots))
+
+
+def _open_disks(told: CommandLine, held: Descriptors, runs: Process, roots: Roots) -> Iterator[Disk]:
     open_devices = {number: descriptor for descriptor, number in reversed(held.block_devices.items())}
     writable = {number for descriptor, number in held.block_devices.items() if descriptor not in held.reading_only}
     beneath = {_number(path, held, runs, roots) for path in told.beneath if path.startswith("/dev/")}
@@ -44,13 +49,10 @@ def disks(told: CommandLine, held: Descriptors | None, runs: Process, roots: Roo
             seen.add(number)
             only_read = disk.device == "disk" and disk.target not in told.read_only and number not in writable
             yield replace(disk, counters=BlockDevice(*number), reason=_READ_ONLY if only_read else "")
-    targets = {disk.target for disk in told.disks}
     for number, descriptor in sorted(open_devices.items(), key=lambda item: item[1]):
         path = held.paths[descriptor]
         if number not in seen and number not in beneath:
-            target = path if path not in targets else f"{path} ({number[0]}:{number[1]})"
-            targets.add(target)
-            yield Disk(target, "block", source=path, counters=BlockDevice(*number))
+            yield Disk(path, "block", source=path, counters=BlockDevice(*number))
 
 
 def _number(path: str, held: Descriptors, runs: Process, roots: Roots) -> Number | None:
@@ -73,14 +75,11 @@ def interfaces(
 
     Without descriptors: those that the command line names.
     """
-    seen: set[str] = set()
-    for nic in _named(told, runs) if held is None else _open(told, held, runs, namespaces):
-        seen.add(nic.target)
-        yield nic
-    for netdev in told.netdevs:
-        if netdev.type != "tap":
-            target = netdev.id if netdev.id not in seen else f"{netdev.id} ({netdev.type})"
-            yield Interface(target, netdev.type, netdev.mac, netdev.source)
+    of_the_host = _named(told, runs) if held is None else _open_interfaces(told, held, runs, namespaces)
+    others = (
+        Interface(netdev.id, netdev.type, netdev.mac, netdev.source) for netdev in told.netdevs if netdev.type != "tap"
+    )
+    yield from _each_once(chain(of_the_host, others))
 
 
 def _named(told: CommandLine, runs: Process) -> Iterator[Interface]:
@@ -90,11 +89,14 @@ def _named(told: CommandLine, runs: Process) -> Iterator[Interface]:
             yield Interface(netdev.interface or netdev.id, "ethernet", netdev.mac, netdev.source, reason=reason)
 
 
-def _open(told: CommandLine, held: Descriptors, runs: Process, namespaces: NetworkNamespaces) -> Iterator[Interface]:
+def _open_interfaces(
+    told: CommandLine, held: Descriptors, runs: Process, namespaces: NetworkNamespaces
+) -> Iterator[Interface]:
     macvtaps = dict(_macvtaps(held, runs, namespaces))
     names = dict(sorted((held.taps | macvtaps).items()))
     netdevs = _netdevs(told, names)
-    for name in dict.fromkeys(names.values()):  # once, however many queues it has
+    # In the command line's order, then what was plugged in later; each once, however many queues it has.
+    for name in dict.fromkeys([*netdevs, *names.values()]):
         netdev = netdevs.get(name, Netdev(name))
         is_macvtap = name in macvtaps.values()
         swapped, direction = MACVTAP if is_macvtap else TAP
@@ -136,3 +138,15 @@ def _netdevs(told: CommandLine, names: Mapping[int, str]) -> dict[str, Netdev]:
     if len(nameless) == len(others):
         found |= zip(others, nameless, strict=True)
     return found
+
+
+def _each_once(devices: Iterable[Device]) -> Iterator[Device]:
+    """A command line may call two devices the same; a name that is taken, or empty, gets a number at its end."""
+    times: dict[str, int] = {}
+    for device in devices:
+        target = wanted = device.target or "?"
+        while target in times:
+            times[wanted] += 1
+            target = f"{wanted}#{times[wanted]}"
+        times[target] = 1
+        yield device if target == device.target else replace(device, target=target)

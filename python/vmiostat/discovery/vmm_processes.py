@@ -13,7 +13,6 @@ old as the process, gives them names, and is all that there is for others. Files
 import errno
 import re
 from collections.abc import Callable, Collection, Iterator, Sequence
-from pathlib import PurePosixPath
 
 from vmiostat._core import Roots
 from vmiostat.discovery import (
@@ -66,7 +65,7 @@ def domains(roots: Roots, besides: Collection[int] = ()) -> Found:
             continue
         try:
             # Firecracker's jailer locks it up in a folder where the nodes of its disks have any name.
-            held: Descriptors | None = descriptors(pid, roots, nodes_anywhere=_is_firecracker(words[0]))
+            held: Descriptors | None = descriptors(pid, roots, nodes_anywhere=_is_firecracker(_program(words)))
         except SourceError as error:
             if error.errno not in _CLOSED:  # it has ended since
                 continue
@@ -83,15 +82,20 @@ def _told(words: Sequence[str], *, has_vm: bool) -> CommandLine | None:
     """What the command line tells of a machine, None where it is no VMM's."""
     if not words:
         return None
+    program = _program(words)
     for runs, understood in _VMMS:
-        if runs(words[0]):
+        if runs(program):
             return understood(words)
     return CommandLine(type="kvm") if has_vm else None
 
 
+def _program(words: Sequence[str]) -> str:
+    return words[0].rpartition("/")[2]
+
+
 def _is(program: str) -> Callable[[str], bool]:
     """Whether it is the program, or one that was made of it: firecracker-v1.13.1-x86_64, cloud-hypervisor-static."""
-    return lambda path: PurePosixPath(path).name.startswith(program)
+    return lambda name: name.startswith(program)
 
 
 _is_firecracker = _is("firecracker")

@@ -1,0 +1,97 @@
+"""Virtual machines that no libvirt manages: processes that call themselves a VMM, with real taps and a real disk."""
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from tests.real.devices import Loop
+from vmiostat import Domain, Host
+from vmiostat.counters import BlockDevice, NetDevice
+
+TAP = "from tests.real.devices import Tap; tap = Tap({!r}); "
+ELSEWHERE = "import ctypes; assert ctypes.CDLL(None).unshare(0x40000000) == 0; "
+SEND = "tap.guest_sends(5, 100); "
+DISK = "disk = open({!r}, 'r+b', 0); "
+ROOT = Path(__file__).parents[2]
+
+
+@contextmanager
+def vmm(code: str, *words: str) -> Iterator[int]:
+    """A process that holds what the code opens, and has a VMM's command line; the value is its pid."""
+    code += "print('ready', flush=True); input()"
+    command = ["qemu-system-x86_64", "-c", code, *words]
+    with subprocess.Popen(
+        command, executable=sys.executable, cwd=ROOT, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+        yield process.pid
+
+
+def called(host: Host, pid: int) -> Domain:
+    return next(domain for domain in host.domains() if domain.process and domain.process.pid == pid)
+
+
+def test_its_devices_and_their_counters(namespace: Path, tmp_path: Path) -> None:
+    host = Host(sys=namespace)
+    with (
+        Loop(tmp_path / "disk") as loop,
+        vmm(
+            TAP.format("tap0") + DISK.format(loop.path),
+            *(
+                "-name",
+                "guest=web1",
+                "-drive",
+                f"file={loop.path},if=none,id=drive0",
+                "-netdev",
+                "tap,ifname=tap0,id=n0",
+            ),
+            *("-device", "e1000,netdev=n0,mac=52:54:00:00:00:01"),
+        ) as pid,
+    ):
+        web1 = called(host, pid)
+        assert (web1.provider, web1.type, web1.block_devices, web1.interfaces) == (
+            "processes", "qemu", ["drive0"], ["tap0"]
+        )  # fmt: skip
+        (nic,), (disk,) = web1.nics, web1.disks
+        assert isinstance(nic.counters, NetDevice)
+        assert (nic.mac, nic.counters.namespace, nic.swapped) == ("52:54:00:00:00:01", None, True)
+        assert nic.counters.index == host.roots.interfaces()["tap0"] is not None
+        assert isinstance(disk.counters, BlockDevice)
+        assert (disk.counters.major, disk.counters.minor) == (loop.major, loop.minor)
+        assert disk.counters.diskseq is not None
+        loop.write(3)
+        assert web1.block_stats("drive0").wr_bytes == 3 * Loop.BLOCK
+        assert web1.interface_stats("tap0").state == "ok"
+    assert pid not in {domain.process.pid for domain in host.domains() if domain.process}
+
+
+def test_two_namespaces_with_the_same_names(namespace: Path) -> None:
+    """Each guest's counters are those of its own tap0."""
+    host = Host(sys=namespace)
+    with vmm(TAP.format("tap0")) as here, vmm(ELSEWHERE + TAP.format("tap0") + SEND) as there:
+        ours, theirs = called(host, here), called(host, there)
+        assert isinstance(ours.nics[0].counters, NetDevice)
+        assert isinstance(theirs.nics[0].counters, NetDevice)
+        assert ours.nics[0].counters.namespace is None
+        assert theirs.nics[0].counters.namespace == f"/proc/{there}/ns/net"
+        assert theirs.nics[0].counters.index is not None
+        with host.poller([ours, theirs]) as poller:
+            here_stats, there_stats = poller.poll().interface
+        assert (here_stats.tx_packets, there_stats.tx_packets) == (0, 5)
+        assert there_stats.tx_bytes == 5 * 100
+
+
+def test_a_namespace_with_a_name_is_called_by_it(namespace: Path, tmp_path: Path) -> None:
+    name = f"vmiostat-{tmp_path.name}"[:60]
+    subprocess.run(["ip", "netns", "add", name], check=True)
+    try:
+        inside = f"import os; from ctypes import CDLL; CDLL(None).setns(os.open('/run/netns/{name}', 0), 0); "
+        with vmm(inside + TAP.format("tap5")) as pid:
+            counters = called(Host(sys=namespace), pid).nics[0].counters
+            assert isinstance(counters, NetDevice)
+            assert (counters.name, counters.namespace) == ("tap5", f"/run/netns/{name}")
+    finally:
+        subprocess.run(["ip", "netns", "del", name], check=True)

@@ -1,0 +1,193 @@
+"""What a QEMU's command line tells of its machine."""
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from tests.fixture_trees import FIXTURES
+from vmiostat import Roots
+from vmiostat.discovery import cloud_hypervisor_command_line, crosvm_command_line, firecracker_command_line
+from vmiostat.discovery.qemu_command_line import command_line
+from vmiostat.discovery.qemu_options import options, values
+from vmiostat.discovery.vmm_devices import disks, interfaces
+from vmiostat.model import Process
+from vmiostat.network_namespaces import NetworkNamespaces
+from vmiostat.process_descriptors import Descriptors
+
+
+def drives(*words: str) -> list[tuple[str, str, str, str | None]]:
+    told = command_line(["kvm", *words])
+    assert told is not None
+    return [(disk.target, disk.type, disk.device, disk.source) for disk in told.disks]
+
+
+def test_commas_and_words_without_a_key() -> None:
+    assert values("a,,b,,,c=d,,,nowait,server", "first") == {"first": "a,b,", "c": "d,", "wait": "off", "server": "on"}
+    assert values('{"a": {"b": [true, 7, null, "x"]}}') == {"a.b.0": "on", "a.b.1": "7", "a.b.3": "x"}
+    assert values('{"a": ') == values("") == {}
+
+
+def test_an_option_s_value_is_no_option() -> None:
+    words = ["qemu", "-S", "-append", "-drive", "--name", "-web", "-nographic", "a.img", "-future", "-snapshot"]
+    assert list(options(words)) == [
+        ("S", ""), ("append", "-drive"), ("name", "-web"), ("nographic", ""), ("", "a.img"), ("future", ""),
+        ("snapshot", ""),
+    ]  # fmt: skip
+
+
+def test_drives_are_called_as_qemu_s_monitor_calls_them() -> None:
+    assert drives(
+        "-hda", "a", "-cdrom", "/dev/sr0", "-drive", "file=b,if=virtio", "-drive", "file=c,if=virtio", "d"
+    ) == [
+        ("ide0-hd0", "file", "disk", "d"),
+        ("ide1-cd0", "block", "cdrom", "/dev/sr0"),
+        ("virtio0", "file", "disk", "b"),
+        ("virtio1", "file", "disk", "c"),
+    ]
+    assert drives("-M", "q35", "-drive", "file=a,index=2") == [("ide2-hd0", "file", "disk", "a")]
+    assert drives("-drive", "file=a,if=scsi,bus=1,unit=2") == [("scsi1-hd2", "file", "disk", "a")]
+    assert drives("-fda", "f", "-pflash", "x") == [("floppy0", "file", "floppy", "f")]
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "source"),
+    [
+        ("rbd:pool/image:id=admin:key=secret", "network", "rbd:pool/image"),
+        ("nbd://user:secret@host/export", "network", "nbd://host/export"),
+        ("https://host/a.iso", "network", "https://host/a.iso"),
+        ("iscsi://host/iqn.2016-04.example:a/1", "network", "iscsi://host/iqn.2016-04.example:a/1"),
+        ("nvme://0000:01:00.0/1", "nvme", "0000:01:00.0 namespace 1"),
+        ("fat:rw:/srv/folder", "dir", "/srv/folder"),
+        ("file:/srv/a:b", "file", "/srv/a:b"),
+        ("/srv/a:b", "file", "/srv/a:b"),
+        ("/dev/disk/by-id/x", "block", "/dev/disk/by-id/x"),
+        ("host_device:/dev/sg0", "block", "/dev/sg0"),
+        ('json:{"driver":"raw",,"file":{"driver":"rbd",,"pool":"p",,"image":"i"}}', "network", "rbd:p/i"),
+        ("null-co://", "null", "null-co"),
+    ],
+)
+def test_a_file_name_may_be_a_storage(name: str, kind: str, source: str) -> None:
+    assert drives("-drive", f"file={name},if=virtio") == [("virtio0", kind, "disk", source)]
+
+
+def test_filters_and_references_are_followed() -> None:
+    words = [
+        "-blockdev", '{"driver":"host_device","filename":"/dev/vg/a","node-name":"s"}',
+        "-blockdev", '{"driver":"raw","file":"s","node-name":"f"}',
+        "-blockdev", '{"driver":"throttle","throttle-group":"g","node-name":"t","file":'
+        '{"driver":"copy-on-read","file":"f"}}',
+        "-device", "virtio-blk-pci,drive=t,id=d0",
+        "-device", "scsi-block,drive=s,id=d1",
+        "-device", "virtio-blk-pci,drive=nowhere,id=d2",
+        "-device", "vhost-user-blk-pci,chardev=spdk0,id=d3",
+    ]  # fmt: skip
+    assert drives(*words) == [
+        ("d0", "block", "disk", "/dev/vg/a"),
+        ("d1", "block", "lun", "/dev/vg/a"),
+        ("d2", "unknown", "disk", None),
+        ("d3", "vhostuser", "disk", "spdk0"),
+    ]
+
+
+def test_a_chain_that_bites_its_tail_ends() -> None:
+    words = ["-blockdev", "raw,node-name=a,file=b,backing=b", "-blockdev", "raw,node-name=b,file=a,backing=a"]
+    assert drives(*words, "-device", "virtio-blk-pci,drive=a") == [("a", "unknown", "disk", None)]
+
+
+def test_where_packets_go() -> None:
+    told = command_line(
+        ["kvm", "-netdev", "bridge,id=a,br=br0", "-device", "e1000,netdev=a,mac=52:54:00:AB:00:01",
+         "-netdev", "stream,id=b,addr.type=unix,addr.path=/run/passt_1.socket", "-netdev", "vhost-user,id=c,chardev=x",
+         "-nic", "tap,ifname=tap7,mac=52:54:00:00:00:02", "-nic", "none",
+         "-net", "nic,macaddr=52:54:00:00:00:03", "-net", "tap,fd=9", "-netdev", "tap,fds=4:5,id=d"]
+    )  # fmt: skip
+    assert told is not None
+    assert [(netdev.id, netdev.type, netdev.mac, netdev.source) for netdev in told.netdevs] == [
+        ("a", "tap", "52:54:00:ab:00:01", "br0"),
+        ("b", "user", None, "passt"),
+        ("c", "vhostuser", None, None),
+        ("tap.3", "tap", "52:54:00:00:00:02", None),
+        ("tap.5", "tap", "52:54:00:00:00:03", None),
+        ("d", "tap", None, None),
+    ]
+    assert [(netdev.interface, netdev.descriptors) for netdev in told.netdevs[3:]] == [
+        ("tap7", ()), (None, (9,)), (None, (4, 5))
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("words", "kind"),
+    [
+        (["-enable-kvm"], "kvm"),
+        (["-accel", "kvm"], "kvm"),
+        (["-machine", "pc,accel=kvm:tcg"], "kvm"),
+        (["-accel", "tcg"], "qemu"),
+        (["-name", "kvm"], "qemu"),
+        (["-xen-domid", "3"], "xen"),
+    ],
+)
+def test_what_runs_it(words: list[str], kind: str) -> None:
+    told = command_line(["qemu-system-x86_64", *words])
+    assert told is not None
+    assert told.type == kind
+
+
+def test_a_uuid_of_zeros_is_none() -> None:
+    words = ["qemu", "-uuid", "00000000-0000-0000-0000-000000000000"]
+    told = command_line(words)
+    assert told is not None
+    assert told.uuid is None
+
+
+KEYS = [
+    "driver", "file", "filename", "backing", "node-name", "drive", "id", "if", "index", "unit", "bus", "media",
+    "netdev", "type", "fds", "ifname", "mac", "file.driver", "file.filename", "backing.driver", "addr.path",
+]  # fmt: skip
+OPTIONS = [
+    "-drive", "-blockdev", "-device", "-netdev", "-net", "-nic", "-hda", "-cdrom", "-fda", "-name", "-uuid", "-M",
+    "-accel", "-smbios", "-id", "-xen-domid", "--disk", "--net", "--block", "--id", "--api-socket", "run",
+    "--tap-name", "-s", "-",
+]  # fmt: skip
+VALUES = st.sampled_from(["a", "b", "raw", "host_device", "rbd:", "json:{", "-1", "²", "9" * 30, "", "on"]) | st.text()
+TEXT = st.dictionaries(st.sampled_from(KEYS), VALUES).map(lambda found: ",".join(f"{k}={v}" for k, v in found.items()))
+JSON = st.recursive(st.none() | st.booleans() | st.integers() | st.floats() | st.text(), st.lists, max_leaves=5)
+WORDS = st.lists(st.sampled_from(OPTIONS) | TEXT | JSON.map(str) | st.text(), max_size=30)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["kvm", *["-hda", "a"] * 100_000],
+        ["kvm", *["-blockdev", "raw,node-name=a,file=a" + ",x" * 100_000] * 3, *["-device", "a,drive=a"] * 20_000],
+        ["kvm", *(word for number in range(9000) for word in ("-blockdev", f"a,node-name={number},file={number - 1}"))],
+        ["cloud-hypervisor", "--disk", *["path=a"] * 100_000],
+        ["kvm", "-drive", "," * 1_000_000],
+    ],
+    ids=["drives", "keys", "chain", "paths", "commas"],
+)
+@pytest.mark.timeout(10)
+def test_no_command_line_keeps_its_reader_busy(words: list[str]) -> None:
+    understood = command_line if words[0] == "kvm" else cloud_hypervisor_command_line.command_line
+    told = understood(words)
+    assert told is not None
+    assert len(list(disks(told, None, Process(1), ROOTS))) == len(told.disks)
+
+
+@given(WORDS)
+@example(["-blockdev", "{" * 5000])
+@example(["-drive", "unit=²"])
+def test_no_command_line_is_too_odd(words: list[str]) -> None:
+    for understood in (command_line, *(module.command_line for module in OTHERS)):
+        told = understood(["x", *words])
+        if told is not None:
+            runs = Process(1)
+            for held in (None, HELD):
+                nics = interfaces(told, held, runs, NetworkNamespaces(ROOTS))
+                for targets in ([disk.target for disk in disks(told, held, runs, ROOTS)], [nic.target for nic in nics]):
+                    assert all(targets)
+                    assert len(set(targets)) == len(targets)
+
+
+ROOTS = Roots(FIXTURES / "busy-host")
+HELD = Descriptors({7: "/dev/net/tun", 8: "a"}, taps={7: "a"}, block_devices={8: (7, 0)})
+OTHERS = (cloud_hypervisor_command_line, crosvm_command_line, firecracker_command_line)

@@ -1,0 +1,282 @@
+"""Virtual machines found by their processes alone, in made /proc trees."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.process_tree import ProcessTree
+from vmiostat import Host
+from vmiostat.counters import BlockDevice, NetDevice
+from vmiostat.discovery import vmm_processes
+from vmiostat.model import Disk, Process
+
+UUID = "88459b78-0aed-493b-bc09-9f1dd81d96d0"
+LIBVIRT = [
+    "/usr/bin/qemu-system-x86_64", "-name", "guest=web1,debug-threads=on", "-S", "-machine", "pc,accel=kvm",
+    "-uuid", UUID,
+    "-blockdev", '{"driver":"host_device","filename":"/dev/vg/a","node-name":"libvirt-3-storage"}',
+    "-blockdev", '{"node-name":"libvirt-3-format","read-only":false,"driver":"raw","file":"libvirt-3-storage"}',
+    "-device", '{"driver":"virtio-blk-pci","drive":"libvirt-3-format","id":"virtio-disk0"}',
+    "-blockdev", '{"driver":"file","filename":"/srv/b.qcow2","node-name":"libvirt-2-storage"}',
+    "-blockdev", '{"node-name":"libvirt-2-format","driver":"qcow2","file":"libvirt-2-storage","backing":null}',
+    "-device", '{"driver":"scsi-hd","drive":"libvirt-2-format","id":"scsi0-0-0-0"}',
+    "-device", '{"driver":"ide-cd","bus":"ide.0","id":"ide0-0-0"}',
+    "-netdev", '{"type":"tap","fds":"31:32","id":"hostnet0"}',
+    "-device", '{"driver":"virtio-net-pci","netdev":"hostnet0","id":"net0","mac":"52:54:00:00:00:01"}',
+    "-netdev", '{"type":"tap","fd":"34","id":"hostnet1"}',
+    "-device", '{"driver":"virtio-net-pci","netdev":"hostnet1","id":"net1","mac":"52:54:00:00:00:02"}',
+    "-netdev", '{"type":"user","id":"hostnet2"}',
+    "-device", '{"driver":"e1000","netdev":"hostnet2","id":"net2","mac":"52:54:00:00:00:03"}',
+]  # fmt: skip
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> ProcessTree:
+    made = ProcessTree(tmp_path, "lo", "vnet0", "vnet1", "tap100i0")
+    made.disk("dm-3", "253:3")
+    made.disk("sdb", "8:16")
+    made.write("dev/dm-3", "")
+    made.write("dev/sdb", "")
+    made.link("dev/vg/a", "../dm-3")
+    return made
+
+
+def test_a_libvirt_guest_without_libvirt(tree: ProcessTree) -> None:
+    opened = {3: "socket:[7]", 9: "/dev/kvm", 11: "/dev/dm-3", 12: "/srv/b.qcow2", 34: "/dev/tap7"}
+    tree.process(4711, LIBVIRT, opened, {31: "vnet0", 32: "vnet0"})
+    (web1,) = Host(tree.root).domains()
+    assert (web1.name, web1.uuid, web1.id, web1.type, web1.provider) == ("web1", UUID, None, "kvm", "processes")
+    assert web1.process == Process(4711, 4711)
+    assert [(disk.target, disk.type, disk.device, disk.source, disk.counters) for disk in web1.disks] == [
+        ("virtio-disk0", "block", "disk", "/dev/vg/a", BlockDevice(253, 3)),
+        ("scsi0-0-0-0", "file", "disk", "/srv/b.qcow2", None),
+        ("ide0-0-0", "file", "cdrom", None, None),
+    ]
+    assert "only QEMU" in web1.disks[1].reason
+    assert web1.disks[2].reason == "an empty drive"
+    tap, macvtap, user = web1.nics
+    assert (tap.target, tap.mac, tap.counters, tap.swapped) == ("vnet0", "52:54:00:00:00:01", NetDevice("vnet0"), True)
+    # A captured tree has no numbers of interfaces, so the macvtap goes by its device's name.
+    assert (macvtap.target, macvtap.mac, macvtap.type, macvtap.swapped) == (
+        "tap7",
+        "52:54:00:00:00:02",
+        "direct",
+        False,
+    )
+    assert (user.target, user.mac, user.counters) == ("hostnet2", "52:54:00:00:00:03", None)
+    assert "user mode" in user.reason
+
+
+def test_a_proxmox_guest(tree: ProcessTree) -> None:
+    words = [
+        "/usr/bin/kvm", "-id", "100", "-name", "web1,debug-threads=on", "-no-shutdown", "-daemonize",
+        "-smbios", f"type=1,uuid={UUID.upper()}",
+        "-drive", "if=pflash,unit=0,format=raw,readonly=on,file=/dev/sdb",
+        "-drive", "file=/dev/vg/a,if=none,id=drive-scsi0,format=raw,cache=none,aio=io_uring",
+        "-device", "scsi-hd,bus=scsihw0.0,scsi-id=0,drive=drive-scsi0,id=scsi0,bootindex=100",
+        "-drive", "if=none,id=drive-ide2,media=cdrom,aio=io_uring",
+        "-device", "ide-cd,bus=ide.1,unit=0,drive=drive-ide2,id=ide2",
+        "-drive", "file=rbd:pool/vm-100-disk-1:id=admin:key=c2VjcmV0:conf=/etc/ceph.conf,if=none,id=drive-scsi1",
+        "-device", "scsi-hd,drive=drive-scsi1,id=scsi1",
+        "-netdev", "type=tap,id=net0,ifname=tap100i0,script=/usr/libexec/pve-bridge,vhost=on",
+        "-device", "virtio-net-pci,mac=BC:24:11:00:00:01,netdev=net0,bus=pci.0,id=net0",
+    ]  # fmt: skip
+    tree.process(500, words, {9: "/dev/kvm", 12: "/dev/dm-3", 13: "/dev/sdb"}, {40: "tap100i0"}, only_read=[13])
+    (web1,) = Host(tree.root).domains()
+    assert (web1.name, web1.id, web1.uuid) == ("web1", 100, UUID)
+    assert Host(tree.root).domain(100) == web1
+    assert [(disk.target, disk.device, disk.source, disk.counters) for disk in web1.disks] == [
+        ("scsi0", "disk", "/dev/vg/a", BlockDevice(253, 3)),
+        ("ide2", "cdrom", None, None),
+        ("scsi1", "disk", "rbd:pool/vm-100-disk-1", None),
+    ]
+    assert [(nic.target, nic.mac) for nic in web1.nics] == [("tap100i0", "bc:24:11:00:00:01")]
+
+
+def test_an_incus_guest_whose_devices_were_all_plugged_in_later(tree: ProcessTree) -> None:
+    words = ["/opt/incus/bin/qemu-system-x86_64", "-S", "-name", "c1", "-uuid", UUID, "-readconfig", "/run/qemu.conf"]
+    tree.process(500, words, {9: "/dev/kvm", 12: "/dev/dm-3", 13: "/dev/dm-3"}, {40: "tap1", 41: "tap1", 42: "tap2"})
+    (c1,) = Host(tree.root).domains()
+    assert [(disk.target, disk.counters) for disk in c1.disks] == [("/dev/dm-3", BlockDevice(253, 3))]
+    assert c1.interfaces == ["tap1", "tap2"]
+
+
+def test_what_was_plugged_out_is_gone(tree: ProcessTree) -> None:
+    tree.process(500, LIBVIRT, {12: "/srv/b.qcow2"}, {31: "vnet5"})
+    (web1,) = Host(tree.root).domains()
+    assert web1.type == "qemu"  # whatever it was started with, /dev/kvm is not open
+    assert web1.block_devices == ["scsi0-0-0-0", "ide0-0-0"]
+    assert web1.interfaces == ["vnet5", "hostnet2"]
+
+
+def test_a_disk_beneath_an_overlay_says_so(tree: ProcessTree) -> None:
+    tree.process(500, LIBVIRT, {11: "/dev/dm-3"}, only_read=[11])
+    disk = Host(tree.root).domains()[0].disks[0]
+    assert disk.counters == BlockDevice(253, 3)
+    assert "overlay" in disk.reason
+
+
+def test_a_backing_device_is_no_disk(tree: ProcessTree) -> None:
+    words = [
+        "qemu-system-x86_64",
+        "-blockdev", "driver=qcow2,node-name=top,file.driver=host_device,file.filename=/dev/vg/a,"
+        "backing.driver=raw,backing.file.driver=host_device,backing.file.filename=/dev/sdb",
+        "-device", "virtio-blk-pci,drive=top",
+    ]  # fmt: skip
+    tree.process(500, words, {11: "/dev/dm-3", 12: "/dev/sdb"}, only_read=[12])
+    (machine,) = Host(tree.root).domains()
+    assert machine.name == "pid 500"
+    assert [(disk.target, disk.counters) for disk in machine.disks] == [("top", BlockDevice(253, 3))]
+
+
+def test_firecracker_and_cloud_hypervisor_and_crosvm(tree: ProcessTree) -> None:
+    tree.process(
+        5, ["/firecracker", "--id", "fc1", "--api-sock", "/a"], {9: "/dev/kvm", 10: "/dev/sdb"}, {11: "fctap0"}
+    )
+    words = [
+        "/usr/bin/cloud-hypervisor", "--api-socket", "path=/run/ch1.sock",
+        "--disk", "path=/dev/vg/a,id=os", "path=/b",
+        "--net", "tap=vnet0,mac=2E:89:A8:00:00:01", "vhost_user=true,socket=/run/sock,id=n1",
+    ]  # fmt: skip
+    tree.process(6, words, {9: "/dev/kvm", 10: "/dev/dm-3", 12: "/b"}, {11: "vnet0"})
+    words = ["crosvm", "run", "--disable-sandbox", "--block", "path=/dev/sdb,ro", "--net", "tap-name=vnet1", "-s", "/s"]
+    tree.process(7, words, {9: "/dev/kvm", 10: "/dev/sdb"}, {11: "vnet1"})
+    tree.process(8, ["crosvm", "stop", "/s"])
+    fc1, ch1, crosvm = Host(tree.root).domains()
+    assert (fc1.name, fc1.block_devices, fc1.interfaces, fc1.type) == ("fc1", ["/dev/sdb"], ["fctap0"], "kvm")
+    assert (ch1.name, ch1.block_devices, ch1.interfaces) == ("/run/ch1.sock", ["os", "/b"], ["vnet0", "n1"])
+    assert "only cloud-hypervisor" in ch1.disks[1].reason
+    assert "ovs-vsctl" in ch1.nics[1].reason
+    assert ch1.nics[0].mac == "2e:89:a8:00:00:01"
+    assert (crosvm.name, crosvm.block_devices, crosvm.interfaces) == ("/s", ["/dev/sdb"], ["vnet1"])
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["/usr/sbin/openvpn", "--dev", "tap0"],
+        ["/usr/sbin/libvirtd"],
+        ["/usr/bin/passt", "--vhost-user"],
+        ["/usr/bin/qemu-img", "convert"],
+        ["/usr/bin/qemu-x86_64", "a.out"],
+        ["qemu-system-x86_64", "-S", "-no-user-config", "-machine", "none,accel=kvm:tcg"],
+        ["qemu-system-x86_64", "--version"],
+        ["vim", "/usr/bin/qemu-system-x86_64"],
+        [],
+    ],
+)
+def test_a_tap_makes_no_virtual_machine(words: list[str], tree: ProcessTree) -> None:
+    tree.process(500, words, {9: "/dev/sdb"}, {11: "vnet0"})
+    assert vmm_processes.domains(tree.roots).domains == ()
+    assert [domain.type for domain in Host(tree.root).domains()] == ["host"]
+
+
+def test_another_vmm_by_what_the_kernel_knows_of_kvm(tree: ProcessTree) -> None:
+    (tree.root / "sys/kernel/debug/kvm/500-12").mkdir(parents=True)
+    tree.process(500, ["/usr/bin/lkvm", "run"], {10: "/dev/kvm", 12: "anon_inode:kvm-vm"}, {11: "vnet0"})
+    (machine,) = vmm_processes.domains(tree.roots).domains
+    assert (machine.name, machine.type, machine.interfaces) == ("pid 500", "kvm", ["vnet0"])
+
+
+def test_a_xen_guest_s_qemu_is_no_domain_of_its_own(tree: ProcessTree) -> None:
+    (tree.root / "sys/bus/xen-backend/devices/vbd-4-768").mkdir(parents=True)
+    words = ["qemu-system-i386", "-xen-domid", "4", "-name", "web1", "-drive", "file=/dev/vg/a,if=ide"]
+    tree.process(500, words, {10: "/dev/dm-3"}, {11: "vif4.0-emu"})
+    (web1,) = Host(tree.root).domains()
+    assert (web1.name, web1.provider, web1.process) == ("Domain-4", "xen-sysfs", Process(500, 500))
+
+
+def test_one_that_has_ended_is_passed_over(tree: ProcessTree) -> None:
+    tree.process(500, LIBVIRT, state="Z")
+    tree.process(501, LIBVIRT)
+    (tree.root / "proc/501/stat").unlink()
+    tree.process(502, LIBVIRT)
+    (tree.root / "proc/502/fd").rmdir()
+    assert vmm_processes.domains(tree.roots).domains == ()
+    assert vmm_processes.domains(tree.roots).problems == ()
+
+
+def test_one_that_is_known_is_not_looked_at(tree: ProcessTree) -> None:
+    tree.process(500, LIBVIRT)
+    tree.process(501, ["kvm", "-name", "other"])
+    found = vmm_processes.domains(tree.roots, besides={500})
+    assert [domain.name for domain in found.domains] == ["other"]
+
+
+def test_a_guest_in_another_network_namespace(tree: ProcessTree) -> None:
+    tree.process(500, ["kvm", "-name", "a"], taps={9: "vnet9"}, namespace="net:[7]")
+    tree.process(501, ["kvm", "-name", "b"], taps={9: "vnet8", 10: "vnet0"}, namespace="net:[7]")
+    tree.write("proc/500/net/dev", "Inter-|\n face |\n vnet9: 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16\n")
+    a, b = Host(tree.root).domains()
+    assert a.nics[0].counters == NetDevice("vnet9", "/proc/500/ns/net")
+    assert a.interface_stats("vnet9").rx_bytes == 9
+    # One namespace has one name, whichever process is met in it; a tap that was handed over is where it is.
+    assert [nic.counters for nic in b.nics] == [NetDevice("vnet8", "/proc/500/ns/net"), NetDevice("vnet0")]
+    assert "/proc/500/ns/net" in b.nics[0].reason
+
+
+def test_two_of_one_name(tree: ProcessTree) -> None:
+    for pid in (500, 501):
+        tree.process(pid, ["kvm", "-name", "web1", "-uuid", UUID])
+    assert [domain.name for domain in Host(tree.root).domains()] == ["web1", "web1@501"]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody who may not look")
+@pytest.mark.parametrize("closed", ["descriptors", "command lines"])
+def test_somebody_else_is_told_what_it_takes(tree: ProcessTree, closed: str) -> None:
+    tree.root.chmod(0o755)
+    tree.process(500, LIBVIRT, {11: "/dev/dm-3"}, {31: "vnet0"})
+    tree.process(501, ["kvm", "-name", "b", "-netdev", "tap,id=n,ifname=vnet1"], taps={9: "vnet1"})
+    for pid in (500, 501):
+        (tree.root / f"proc/{pid}" / ("fd" if closed == "descriptors" else "cmdline")).chmod(0o600)
+    code = (
+        "import os; from vmiostat import Roots; from vmiostat.discovery import vmm_processes as provider\n"
+        "roots = Roots('.'); os.setgroups([]); os.setuid(65534); found = provider.domains(roots)\n"
+        "for domain in found.domains:\n"
+        "    print(domain.name, *domain.block_devices, *domain.interfaces)\n"
+        "    for nic in domain.nics: print(nic.reason)\n"
+        "print(*found.problems, sep='\\n')"
+    )
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, cwd=tree.root, capture_output=True, text=True, timeout=30, check=True)
+    if closed == "descriptors":
+        assert "web1 virtio-disk0 scsi0-0-0-0 ide0-0-0 hostnet0 hostnet1 hostnet2" in done.stdout
+        assert "b vnet1\n" in done.stdout
+        assert "/proc/500/fdinfo" in done.stdout
+        assert "descriptors of 2 virtual machines ('web1', 'b')" in done.stdout
+        assert "CAP_SYS_PTRACE" in done.stdout.splitlines()[-1]
+    else:
+        assert done.stdout.strip() == ""  # a captured tree's permissions tell nothing of its machine's
+
+
+def test_a_hostile_command_line_costs_nothing_but_itself(tree: ProcessTree) -> None:
+    deep = "[" * 100_000
+    tree.process(
+        500, ["kvm", "-blockdev", deep, "-device", '{"driver":{"a":[1]}}', "-netdev", ",,,", "-name", "\udcff,,"]
+    )
+    tree.process(501, ["kvm", "-name", "fine"])
+    odd, fine = vmm_processes.domains(tree.roots).domains
+    assert (odd.name, odd.disks, fine.name) == ("\udcff,", (), "fine")
+
+
+def test_the_other_names_of_a_program(tree: ProcessTree) -> None:
+    names = [".qemu-system-x86_64-wrapped", "qemu-kvm", "firecracker-v1.13.1-x86_64", "cloud-hypervisor-static"]
+    for pid, name in enumerate(names, 500):
+        tree.process(pid, [f"/somewhere/{name}"])
+    assert [domain.name for domain in vmm_processes.domains(tree.roots).domains] == [f"pid {500 + n}" for n in range(4)]
+
+
+def test_a_disk_that_only_the_process_sees(tree: ProcessTree) -> None:
+    """In a mount namespace of its own, as libvirt gives QEMU one."""
+    tree.process(500, ["kvm", "-name", "a", "-drive", "file=/dev/mine,if=none,id=d0"])
+    tree.link("proc/500/root/dev/mine", "/dev/sdb")
+    (tree.root / "proc/500/fd").chmod(0o700)
+    domain = vmm_processes.domains(tree.roots).domains[0]
+    assert domain.disks == ()  # it is not open
+    tree.link("proc/500/fd/7", "/dev/sdb")
+    tree.write("proc/500/fdinfo/7", "flags:\t02\n")
+    (disk,) = vmm_processes.domains(tree.roots).domains[0].disks
+    assert disk == Disk("d0", "block", "disk", "/dev/mine", driver="qemu", counters=BlockDevice(8, 16))

@@ -1,0 +1,14 @@
+"""This machine itself as a domain, also where it has virtual machines."""
+
+from dataclasses import replace
+
+from vmiostat import Domain, Host
+from vmiostat.discovery import host_itself
+from vmiostat.resolve import resolve
+
+
+def this_host(host: Host | None = None) -> Domain:
+    """The domain `host`."""
+    host = host or Host()
+    (found,) = host_itself.domains(host.roots).domains
+    return replace(resolve(found, host.roots), reader=host)
