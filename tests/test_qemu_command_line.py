@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from tests.fixture_trees import FIXTURES
 from vmiostat import Roots
 from vmiostat.discovery import cloud_hypervisor_command_line, crosvm_command_line, firecracker_command_line
+from vmiostat.discovery.interface_by_mac import InterfaceByMac
 from vmiostat.discovery.qemu_command_line import command_line
 from vmiostat.discovery.qemu_options import options, values
 from vmiostat.discovery.vmm_devices import disks, interfaces
@@ -182,7 +183,8 @@ def test_no_command_line_is_too_odd(words: list[str]) -> None:
         if told is not None:
             runs = Process(1)
             for held in (None, HELD):
-                nics = interfaces(told, held, runs, NetworkNamespaces(ROOTS))
+                namespaces = NetworkNamespaces(ROOTS)
+                nics = interfaces(told, held, runs, namespaces, InterfaceByMac(namespaces, ROOTS))
                 for targets in ([disk.target for disk in disks(told, held, runs, ROOTS)], [nic.target for nic in nics]):
                     assert all(targets)
                     assert len(set(targets)) == len(targets)

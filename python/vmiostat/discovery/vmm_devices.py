@@ -9,6 +9,7 @@ from vmiostat._core import Roots
 from vmiostat.block_device_number import Number, device_number
 from vmiostat.counters import BlockDevice
 from vmiostat.direction import MACVTAP, TAP
+from vmiostat.discovery.interface_by_mac import InterfaceByMac
 from vmiostat.discovery.vmm_command_line import CommandLine, Netdev
 from vmiostat.errors import SourceError
 from vmiostat.model import Disk, Interface, Process
@@ -69,24 +70,31 @@ def _number(path: str, held: Descriptors, runs: Process, roots: Roots) -> Number
 
 
 def interfaces(
-    told: CommandLine, held: Descriptors | None, runs: Process, namespaces: NetworkNamespaces
+    told: CommandLine, held: Descriptors | None, runs: Process, namespaces: NetworkNamespaces, by_mac: InterfaceByMac
 ) -> Iterator[Interface]:
     """The interfaces that are open, then the network cards that have none of the host's.
 
-    Without descriptors: those that the command line names.
+    Without descriptors: those that the command line names, or that only one of the host's can be.
     """
-    of_the_host = _named(told, runs) if held is None else _open_interfaces(told, held, runs, namespaces)
+    if held is None:
+        in_our_namespace = namespaces.of(runs) is None
+        of_the_host = _named(told, runs, by_mac if in_our_namespace else None)
+    else:
+        of_the_host = _open_interfaces(told, held, runs, namespaces)
     others = (
         Interface(netdev.id, netdev.type, netdev.mac, netdev.source) for netdev in told.netdevs if netdev.type != "tap"
     )
     yield from _each_once(chain(of_the_host, others))
 
 
-def _named(told: CommandLine, runs: Process) -> Iterator[Interface]:
+def _named(told: CommandLine, runs: Process, by_mac: InterfaceByMac | None) -> Iterator[Interface]:
     for netdev in told.netdevs:
-        if netdev.type == "tap":
-            reason = "" if netdev.interface else _NAMELESS.format(pid=runs.pid)
-            yield Interface(netdev.interface or netdev.id, "ethernet", netdev.mac, netdev.source, reason=reason)
+        if netdev.type != "tap":
+            continue
+        found = (netdev.interface, "ethernet") if netdev.interface else by_mac.find(netdev.mac) if by_mac else None
+        name, kind = found or (netdev.id, "ethernet")
+        reason = "" if found else _NAMELESS.format(pid=runs.pid)
+        yield Interface(name, kind, netdev.mac, netdev.source, reason=reason)
 
 
 def _open_interfaces(

@@ -6,13 +6,15 @@ kernel lists the virtual machines of KVM, in /sys/kernel/debug/kvm (root). A tap
 slirp's and passt's helpers, and libvirt while it hands them over.
 
 What it has plugged in now is in its descriptors: interfaces in the fdinfo of /dev/net/tun or by the number of
-/dev/tapN, disks by the numbers of its block devices. That takes root or CAP_SYS_PTRACE; its command line, which is as
-old as the process, gives them names, and is all that there is for others. Files are known from the command line alone.
+/dev/tapN, disks by the numbers of its block devices. That takes root or CAP_SYS_PTRACE. Its command line, which is as
+old as the process, gives them names, and is all that there is for others; a tap of libvirt's is then known by its MAC
+address. Files are known from the command line alone.
 """
 
 import errno
 import re
 from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import replace
 
 from vmiostat._core import Roots
 from vmiostat.discovery import (
@@ -22,6 +24,7 @@ from vmiostat.discovery import (
     qemu_command_line,
 )
 from vmiostat.discovery.found import Found
+from vmiostat.discovery.interface_by_mac import InterfaceByMac
 from vmiostat.discovery.vmm_command_line import CommandLine
 from vmiostat.discovery.vmm_devices import disks, interfaces
 from vmiostat.errors import Error, SourceError, TopologyError
@@ -47,6 +50,7 @@ def domains(roots: Roots, besides: Collection[int] = ()) -> Found:
     except SourceError:  # a captured tree need not have it
         return Found()
     namespaces = NetworkNamespaces(roots)
+    by_mac = InterfaceByMac(namespaces, roots)
     of_kvm = _pids_of_kvm(roots)
     found: list[Domain] = []
     closed: list[Domain] = []
@@ -70,7 +74,12 @@ def domains(roots: Roots, besides: Collection[int] = ()) -> Found:
             if error.errno not in _CLOSED:  # it has ended since
                 continue
             held = None
-        domain = _domain(told, runs, held, namespaces, roots)
+        domain = replace(
+            _domain(told, runs, held),
+            # A Xen guest's are those of the Xen backends.
+            disks=() if told.type == "xen" else tuple(disks(told, held, runs, roots)),
+            nics=tuple(interfaces(told, held, runs, namespaces, by_mac)),
+        )
         found.append(domain)
         if held is None:
             closed.append(domain)
@@ -108,9 +117,8 @@ _VMMS: tuple[tuple[Callable[[str], bool], Callable[[Sequence[str]], CommandLine 
 )
 
 
-def _domain(
-    told: CommandLine, runs: Process, held: Descriptors | None, namespaces: NetworkNamespaces, roots: Roots
-) -> Domain:
+def _domain(told: CommandLine, runs: Process, held: Descriptors | None) -> Domain:
+    """The virtual machine without its devices."""
     kind = told.type
     if held is not None and kind != "xen":
         kind = "kvm" if "/dev/kvm" in held.paths.values() else "qemu" if kind == "kvm" else kind
@@ -121,9 +129,6 @@ def _domain(
         type=kind,
         provider=PROVIDER,
         process=runs,
-        # A Xen guest's are those of the Xen backends.
-        disks=() if kind == "xen" else tuple(disks(told, held, runs, roots)),
-        nics=tuple(interfaces(told, held, runs, namespaces)),
     )
 
 
