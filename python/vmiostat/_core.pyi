@@ -480,8 +480,14 @@ class Poller:
         interface: Sequence[tuple[str, str, InterfaceCounters | None, bool]],
         *,
         interface_source: InterfaceSource = "auto",
+        pinned: bool = False,
     ) -> Self:
-        """A row is (domain, device, where its counters are); an interface's ends with whether rx and tx are swapped."""
+        """A row is (domain, device, where its counters are); an interface's ends with whether rx and tx are swapped.
+
+        A row follows its interface's name or its disk's number: when another device has it, the generation goes up.
+        `pinned`, it is the one device that its counters name by `index` or `diskseq`, and `gone` when another one has
+        its place.
+        """
     def poll(self) -> Sample:
         """Every row, read now. A bad row costs itself alone: its state tells."""
     def poll_into(

@@ -6,7 +6,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import pytest
+
 from tests.real.devices import Loop
+from tests.real.needs import need_devices, skip
 from vmiostat import Domain, Host
 from vmiostat.counters import BlockDevice, NetDevice
 
@@ -95,3 +98,29 @@ def test_a_namespace_with_a_name_is_called_by_it(namespace: Path, tmp_path: Path
             assert (counters.name, counters.namespace) == ("tap5", f"/run/netns/{name}")
     finally:
         subprocess.run(["ip", "netns", "del", name], check=True)
+
+
+# Imported before the user changes, who may not be allowed to read this package.
+PROVIDER = "import os; from vmiostat import Roots; from vmiostat.discovery import vmm_processes as provider; "
+AS_NOBODY = "os.setgroups([]); os.setgid(65534); os.setuid(65534); "
+TELL = "print(*provider.domains(Roots()).problems, sep='\\n')"
+
+
+@pytest.mark.parametrize(
+    ("options", "mount", "code", "told"),
+    [
+        (["-m"], "mount -t proc -o hidepid=1 proc /proc", PROVIDER + AS_NOBODY + TELL, "hidepid"),
+        (["-m"], "mount -t proc -o hidepid=2 proc /proc", PROVIDER + AS_NOBODY + TELL, "hidepid"),
+        (["-mpf"], "mount -t proc proc /proc", PROVIDER + TELL, "PID namespace"),
+    ],
+)
+def test_who_does_not_see_every_process_is_told(options: list[str], mount: str, code: str, told: str) -> None:
+    need_devices()
+    command = ["unshare", *options, "sh", "-c", f'{mount} && exec "$@"', "sh", sys.executable, "-c", code]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    if done.returncode and "unshare" in done.stderr:
+        skip(f"may not make namespaces: {done.stderr.strip()}")
+    assert done.returncode == 0, done.stderr
+    (sentence,) = done.stdout.splitlines()
+    assert sentence.startswith("/proc: ")
+    assert told in sentence

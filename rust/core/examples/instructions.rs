@@ -44,7 +44,9 @@ fn poll(block: Vec<BlockRow>, interface: Vec<InterfaceRow>) {
     let plan = Plan { block, interface };
     let mut blocks = vec![0; plan.block.len() * block::SIZE];
     let mut interfaces = vec![0; plan.interface.len() * interface::SIZE];
-    let roots = Arc::new(Roots::new(Path::new("/"), &[]).expect("the captured machine"));
+    // A /proc of its own: what sockets tell is not of the machine whose files these are.
+    let own = [("proc", Path::new("/proc"))];
+    let roots = Arc::new(Roots::new(Path::new("/"), &own).expect("the captured machine"));
     let poller = Poller::open(roots, &plan, InterfaceSource::Proc);
     let mut round = || {
         let block = Target { bytes: &mut blocks, size: block::SIZE };
@@ -85,11 +87,11 @@ fn nics(most: usize) -> Vec<InterfaceRow> {
 }
 
 fn nic(name: &str) -> InterfaceRow {
-    InterfaceRow::NetDevice { name: name.into(), swapped: true, namespace: None }
+    InterfaceRow::NetDevice { name: name.into(), namespace: None, index: None, swapped: true }
 }
 
 fn disks(most: usize) -> Vec<BlockRow> {
     let text = std::fs::read_to_string("/proc/diskstats").expect("the captured file");
     let numbers = text.lines().rev().filter_map(|line| diskstats::device(line.as_bytes())).map(|(number, _)| number);
-    numbers.take(most).map(BlockRow::Device).collect()
+    numbers.take(most).map(|number| BlockRow::Device { number, diskseq: None }).collect()
 }

@@ -34,7 +34,12 @@ pub enum InterfaceSource {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum BlockRow {
     /// A block device of this host.
-    Device(DeviceNumber),
+    Device {
+        /// Major and minor.
+        number: DeviceNumber,
+        /// The only disk that the row is about, by the kernel's count of disks; without it whichever has the number.
+        diskseq: Option<u64>,
+    },
     /// A Xen backend's statistics folder.
     XenVbd(XenVbd),
     /// A device that is known and that nothing counts.
@@ -80,6 +85,8 @@ pub enum InterfaceRow {
         name: OsString,
         /// The namespace, as /run/netns/NAME or /proc/PID/ns/net; none is the one that the machine's /proc/net/dev shows.
         namespace: Option<PathBuf>,
+        /// The only interface that the row is about, by its number; without it whichever has the name.
+        index: Option<u32>,
         /// Whether the host's transmit side is this row's rx: the guest's view of a tap.
         swapped: bool,
     },

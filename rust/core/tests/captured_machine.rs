@@ -57,7 +57,11 @@ impl Machine {
 }
 
 fn nic(name: &str, swapped: bool) -> InterfaceRow {
-    InterfaceRow::NetDevice { name: name.into(), namespace: None, swapped }
+    InterfaceRow::NetDevice { name: name.into(), namespace: None, index: None, swapped }
+}
+
+fn disk(number: (u32, u32)) -> BlockRow {
+    BlockRow::Device { number, diskseq: None }
 }
 
 fn vbd(domid: u32, devid: u32) -> BlockRow {
@@ -145,7 +149,7 @@ fn a_bad_line_costs_its_own_row() {
 #[test]
 fn a_file_that_is_not_there_costs_its_rows_until_it_is() {
     let machine = Machine::new();
-    let poller = machine.poller(vec![BlockRow::Device((8, 0))], vec![nic("a", false)]);
+    let poller = machine.poller(vec![disk((8, 0))], vec![nic("a", false)]);
     assert_eq!(standing(&poller.poll(), 0).1, State::Unreadable);
     assert_eq!(poller.reopen(), 0);
     machine.interfaces(&[("a", 1)]);
@@ -159,14 +163,14 @@ fn one_pass_of_diskstats_or_a_stat_file_each_give_the_same_records() {
     let machine = Machine::new();
     let all: Vec<(u32, u32, i64)> = (0..40).map(|minor| (7, minor, i64::from(minor) * 1000)).collect();
     machine.disks(&all);
-    let many = all.iter().map(|(major, minor, _)| BlockRow::Device((*major, *minor))).collect();
+    let many = all.iter().map(|(major, minor, _)| disk((*major, *minor))).collect();
     let one_pass = machine.poller(many, vec![]).poll();
     fs::create_dir_all(machine.0.path().join("sys/dev/block")).unwrap();
     for (_, minor, first) in &all {
         let numbers: Vec<String> = (0..17).map(|number| (first + number).to_string()).collect();
         machine.write(&format!("sys/dev/block/7:{minor}/stat"), &(numbers.join(" ") + "\n"));
     }
-    let few = machine.poller(vec![BlockRow::Device((7, 5)), BlockRow::Device((7, 39))], vec![]);
+    let few = machine.poller(vec![disk((7, 5)), disk((7, 39))], vec![]);
     let stat_files = few.poll();
     let counters = ..block::time_ns;
     assert_eq!(block_row(&stat_files, 0)[counters], block_row(&one_pass, 5)[counters]);

@@ -32,6 +32,10 @@ unsafe impl GlobalAlloc for Counting {
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
+fn disk(number: (u32, u32)) -> BlockRow {
+    BlockRow::Device { number, diskseq: None }
+}
+
 /// Every interface and disk of this machine, and one of each that is not there.
 fn plan() -> Plan {
     let interfaces = fs::read_to_string("/proc/net/dev").unwrap();
@@ -40,12 +44,12 @@ fn plan() -> Plan {
     let disks = fs::read_to_string("/proc/diskstats").unwrap();
     let numbers = disks.lines().map(|line| {
         let mut words = line.split_whitespace().map(|word| word.parse().unwrap_or(0));
-        BlockRow::Device((words.next().unwrap(), words.next().unwrap()))
+        disk((words.next().unwrap(), words.next().unwrap()))
     });
     Plan {
-        block: numbers.chain([BlockRow::Device((999, 999)), BlockRow::Uncounted]).collect(),
+        block: numbers.chain([disk((999, 999)), BlockRow::Uncounted]).collect(),
         interface: interface
-            .map(|name| InterfaceRow::NetDevice { name: name.into(), namespace: None, swapped: true })
+            .map(|name| InterfaceRow::NetDevice { name: name.into(), namespace: None, index: None, swapped: true })
             .collect(),
     }
 }

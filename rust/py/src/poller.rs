@@ -21,7 +21,7 @@ use crate::sample::{BlockTable, InterfaceTable, Sample};
 /// vmiostat.counters.BlockCounters, by their attributes.
 #[derive(FromPyObject)]
 enum BlockCounters {
-    Device { major: u32, minor: u32 },
+    Device { major: u32, minor: u32, diskseq: Option<u64> },
     XenVbd { kind: String, domid: u32, devid: u32 },
 }
 
@@ -30,6 +30,7 @@ enum BlockCounters {
 struct InterfaceCounters {
     name: OsString,
     namespace: Option<PathBuf>,
+    index: Option<u32>,
 }
 
 type Name<'py> = Bound<'py, PyString>;
@@ -53,13 +54,14 @@ impl PyPoller {
 #[pymethods]
 impl PyPoller {
     #[new]
-    #[pyo3(signature = (roots, block, interface, *, interface_source="auto"))]
+    #[pyo3(signature = (roots, block, interface, *, interface_source="auto", pinned=false))]
     fn new(
         py: Python<'_>,
         roots: &Bound<'_, PyRoots>,
         block: Vec<(Name<'_>, Name<'_>, Option<BlockCounters>)>,
         interface: Vec<(Name<'_>, Name<'_>, Option<InterfaceCounters>, bool)>,
         interface_source: &str,
+        pinned: bool,
     ) -> PyResult<PyPoller> {
         let wish = source_of(interface_source)?;
         let names = (
@@ -68,8 +70,11 @@ impl PyPoller {
         );
         let (block_labels, interface_labels) = (Labels::new(py, names.0)?, Labels::new(py, names.1)?);
         let plan = Plan {
-            block: block.into_iter().map(|(.., counters)| block_row(counters)).collect::<PyResult<_>>()?,
-            interface: interface.into_iter().map(|(.., counters, swapped)| interface_row(counters, swapped)).collect(),
+            block: block.into_iter().map(|(.., counters)| block_row(counters, pinned)).collect::<PyResult<_>>()?,
+            interface: interface
+                .into_iter()
+                .map(|(.., counters, swapped)| interface_row(counters, swapped, pinned))
+                .collect(),
         };
         let roots = Arc::clone(&roots.get().0);
         let poller = py.detach(|| Poller::open(roots, &plan, wish));
@@ -219,10 +224,13 @@ fn source_of(name: &str) -> PyResult<InterfaceSource> {
     }
 }
 
-fn block_row(counters: Option<BlockCounters>) -> PyResult<BlockRow> {
+/// Not pinned, a row is whichever device has the name or number.
+fn block_row(counters: Option<BlockCounters>, pinned: bool) -> PyResult<BlockRow> {
     Ok(match counters {
         None => BlockRow::Uncounted,
-        Some(BlockCounters::Device { major, minor }) => BlockRow::Device((major, minor)),
+        Some(BlockCounters::Device { major, minor, diskseq }) => {
+            BlockRow::Device { number: (major, minor), diskseq: diskseq.filter(|_| pinned) }
+        }
         Some(BlockCounters::XenVbd { kind, domid, devid }) => {
             let kind = match kind.as_str() {
                 "vbd" => XenVbdKind::Vbd,
@@ -234,9 +242,11 @@ fn block_row(counters: Option<BlockCounters>) -> PyResult<BlockRow> {
     })
 }
 
-fn interface_row(counters: Option<InterfaceCounters>, swapped: bool) -> InterfaceRow {
+fn interface_row(counters: Option<InterfaceCounters>, swapped: bool, pinned: bool) -> InterfaceRow {
     match counters {
         None => InterfaceRow::Uncounted,
-        Some(InterfaceCounters { name, namespace }) => InterfaceRow::NetDevice { name, namespace, swapped },
+        Some(InterfaceCounters { name, namespace, index }) => {
+            InterfaceRow::NetDevice { name, namespace, index: index.filter(|_| pinned), swapped }
+        }
     }
 }

@@ -9,7 +9,8 @@ use std::path::PathBuf;
 use rustix::io::{pread, retry_on_intr};
 
 use super::Failure;
-use super::kept_open::{Handle, KeptOpen};
+use super::diskseq::Diskseq;
+use super::kept_open::{Handle, KeptOpen, if_meant};
 use crate::fields::block;
 use crate::parse::block_stat;
 use crate::parse::diskstats::DeviceNumber;
@@ -23,12 +24,14 @@ const LONGEST: usize = 512;
 pub(crate) struct StatFile(OwnedFd);
 
 impl Handle for StatFile {
-    type Device = DeviceNumber;
+    /// Its number, and the kernel's count of the only disk that is meant, if only one is.
+    type Device = (DeviceNumber, Option<u64>);
     type Table = block::Table;
 
-    fn open(roots: &Roots, (major, minor): &DeviceNumber) -> (PathBuf, Result<StatFile, Failure>) {
-        let path = PathBuf::from(format!("/sys/dev/block/{major}:{minor}/stat"));
-        (roots.shown(&path), roots.open_regular(&path).map(StatFile).map_err(Failure::from))
+    fn open(roots: &Roots, (number, count): &Self::Device) -> (PathBuf, Result<StatFile, Failure>) {
+        let path = PathBuf::from(format!("/sys/dev/block/{}:{}/stat", number.0, number.1));
+        let file = roots.open_regular(&path).map(StatFile).map_err(Failure::from);
+        (roots.shown(&path), file.and_then(|file| if_meant(file, *count, || Ok(Diskseq::open(roots)?.of(*number)?))))
     }
 
     fn counters(&self, size: usize, calls: &mut usize) -> Result<block::Record, Failure> {

@@ -1,27 +1,27 @@
 //! Which source reads a plan's rows, where the kernel offers several.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
+use super::Source;
 use super::block_stat::BlockStat;
 use super::cost::{self, Cheapest};
 use super::diskstats::{Diskstats, DiskstatsFormat};
 use super::hedged::Hedged;
+use super::identity::{Disks, Interfaces};
 use super::interface_index::InterfaceIndex;
-use super::interface_rows::{InterfaceRows, Swapped};
+use super::interface_rows::{InterfaceRows, Named};
 use super::line_table::{Format, LineFile};
 use super::namespace;
 use super::netdev::{NetDev, NetDevFormat};
 use super::rtnetlink::Rtnetlink;
-use super::sysfs_net::SysfsNet;
+use super::sysfs_net::{self, SysfsNet};
 use super::uncounted::Uncounted;
 use super::watched::Watched;
 use super::xen_vbd::XenVbds;
-use super::{Failure, Source};
 use crate::fields::{Table, block, interface};
 use crate::parse::{diskstats::DeviceNumber, netdev};
 use crate::plan::{BlockRow, InterfaceRow, InterfaceSource};
@@ -34,7 +34,7 @@ pub(crate) fn block(roots: &Roots, rows: &[BlockRow]) -> Sources {
     let (mut devices, mut vbds, mut uncounted) = (Vec::new(), Vec::new(), Vec::new());
     for (index, row) in rows.iter().enumerate() {
         match row {
-            BlockRow::Device(number) => devices.push((*number, index)),
+            BlockRow::Device { number, diskseq } => devices.push(((*number, *diskseq), index)),
             BlockRow::XenVbd(vbd) => vbds.push((vbd.clone(), index)),
             BlockRow::Uncounted => uncounted.push(index),
         }
@@ -50,19 +50,16 @@ pub(crate) fn block(roots: &Roots, rows: &[BlockRow]) -> Sources {
     sources
 }
 
-/// A row of the plan that is read by its interface's name.
-type Named<'plan> = (&'plan [u8], usize, Swapped);
-
 /// The sources of the interface table: one for each network namespace.
 pub(crate) fn interface(roots: &Roots, rows: &[InterfaceRow], wish: InterfaceSource) -> Sources {
     let (mut namespaces, mut uncounted) = (BTreeMap::<_, Vec<Named<'_>>>::new(), Vec::new());
-    for (index, row) in rows.iter().enumerate() {
+    for (number, row) in rows.iter().enumerate() {
         match row {
-            InterfaceRow::NetDevice { name, namespace, swapped } => {
-                let named = (name.as_bytes(), index, *swapped);
+            InterfaceRow::NetDevice { name, namespace, index, swapped } => {
+                let named = Named { name: name.as_bytes(), row: number, swapped: *swapped, index: *index };
                 namespaces.entry(namespace.as_deref()).or_default().push(named);
             }
-            InterfaceRow::Uncounted => uncounted.push(index),
+            InterfaceRow::Uncounted => uncounted.push(number),
         }
     }
     let mut sources = Sources::new();
@@ -88,10 +85,10 @@ fn interfaces_elsewhere(
     match (entered, namespace::file_of_process(namespace)) {
         (Ok(source), _) => source,
         (Err(failure), file) => {
-            let rows = InterfaceRows::new(by_name.iter().copied());
+            let rows = InterfaceRows::new(by_name);
             let (path, by_key) = (file.unwrap_or_else(|| namespace.display().to_string()), rows.by_name());
             let why = format!("{} cannot be entered ({failure})", namespace.display());
-            Box::new(NetDev::new(LineFile::open(roots, &path, by_key), rows.watched, why))
+            Box::new(NetDev::new(LineFile::open(roots, &path, by_key), rows.watched, None, why))
         }
     }
 }
@@ -104,19 +101,20 @@ fn push_uncounted<T: Table + Send + 'static>(sources: &mut Sources, rows: Vec<us
 
 /// One pass over /proc/diskstats, or a stat file for each device. The pass also wins where only it is there, as in a
 /// captured tree; without it the stat files are what is left.
-fn block_devices(roots: &Roots, devices: Vec<(DeviceNumber, usize)>) -> Box<dyn Source> {
-    let watched = devices.iter().map(|(number, _)| number).collect::<HashSet<_>>().len();
+fn block_devices(roots: &Roots, devices: Vec<((DeviceNumber, Option<u64>), usize)>) -> Box<dyn Source> {
+    let watched = devices.iter().map(|((number, _), _)| number).collect::<HashSet<_>>().len();
     let lines = lines_of(roots, DiskstatsFormat::PATH).map(|lines| lines.len());
     let has_stat_files = roots.open(Path::new("/sys/dev/block")).is_ok();
     match lines {
         Some(lines) if !has_stat_files || cost::one_pass_is_cheaper(watched, lines) => {
             let why = format!("one pass over {lines} devices is cheaper than {watched} stat files");
             let (mut by_number, mut rows) = (HashMap::new(), Watched::new());
-            for (number, row) in devices {
+            for ((number, diskseq), row) in devices {
                 let device = *by_number.entry(number).or_insert_with(|| rows.push());
-                rows.add_row(device, row, ());
+                rows.add_row(device, row, (), diskseq);
             }
-            Box::new(Diskstats::new(LineFile::open(roots, DiskstatsFormat::PATH, by_number), rows, why))
+            let identity = Disks::open(roots);
+            Box::new(Diskstats::new(LineFile::open(roots, DiskstatsFormat::PATH, by_number), rows, identity, why))
         }
         lines => {
             let lines = lines.map_or("no".to_owned(), |lines| lines.to_string());
@@ -128,7 +126,7 @@ fn block_devices(roots: &Roots, devices: Vec<(DeviceNumber, usize)>) -> Box<dyn 
 
 /// Interfaces of the network namespace of the calling thread, whose /proc/net/dev is at `path`.
 fn interfaces(roots: &Roots, path: &str, by_name: &[Named<'_>], wish: InterfaceSource) -> Box<dyn Source> {
-    let rows = InterfaceRows::new(by_name.iter().copied());
+    let rows = InterfaceRows::new(by_name);
     let all: Vec<Vec<u8>> = lines_of(roots, path)
         .unwrap_or_default()
         .iter()
@@ -139,13 +137,18 @@ fn interfaces(roots: &Roots, path: &str, by_name: &[Named<'_>], wish: InterfaceS
     let last = rows.names.iter().map(|name| all.iter().position(|other| **other == **name).map_or(count, |at| at + 1));
     let lines = last.max().unwrap_or(count);
     let proc = |rows: InterfaceRows, why: String| -> Box<dyn Source> {
-        Box::new(NetDev::new(LineFile::open(roots, path, rows.by_name()), rows.watched, why))
+        let identity = Interfaces::open(roots, path);
+        Box::new(NetDev::new(LineFile::open(roots, path, rows.by_name()), rows.watched, identity, why))
     };
     let sysfs = |why: String| -> Box<dyn Source> {
-        let devices = by_name.iter().map(|(name, row, swapped)| ((Box::from(*name), *swapped), *row));
+        let devices = by_name.iter().map(|Named { name, row, swapped, index }| {
+            (sysfs_net::Interface { name: Box::from(*name), swapped: *swapped, index: *index }, *row)
+        });
         Box::new(SysfsNet::open(roots, devices, why))
     };
-    let hedged = |rows: InterfaceRows| match netlink_of(roots).and_then(|()| Hedged::open(roots, path, &rows, count)) {
+    let hedged = |rows: InterfaceRows| match namespace::sockets_see(roots, path)
+        .and_then(|()| Hedged::open(roots, path, &rows, count))
+    {
         Ok(source) => Box::new(source) as Box<dyn Source>,
         Err(failure) => proc(rows, format!("netlink cannot be had: {failure}")),
     };
@@ -155,10 +158,12 @@ fn interfaces(roots: &Roots, path: &str, by_name: &[Named<'_>], wish: InterfaceS
             proc(rows, "sysfs was asked for, and /sys does not show this network namespace".to_owned())
         }
         InterfaceSource::Sysfs => sysfs("asked for".to_owned()),
-        InterfaceSource::Netlink => match netlink_of(roots).and_then(|()| Rtnetlink::open(roots, path, &rows, count)) {
-            Ok(source) => Box::new(source),
-            Err(failure) => proc(rows, format!("netlink was asked for and cannot be had: {failure}")),
-        },
+        InterfaceSource::Netlink => {
+            match namespace::sockets_see(roots, path).and_then(|()| Rtnetlink::open(roots, path, &rows, count)) {
+                Ok(source) => Box::new(source),
+                Err(failure) => proc(rows, format!("netlink was asked for and cannot be had: {failure}")),
+            }
+        }
         InterfaceSource::Hedged => hedged(rows),
         InterfaceSource::Auto => match cost::cheapest_interface_route(watched, lines, count) {
             Cheapest::Sysfs if sysfs_shows_the_same_namespace(roots, path, &all) => {
@@ -172,11 +177,6 @@ fn interfaces(roots: &Roots, path: &str, by_name: &[Named<'_>], wish: InterfaceS
     }
 }
 
-/// Whether netlink tells of the machine that the roots are: it is always this one, in the namespace of this process.
-fn netlink_of(roots: &Roots) -> Result<(), Failure> {
-    if roots.has_this_network() { Ok(()) } else { Err(namespace::CAPTURED) }
-}
-
 /// Interfaces that are looked at to tell whether two namespaces are one.
 const LOOKED_AT: usize = 64;
 
@@ -185,14 +185,10 @@ const LOOKED_AT: usize = 64;
 /// namespaces look the same even so (lo is 1, eth0 is 2), but where there are few interfaces, /proc/net/dev is cheaper
 /// anyway. A captured machine has one namespace, and perhaps not all of its files.
 fn sysfs_shows_the_same_namespace(roots: &Roots, path: &str, all: &[Vec<u8>]) -> bool {
-    let index_in_sysfs = |name: &[u8]| {
-        let file = Path::new("/sys/class/net").join(OsStr::from_bytes(name)).join("ifindex");
-        let text = std::io::read_to_string(File::from(roots.open_regular(&file).ok()?)).ok()?;
-        text.trim().parse::<u32>().ok()
-    };
     let Ok(index) = InterfaceIndex::open() else { return false };
     let looked_at = &all[..all.len().min(LOOKED_AT)];
-    let there: Vec<_> = looked_at.iter().filter_map(|name| Some((name, index_in_sysfs(name)?))).collect();
+    let there: Vec<_> =
+        looked_at.iter().filter_map(|name| Some((name, sysfs_net::index_in_sysfs(roots, name).ok()?))).collect();
     path == NetDevFormat::PATH
         && there.len() * 2 > looked_at.len()
         && (!roots.has_this_network()

@@ -1,5 +1,6 @@
 //! /proc/diskstats, kept open: all block devices of the host in one pass.
 
+use super::identity::Disks;
 use super::line_table::{Format, LineTable};
 use crate::fields::block;
 use crate::parse::block_stat;
@@ -15,6 +16,7 @@ impl Format for DiskstatsFormat {
     type View = ();
     type Counters = block::Record;
     type Table = block::Table;
+    type Identity = Disks;
 
     fn split(line: &[u8]) -> Option<(DeviceNumber, &[u8])> {
         diskstats::device(line)

@@ -89,8 +89,11 @@ impl Source for Hedged {
             }
             // An error is netlink's own, as that the dump was interrupted too often: the file has the numbers, too.
             Some(Err(_)) | None => {
-                // Names are all that the file knows: whose they are now is looked up, which takes no lock either.
-                file.read(rows, watched, |watched, device| interfaces.look_up(index, watched, device))
+                let outcome = file.read(rows, watched);
+                // Names are all that the file knows: whose they are is asked for, which takes no lock either.
+                file.read_until_sure(rows, watched, outcome, |watched, device| {
+                    interfaces.is_same(index, watched, device)
+                })
             }
         };
         watched.finish::<interface::Table>(rows, outcome);

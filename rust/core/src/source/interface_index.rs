@@ -22,6 +22,14 @@ impl InterfaceIndex {
     pub(super) fn of(&self, name: &[u8]) -> Option<u32> {
         netdevice::name_to_index(&self.socket, std::str::from_utf8(name).ok()?).ok()
     }
+
+    /// As `of`, but where a number is known: that one, or none when its interface does not have the name any more. The
+    /// kernel is asked for the number's name, for which it never runs modprobe.
+    pub(super) fn still(&self, name: &[u8], known: Option<u32>) -> Option<u32> {
+        let Some(known) = known else { return self.of(name) };
+        let now = netdevice::index_to_name_inlined(&self.socket, known).ok()?;
+        (now.as_bytes() == name).then_some(known)
+    }
 }
 
 #[cfg(test)]
@@ -31,8 +39,12 @@ mod tests {
     #[test]
     fn lo_has_a_number_and_what_is_not_there_has_none() {
         let index = InterfaceIndex::open().unwrap();
-        assert!(index.of(b"lo").is_some_and(|number| number > 0));
+        let lo = index.of(b"lo");
+        assert!(lo.is_some_and(|number| number > 0));
         assert_eq!(index.of(b"none-such"), None);
         assert_eq!(index.of(b"\xff"), None);
+        assert_eq!((index.still(b"lo", None), index.still(b"lo", lo)), (lo, lo));
+        assert_eq!(index.still(b"none-such", lo), None);
+        assert_eq!(index.still(b"lo", Some(u32::MAX >> 1)), None);
     }
 }

@@ -26,7 +26,7 @@ const LONGEST_FILE: u64 = 64 << 20;
 /// order. Numbers take a socket in the namespace: a captured machine has none, nor a namespace that cannot be entered.
 pub fn interfaces(roots: &Roots, namespace: Option<&Path>) -> Result<Vec<Interface>, Error> {
     let Some(namespace) = namespace else {
-        return read(roots, NetDevFormat::PATH, roots.has_this_network());
+        return read(roots, NetDevFormat::PATH, namespace::sockets_see(roots, NetDevFormat::PATH).is_ok());
     };
     let entered = if roots.has_this_network() {
         namespace::within(roots, namespace, || read(roots, namespace::PROC_NET_DEV, true))

@@ -25,6 +25,16 @@ pub(super) trait Handle: Send + Sized {
     fn counters(&self, size: usize, calls: &mut usize) -> Result<<Self::Table as Table>::Record, Failure>;
 }
 
+/// A handle that was just opened, if its device is the `meant` one. It is opened before it is asked `who` that is: if the
+/// name has come to be the meant device's in between, the handle is of one that is no more, and is read as such.
+pub(super) fn if_meant<H, Id: PartialEq>(
+    handle: H,
+    meant: Option<Id>,
+    who: impl FnOnce() -> Result<Option<Id>, Failure>,
+) -> Result<H, Failure> {
+    if meant.is_none() || who()? == meant { Ok(handle) } else { Err(Failure::Another) }
+}
+
 /// The watched devices of one kind.
 pub(crate) struct KeptOpen<H: Handle> {
     rows: Vec<Row<H>>,

@@ -10,6 +10,7 @@ use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use super::identity::Identity;
 use super::lines::Lines;
 use super::watched::Watched;
 use super::{Explanation, Failure, Source};
@@ -17,6 +18,10 @@ use crate::error::Error;
 use crate::fields::Table;
 use crate::roots::Roots;
 use crate::rows::Rows;
+
+/// So often the file is read in one poll at most. A device that is made anew takes three: its line is another's, its number
+/// is learnt, and it still has it.
+const TRIES: usize = 4;
 
 /// How such a file is written.
 pub(super) trait Format: Send {
@@ -30,6 +35,8 @@ pub(super) trait Format: Send {
     type Counters;
     /// The table whose rows they fill.
     type Table: Table;
+    /// What tells which device a line is of.
+    type Identity: Identity<Self::Key>;
 
     /// Whose line it is, and the rest of it; none for a heading.
     fn split(line: &[u8]) -> Option<(Self::Key, &[u8])>;
@@ -45,21 +52,49 @@ pub(super) trait Format: Send {
 pub(crate) struct LineTable<F: Format> {
     file: LineFile<F>,
     watched: Watched<F::View>,
+    /// By their number in `watched`.
+    keys: Vec<F::Key>,
+    identity: Option<F::Identity>,
     why: String,
+    /// System calls of the last poll.
+    calls: usize,
 }
 
 impl<F: Format> LineTable<F> {
-    /// `why` this way was chosen, for who asks.
-    pub(super) fn new(file: LineFile<F>, watched: Watched<F::View>, why: String) -> LineTable<F> {
-        LineTable { file, watched, why }
+    /// Without `identity` a device is its key. `why` this way was chosen, for who asks.
+    pub(super) fn new(
+        mut file: LineFile<F>,
+        mut watched: Watched<F::View>,
+        identity: Option<F::Identity>,
+        why: String,
+    ) -> LineTable<F> {
+        let keys = file.keys();
+        if let Some(identity) = &identity {
+            // Where the file cannot be read now, they are looked up when it is.
+            let _ = file.find(|device| {
+                watched.identify(device, identity.of(&keys[device], None));
+                true
+            });
+        }
+        LineTable { file, watched, keys, identity, why, calls: 0 }
     }
 }
 
 impl<F: Format> Source for LineTable<F> {
     fn read(&mut self, rows: &mut Rows<'_>) {
-        self.watched.begin();
-        let outcome = self.file.read(rows, &mut self.watched, |_, _| ());
-        self.watched.finish::<F::Table>(rows, outcome);
+        let LineTable { file, watched, keys, identity, calls, .. } = self;
+        watched.begin();
+        let mut outcome = file.read(rows, watched);
+        *calls = file.calls();
+        if let Some(identity) = identity
+            && (identity.any_changed(calls) || watched.has_unknown())
+        {
+            let is_same = |watched: &mut Watched<F::View>, device: usize| {
+                watched.identify(device, identity.of(&keys[device], watched.id(device)))
+            };
+            outcome = file.read_until_sure(rows, watched, outcome, is_same);
+        }
+        watched.finish::<F::Table>(rows, outcome);
     }
 
     fn reopen(&mut self, roots: &Roots) -> usize {
@@ -72,8 +107,7 @@ impl<F: Format> Source for LineTable<F> {
 
     fn explain(&self) -> Explanation {
         let (source, rows) = (self.file.shown.display().to_string(), self.watched.rows());
-        let system_calls = self.file.lines.as_ref().map_or(0, |lines| lines.calls);
-        Explanation { source, rows, system_calls, why: self.why.clone() }
+        Explanation { source, rows, system_calls: self.calls, why: self.why.clone() }
     }
 }
 
@@ -123,21 +157,51 @@ impl<F: Format> LineFile<F> {
         self.each(|device, _, _| if wanted(device) { ControlFlow::Continue(()) } else { ControlFlow::Break(()) })
     }
 
-    /// Fills the rows of each watched device that has a line, until all are found. `seen` is told of each before.
-    #[inline]
-    pub(super) fn read(
-        &mut self,
-        rows: &mut Rows<'_>,
-        watched: &mut Watched<F::View>,
-        mut seen: impl FnMut(&mut Watched<F::View>, usize),
-    ) -> Result<(), Failure> {
+    /// Fills the rows of each watched device that has a line, until all are found.
+    #[inline(never)]
+    pub(super) fn read(&mut self, rows: &mut Rows<'_>, watched: &mut Watched<F::View>) -> Result<(), Failure> {
         self.each(|device, rest, time| {
-            seen(watched, device);
             let counters = F::counters(rest, rows.size());
             let record = counters.as_ref().map(|counters| |view| F::record(counters, view));
             watched.fill::<F::Table>(device, rows, time, record);
             if watched.all_found() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         })
+    }
+
+    /// After a `read`: is each device that it found still the one that its line was taken for? While one is not, whose
+    /// numbers it has read is not known, and so it reads again; one that changes every time is not found.
+    #[cold]
+    pub(super) fn read_until_sure(
+        &mut self,
+        rows: &mut Rows<'_>,
+        watched: &mut Watched<F::View>,
+        mut outcome: Result<(), Failure>,
+        mut is_same: impl FnMut(&mut Watched<F::View>, usize) -> bool,
+    ) -> Result<(), Failure> {
+        for try_number in 1.. {
+            let mut all_same = true;
+            for device in 0..watched.len() {
+                all_same &= watched.is_missing(device) || is_same(watched, device);
+            }
+            if all_same || try_number == TRIES {
+                break;
+            }
+            watched.begin();
+            outcome = self.read(rows, watched);
+        }
+        outcome
+    }
+
+    /// The watched devices, by their number.
+    fn keys(&self) -> Vec<F::Key> {
+        let mut keys: Vec<(usize, &F::Key)> = self.by_key.iter().map(|(key, device)| (*device, key)).collect();
+        keys.sort_unstable_by_key(|(device, _)| *device);
+        keys.into_iter().map(|(_, key)| key.clone()).collect()
+    }
+
+    /// System calls of the last reading.
+    fn calls(&self) -> usize {
+        self.lines.as_ref().map_or(0, |lines| lines.calls)
     }
 
     /// Hands out the lines of watched devices: whose it is, the rest of it, and when it was read.
@@ -153,8 +217,9 @@ impl<F: Format> LineFile<F> {
     }
 }
 
-/// Which watched device a line belongs to, and the rest of the line.
-#[inline]
+/// Which watched device a line belongs to, and the rest of the line. Always inlined: with two users of `each` the compiler
+/// would not, for a twentieth more instructions.
+#[inline(always)]
 fn device_of<'line, F: Format>(
     line: &'line [u8],
     position: &mut usize,

@@ -1,10 +1,13 @@
 //! The kernel's counter files, one module each: handles that are opened once, then only read.
 
 mod block_stat;
+mod changes;
 pub(crate) mod choice;
 mod cost;
+mod diskseq;
 mod diskstats;
 mod hedged;
+mod identity;
 mod interface_index;
 mod interface_rows;
 pub(crate) mod interfaces;
@@ -65,14 +68,18 @@ pub struct Explanation {
 pub(crate) enum Failure {
     Errno(Errno),
     Malformed(&'static str),
+    /// There is a device, and it is not the one that the row is about.
+    Another,
 }
+
+const ANOTHER: &str = "another device has its place now";
 
 impl Failure {
     /// The state of the rows that it costs.
     fn state(self) -> State {
         match self {
             // sysfs answers ENODEV once the device behind an open file is removed, also when one of the same name is back.
-            Failure::Errno(Errno::NOENT | Errno::NODEV | Errno::NXIO) => State::Gone,
+            Failure::Errno(Errno::NOENT | Errno::NODEV | Errno::NXIO) | Failure::Another => State::Gone,
             Failure::Errno(_) | Failure::Malformed(_) => State::Unreadable,
         }
     }
@@ -81,6 +88,7 @@ impl Failure {
         match self {
             Failure::Errno(errno) => Error::Read { path, errno },
             Failure::Malformed(what) => Error::Malformed { path, what },
+            Failure::Another => Error::Malformed { path, what: ANOTHER },
         }
     }
 }
@@ -90,6 +98,7 @@ impl std::fmt::Display for Failure {
         match self {
             Failure::Errno(errno) => std::io::Error::from(*errno).fmt(formatter),
             Failure::Malformed(what) => what.fmt(formatter),
+            Failure::Another => ANOTHER.fmt(formatter),
         }
     }
 }

@@ -3,6 +3,7 @@
 //! What is opened in a namespace stays in it, an open /proc/net/dev as well as a socket. So a thread enters it once, opens,
 //! and ends: the caller's own namespace never changes, and no poll calls setns. The open handle keeps the namespace alive.
 
+use std::fs::read_link;
 use std::path::Path;
 use std::thread;
 
@@ -17,6 +18,19 @@ pub(super) const PROC_NET_DEV: &str = "/proc/thread-self/net/dev";
 
 /// Why nothing of a captured machine is entered.
 pub(super) const CAPTURED: Failure = Failure::Malformed("the machine is a captured one");
+
+/// Whether a socket of the calling thread is in the network namespace that the file at `path` shows. /proc/net/dev is the
+/// main thread's.
+pub(super) fn sockets_see(roots: &Roots, path: &str) -> Result<(), Failure> {
+    let of = |who: &str| read_link(format!("/proc/{who}/ns/net")).ok();
+    if !roots.has_this_network() {
+        Err(CAPTURED)
+    } else if path != PROC_NET_DEV && of("self") != of("thread-self") {
+        Err(Failure::Malformed("this thread is in another network namespace than the main thread"))
+    } else {
+        Ok(())
+    }
+}
 
 /// Does the work in a network namespace: `/run/netns/NAME`, `/proc/PID/ns/net`. Entering one takes CAP_SYS_ADMIN.
 pub(super) fn within<T: Send>(roots: &Roots, namespace: &Path, work: impl FnOnce() -> T + Send) -> Result<T, Failure> {

@@ -1,6 +1,7 @@
 //! /proc/net/dev, kept open: it shows the network namespace of its opener for as long as it is open, and takes no lock
 //! that a driver or a namespace's configuration can hold (RCU only, net/core/net-procfs.c).
 
+use super::identity::Interfaces;
 use super::line_table::{Format, LineTable};
 use crate::fields::interface;
 use crate::parse::netdev;
@@ -15,6 +16,7 @@ impl Format for NetDevFormat {
     type View = bool;
     type Counters = netdev::Counters;
     type Table = interface::Table;
+    type Identity = Interfaces;
 
     fn split(line: &[u8]) -> Option<(Box<[u8]>, &[u8])> {
         netdev::split(line).map(|(name, numbers)| (Box::from(name), numbers))

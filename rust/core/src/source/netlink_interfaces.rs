@@ -30,9 +30,19 @@ impl NetlinkInterfaces {
 
     /// Looks up the number of an interface that is there; another number than before is another interface.
     pub(super) fn look_up(&mut self, index: &InterfaceIndex, watched: &mut Watched<Swapped>, device: usize) {
-        let index = index.of(&self.names[device]);
+        let now = index.of(&self.names[device]);
+        self.identify(watched, device, now);
+    }
+
+    /// Whether an interface that is there still is the one that it was.
+    pub(super) fn is_same(&mut self, index: &InterfaceIndex, watched: &mut Watched<Swapped>, device: usize) -> bool {
+        let now = index.still(&self.names[device], self.indices[device]);
+        self.identify(watched, device, now)
+    }
+
+    fn identify(&mut self, watched: &mut Watched<Swapped>, device: usize, index: Option<u32>) -> bool {
         if index == self.indices[device] {
-            return;
+            return watched.identify(device, index.map(u64::from));
         }
         if let Some(old) = self.indices[device] {
             self.answers.by_index.remove(&old);
@@ -41,8 +51,8 @@ impl NetlinkInterfaces {
             self.answers.by_index.insert(index, device);
         }
         self.indices[device] = index;
-        watched.replace(device);
         self.changed = true;
+        watched.identify(device, index.map(u64::from))
     }
 
     /// What to ask so that each watched interface which is there is answered for, and what the answers are told by.

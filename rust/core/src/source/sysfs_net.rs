@@ -5,6 +5,7 @@
 //! moment, then ENODEV for ever; a rename leaves it as it is.
 
 use std::ffi::OsStr;
+use std::fs;
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
@@ -13,7 +14,7 @@ use rustix::io::{Errno, pread, retry_on_intr};
 
 use super::Failure;
 use super::interface_rows::Swapped;
-use super::kept_open::{Handle, KeptOpen};
+use super::kept_open::{Handle, KeptOpen, if_meant};
 use crate::fields::{WORD, interface};
 use crate::parse::{decimal, netdev};
 use crate::roots::Roots;
@@ -40,6 +41,26 @@ const COLUMNS: [&[&str]; 16] = [
 
 pub(crate) type SysfsNet = KeptOpen<Statistics>;
 
+const CLASS: &str = "/sys/class/net";
+
+/// What is opened.
+#[derive(Clone, PartialEq)]
+pub(crate) struct Interface {
+    pub(super) name: Box<[u8]>,
+    pub(super) swapped: Swapped,
+    /// The number of the only one that is meant, if only one is.
+    pub(super) index: Option<u32>,
+}
+
+/// The number of the interface that has this name in the network namespace that /sys shows.
+pub(super) fn index_in_sysfs(roots: &Roots, name: &[u8]) -> Result<u32, Failure> {
+    let file = roots.open_regular(&Path::new(CLASS).join(OsStr::from_bytes(name)).join("ifindex"))?;
+    let text = std::io::read_to_string(fs::File::from(file));
+    let text = text.map_err(|error| Errno::from_io_error(&error).unwrap_or(Errno::IO))?;
+    let number = decimal::only(text.as_bytes()).and_then(|number| u32::try_from(number).ok());
+    number.ok_or(Failure::Malformed("an interface without its number"))
+}
+
 /// The open files of an interface.
 pub(crate) struct Statistics {
     files: Vec<File>,
@@ -55,11 +76,11 @@ struct File {
 }
 
 impl Handle for Statistics {
-    type Device = (Box<[u8]>, Swapped);
+    type Device = Interface;
     type Table = interface::Table;
 
-    fn open(roots: &Roots, (name, swapped): &Self::Device) -> (PathBuf, Result<Statistics, Failure>) {
-        let folder = Path::new("/sys/class/net").join(OsStr::from_bytes(name)).join("statistics");
+    fn open(roots: &Roots, Interface { name, swapped, index }: &Interface) -> (PathBuf, Result<Statistics, Failure>) {
+        let folder = Path::new(CLASS).join(OsStr::from_bytes(name)).join("statistics");
         let (swapped, mut files) = (*swapped, Vec::new());
         for (column, names) in COLUMNS.iter().enumerate() {
             // A column that the guest's view has no word for is never read.
@@ -71,7 +92,8 @@ impl Handle for Statistics {
                 }
             }
         }
-        (roots.shown(&folder), Ok(Statistics { files, swapped }))
+        let who = || index_in_sysfs(roots, name).map(Some);
+        (roots.shown(&folder), if_meant(Statistics { files, swapped }, *index, who))
     }
 
     fn counters(&self, size: usize, calls: &mut usize) -> Result<interface::Record, Failure> {

@@ -16,30 +16,45 @@ pub(super) struct Watched<V> {
     devices: Vec<Device<V>>,
     round: u64,
     missing: usize,
+    /// This poll has found a device of which it is not known which one it is.
+    has_unknown: bool,
 }
 
 #[derive(Clone)]
 struct Device<V> {
-    rows: Vec<(usize, V)>,
-    occupant: Occupant,
+    rows: Vec<Row<V>>,
+    /// Which device it is that has the name, where that can be told.
+    id: Option<u64>,
     /// The last round that found it.
     round: u64,
     failure: Option<Failure>,
 }
 
+#[derive(Clone)]
+struct Row<V> {
+    row: usize,
+    view: V,
+    /// The only device that it is about.
+    pin: Option<u64>,
+    /// Another device has the name now.
+    is_another: bool,
+    occupant: Occupant,
+}
+
 impl<V: Copy> Watched<V> {
     pub(super) fn new() -> Watched<V> {
-        Watched { devices: Vec::new(), round: 0, missing: 0 }
+        Watched { devices: Vec::new(), round: 0, missing: 0, has_unknown: false }
     }
 
     /// Adds a device without rows; gives its number.
     pub(super) fn push(&mut self) -> usize {
-        self.devices.push(Device { rows: Vec::new(), occupant: Occupant::default(), round: 0, failure: None });
+        self.devices.push(Device { rows: Vec::new(), id: None, round: 0, failure: None });
         self.devices.len() - 1
     }
 
-    pub(super) fn add_row(&mut self, device: usize, row: usize, view: V) {
-        self.devices[device].rows.push((row, view));
+    /// With `pin` the row is about one device alone, whichever others have its name.
+    pub(super) fn add_row(&mut self, device: usize, row: usize, view: V, pin: Option<u64>) {
+        self.devices[device].rows.push(Row { row, view, pin, is_another: false, occupant: Occupant::default() });
     }
 
     pub(super) fn len(&self) -> usize {
@@ -56,9 +71,32 @@ impl<V: Copy> Watched<V> {
         self.devices[device].round != self.round
     }
 
-    /// Another device stands in its place from now on, or none.
-    pub(super) fn replace(&mut self, device: usize) {
-        self.devices[device].occupant.lost();
+    /// Which device it is, where that has been told.
+    pub(super) fn id(&self, device: usize) -> Option<u64> {
+        self.devices[device].id
+    }
+
+    /// Which device has the name now; none where none has. Another one than before is found by this poll no more: whose
+    /// numbers it has read is not known. Gives whether it is the same.
+    pub(super) fn identify(&mut self, device: usize, id: Option<u64>) -> bool {
+        let round = self.round;
+        let device = &mut self.devices[device];
+        if id.is_some() && id == device.id {
+            return true;
+        }
+        for row in &mut device.rows {
+            // Before it was known, it was only just found.
+            if device.id.is_some() || id.is_none() {
+                row.occupant.lost();
+            }
+            row.is_another = row.pin.is_some_and(|pin| id.is_some_and(|id| id != pin));
+        }
+        device.id = id;
+        if device.round == round {
+            device.round = 0;
+            self.missing += 1;
+        }
+        false
     }
 
     /// A poll begins: nothing is found yet.
@@ -66,12 +104,19 @@ impl<V: Copy> Watched<V> {
     pub(super) fn begin(&mut self) {
         self.round += 1;
         self.missing = self.devices.len();
+        self.has_unknown = false;
     }
 
     /// Whether there is nothing left to look for.
     #[inline]
     pub(super) fn all_found(&self) -> bool {
         self.missing == 0
+    }
+
+    /// Whether this poll has found a device of which it is not known which one it is: it was missing in the last poll.
+    #[inline]
+    pub(super) fn has_unknown(&self) -> bool {
+        self.has_unknown
     }
 
     /// Fills a device's rows from its counters; none is a device whose numbers could not be understood.
@@ -86,13 +131,20 @@ impl<V: Copy> Watched<V> {
         let device = &mut self.devices[device];
         self.missing -= usize::from(device.round != self.round);
         device.round = self.round;
-        let generation = device.occupant.seen();
-        let Some(record) = record else {
-            return device.fail::<T>(rows, Failure::Malformed("a device without its numbers"), State::Unreadable, time);
-        };
-        device.failure = None;
-        for (row, view) in &device.rows {
-            rows.put(*row, T::stamped(record(*view), time, generation, State::Ok).as_ref());
+        self.has_unknown |= device.id.is_none();
+        device.failure = record.is_none().then_some(Failure::Malformed("a device without its numbers"));
+        for row in &mut device.rows {
+            if row.is_another {
+                row.fail::<T>(rows, State::Gone, time);
+                continue;
+            }
+            let generation = row.occupant.seen();
+            match &record {
+                Some(record) => {
+                    rows.put(row.row, T::stamped(record(row.view), time, generation, State::Ok).as_ref());
+                }
+                None => row.fail::<T>(rows, State::Unreadable, time),
+            }
         }
     }
 
@@ -103,29 +155,37 @@ impl<V: Copy> Watched<V> {
         }
         let (time, round) = (monotonic_ns(), self.round);
         for device in self.devices.iter_mut().filter(|device| device.round != round) {
-            match outcome {
-                Ok(()) => {
-                    device.occupant.lost();
-                    device.fail::<T>(rows, Failure::Errno(Errno::NODEV), State::Gone, time);
-                }
-                Err(failure) => device.fail::<T>(rows, failure, State::Unreadable, time),
+            device.failure = outcome.err().or(Some(Failure::Errno(Errno::NODEV)));
+            if outcome.is_ok() {
+                device.lose();
+            }
+            let state = if outcome.is_ok() { State::Gone } else { State::Unreadable };
+            for row in &device.rows {
+                row.fail::<T>(rows, state, time);
             }
         }
     }
 
     pub(super) fn problem(&self, row: usize, shown: &std::path::Path) -> Option<Error> {
-        let device = self.devices.iter().find(|device| device.rows.iter().any(|(own, _)| *own == row))?;
-        device.failure.map(|failure| failure.error(shown.to_owned()))
+        let mut rows = self.devices.iter().flat_map(|device| device.rows.iter().map(move |row| (device, row)));
+        let (device, row) = rows.find(|(_, own)| own.row == row)?;
+        let failure = if row.is_another { Some(Failure::Another) } else { device.failure };
+        failure.map(|failure| failure.error(shown.to_owned()))
     }
 }
 
-impl<V: Copy> Device<V> {
-    #[cold]
-    fn fail<T: Table>(&mut self, rows: &mut Rows<'_>, failure: Failure, state: State, time: i64) {
-        self.failure = Some(failure);
-        let record = T::stamped(T::UNKNOWN, time, self.occupant.generation(), state);
-        for (row, _) in &self.rows {
-            rows.put(*row, record.as_ref());
+impl<V> Device<V> {
+    fn lose(&mut self) {
+        self.id = None;
+        for row in &mut self.rows {
+            row.occupant.lost();
         }
+    }
+}
+
+impl<V> Row<V> {
+    #[cold]
+    fn fail<T: Table>(&self, rows: &mut Rows<'_>, state: State, time: i64) {
+        rows.put(self.row, T::stamped(T::UNKNOWN, time, self.occupant.generation(), state).as_ref());
     }
 }
