@@ -24,7 +24,7 @@ class InterfaceByMac:
         self._names: dict[str, list[str]] | None = None
 
     def find(self, mac: str | None) -> tuple[str, str] | None:
-        """Name and type (ethernet, direct) of the one interface that can be the card's; None where none or several can."""
+        """Name and type (ethernet, direct) of the one interface that can be the card's; None where it is not one."""
         if mac is None or len(mac) != _LENGTH:
             return None
         if self._names is None:
