@@ -22,6 +22,10 @@ _READ_ONLY = (
     "the VMM has it open for reading only, as it has what lies beneath a snapshot's overlay: what the guest writes "
     "goes elsewhere and is not counted here"
 )
+_UNNUMBERED = (
+    "which interface has the character device /dev/{name} is told by its number, and the numbers of its network "
+    "namespace's interfaces cannot be read: this takes CAP_SYS_ADMIN (a captured machine has none)"
+)
 _NAMELESS = (
     "which of the host's interfaces it is only the descriptors of process {pid} tell (/proc/{pid}/fdinfo): "
     "this takes root or CAP_SYS_PTRACE"
@@ -100,35 +104,30 @@ def _named(told: CommandLine, runs: Process, by_mac: InterfaceByMac | None) -> I
 def _open_interfaces(
     told: CommandLine, held: Descriptors, runs: Process, namespaces: NetworkNamespaces
 ) -> Iterator[Interface]:
-    macvtaps = dict(_macvtaps(held, runs, namespaces))
+    numbers = _names_by_number(runs, namespaces) if held.macvtaps else {}
+    # One whose name is not known is called as its character device is.
+    macvtaps = {descriptor: numbers.get(number, f"tap{number}") for descriptor, number in held.macvtaps.items()}
+    nameless = {f"tap{number}" for number in held.macvtaps.values() if number not in numbers}
     names = dict(sorted((held.taps | macvtaps).items()))
     netdevs = _netdevs(told, names)
     # In the command line's order, then what was plugged in later; each once, however many queues it has.
     for name in dict.fromkeys([*netdevs, *names.values()]):
         netdev = netdevs.get(name, Netdev(name))
-        is_macvtap = name in macvtaps.values()
-        swapped, direction = MACVTAP if is_macvtap else TAP
-        yield Interface(
-            name,
-            "direct" if is_macvtap else "ethernet",
-            netdev.mac,
-            netdev.source,
-            swapped=swapped,
-            direction=direction,
-        )
+        if name not in macvtaps.values():
+            nic = Interface(name, "ethernet", netdev.mac, netdev.source, swapped=TAP[0], direction=TAP[1])
+        elif name in nameless:
+            nic = Interface(name, "direct", netdev.mac, netdev.source, reason=_UNNUMBERED.format(name=name))
+        else:
+            nic = Interface(name, "direct", netdev.mac, netdev.source, swapped=MACVTAP[0], direction=MACVTAP[1])
+        yield nic
 
 
-def _macvtaps(held: Descriptors, runs: Process, namespaces: NetworkNamespaces) -> Iterator[tuple[int, str]]:
-    """The name of each macvtap that is open; tapN, as its device is called, where its namespace cannot be entered."""
-    if not held.macvtaps:
-        return
-    namespace = namespaces.of(runs)
+def _names_by_number(runs: Process, namespaces: NetworkNamespaces) -> dict[int, str]:
     try:
-        there = {number: name for name, number in namespaces.interfaces(namespace).items()}
+        there = namespaces.interfaces(namespaces.of(runs))
     except SourceError:
-        there = {}
-    for descriptor, number in held.macvtaps.items():
-        yield descriptor, there.get(number, f"tap{number}")
+        return {}
+    return {number: name for name, number in there.items() if number is not None}
 
 
 def _netdevs(told: CommandLine, names: Mapping[int, str]) -> dict[str, Netdev]:
