@@ -62,6 +62,11 @@ def links(place: Place) -> list[str]:
     return _links(place.name)
 
 
+def has_link(name: str, link: str) -> bool:
+    """Whether a network namespace has this interface."""
+    return link in _links(name)
+
+
 def _links(name: str) -> list[str]:
     listed = run("ip", "-n", name, "-brief", "link").splitlines()
     return [line.split()[0].partition("@")[0] for line in listed if line.strip()]

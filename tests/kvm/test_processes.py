@@ -1,0 +1,82 @@
+"""Without a word of libvirt's: the same guests and numbers from their processes, and one that no libvirt knows."""
+
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.kvm.in_namespace import Wire, same_namespace
+from tests.kvm.running_lab import RunningLab
+from tests.lab.kvm.plain_qemu import plain_qemu
+from tests.real.devices import Loop
+from vmiostat import Host
+from vmiostat.counters import BlockDevice, NetDevice
+
+
+@pytest.fixture
+def hidden(tmp_path: Path) -> Host:
+    """This machine with an empty /run: there is no libvirt to be seen."""
+    return Host(run=tmp_path)
+
+
+def test_the_same_guests_with_the_same_devices(lab: RunningLab, host: Host, hidden: Host) -> None:
+    known, found = lab.domains(host), lab.domains(hidden)
+    assert set(found) == set(known) == {"vm1", "vm2", "vm3"}
+    for name, domain in found.items():
+        assert domain.provider == "processes"
+        assert known[name].provider == "libvirt-status"
+        assert domain.process == known[name].process
+        assert domain.uuid == known[name].uuid
+        assert {disk.counters for disk in domain.disks} == {disk.counters for disk in known[name].disks}
+        assert {(nic.counters, nic.swapped, nic.mac) for nic in domain.nics if nic.counters is not None} == {
+            (nic.counters, nic.swapped, nic.mac) for nic in known[name].nics if nic.counters is not None
+        }
+        assert sorted(str(disk.source) for disk in domain.disks) == sorted(
+            str(disk.source) for disk in known[name].disks
+        )
+    assert all(disk.counters is not None or disk.reason for disk in found["vm1"].disks)
+    assert all(nic.counters is not None or nic.reason for nic in found["vm1"].nics)
+
+
+def test_the_same_numbers(lab: RunningLab, host: Host, hidden: Host) -> None:
+    with lab.quiet():
+        guests = lab.domains(host)["vm1"], lab.domains(hidden)["vm1"]
+        with host.poller([guests[0]]) as one, hidden.poller([guests[1]]) as other:
+            samples = one.poll(), other.poll()
+    for kind in ("block", "interface"):
+        numbers = [
+            sorted(tuple(row)[:-3] for row in getattr(sample, kind) if row.state == "ok")  # not time, generation, state
+            for sample in samples
+        ]
+        assert numbers[0] == numbers[1]
+        assert len(numbers[0]) >= 2
+
+
+def test_a_plain_qemu_beside_them(lab: RunningLab, host: Host, tmp_path: Path) -> None:
+    with (
+        Loop(tmp_path / "plain.raw") as loop,
+        plain_qemu("plain1", namespace=lab.namespace, tap="kplain0", disk=loop.path) as qemu,
+        Wire(lab.namespace, "kplain0") as wire,
+    ):
+        found = {domain.process.pid: domain for domain in host.domains() if domain.process is not None}
+        assert {*lab.pids().values(), qemu.pid} <= set(found)
+        plain = found[qemu.pid]
+        assert (plain.name, plain.provider) == ("plain1", "processes")
+        [disk] = plain.disks
+        assert isinstance(disk.counters, BlockDevice)
+        assert (disk.counters.major, disk.counters.minor) == (loop.major, loop.minor)
+        [nic] = plain.nics
+        assert isinstance(nic.counters, NetDevice)
+        assert (nic.target, nic.counters.name, nic.swapped) == ("kplain0", "kplain0", True)
+        assert nic.counters.namespace is not None
+        assert same_namespace(nic.counters.namespace, lab.namespace)
+        with host.poller([plain]) as poller:
+            before = poller.poll()
+            wire.send(7, 100)
+            loop.write(3)
+            until = time.monotonic() + 5
+            while (after := poller.poll()).interface[0].rx_packets < before.interface[0].rx_packets + 7:
+                assert time.monotonic() < until, "QEMU does not take what is sent to it"
+        received = after.interface[0].rx_packets - before.interface[0].rx_packets
+        assert (received, after.interface[0].rx_bytes - before.interface[0].rx_bytes) == (7, 700)
+        assert after.block[0].wr_bytes - before.block[0].wr_bytes == 3 * Loop.BLOCK
