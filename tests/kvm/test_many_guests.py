@@ -100,7 +100,7 @@ def processor_times(pids: list[int]) -> dict[str, int]:
         for task in Path(f"/proc/{pid}/task").iterdir():
             with suppress(
                 FileNotFoundError, ProcessLookupError
-            ):  # QEMU ends threads that had nothing to do for a while
+            ):  # QEMU ends threads that have been idle
                 times[task.name] = int((task / "schedstat").read_text().split()[0])
     return times
 
