@@ -1,6 +1,7 @@
 """Virtual machines found by their processes alone, in made /proc trees."""
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -8,9 +9,10 @@ from pathlib import Path
 import pytest
 
 from tests.process_tree import ProcessTree
-from vmiostat import Host
+from vmiostat import Host, Roots
 from vmiostat.counters import BlockDevice, NetDevice
 from vmiostat.discovery import vmm_processes
+from vmiostat.discovery.found import Found
 from vmiostat.model import Disk, Process
 
 UUID = "88459b78-0aed-493b-bc09-9f1dd81d96d0"
@@ -194,6 +196,14 @@ def test_one_that_has_ended_is_passed_over(tree: ProcessTree) -> None:
     (tree.root / "proc/502/fd").rmdir()
     assert vmm_processes.domains(tree.roots).domains == ()
     assert vmm_processes.domains(tree.roots).problems == ()
+
+
+def test_a_proc_without_processes_is_no_problem(tmp_path: Path) -> None:
+    tree = ProcessTree(tmp_path / "captured", "lo")
+    for folder in ("1", "2"):
+        shutil.rmtree(tree.root / "proc" / folder)
+    assert vmm_processes.domains(Roots(proc=tree.root / "proc")) == Found()
+    assert vmm_processes.domains(Roots(tmp_path)) == Found()
 
 
 def test_one_that_is_known_is_not_looked_at(tree: ProcessTree) -> None:

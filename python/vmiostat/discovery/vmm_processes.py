@@ -47,7 +47,7 @@ def domains(roots: Roots, besides: Collection[int] = ()) -> Found:
     """The virtual machines whose processes can be seen, by pid; `besides` are pids of those known already."""
     try:
         pids = sorted(int(name) for name in roots.list("/proc") if name.isascii() and name.isdecimal())
-    except SourceError:  # a captured tree need not have it
+    except SourceError:
         return Found()
     namespaces = NetworkNamespaces(roots)
     by_mac = InterfaceByMac(namespaces, roots)
@@ -152,7 +152,8 @@ def _closed(closed: Sequence[Domain], roots: Roots) -> Iterator[Error]:
 
 
 def _unseen(pids: Collection[int], hidden: bool, any_found: bool, roots: Roots) -> Iterator[Error]:
-    if roots.captured or sees_every_process(roots):
+    # A captured /proc need not hold any process; a real one holds our own at least.
+    if roots.captured or not pids or sees_every_process(roots):
         return
     if hidden or 1 not in pids:
         yield TopologyError(
