@@ -6,6 +6,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -341,18 +342,36 @@ def test_an_event_loop_of_the_program_s_own_is_used(libvirt: Libvirt, daemon: Da
     assert told(listener, 0)
 
 
+def test_events_are_asked_for_when_somebody_listens(libvirt: Libvirt, daemon: Daemon, roots: Roots) -> None:
+    connection = LibvirtConnection(URI)
+    connection.domains(roots)
+    assert (libvirt.registered, len(daemon.connections[0].callbacks)) == (0, 0)
+    listener = connection.changes()
+    assert connection.domains(roots).problems == ()
+    daemon.tell("VIR_DOMAIN_EVENT_ID_LIFECYCLE", 1)
+    assert told(listener)
+    until(lambda: len(daemon.connections) == 1)  # the one without events was closed
+    connection.domains(roots)
+    assert daemon.asked["open"] == 2
+
+
 def test_without_events_there_is_no_event_loop(libvirt: Libvirt, daemon: Daemon, roots: Roots) -> None:
     connection = LibvirtConnection(URI, events=False)
+    listener = connection.changes()
     assert names(connection.domains(roots)) == ["web1", "db1"]
+    assert not told(listener, 0)
     assert libvirt.registered == 0
     assert daemon.connections[0].callbacks == {}
 
 
 def test_many_connections_share_one_event_loop(libvirt: Libvirt, daemon: Daemon, roots: Roots) -> None:
     connections = [LibvirtConnection(URI) for _ in range(3)]
-    for connection in connections:
-        connection.domains(roots)
+    listeners = [connection.changes() for connection in connections]
+    with ThreadPoolExecutor(3) as pool:
+        list(pool.map(lambda connection: connection.domains(roots), connections))
     assert libvirt.registered == 1
+    daemon.tell("VIR_DOMAIN_EVENT_ID_LIFECYCLE", 1)
+    assert all(told(listener) for listener in listeners)
     assert [connection.keepalive for connection in daemon.connections] == [(5, 3)] * 3
 
 
@@ -364,6 +383,7 @@ def test_closing_takes_everything_back(libvirt: Libvirt, daemon: Daemon, roots: 
     if by == "close":
         connection.close()
         connection.close()
+        assert "was closed" in problems(connection.domains(roots))[0]
     else:
         del connection
         gc.collect()

@@ -16,10 +16,13 @@ from vmiostat.discovery import libvirt_status
 from vmiostat.discovery.libvirt_connection import LibvirtConnection
 from vmiostat.discovery.libvirt_events import Listener
 
-TINY = """\
-<domain type='qemu'><name>klab-guest</name><memory unit='MiB'>16</memory>
+GUEST = "klab-guest"
+DEFINITION = """\
+<domain type='qemu'><name>{name}</name><memory unit='MiB'>16</memory>
 <os><type arch='x86_64' machine='pc'>hvm</type></os><features><tcg><tb-cache unit='MiB'>4</tb-cache></tcg></features>
-<devices><emulator>/usr/bin/qemu-system-x86_64</emulator><memballoon model='none'/></devices></domain>
+<devices><emulator>/usr/bin/qemu-system-x86_64</emulator><memballoon model='none'/>
+<disk type='file' device='disk'><driver name='qemu' type='raw'/><source file='{image}'/><target dev='vda'/></disk>
+</devices></domain>
 """
 
 
@@ -34,6 +37,21 @@ def roots(lab: RunningLab) -> Roots:
     return Roots("/", run=lab.run)
 
 
+@pytest.fixture
+def guest(lab: RunningLab, tmp_path: Path) -> Iterator[Callable[[], None]]:
+    """Starts one more guest; it ends with the test."""
+    image = tmp_path / "guest.raw"
+    image.write_bytes(bytes(1 << 20))
+    definition = file_of(tmp_path, "guest.xml", DEFINITION.format(name=GUEST, image=image))
+
+    def start() -> None:
+        lab.virsh("create", definition, "--paused")
+
+    yield start
+    if GUEST in lab.virsh("list", "--name").split():
+        lab.virsh("destroy", GUEST)
+
+
 def told(listener: Listener, seconds: float = 10.0) -> bool:
     """Whether it says in that time that there is something to look at."""
     readable, _, _ = select.select([listener], [], [], seconds)
@@ -45,6 +63,10 @@ def until(true: Callable[[], object], listener: Listener, seconds: float = 20.0)
     end = time.monotonic() + seconds
     while not true():
         assert told(listener, end - time.monotonic()), "nobody told of it"
+
+
+def names(connection: LibvirtConnection, roots: Roots) -> list[str]:
+    return [domain.name for domain in connection.domains(roots).domains]
 
 
 def vm1(connection: LibvirtConnection, roots: Roots) -> Domain:
@@ -81,42 +103,34 @@ def test_hot_plug_is_told_of_and_is_there_by_then(lab: RunningLab, roots: Roots,
     until(lambda: set(vm1(connection, roots).interfaces) == before, listener)
 
 
-def test_a_guest_that_starts_and_ends_is_told_of(lab: RunningLab, roots: Roots, tmp_path: Path) -> None:
+def test_a_guest_that_starts_and_ends_is_told_of(lab: RunningLab, roots: Roots, guest: Callable[[], None]) -> None:
     connection = LibvirtConnection(lab.uri)
     listener = connection.changes()
-
-    def names() -> list[str]:
-        return [domain.name for domain in connection.domains(roots).domains]
-
-    assert "klab-guest" not in names()
-    lab.virsh("create", file_of(tmp_path, "guest.xml", TINY), "--paused")
-    try:
-        until(lambda: "klab-guest" in names(), listener)
-    finally:
-        lab.virsh("destroy", "klab-guest")
-    until(lambda: "klab-guest" not in names(), listener)
+    assert GUEST not in names(connection, roots)
+    guest()
+    until(lambda: GUEST in names(connection, roots), listener)
+    lab.virsh("destroy", GUEST)
+    until(lambda: GUEST not in names(connection, roots), listener)
 
 
 def test_an_external_snapshot_is_seen_by_who_looks_and_its_end_is_told_of(
-    lab: RunningLab, roots: Roots, tmp_path: Path
+    lab: RunningLab, roots: Roots, guest: Callable[[], None], tmp_path: Path
 ) -> None:
+    guest()
     connection = LibvirtConnection(lab.uri)
     listener = connection.changes()
 
     def source() -> str | None:
-        vm2 = next(domain for domain in connection.domains(roots).domains if domain.name == "vm2")
-        return next(disk.source for disk in vm2.disks if disk.target == "vda")
+        found = next(domain for domain in connection.domains(roots).domains if domain.name == GUEST)
+        return found.disks[0].source
 
-    device, overlay = source(), tmp_path / "overlay.qcow2"
+    assert source() == str(tmp_path / "guest.raw")
+    overlay = tmp_path / "overlay.qcow2"
     snapshot = ["--disk-only", "--no-metadata", "--diskspec", f"vda,snapshot=external,file={overlay}"]
-    lab.virsh("snapshot-create-as", "vm2", "s1", *snapshot)
-    try:
-        assert source() == str(overlay)
-        while told(listener, 0.2):  # whatever other tests did
-            source()
-    finally:
-        lab.virsh("blockcommit", "vm2", "vda", "--active", "--pivot")
-    until(lambda: source() == device, listener)
+    lab.virsh("snapshot-create-as", GUEST, "s1", *snapshot)
+    assert source() == str(overlay)
+    lab.virsh("blockcommit", GUEST, "vda", "--active", "--pivot")
+    until(lambda: source() == str(tmp_path / "guest.raw"), listener)
 
 
 def test_a_libvirtd_that_stops_answering(proxy: LibvirtProxy, roots: Roots) -> None:
@@ -136,24 +150,22 @@ def test_a_libvirtd_that_stops_answering(proxy: LibvirtProxy, roots: Roots) -> N
 
 
 def test_a_libvirtd_that_is_killed_and_comes_back(
-    lab: RunningLab, proxy: LibvirtProxy, roots: Roots, tmp_path: Path
+    lab: RunningLab, proxy: LibvirtProxy, roots: Roots, guest: Callable[[], None]
 ) -> None:
     """Whoever listens hears of it, and is told when there is something to look at again."""
     connection = LibvirtConnection(proxy.uri)
     listener = connection.changes()
-    before = connection.domains(roots).domains
+    before = names(connection, roots)
     proxy.cut()
     assert told(listener, 5)
     found = connection.domains(roots)
-    assert found.domains == before
+    assert [domain.name for domain in found.domains] == before
     assert "is libvirtd (or virtqemud) running" in str(found.problems[0])
+    guest()
     proxy.listen()
-    until(lambda: connection.domains(roots).problems == (), listener)
-    lab.virsh("create", file_of(tmp_path, "guest.xml", TINY), "--paused")
-    try:
-        until(lambda: len(connection.domains(roots).domains) == len(before) + 1, listener)
-    finally:
-        lab.virsh("destroy", "klab-guest")
+    until(lambda: GUEST in names(connection, roots), listener)
+    lab.virsh("destroy", GUEST)
+    until(lambda: GUEST not in names(connection, roots), listener)
 
 
 @pytest.mark.slow

@@ -34,10 +34,10 @@ _EVERYTHING = 10.0
 class LibvirtConnection:
     """A connection to libvirt by its URI, read-only, opened when it is first asked and again whenever it was lost.
 
-    `deadline` is how many seconds a look at all domains may take. With `events`, libvirt tells of changes, for which it
-    needs an event loop: one that the program has registered before is used, and is the program's to run; else libvirt's
-    own is registered and runs in a daemon thread. That one runs GLib's default main context: a program that runs it
-    itself (GTK) either registers a loop with libvirt first, or does without events.
+    `deadline` is how many seconds a look at all domains may take. With `events`, libvirt tells of changes to whoever
+    watches. For that it needs an event loop: one that the program has registered before is used, and is the program's
+    to run; else libvirt's own is registered and runs in a daemon thread. That one runs GLib's default main context: a
+    program that runs it itself (GTK) either registers a loop with libvirt first, or does without events.
 
     May be used from several threads, but not in a process that was forked from the one that made it.
     """

@@ -33,6 +33,8 @@ class Link:
 
     def session(self, roots: Roots, until: float) -> Session:
         """An open session, opened now if need be, before that time. Raises TopologyError."""
+        if self._ended:
+            raise TopologyError("this LibvirtConnection was closed", self._uri)
         session = self._open_session()
         if session is not None:
             return session
@@ -70,16 +72,21 @@ class Link:
     def _open_session(self) -> Session | None:
         with self._lock:
             session = self._session
-            if session is None or not session.lost:
+            if session is None or (not session.lost and session.tells_events >= self._wants_events):
                 return session
             self._session = None
         _close(session)
-        if not self._worked:
+        if session.lost and not self._worked:
             self._pause()
         return None
 
+    @property
+    def _wants_events(self) -> bool:
+        """Whether somebody listens. Until then no event loop is needed, and a session cannot get one later."""
+        return self._events and self._changes.listened_to
+
     def _open(self, libvirt: Any, roots: Roots) -> Session:
-        session = Session(libvirt, self._uri, self._changes, roots, events=self._events)
+        session = Session(libvirt, self._uri, self._changes, roots, events=self._wants_events)
         with self._lock:
             if not self._ended:
                 self._session, self._worked = session, False

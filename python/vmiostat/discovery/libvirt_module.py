@@ -2,6 +2,7 @@
 
 import atexit
 import importlib
+import os
 import sys
 import threading
 import time
@@ -10,6 +11,8 @@ from functools import cache
 from typing import Any
 
 from vmiostat.errors import TopologyError
+
+_one_at_a_time = threading.Lock()
 
 _AT_END = 0.5
 """Seconds that the end of the process waits for the event loop to stop."""
@@ -37,13 +40,18 @@ def load(uri: str) -> Any:
     return libvirt
 
 
-@cache
 def run_event_loop(libvirt: Any) -> bool:
     """Sees to it that an event loop is registered, and that ours runs if it is ours; whether it is.
 
-    This comes before the first connection is opened. A loop that somebody registered before us is theirs to run: a
-    second one could not be registered, and events then come on their thread.
+    This comes before a connection that is to tell of events is opened. A loop that somebody registered before us is
+    theirs to run: a second one could not be registered, and events then come on their thread.
     """
+    with _one_at_a_time:
+        return _run_event_loop(libvirt)
+
+
+@cache
+def _run_event_loop(libvirt: Any) -> bool:
     if _is_registered(libvirt):
         return False
     libvirt.virEventRegisterDefaultImpl()
@@ -67,6 +75,7 @@ class _Loop:
     def __init__(self, libvirt: Any) -> None:
         self._libvirt = libvirt
         self._stopped = False
+        self._process = os.getpid()
         # Wakes the loop up when it is to end, and never else.
         self._timer = libvirt.virEventAddTimeout(-1, _say_nothing, None)
         self._thread = threading.Thread(target=self._run, name="vmiostat-libvirt-events", daemon=True)
@@ -82,6 +91,8 @@ class _Loop:
                 time.sleep(1)  # it has nothing to wait for: not to spin
 
     def _stop(self) -> None:
+        if os.getpid() != self._process:  # forked: the thread stayed behind, and maybe with the loop's lock
+            return
         self._stopped = True
         with suppress(self._libvirt.libvirtError):
             self._libvirt.virEventUpdateTimeout(self._timer, 0)

@@ -37,6 +37,7 @@ class Session:
         self._changes = changes
         self._lost = False
         self._callbacks: list[int] = []
+        self.tells_events = events
         ours = events and run_event_loop(libvirt)
         self._connection = libvirt.openReadOnly(uri)
         try:
