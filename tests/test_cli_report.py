@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from tests.command import XEN, started, vmiostat
+from tests.libvirt_tree import LibvirtTree
 from vmiostat import BLOCK_FIELDS, INTERFACE_FIELDS, Host
 from vmiostat.cli import report
 from vmiostat.cli.names import cell
@@ -93,6 +94,45 @@ def test_a_device_that_comes_back_is_shown_again(tmp_path: Path) -> None:
     assert states[0].count("ok") == 5
     assert states[-1].count("ok") == 6
     assert len(states) < 12
+
+
+def test_a_domain_that_is_started_meanwhile_is_shown_and_one_that_ends_is_not(tmp_path: Path) -> None:
+    tree = LibvirtTree(tmp_path / "machine")
+    tree.interfaces({"vnet0": 10, "vnet1": 20})
+    tree.start("web1", ["vnet0"])
+
+    def shown(line: str) -> dict[str, str]:
+        return {row["domain"]: row["state"] for row in json.loads(line)["interface"]}
+
+    with started("--root", tree.root, "-i", "--json", "0.1") as command:
+        assert command.stdout is not None
+        reports = map(shown, command.stdout)
+        assert next(reports) == {"web1": "ok"}
+        tree.start("a-new-domain-with-a-name-that-widens-the-table", ["vnet1"], number=2)
+        came = next(report for report in reports if len(report) == 2)
+        assert list(came.values()) == ["new", "ok"]
+        assert list(next(reports).values()) == ["ok", "ok"]
+        tree.end("web1")
+        assert len(next(report for report in reports if len(report) == 1)) == 1
+        command.terminate()
+
+
+def test_the_table_and_csv_go_on_when_rows_come_and_go(tmp_path: Path) -> None:
+    tree = LibvirtTree(tmp_path / "machine")
+    tree.interfaces({"vnet0": 10, "vnet1": 20})
+    for form in ([], ["--csv"]):
+        tree.start("web1", ["vnet0"])
+        with started("--root", tree.root, *form, "0.05") as command:
+            assert command.stdout is not None
+            next(line for line in command.stdout if "web1" in line)
+            tree.start("db1", ["vnet1"], number=2)
+            tree.end("web1")
+            next(line for line in command.stdout if "db1" in line and ("ok" in line or not form))
+            tree.end("db1")
+            next(line for line in command.stdout if "host" in line)
+            command.terminate()
+            assert command.stderr is not None
+            assert command.stderr.read() == ""
 
 
 def test_csv_is_a_table_that_machines_read() -> None:

@@ -31,6 +31,7 @@ from vmiostat._core import (
     __version__,
 )
 from vmiostat.errors import Error, NoCounters, SizeError, SourceError, TopologyError, UnknownDevice, UnknownDomain
+from vmiostat.following_poller import FollowingPoller
 from vmiostat.host import Host
 from vmiostat.model import Disk, Domain, Interface
 from vmiostat.psutil_names import as_psutil
@@ -50,6 +51,7 @@ __all__ = [
     "Error",
     "Explanation",
     "Field",
+    "FollowingPoller",
     "Host",
     "Interface",
     "InterfaceRates",

@@ -2,15 +2,16 @@
 
 import errno
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 from vmiostat import discovery
 from vmiostat._core import BlockStats, InterfaceStats, Poller, Roots
 from vmiostat.counters import InterfaceSource
 from vmiostat.errors import Error, NoCounters, SizeError, SourceError, UnknownDevice, UnknownDomain
+from vmiostat.following_poller import FollowingPoller
 from vmiostat.model import Domain
 from vmiostat.plan_rows import plan_rows
 from vmiostat.resolve import resolve_all
@@ -81,17 +82,51 @@ class Host:
         there_are = ", ".join(domain.name for domain in domains) or "none"
         raise UnknownDomain(f"no domain {which!r} on this host; there are: {there_are}")
 
-    def poller(self, domains: Iterable[Domain] | None = None, *, interface_source: InterfaceSource = "auto") -> Poller:
+    @overload
+    def poller(
+        self, domains: Iterable[Domain] | None = None, *, interface_source: InterfaceSource = "auto"
+    ) -> Poller: ...
+
+    @overload
+    def poller(
+        self,
+        *,
+        follow: Literal[True],
+        every: float = 10.0,
+        select: Callable[[Domain], Domain | None] | None = None,
+        interface_source: InterfaceSource = "auto",
+    ) -> FollowingPoller: ...
+
+    def poller(
+        self,
+        domains: Iterable[Domain] | None = None,
+        *,
+        follow: bool = False,
+        every: float = 10.0,
+        select: Callable[[Domain], Domain | None] | None = None,
+        interface_source: InterfaceSource = "auto",
+    ) -> Poller:
         """Opens the counters of these domains, else of all: rows in their order, and in each in its devices'.
 
-        `interface_source` is how interfaces are read; `Poller.explain` tells what that means here.
+        With `follow`, devices and domains that come later get rows, and those that go lose them, as a watch sees it
+        (`every`: see `watch`). `select` then chooses: it gives the domain, or it with fewer devices, or None to leave
+        it out. `interface_source` is how interfaces are read; `Poller.explain` tells what that means here.
         """
+        if follow:
+            if domains is not None:
+                raise ValueError("a poller that follows looks for domains by itself: `select` chooses among them")
+            return FollowingPoller(
+                self.roots, partial(self._watch, every), interface_source=interface_source, select=select
+            )
         domains = self.domains() if domains is None else domains
         return Poller(self.roots, *plan_rows(domains), interface_source=interface_source)
 
     def watch(self, every: float = 10.0) -> Watch:
         """The domains as they come, go and change. At least every so many seconds they are looked for anew."""
-        return Watch(partial(self._found, known={}), self._signals, every)
+        return self._watch(every)
+
+    def _watch(self, every: float, told: Callable[[tuple[Domain, ...]], None] | None = None) -> Watch:
+        return Watch(partial(self._found, known={}), self._signals, every, told)
 
     def _signals(self) -> Signals:
         return Signals(self.roots, self._xml, [self._libvirt.changes()] if self._libvirt is not None else [])

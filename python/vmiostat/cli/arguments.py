@@ -6,6 +6,8 @@ import argparse
 from typing import TYPE_CHECKING, NoReturn
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from vmiostat import Domain, Host
 
 
@@ -58,24 +60,40 @@ def parser(command: str, *, usage: str, description: str, epilog: str | None = N
     return made
 
 
+def machine(options: argparse.Namespace) -> Host:
+    """The machine that the options mean."""
+    from vmiostat import Host
+
+    return Host(
+        options.root, proc=options.proc, sys=options.sys, xml=options.xml, libvirt=options.connect, view=options.view
+    )
+
+
+def asked(domain: Domain, options: argparse.Namespace) -> Domain:
+    """The domain with the asked kinds of devices."""
+    from dataclasses import replace
+
+    if options.block and not options.interface:
+        return replace(domain, nics=())
+    if options.interface and not options.block:
+        return replace(domain, disks=(), total=None)
+    return domain
+
+
+def warn(problems: Iterable[Exception]) -> None:
+    """Tells on standard error what kept discovery from finding more, a line each."""
+    from vmiostat.cli.output import complain, sentence
+
+    for problem in problems:
+        complain(f"warning: {sentence(problem)}")
+
+
 def find(options: argparse.Namespace) -> tuple[Host, list[Domain]]:
     """The machine that the options mean, and its domains with the asked kinds of devices.
 
     What could not be understood of a domain is told on standard error, a line each; the others go on.
     """
-    from dataclasses import replace
-
-    from vmiostat import Host
-    from vmiostat.cli.output import complain, sentence
-
-    host = Host(
-        options.root, proc=options.proc, sys=options.sys, xml=options.xml, libvirt=options.connect, view=options.view
-    )
+    host = machine(options)
     domains = host.domains()
-    for problem in host.problems:
-        complain(f"warning: {sentence(problem)}")
-    if options.block and not options.interface:
-        domains = [replace(domain, nics=()) for domain in domains]
-    if options.interface and not options.block:
-        domains = [replace(domain, disks=()) for domain in domains]
-    return host, domains
+    warn(host.problems)
+    return host, [asked(domain, options) for domain in domains]

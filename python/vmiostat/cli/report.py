@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import math
 import time
+from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING
 
@@ -58,13 +59,13 @@ def parser() -> arguments.Parser:
 
 def run(options: argparse.Namespace, signals: Signals) -> None:
     """Prints the reports."""
-    host, domains = arguments.find(options)
+    host, poller = _opened(options)
     from vmiostat import Error
     from vmiostat.cli.output import write
     from vmiostat.cli.rows import BLOCK, INTERFACE
 
     kinds = [BLOCK] * (options.block or not options.interface) + [INTERFACE] * (options.interface or not options.block)
-    with host.poller(domains) as poller:
+    with poller:
         if not poller.block_rows + poller.interface_rows:
             raise Error(f"there is no {' and no '.join(kind.title.lower() for kind in kinds)} to report")
         form = _form(options, host, kinds)
@@ -72,6 +73,17 @@ def run(options: argparse.Namespace, signals: Signals) -> None:
         for report in islice(reports(poller, kinds, options), options.count):
             with signals.whole():
                 write(form.report(report))
+
+
+def _opened(options: argparse.Namespace) -> tuple[Host, Poller]:
+    """The machine, and what polls it: for report after report, also domains and devices that come later."""
+    if options.interval is None:
+        host, domains = arguments.find(options)
+        return host, host.poller(domains)
+    host = arguments.machine(options)
+    poller = host.poller(follow=True, select=partial(arguments.asked, options=options))
+    arguments.warn(poller.watch.problems)
+    return host, poller
 
 
 def reports(poller: Poller, kinds: Sequence[Kind], options: argparse.Namespace) -> Iterator[Report]:

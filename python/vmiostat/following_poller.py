@@ -1,0 +1,77 @@
+"""A poller whose plan follows the host: a device that comes gets a row, one that goes loses it, all others go on."""
+
+from __future__ import annotations
+
+import weakref
+from typing import TYPE_CHECKING, Self
+
+from vmiostat._core import Poller, Roots
+from vmiostat.kept_rows import kept_rows
+from vmiostat.plan_rows import plan_rows
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from vmiostat.counters import InterfaceSource
+    from vmiostat.model import Domain
+    from vmiostat.watch import Watch
+
+    Told = Callable[[tuple[Domain, ...]], None]
+    Select = Callable[[Domain], Domain | None]
+
+
+class FollowingPoller(Poller):
+    """A Poller that is told of changes; made by `Host.poller(follow=True)`.
+
+    Its watch's thread makes each new plan and opens what is new in it: polls go on with the old plan meanwhile, and a
+    sample is wholly of one plan. A row that is the same device of the same run of its domain keeps its handle, its
+    generation and its history. Any other is new, whatever it is called: its generation is higher than all before.
+    """
+
+    watch: Watch
+    """What tells of changes; `watch.problems` are the newest look's."""
+    domains: tuple[Domain, ...]
+    """The domains whose rows the current plan has, in the rows' order."""
+    _select: Select | None
+
+    def __new__(
+        cls,
+        roots: Roots,
+        watch: Callable[[Told], Watch],
+        *,
+        interface_source: InterfaceSource = "auto",
+        select: Select | None = None,
+    ) -> Self:
+        """`watch` makes a watch that tells each look's domains; the first look's are the first plan."""
+        self = super().__new__(cls, roots, [], [], interface_source=interface_source, pinned=True)
+        self.domains = ()
+        self._select = select
+        # The thread must not keep alive a poller that everybody else has forgotten.
+        follow = weakref.WeakMethod(self._follow)
+
+        def told(domains: tuple[Domain, ...]) -> None:
+            if (now := follow()) is not None:
+                now(domains)
+
+        self.watch = watch(told)
+        self.watch.wait()
+        return self
+
+    def _follow(self, domains: tuple[Domain, ...]) -> None:
+        """Makes the plan of these domains the poller's. Called in the watch's thread."""
+        if self._select is not None:
+            domains = tuple(chosen for domain in domains if (chosen := self._select(domain)) is not None)
+        rows, kept = plan_rows(domains), kept_rows(self.domains, domains)
+        if rows == plan_rows(self.domains) and None not in kept.block + kept.interface:
+            self.reopen()  # what is in no definition may have changed: a Xen guest has connected to its disk
+        else:
+            self.replan(*rows, *kept)
+        self.domains = domains
+
+    def close(self) -> None:
+        """Ends the watch, and closes all handles."""
+        self.watch.close()
+        super().close()
+
+    def __exit__(self, *args: object) -> None:
+        self.close()

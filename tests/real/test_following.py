@@ -1,0 +1,164 @@
+"""A following poller on real devices that come and go: seen at once, and never under another one's row."""
+
+import os
+import subprocess
+import time
+from collections import defaultdict
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.libvirt_tree import LibvirtTree
+from tests.real.devices import Loop, Tap
+from tests.real.process import descriptors
+from vmiostat import Domain, FollowingPoller, Host
+from vmiostat.counters import InterfaceSource
+
+NEVER = 1000.0
+"""So rarely that a test would time out: whatever is seen was noticed."""
+PERIOD = 0.01
+
+
+class Guest:
+    """A domain of libvirt's, run by this very process: it holds the taps."""
+
+    def __init__(self, folder: Path, sys: Path) -> None:
+        self.tree = LibvirtTree(folder / "machine")
+        self.tree.folder.mkdir(parents=True)
+        self.host = Host(run=self.tree.root / "run", sys=sys)
+
+    def has(self, *nics: str, disks: tuple[str, ...] = ()) -> float:
+        """libvirt writes that these are its devices; when it did."""
+        self.tree.start("guest", nics, pid=os.getpid(), disks=disks)
+        return time.monotonic()
+
+    def poller(self, source: InterfaceSource = "auto") -> FollowingPoller:
+        # This machine may have other guests.
+        def select(domain: Domain) -> Domain | None:
+            return domain if domain.name == "guest" else None
+
+        return self.host.poller(follow=True, every=NEVER, interface_source=source, select=select)
+
+
+@pytest.fixture
+def guest(namespace: Path, tmp_path: Path) -> Guest:
+    return Guest(tmp_path, namespace)
+
+
+def disk(loop: Loop) -> str:
+    return f"<disk type='block' device='disk'><source dev='{loop.path}'/><target dev='vda' bus='virtio'/></disk>"
+
+
+def until(true: Callable[[], bool], seconds: float = 10.0) -> float:
+    """Tries every PERIOD until it is true; when that was."""
+    end = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < end, "it did not come to be"
+        time.sleep(PERIOD)
+    return time.monotonic()
+
+
+@pytest.mark.parametrize(
+    ("source", "rounds"),
+    [pytest.param("auto", 200, marks=pytest.mark.slow), ("proc", 20), ("sysfs", 20), ("netlink", 20)],
+)
+def test_taps_plugged_and_unplugged_under_one_name(guest: Guest, source: InterfaceSource, rounds: int) -> None:
+    """Each tap receives one frame of a length of its own: who shows another length shows another tap."""
+    seen: defaultdict[int, set[int]] = defaultdict(set)
+    delays = []
+    with Tap("tap0") as kept:
+        kept.guest_sends(3, 60)
+        guest.has("tap0")
+        with guest.poller(source) as poller:
+            before = first = poller.poll()
+            opened = descriptors()
+
+            def plugged() -> bool:
+                """Polls, and looks at everything that the sample says."""
+                nonlocal before
+                after = poller.poll()
+                rates = after.rates(before)
+                assert all(rate.tx_bytes is None or rate.tx_bytes >= 0 for rate in rates.interface)
+                stays = after.interface["guest", "tap0"]
+                assert (stays.state, stays.tx_packets, stays.generation) == ("ok", 3, first.interface[0].generation)
+                assert rates.interface["guest", "tap0"].tx_bytes == 0
+                before = after
+                if "tap1" not in after.interface.devices:
+                    return False
+                row = after.interface["guest", "tap1"]
+                if row.state == "ok":
+                    seen[row.generation].add(row.tx_bytes)
+                return row.state == "ok"
+
+            for round_ in range(rounds):
+                with Tap("tap1") as tap:
+                    tap.guest_sends(1, 100 + round_)
+                    renamed = guest.has("tap0", "tap1")
+                    delays.append(until(plugged) - renamed)
+                    generation = before.interface["guest", "tap1"].generation
+                    assert before.interface["guest", "tap1"].tx_bytes == 100 + round_
+                    assert generation == max(seen)
+                if round_ % 2:  # another one has its name before libvirt has written that it is gone
+                    with Tap("tap1") as tap:
+                        tap.guest_sends(1, 1000 + round_)
+                        until(lambda: plugged() and before.interface["guest", "tap1"].tx_bytes == 1000 + round_)  # noqa: B023
+                guest.has("tap0")
+                until(lambda: not plugged() and "tap1" not in before.interface.devices)
+            assert descriptors() <= opened
+    assert all(len(lengths) == 1 for lengths in seen.values())
+    assert len(seen) == rounds + rounds // 2
+    delays.sort()
+    assert delays[len(delays) // 2] < 0.1
+
+
+def test_a_tap_that_comes_after_libvirt_wrote_of_it(guest: Guest) -> None:
+    guest.has("tap0")
+    with guest.poller() as poller:
+        assert poller.poll().interface[0].state == "gone"
+        assert "no interface" in poller.domains[0].nics[0].reason
+        time.sleep(0.7)  # it no longer looks again soon
+        with Tap("tap0") as tap:
+            tap.guest_sends(2, 60)
+            start = time.monotonic()
+            assert until(lambda: poller.poll().interface[0].state == "ok") - start < 0.5
+            assert poller.poll().interface[0].tx_packets == 2
+
+
+def test_a_disk_that_comes_back_under_its_number(guest: Guest, tmp_path: Path) -> None:
+    first = Loop(tmp_path / "first")
+    first.write(100)
+    guest.has(disks=(disk(first),))
+    with guest.poller() as poller:
+        before = poller.poll()
+        assert before.block["guest", "vda"].wr_req == 100
+        first.close()
+        until(lambda: poller.poll().block["guest", "vda"].state == "gone")
+        with Loop(tmp_path / "second", number=first.minor) as second:
+            second.write(5)
+            until(lambda: poller.poll().block["guest", "vda"].state == "ok")
+            after = poller.poll()
+    assert after.block["guest", "vda"].wr_req == 5
+    assert after.block["guest", "vda"].generation > before.block["guest", "vda"].generation
+    assert after.rates(before).block["guest", "vda"].wr_req is None
+
+
+def test_an_interface_that_comes_in_another_namespace(guest: Guest) -> None:
+    container = subprocess.Popen(["unshare", "--net", "sleep", "60"])
+    inside = ["nsenter", f"--target={container.pid}", "--net", "ip", "link"]
+    try:
+        until(lambda: os.stat(f"/proc/{container.pid}/ns/net").st_ino != os.stat("/proc/self/ns/net").st_ino)  # noqa: PTH116
+        guest.tree.folder = guest.tree.folder.with_name("lxc")
+        guest.tree.start("guest", ["ve0"], pid=container.pid)
+        with guest.poller() as poller:
+            assert poller.domains[0].nics[0].reason
+            for _ in range(3):
+                time.sleep(0.7)
+                subprocess.run([*inside, "add", "ve0", "type", "veth", "peer", "name", "ve1"], check=True)
+                until(lambda: poller.poll().interface[0].state == "ok", 0.5)
+                assert poller.watch.problems == ()
+                subprocess.run([*inside, "del", "ve0"], check=True)
+                until(lambda: poller.poll().interface[0].state == "gone", 0.5)
+    finally:
+        container.kill()
+        container.wait()

@@ -1,0 +1,238 @@
+"""A following poller's rows are the host's devices: the old ones go on, new ones start anew, and nobody waits."""
+
+import gc
+import threading
+import time
+import weakref
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.libvirt_tree import LibvirtTree
+from tests.real.process import descriptors
+from tests.test_watch import NEVER, until
+from vmiostat import Domain, FollowingPoller, Host
+
+DISK = "<disk type='block' device='disk'><source dev='/dev/{}'/><target dev='vda' bus='virtio'/></disk>"
+OVERLAY = (
+    "<disk type='file' device='disk'><driver name='qemu' type='qcow2'/><source file='/images/overlay.qcow2'/>"
+    "<target dev='vda' bus='virtio'/></disk>"
+)
+STAT = "{0} 0 {0} 0 {0} 0 {0} 0 0 0 0 0 0 0 0 0 0\n"
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> LibvirtTree:
+    """Interfaces vnetN, whose counters are all N, and disks sda and sdb, whose counters are 1 and 2."""
+    tree = LibvirtTree(tmp_path / "machine")
+    tree.interfaces({f"vnet{number}": number for number in range(300)})
+    for number, name in enumerate(("sda", "sdb")):
+        folder = tree.root / f"sys/dev/block/8:{16 * number}"
+        folder.mkdir(parents=True)
+        (folder / "dev").write_text(f"8:{16 * number}\n")
+        (folder / "stat").write_text(STAT.format(number + 1))
+        (tree.root / "sys/class/block").mkdir(parents=True, exist_ok=True)
+        (tree.root / "sys/class/block" / name).symlink_to(f"../../dev/block/8:{16 * number}")
+    tree.process(4000, started=10)
+    tree.start("web1", ["vnet1"], disks=[DISK.format("sda")])
+    return tree
+
+
+@pytest.fixture
+def poller(tree: LibvirtTree) -> Iterator[FollowingPoller]:
+    with Host(tree.root).poller(follow=True, every=NEVER) as poller:
+        yield poller
+
+
+def rows(poller: FollowingPoller) -> dict[tuple[str, str], tuple[int, str]]:
+    """Of each row: rd_req or rx_packets (as the guest sees it), and its state."""
+    sample = poller.poll()
+    block, interface = sample.block, sample.interface
+    return {
+        (domain, device): (stats.rd_req, stats.state)
+        for domain, device, stats in zip(block.domains, block.devices, block, strict=True)
+    } | {
+        (domain, device): (stats.rx_packets, stats.state)
+        for domain, device, stats in zip(interface.domains, interface.devices, interface, strict=True)
+    }
+
+
+WEB1 = {("web1", "vda"): (1, "ok"), ("web1", "vnet1"): (1, "ok")}
+
+
+def test_the_first_plan_is_there_from_the_start(poller: FollowingPoller) -> None:
+    assert rows(poller) == WEB1
+    assert [domain.name for domain in poller.domains] == ["web1"]
+    assert (poller.block_rows, poller.interface_rows) == (1, 1)
+
+
+def test_devices_and_domains_that_come_and_go(tree: LibvirtTree, poller: FollowingPoller) -> None:
+    tree.start("web1", ["vnet1", "vnet2"], disks=[DISK.format("sda")])
+    until(lambda: rows(poller) == WEB1 | {("web1", "vnet2"): (2, "ok")})
+    tree.start("db1", ["vnet3"], number=2)
+    until(lambda: rows(poller) == WEB1 | {("web1", "vnet2"): (2, "ok"), ("db1", "vnet3"): (3, "ok")})
+    tree.end("db1")
+    tree.start("web1", ["vnet1"], disks=[DISK.format("sda")])
+    until(lambda: rows(poller) == WEB1)
+    assert [domain.interfaces for domain in poller.domains] == [["vnet1"]]
+
+
+def test_a_row_that_stays_keeps_its_history(tree: LibvirtTree, poller: FollowingPoller) -> None:
+    before = poller.poll()
+    tree.start("a-first", ["vnet3"], number=2)  # before all other rows
+    tree.start("web1", ["vnet2", "vnet1"], disks=[DISK.format("sda")])
+    until(lambda: len(rows(poller)) == 4)
+    after = poller.poll()
+    at, nic = ("web1", "vda"), ("web1", "vnet1")
+    assert after.block[at].generation == before.block[at].generation
+    assert after.interface[nic].generation == before.interface[nic].generation
+    rates = after.rates(before)
+    assert (rates.block["web1", "vda"].state, rates.block["web1", "vda"].rd_req) == ("ok", 0)
+    assert (rates.interface["web1", "vnet1"].state, rates.interface["web1", "vnet1"].rx_bytes) == ("ok", 0)
+    new = rates.interface["web1", "vnet2"]
+    assert (new.state, new.rx_bytes) == ("new", None)
+    assert after.interface["web1", "vnet2"].generation > before.interface["web1", "vnet1"].generation
+
+
+@pytest.mark.parametrize("again", ["id", "pid", "pid that was used before"])
+def test_a_domain_that_was_started_anew_is_another_one(tree: LibvirtTree, poller: FollowingPoller, again: str) -> None:
+    before = poller.poll()
+    was = poller.domains
+    tree.process(4000, started=20 if "before" in again else 10)
+    tree.process(4001, started=20)
+    number, pid = 2 if again == "id" else 1, 4001 if again == "pid" else 4000
+    tree.start("web1", ["vnet1"], disks=[DISK.format("sda")], number=number, pid=pid)
+    until(lambda: poller.domains != was)
+    after = poller.poll()
+    assert after.block["web1", "vda"].generation > before.block["web1", "vda"].generation
+    assert after.interface["web1", "vnet1"].generation > before.interface["web1", "vnet1"].generation
+    rates = after.rates(before)
+    assert (rates.block["web1", "vda"].state, rates.block["web1", "vda"].rd_req) == ("replaced", None)
+    assert (rates.interface["web1", "vnet1"].state, rates.interface["web1", "vnet1"].rx_bytes) == ("replaced", None)
+
+
+def test_a_disk_that_became_another_device_under_its_target(tree: LibvirtTree, poller: FollowingPoller) -> None:
+    before = poller.poll()
+    tree.start("web1", ["vnet1"], disks=[DISK.format("sdb")])
+    until(lambda: rows(poller)["web1", "vda"] == (2, "ok"))
+    rates = poller.poll().rates(before)
+    assert (rates.block["web1", "vda"].state, rates.block["web1", "vda"].rd_req) == ("replaced", None)
+    assert rates.interface["web1", "vnet1"].state == "ok"
+
+
+def test_an_external_snapshot_leaves_the_disk_uncounted_and_says_why(
+    tree: LibvirtTree, poller: FollowingPoller
+) -> None:
+    tree.start("web1", ["vnet1"], disks=[OVERLAY])
+    until(lambda: rows(poller) == {("web1", "vda"): (-1, "unsupported"), ("web1", "vnet1"): (1, "ok")})
+    (disk,) = poller.domains[0].disks
+    assert "only QEMU" in disk.reason
+    tree.start("web1", ["vnet1"], disks=[DISK.format("sda")])  # the snapshot was committed
+    until(lambda: rows(poller) == WEB1)
+
+
+def test_an_interface_of_another_direction_is_another_row(tree: LibvirtTree, poller: FollowingPoller) -> None:
+    before = poller.poll()
+    tree.start("web1", ["vnet1"], disks=[DISK.format("sda")], kind="direct")
+    until(lambda: not poller.domains[0].nics[0].swapped)
+    assert poller.poll().rates(before).interface["web1", "vnet1"].state == "replaced"
+
+
+def test_what_could_not_be_opened_is_opened_once_it_can_be(tree: LibvirtTree, poller: FollowingPoller) -> None:
+    stat = tree.root / "sys/dev/block/8:16/stat"
+    stat.rename(stat.with_name("late"))
+    tree.start("db1", disks=[DISK.format("sdb")], number=2)
+    until(lambda: ("db1", "vda") in rows(poller))
+    assert rows(poller)["db1", "vda"][1] in ("gone", "unreadable")
+    stat.with_name("late").rename(stat)
+    assert until(lambda: rows(poller)["db1", "vda"] == (2, "ok")) < 3
+
+
+def test_every_sample_is_wholly_of_one_plan(tree: LibvirtTree, poller: FollowingPoller) -> None:
+    """While plans change, no counter is ever seen under another device's name, in any thread."""
+    wrong: list[tuple[str, int]] = []
+    seen: set[str] = set()
+    ended = threading.Event()
+
+    def poll() -> None:
+        while not ended.is_set():
+            table = poller.poll().interface
+            for device, stats in zip(table.devices, table, strict=True):
+                seen.add(device)
+                if stats.rx_bytes not in (int(device.removeprefix("vnet")), -1):
+                    wrong.append((device, stats.rx_bytes))
+
+    threads = [threading.Thread(target=poll) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for round_ in range(60):
+        nics = [f"vnet{number}" for number in range(round_ % 7 + 1, 250, round_ % 5 + 40)]
+        tree.start("web1", nics)
+        until(lambda nics=nics: poller.domains[0].interfaces == nics)  # type: ignore[misc]
+    ended.set()
+    for thread in threads:
+        thread.join()
+    assert wrong == []
+    assert len(seen) > 20
+
+
+def test_a_look_that_hangs_leaves_the_plan_as_it_is(tree: LibvirtTree) -> None:
+    goes_on, hangs, asked = threading.Event(), threading.Event(), []
+
+    def select(domain: Domain) -> Domain:
+        asked.append(domain.name)
+        if domain.name == "hangs":
+            hangs.set()
+            goes_on.wait()
+        return domain
+
+    threads = threading.active_count()
+    with Host(tree.root).poller(follow=True, every=NEVER, select=select) as poller:
+        tree.start("hangs")
+        assert hangs.wait(10)
+        for _ in range(100):
+            assert rows(poller) == WEB1
+        start = time.monotonic()
+    assert time.monotonic() - start < 2
+    assert poller.closed
+    goes_on.set()
+    until(lambda: threading.active_count() == threads)
+
+
+def test_only_what_was_selected(tree: LibvirtTree) -> None:
+    tree.start("db1", ["vnet2"], number=2)
+
+    def select(domain: Domain) -> Domain | None:
+        return domain if domain.name == "db1" else None
+
+    with Host(tree.root).poller(follow=True, every=NEVER, select=select) as poller:
+        assert rows(poller) == {("db1", "vnet2"): (2, "ok")}
+        tree.start("web1", ["vnet5"])
+        tree.start("db1", ["vnet2", "vnet3"], number=2)
+        until(lambda: rows(poller) == {("db1", "vnet2"): (2, "ok"), ("db1", "vnet3"): (3, "ok")})
+    with pytest.raises(ValueError, match="select"):
+        Host(tree.root).poller([], follow=True)  # type: ignore[call-overload]
+
+
+def test_closed_or_forgotten_it_leaves_nothing(tree: LibvirtTree) -> None:
+    host = Host(tree.root)
+    with host.poller(follow=True) as poller:
+        pass
+    gc.collect()
+    before, threads = descriptors(), threading.active_count()
+    for _ in range(20):
+        with host.poller(follow=True) as poller:
+            assert rows(poller) == WEB1
+        assert poller.closed
+        assert poller.watch.closed
+        with pytest.raises(ValueError, match="closed"):
+            poller.poll()
+        poller.close()
+    forgotten = host.poller(follow=True)
+    gone = weakref.ref(forgotten)
+    del forgotten, poller
+    gc.collect()
+    assert gone() is None
+    assert threading.active_count() == threads
+    assert descriptors() == before
