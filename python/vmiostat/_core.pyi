@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from os import PathLike
 from typing import Any, Literal, Self, final, overload
 
-from typing_extensions import Buffer, CapsuleType
+from typing_extensions import Buffer, CapsuleType, disjoint_base
 
 from vmiostat.counters import BlockCounters, InterfaceCounters, InterfaceSource
 
@@ -470,7 +470,7 @@ class Explanation:
     def why(self) -> str:
         """Why it was chosen."""
 
-@final
+@disjoint_base
 class Poller:
     """Holds the handles of a plan's rows open, and reads them all in one call. Safe to poll from several threads."""
     def __new__(
@@ -487,6 +487,19 @@ class Poller:
         A row follows its interface's name or its disk's number: when another device has it, the generation goes up.
         `pinned`, it is the one device that its counters name by `index` or `diskseq`, and `gone` when another one has
         its place.
+        """
+    def replan(
+        self,
+        block: Sequence[tuple[str, str, BlockCounters | None]],
+        interface: Sequence[tuple[str, str, InterfaceCounters | None, bool]],
+        kept_block: Sequence[int | None],
+        kept_interface: Sequence[int | None],
+    ) -> None:
+        """Another plan, of whose rows some are this one's: `kept_block[row]` is the number that the row had, None for a
+        new one.
+
+        Kept rows keep their open files and their generation; a new row's generation is above every one before. A poll
+        in another thread sees the one plan or the other, and does not wait while files are opened.
         """
     def poll(self) -> Sample:
         """Every row, read now. A bad row costs itself alone: its state tells."""

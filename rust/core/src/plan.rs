@@ -14,6 +14,15 @@ pub struct Plan {
     pub interface: Vec<InterfaceRow>,
 }
 
+/// Which rows of a plan go on in the next: for each of its rows the number that it had, none for a new one.
+#[derive(Clone, Debug, Default)]
+pub struct Kept {
+    /// Of the block table.
+    pub block: Vec<Option<usize>>,
+    /// Of the interface table.
+    pub interface: Vec<Option<usize>>,
+}
+
 /// How interfaces are to be read.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum InterfaceSource {

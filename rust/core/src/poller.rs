@@ -1,17 +1,19 @@
 //! Holds a plan's handles open, and reads them all in one call.
 
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::error::Error;
 use crate::fields::{Table, WORD, block, interface};
-use crate::plan::{InterfaceSource, Plan};
+use crate::plan::{InterfaceSource, Kept, Plan};
 use crate::roots::Roots;
 use crate::rows::Rows;
-use crate::source::{Explanation, Source, choice};
+use crate::source::{Explanation, OpenHandles, Source, choice};
 
 /// The open handles of a plan. Polls of several threads take turns; each reads everything anew.
 pub struct Poller {
     roots: Arc<Roots>,
+    interface_source: InterfaceSource,
     block: Rowset,
     interface: Rowset,
 }
@@ -46,6 +48,8 @@ pub struct Target<'memory> {
 struct Rowset {
     count: usize,
     limit: usize,
+    /// The highest generation that any row of an earlier plan has had.
+    highest: i64,
     sources: Mutex<Vec<Box<dyn Source>>>,
 }
 
@@ -53,12 +57,40 @@ impl Poller {
     /// Opens what the plan's rows are read from. It never fails: what cannot be opened costs its own rows, whose state says
     /// so, and `problem` says why.
     pub fn open(roots: Arc<Roots>, plan: &Plan, interface_source: InterfaceSource) -> Poller {
-        let block = Rowset::new::<block::Table>(plan.block.len(), choice::block(&roots, &plan.block));
-        let interface = Rowset::new::<interface::Table>(
-            plan.interface.len(),
-            choice::interface(&roots, &plan.interface, interface_source),
-        );
-        Poller { roots, block, interface }
+        Poller::open_but(roots, plan, interface_source, OpenHandles::new(), OpenHandles::new())
+    }
+
+    /// As `open`, but for the handles that are open already.
+    fn open_but(
+        roots: Arc<Roots>,
+        plan: &Plan,
+        interface_source: InterfaceSource,
+        block: OpenHandles,
+        interface: OpenHandles,
+    ) -> Poller {
+        let block = choice::block(&roots, &plan.block, block);
+        let interface = choice::interface(&roots, &plan.interface, interface_source, interface);
+        Poller {
+            roots,
+            interface_source,
+            block: Rowset::new::<block::Table>(plan.block.len(), block),
+            interface: Rowset::new::<interface::Table>(plan.interface.len(), interface),
+        }
+    }
+
+    /// Opens another plan, of which some rows are `kept` ones of this: they keep their open files and their generation. A
+    /// new row's generation is above every one before it.
+    ///
+    /// `take_over` gets the new poller at a time when no poll of this one is under way: what this one has seen by then, the
+    /// new one knows. No poll waits while files are opened.
+    pub fn replan(&self, plan: &Plan, kept: &Kept, take_over: impl FnOnce(Poller)) {
+        let roots = Arc::clone(&self.roots);
+        let (block, interface) = (self.block.handles(&kept.block), self.interface.handles(&kept.interface));
+        let mut next = Poller::open_but(roots, plan, self.interface_source, block, interface);
+        let (mut block, mut interface) = (self.block.lock(), self.interface.lock());
+        next.block.follow(self.block.highest, &mut block, &kept.block);
+        next.interface.follow(self.interface.highest, &mut interface, &kept.interface);
+        take_over(next);
     }
 
     /// Rows of a table.
@@ -115,7 +147,7 @@ impl Poller {
 
 impl Rowset {
     fn new<T: Table>(count: usize, sources: Vec<Box<dyn Source>>) -> Rowset {
-        Rowset { count, limit: T::SIZE, sources: Mutex::new(sources) }
+        Rowset { count, limit: T::SIZE, highest: -1, sources: Mutex::new(sources) }
     }
 
     /// The sources are whole after every row, so a panic in another thread's poll leaves nothing behind that is half done.
@@ -147,5 +179,43 @@ impl Rowset {
 
     fn reopen(&self, roots: &Roots) -> usize {
         self.lock().iter_mut().map(|source| source.reopen(roots)).sum()
+    }
+
+    /// The open handles of the rows that are kept, by their new place.
+    fn handles(&self, kept: &[Option<usize>]) -> OpenHandles {
+        let mut by_place = HashMap::new();
+        self.lock().iter().for_each(|source| {
+            source.each_handle(&mut |row, handle| {
+                by_place.insert(row, handle);
+            });
+        });
+        kept.iter().enumerate().filter_map(|(row, old)| Some((row, by_place.remove(old.as_ref()?)?))).collect()
+    }
+
+    /// Takes over which devices stood in the rows that are kept of an earlier plan, read by `sources`.
+    fn follow(&mut self, highest: i64, sources: &mut [Box<dyn Source>], kept: &[Option<usize>]) {
+        self.highest = highest;
+        let mut before = HashMap::new();
+        for source in sources {
+            source.each_occupant(&mut |row, occupant, device| {
+                self.highest = self.highest.max(occupant.generation());
+                before.insert(row, (occupant.clone(), device));
+            });
+        }
+        let highest = self.highest;
+        for source in self.lock().iter_mut() {
+            source.each_occupant(&mut |row, occupant, device| {
+                match kept.get(row).copied().flatten().and_then(|old| before.get(&old)) {
+                    Some((old, old_device)) => {
+                        *occupant = old.clone();
+                        // It was made anew while the new plan was opened.
+                        if old_device.is_some() && device.is_some() && *old_device != device {
+                            occupant.lost();
+                        }
+                    }
+                    None => occupant.begin_above(highest),
+                }
+            });
+        }
     }
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use tempfile::TempDir;
 use vmiostat_core::error::Error;
 use vmiostat_core::fields::{block, interface};
-use vmiostat_core::plan::{BlockRow, InterfaceRow, InterfaceSource, Plan, XenVbd, XenVbdKind};
+use vmiostat_core::plan::{BlockRow, InterfaceRow, InterfaceSource, Kept, Plan, XenVbd, XenVbdKind};
 use vmiostat_core::poller::{Kind, Poller, Sample, Target};
 use vmiostat_core::roots::Roots;
 use vmiostat_core::state::State;
@@ -254,4 +254,87 @@ fn a_fifo_in_a_counter_file_s_place_holds_up_nothing() {
     rustix::fs::mknodat(rustix::fs::CWD, Path::new(&path), rustix::fs::FileType::Fifo, 0o644.into(), 0).unwrap();
     let poller = machine.poller(vec![], vec![nic("a", false)]);
     assert_eq!(standing(&poller.poll(), 0).1, State::Unreadable);
+}
+
+/// The poller of another plan, of which these rows are kept.
+fn replanned(
+    poller: &Poller,
+    block: &[(BlockRow, Option<usize>)],
+    interface: &[(InterfaceRow, Option<usize>)],
+) -> Poller {
+    let (block, kept_block) = block.iter().cloned().unzip();
+    let (interface, kept_interface) = interface.iter().cloned().unzip();
+    let mut next = None;
+    let kept = Kept { block: kept_block, interface: kept_interface };
+    poller.replan(&Plan { block, interface }, &kept, |poller| next = Some(poller));
+    next.unwrap()
+}
+
+#[test]
+fn rows_that_another_plan_keeps_keep_their_generation_and_others_are_above_it() {
+    let machine = Machine::new();
+    machine.interfaces(&[("a", 100), ("b", 200), ("c", 300)]);
+    let first = machine.poller(vec![], vec![nic("a", false), nic("b", false)]);
+    first.poll();
+    for lines in [&[("b", 200), ("c", 300)][..], &[("a", 100), ("b", 200), ("c", 300)]] {
+        machine.interfaces(lines);
+        first.poll();
+    }
+    assert_eq!([0, 1].map(|row| standing(&first.poll(), row).0), [1, 0]);
+    let none_such = InterfaceRow::Uncounted;
+    let plan = [
+        (nic("b", false), Some(1)),
+        (nic("c", false), None),
+        (nic("a", false), Some(0)),
+        (nic("a", true), None),
+        (none_such, None),
+    ];
+    let second = replanned(&first, &[], &plan);
+    let generations = |poller: &Poller, rows| (0..rows).map(|row| standing(&poller.poll(), row).0).collect::<Vec<_>>();
+    assert_eq!(generations(&second, 5), [0, 2, 1, 2, -1]);
+    // What is dropped is remembered: a row that comes back later is above all that it ever was.
+    let third = replanned(&second, &[], &[(nic("b", false), Some(0))]);
+    assert_eq!(generations(&third, 1), [0]);
+    let last = replanned(&third, &[], &[(nic("a", false), None), (nic("b", false), Some(0)), (nic("d", false), None)]);
+    assert_eq!(generations(&last, 3), [3, 0, -1]);
+    assert_eq!(standing(&last.poll(), 2).1, State::Gone);
+}
+
+#[test]
+fn a_row_that_was_gone_is_another_generation_after_the_change_of_plans() {
+    let machine = Machine::new();
+    machine.interfaces(&[("a", 100)]);
+    let first = machine.poller(vec![], vec![nic("a", false)]);
+    assert_eq!(standing(&first.poll(), 0), (0, State::Ok));
+    machine.interfaces(&[]);
+    assert_eq!(standing(&first.poll(), 0), (0, State::Gone));
+    machine.interfaces(&[("a", 5)]);
+    let second = replanned(&first, &[], &[(nic("a", false), Some(0))]);
+    assert_eq!(standing(&second.poll(), 0), (1, State::Ok));
+}
+
+#[test]
+fn a_kept_row_s_files_are_not_opened_again() {
+    let machine = Machine::new();
+    let folder = |domid| format!("sys/bus/xen-backend/devices/vbd-{domid}-51712");
+    for domid in [1, 2] {
+        machine.vbd(&folder(domid), &[("rd_req", "7\n")]);
+    }
+    let first = machine.poller(vec![vbd(1, 51712), vbd(2, 51712)], vec![]);
+    first.poll();
+    // An open file outlives its name: only what is opened anew finds nothing.
+    fs::remove_dir_all(machine.0.path().join(folder(1))).unwrap();
+    fs::remove_dir_all(machine.0.path().join(folder(2))).unwrap();
+    let plan = [
+        (vbd(2, 51712), Some(1)),
+        (vbd(1, 51712), None),
+        // Kept by mistake: it is another device, and so not the old one's file.
+        (vbd(3, 51712), Some(0)),
+    ];
+    let sample = replanned(&first, &plan, &[]).poll();
+    let states = [0, 1, 2].map(|row| State::from_word(block_row(&sample, row)[block::state]).unwrap());
+    assert_eq!(states, [State::Ok, State::Gone, State::Gone]);
+    assert_eq!(block_row(&sample, 0)[block::rd_req], 7);
+    // The old plan's own poll, begun before the change, ends as it would have.
+    assert_eq!(block_row(&first.poll(), 0)[block::rd_req], 7);
 }

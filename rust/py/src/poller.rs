@@ -2,14 +2,14 @@
 
 use std::ffi::OsString;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::{PyString, PyTuple};
 use vmiostat_core::Explanation;
 use vmiostat_core::fields::{block, interface};
-use vmiostat_core::plan::{BlockRow, InterfaceRow, InterfaceSource, Plan, XenVbd, XenVbdKind};
+use vmiostat_core::plan::{BlockRow, InterfaceRow, InterfaceSource, Kept, Plan, XenVbd, XenVbdKind};
 use vmiostat_core::poller::{Kind, Poller, Target};
 
 use crate::buffer::Memory;
@@ -35,20 +35,44 @@ struct InterfaceCounters {
 
 type Name<'py> = Bound<'py, PyString>;
 
+/// A row of a table: its domain's and its device's name, and where its counters are; of an interface also whether rx and tx
+/// are swapped.
+type BlockRows<'py> = Vec<(Name<'py>, Name<'py>, Option<BlockCounters>)>;
+type InterfaceRows<'py> = Vec<(Name<'py>, Name<'py>, Option<InterfaceCounters>, bool)>;
+
 /// Holds the handles of a plan's rows open, and reads them all in one call. Safe to poll from several threads.
-#[pyclass(name = "Poller", module = "vmiostat._core", frozen)]
+#[pyclass(name = "Poller", module = "vmiostat._core", frozen, subclass)]
 pub(crate) struct PyPoller {
+    /// Held for a moment alone. A call works on the plan that it finds, also when there is another one before it ends.
+    planned: Mutex<Arc<Planned>>,
+    /// One at a time makes a new plan of the one that there is.
+    replanning: Mutex<()>,
+    pinned: bool,
+}
+
+/// A plan's handles, and the names of its rows.
+struct Planned {
     /// None once it is closed.
-    poller: Mutex<Option<Arc<Poller>>>,
+    poller: Option<Poller>,
     block: Arc<Labels>,
     interface: Arc<Labels>,
 }
 
 impl PyPoller {
-    fn open(&self) -> PyResult<Arc<Poller>> {
-        let poller = self.poller.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        poller.ok_or_else(|| PyValueError::new_err("this Poller is closed"))
+    fn planned(&self) -> Arc<Planned> {
+        Arc::clone(&lock(&self.planned))
     }
+}
+
+impl Planned {
+    fn poller(&self) -> PyResult<&Poller> {
+        self.poller.as_ref().ok_or_else(|| PyValueError::new_err("this Poller is closed"))
+    }
+}
+
+/// What these locks guard is whole at any time, whoever panicked.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[pymethods]
@@ -58,36 +82,60 @@ impl PyPoller {
     fn new(
         py: Python<'_>,
         roots: &Bound<'_, PyRoots>,
-        block: Vec<(Name<'_>, Name<'_>, Option<BlockCounters>)>,
-        interface: Vec<(Name<'_>, Name<'_>, Option<InterfaceCounters>, bool)>,
+        block: BlockRows<'_>,
+        interface: InterfaceRows<'_>,
         interface_source: &str,
         pinned: bool,
     ) -> PyResult<PyPoller> {
         let wish = source_of(interface_source)?;
-        let names = (
-            block.iter().map(|(domain, device, _)| (domain.clone(), device.clone())),
-            interface.iter().map(|(domain, device, ..)| (domain.clone(), device.clone())),
-        );
-        let (block_labels, interface_labels) = (Labels::new(py, names.0)?, Labels::new(py, names.1)?);
-        let plan = Plan {
-            block: block.into_iter().map(|(.., counters)| block_row(counters, pinned)).collect::<PyResult<_>>()?,
-            interface: interface
-                .into_iter()
-                .map(|(.., counters, swapped)| interface_row(counters, swapped, pinned))
-                .collect(),
-        };
+        let (plan, block, interface) = plan_of(py, block, interface, pinned)?;
         let roots = Arc::clone(&roots.get().0);
-        let poller = py.detach(|| Poller::open(roots, &plan, wish));
-        Ok(PyPoller { poller: Mutex::new(Some(Arc::new(poller))), block: block_labels, interface: interface_labels })
+        let poller = Some(py.detach(|| Poller::open(roots, &plan, wish)));
+        let planned = Mutex::new(Arc::new(Planned { poller, block, interface }));
+        Ok(PyPoller { planned, replanning: Mutex::new(()), pinned })
+    }
+
+    /// Another plan, of whose rows some are this one's: `kept_block[row]` is the number that the row had, None for a new one.
+    ///
+    /// Kept rows keep their open files and their generation; a new row's generation is above every one before. A poll in
+    /// another thread sees the one plan or the other, and does not wait while files are opened.
+    fn replan(
+        &self,
+        py: Python<'_>,
+        block: BlockRows<'_>,
+        interface: InterfaceRows<'_>,
+        kept_block: Vec<Option<usize>>,
+        kept_interface: Vec<Option<usize>>,
+    ) -> PyResult<()> {
+        let (plan, block, interface) = plan_of(py, block, interface, self.pinned)?;
+        let kept = Kept { block: kept_block, interface: kept_interface };
+        // The old plan ends here, where Python's objects may be let go of.
+        let _old = py.detach(|| {
+            let _alone = lock(&self.replanning);
+            let old = self.planned();
+            let poller = old.poller()?;
+            check_kept(&kept.block, plan.block.len(), poller.rows(Kind::Block))?;
+            check_kept(&kept.interface, plan.interface.len(), poller.rows(Kind::Interface))?;
+            poller.replan(&plan, &kept, |poller| {
+                let mut planned = lock(&self.planned);
+                // It may have been closed meanwhile, and stays so.
+                if Arc::ptr_eq(&planned, &old) {
+                    *planned = Arc::new(Planned { poller: Some(poller), block, interface });
+                }
+            });
+            Ok::<_, PyErr>(old)
+        })?;
+        Ok(())
     }
 
     /// Every row, read now. A bad row costs itself alone: its state tells.
     fn poll(&self, py: Python<'_>) -> PyResult<Sample> {
-        let poller = self.open()?;
+        let planned = self.planned();
+        let poller = planned.poller()?;
         let read = py.detach(|| poller.poll());
         Ok(Sample {
-            block: Py::new(py, BlockTable::of(Arc::clone(&self.block), read.block))?,
-            interface: Py::new(py, InterfaceTable::of(Arc::clone(&self.interface), read.interface))?,
+            block: Py::new(py, BlockTable::of(Arc::clone(&planned.block), read.block))?,
+            interface: Py::new(py, InterfaceTable::of(Arc::clone(&planned.interface), read.interface))?,
         })
     }
 
@@ -103,7 +151,8 @@ impl PyPoller {
         block_size: Option<usize>,
         interface_size: Option<usize>,
     ) -> PyResult<()> {
-        let poller = self.open()?;
+        let planned = self.planned();
+        let poller = planned.poller()?;
         let mut block = block.map(Memory::writable).transpose()?;
         let mut interface = interface.map(Memory::writable).transpose()?;
         let block =
@@ -118,13 +167,13 @@ impl PyPoller {
     /// Rows of the block table.
     #[getter]
     fn block_rows(&self) -> usize {
-        self.block.count()
+        self.planned().block.count()
     }
 
     /// Rows of the interface table.
     #[getter]
     fn interface_rows(&self) -> usize {
-        self.interface.count()
+        self.planned().interface.count()
     }
 
     /// The error behind a row's state `unreadable` or `gone`, a SourceError.
@@ -134,32 +183,37 @@ impl PyPoller {
             "interface" => Kind::Interface,
             other => return Err(PyValueError::new_err(format!("kind is 'block' or 'interface', not '{other}'"))),
         };
-        let poller = self.open()?;
+        let planned = self.planned();
+        let poller = planned.poller()?;
         let problem = py.detach(|| poller.problem(kind, row));
         Ok(problem.map(|error| PyErr::from(CoreError::from(error)).into_value(py).into_any()))
     }
 
     /// Tries anew to open what could not be opened or has gone; how many handles were opened. Not for every poll.
     fn reopen(&self, py: Python<'_>) -> PyResult<usize> {
-        let poller = self.open()?;
+        let planned = self.planned();
+        let poller = planned.poller()?;
         Ok(py.detach(|| poller.reopen()))
     }
 
     /// What a poll does, source by source: polls once, and tells.
     fn explain(&self, py: Python<'_>) -> PyResult<Vec<PyExplanation>> {
-        let poller = self.open()?;
+        let planned = self.planned();
+        let poller = planned.poller()?;
         Ok(py.detach(|| poller.explain()).into_iter().map(PyExplanation::from).collect())
     }
 
     /// Closes the handles, after the polls that are under way.
     fn close(&self) {
-        self.poller.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let old = self.planned();
+        let (block, interface) = (Arc::clone(&old.block), Arc::clone(&old.interface));
+        *lock(&self.planned) = Arc::new(Planned { poller: None, block, interface });
     }
 
     /// Whether it was closed.
     #[getter]
     fn closed(&self) -> bool {
-        self.open().is_err()
+        self.planned().poller.is_none()
     }
 
     fn __enter__(slf: Py<Self>) -> Py<Self> {
@@ -173,7 +227,7 @@ impl PyPoller {
 
     fn __repr__(&self) -> String {
         let closed = if self.closed() { ", closed" } else { "" };
-        format!("<Poller of {} block devices and {} interfaces{closed}>", self.block.count(), self.interface.count())
+        format!("<Poller of {} block devices and {} interfaces{closed}>", self.block_rows(), self.interface_rows())
     }
 }
 
@@ -221,6 +275,33 @@ fn source_of(name: &str) -> PyResult<InterfaceSource> {
             let choices = "interface_source is 'auto', 'proc', 'sysfs' or 'netlink'";
             Err(PyValueError::new_err(format!("{choices}, not '{name}'")))
         }
+    }
+}
+
+/// The rows of a plan, and the names of them.
+fn plan_of(
+    py: Python<'_>,
+    block: BlockRows<'_>,
+    interface: InterfaceRows<'_>,
+    pinned: bool,
+) -> PyResult<(Plan, Arc<Labels>, Arc<Labels>)> {
+    let block_labels = Labels::new(py, block.iter().map(|(domain, device, _)| (domain.clone(), device.clone())))?;
+    let names = interface.iter().map(|(domain, device, ..)| (domain.clone(), device.clone()));
+    let interface_labels = Labels::new(py, names)?;
+    let block = block.into_iter().map(|(.., counters)| block_row(counters, pinned)).collect::<PyResult<_>>()?;
+    let interface =
+        interface.into_iter().map(|(.., counters, swapped)| interface_row(counters, swapped, pinned)).collect();
+    Ok((Plan { block, interface }, block_labels, interface_labels))
+}
+
+/// One old row or none for each new one.
+fn check_kept(kept: &[Option<usize>], rows: usize, old_rows: usize) -> PyResult<()> {
+    if kept.len() != rows {
+        return Err(PyValueError::new_err(format!("{rows} rows, but what is kept is told of {}", kept.len())));
+    }
+    match kept.iter().flatten().find(|old| **old >= old_rows) {
+        Some(old) => Err(PyValueError::new_err(format!("no row {old} to be kept: there are {old_rows}"))),
+        None => Ok(()),
     }
 }
 

@@ -6,7 +6,6 @@ use std::io::{BufRead, BufReader};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-use super::Source;
 use super::block_stat::BlockStat;
 use super::cost::{self, Cheapest};
 use super::diskstats::{Diskstats, DiskstatsFormat};
@@ -22,6 +21,7 @@ use super::sysfs_net::{self, SysfsNet};
 use super::uncounted::Uncounted;
 use super::watched::Watched;
 use super::xen_vbd::XenVbds;
+use super::{OpenHandles, Source};
 use crate::fields::{Table, block, interface};
 use crate::parse::{diskstats::DeviceNumber, netdev};
 use crate::plan::{BlockRow, InterfaceRow, InterfaceSource};
@@ -29,8 +29,8 @@ use crate::roots::Roots;
 
 type Sources = Vec<Box<dyn Source>>;
 
-/// The sources of the block table.
-pub(crate) fn block(roots: &Roots, rows: &[BlockRow]) -> Sources {
+/// The sources of the block table; what is among the `open` handles is not opened again.
+pub(crate) fn block(roots: &Roots, rows: &[BlockRow], mut open: OpenHandles) -> Sources {
     let (mut devices, mut vbds, mut uncounted) = (Vec::new(), Vec::new(), Vec::new());
     for (index, row) in rows.iter().enumerate() {
         match row {
@@ -41,17 +41,17 @@ pub(crate) fn block(roots: &Roots, rows: &[BlockRow]) -> Sources {
     }
     let mut sources = Sources::new();
     if !devices.is_empty() {
-        sources.push(block_devices(roots, devices));
+        sources.push(block_devices(roots, devices, &mut open));
     }
     if !vbds.is_empty() {
-        sources.push(Box::new(XenVbds::open(roots, vbds, "the only place where blkback counts".to_owned())));
+        sources.push(Box::new(XenVbds::open(roots, vbds, &mut open, "the only place where blkback counts".to_owned())));
     }
     push_uncounted::<block::Table>(&mut sources, uncounted);
     sources
 }
 
-/// The sources of the interface table: one for each network namespace.
-pub(crate) fn interface(roots: &Roots, rows: &[InterfaceRow], wish: InterfaceSource) -> Sources {
+/// The sources of the interface table: one for each network namespace. `open` as above.
+pub(crate) fn interface(roots: &Roots, rows: &[InterfaceRow], wish: InterfaceSource, mut open: OpenHandles) -> Sources {
     let (mut namespaces, mut uncounted) = (BTreeMap::<_, Vec<Named<'_>>>::new(), Vec::new());
     for (number, row) in rows.iter().enumerate() {
         match row {
@@ -65,8 +65,8 @@ pub(crate) fn interface(roots: &Roots, rows: &[InterfaceRow], wish: InterfaceSou
     let mut sources = Sources::new();
     for (namespace, by_name) in namespaces {
         sources.push(match namespace {
-            None => interfaces(roots, NetDevFormat::PATH, &by_name, wish),
-            Some(namespace) => interfaces_elsewhere(roots, namespace, &by_name, wish),
+            None => interfaces(roots, NetDevFormat::PATH, &by_name, wish, &mut open),
+            Some(namespace) => interfaces_elsewhere(roots, namespace, &by_name, wish, &mut open),
         });
     }
     push_uncounted::<interface::Table>(&mut sources, uncounted);
@@ -78,8 +78,9 @@ fn interfaces_elsewhere(
     namespace: &Path,
     by_name: &[Named<'_>],
     wish: InterfaceSource,
+    open: &mut OpenHandles,
 ) -> Box<dyn Source> {
-    let inside = || interfaces(roots, namespace::PROC_NET_DEV, by_name, wish);
+    let inside = || interfaces(roots, namespace::PROC_NET_DEV, by_name, wish, open);
     let entered =
         if roots.has_this_network() { namespace::within(roots, namespace, inside) } else { Err(namespace::CAPTURED) };
     match (entered, namespace::file_of_process(namespace)) {
@@ -101,7 +102,11 @@ fn push_uncounted<T: Table + Send + 'static>(sources: &mut Sources, rows: Vec<us
 
 /// One pass over /proc/diskstats, or a stat file for each device. The pass also wins where only it is there, as in a
 /// captured tree; without it the stat files are what is left.
-fn block_devices(roots: &Roots, devices: Vec<((DeviceNumber, Option<u64>), usize)>) -> Box<dyn Source> {
+fn block_devices(
+    roots: &Roots,
+    devices: Vec<((DeviceNumber, Option<u64>), usize)>,
+    open: &mut OpenHandles,
+) -> Box<dyn Source> {
     let watched = devices.iter().map(|((number, _), _)| number).collect::<HashSet<_>>().len();
     let lines = lines_of(roots, DiskstatsFormat::PATH).map(|lines| lines.len());
     let has_stat_files = roots.open(Path::new("/sys/dev/block")).is_ok();
@@ -119,13 +124,19 @@ fn block_devices(roots: &Roots, devices: Vec<((DeviceNumber, Option<u64>), usize
         lines => {
             let lines = lines.map_or("no".to_owned(), |lines| lines.to_string());
             let why = format!("{watched} stat files are cheaper than a pass over {lines} devices");
-            Box::new(BlockStat::open(roots, devices, why))
+            Box::new(BlockStat::open(roots, devices, open, why))
         }
     }
 }
 
 /// Interfaces of the network namespace of the calling thread, whose /proc/net/dev is at `path`.
-fn interfaces(roots: &Roots, path: &str, by_name: &[Named<'_>], wish: InterfaceSource) -> Box<dyn Source> {
+fn interfaces(
+    roots: &Roots,
+    path: &str,
+    by_name: &[Named<'_>],
+    wish: InterfaceSource,
+    open: &mut OpenHandles,
+) -> Box<dyn Source> {
     let rows = InterfaceRows::new(by_name);
     let all: Vec<Vec<u8>> = lines_of(roots, path)
         .unwrap_or_default()
@@ -140,11 +151,11 @@ fn interfaces(roots: &Roots, path: &str, by_name: &[Named<'_>], wish: InterfaceS
         let identity = Interfaces::open(roots, path);
         Box::new(NetDev::new(LineFile::open(roots, path, rows.by_name()), rows.watched, identity, why))
     };
-    let sysfs = |why: String| -> Box<dyn Source> {
+    let mut sysfs = |why: String| -> Box<dyn Source> {
         let devices = by_name.iter().map(|Named { name, row, swapped, index }| {
             (sysfs_net::Interface { name: Box::from(*name), swapped: *swapped, index: *index }, *row)
         });
-        Box::new(SysfsNet::open(roots, devices, why))
+        Box::new(SysfsNet::open(roots, devices, open, why))
     };
     let hedged = |rows: InterfaceRows| match namespace::sockets_see(roots, path)
         .and_then(|()| Hedged::open(roots, path, &rows, count))

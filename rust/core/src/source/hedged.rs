@@ -16,6 +16,7 @@ use super::line_table::LineFile;
 use super::netdev::NetDevFormat;
 use super::netlink_interfaces::NetlinkInterfaces;
 use super::netlink_socket::{NetlinkSocket, Question};
+use super::row::Occupant;
 use super::rtnetlink::{SHOWN, follow};
 use super::watched::Watched;
 use super::{Explanation, Failure, Source, cost};
@@ -105,6 +106,10 @@ impl Source for Hedged {
 
     fn problem(&self, row: usize) -> Option<Error> {
         self.watched.problem(row, &self.file.shown)
+    }
+
+    fn each_occupant(&mut self, each: &mut dyn FnMut(usize, &mut Occupant, Option<u64>)) {
+        self.watched.each_occupant(each);
     }
 
     fn explain(&self) -> Explanation {

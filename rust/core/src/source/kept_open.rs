@@ -1,9 +1,10 @@
 //! Devices that each have counter files of their own, opened once and then only read.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use super::row::Occupant;
-use super::{Explanation, Failure, Source};
+use super::{Explanation, Failure, OpenHandle, OpenHandles, Source};
 use crate::clock::monotonic_ns;
 use crate::error::Error;
 use crate::fields::Table;
@@ -12,9 +13,9 @@ use crate::rows::Rows;
 use crate::state::State;
 
 /// The open files of one device.
-pub(super) trait Handle: Send + Sized {
+pub(super) trait Handle: Send + Sync + Sized + 'static {
     /// What names the device.
-    type Device: Send;
+    type Device: Clone + PartialEq + Send + 'static;
     /// The table whose rows it fills.
     type Table: Table;
 
@@ -47,20 +48,33 @@ struct Row<H: Handle> {
     row: usize,
     device: H::Device,
     shown: PathBuf,
-    handle: Result<H, Failure>,
+    /// Of the plan before and of this one: a poll that began before the change may still read it.
+    handle: Result<Arc<H>, Failure>,
     failure: Option<Failure>,
     occupant: Occupant,
 }
 
+/// What is handed on to another plan.
+struct Opened<H: Handle> {
+    device: H::Device,
+    shown: PathBuf,
+    handle: Arc<H>,
+}
+
 impl<H: Handle> KeptOpen<H> {
-    /// `why` this way was chosen, for who asks.
+    /// Opens what is not among the `open` handles. `why` this way was chosen, for who asks.
     pub(crate) fn open(
         roots: &Roots,
         watched: impl IntoIterator<Item = (H::Device, usize)>,
+        open: &mut OpenHandles,
         why: String,
     ) -> KeptOpen<H> {
         let row = |(device, row)| {
-            let (shown, handle) = H::open(roots, &device);
+            let opened = open.remove(&row).and_then(|handle| handle.downcast::<Opened<H>>().ok());
+            let (shown, handle) = match opened.filter(|opened| opened.device == device) {
+                Some(opened) => (opened.shown, Ok(opened.handle)),
+                None => opened_anew(roots, &device),
+            };
             let failure = handle.as_ref().err().copied();
             Row { row, device, shown, handle, failure, occupant: Occupant::default() }
         };
@@ -95,7 +109,7 @@ impl<H: Handle> Source for KeptOpen<H> {
     fn reopen(&mut self, roots: &Roots) -> usize {
         let mut opened = 0;
         for row in self.rows.iter_mut().filter(|row| row.handle.is_err()) {
-            (row.shown, row.handle) = H::open(roots, &row.device);
+            (row.shown, row.handle) = opened_anew(roots, &row.device);
             opened += usize::from(row.handle.is_ok());
         }
         opened
@@ -106,12 +120,30 @@ impl<H: Handle> Source for KeptOpen<H> {
         row.failure.map(|failure| failure.error(row.shown.clone()))
     }
 
+    fn each_occupant(&mut self, each: &mut dyn FnMut(usize, &mut Occupant, Option<u64>)) {
+        self.rows.iter_mut().for_each(|row| each(row.row, &mut row.occupant, None));
+    }
+
+    fn each_handle(&self, each: &mut dyn FnMut(usize, OpenHandle)) {
+        for Row { row, device, shown, handle, .. } in &self.rows {
+            if let Ok(handle) = handle {
+                let handle = Arc::clone(handle);
+                each(*row, Box::new(Opened::<H> { device: device.clone(), shown: shown.clone(), handle }));
+            }
+        }
+    }
+
     fn explain(&self) -> Explanation {
         let first = self.rows.first().map_or_else(String::new, |row| row.shown.display().to_string());
         let others = self.rows.len().saturating_sub(1);
         let source = if others == 0 { first } else { format!("{first} and {others} more") };
         Explanation { source, rows: self.rows.len(), system_calls: self.calls, why: self.why.clone() }
     }
+}
+
+fn opened_anew<H: Handle>(roots: &Roots, device: &H::Device) -> (PathBuf, Result<Arc<H>, Failure>) {
+    let (shown, handle) = H::open(roots, device);
+    (shown, handle.map(Arc::new))
 }
 
 impl<H: Handle> Row<H> {

@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 
 use super::identity::Identity;
 use super::lines::Lines;
+use super::row::Occupant;
 use super::watched::Watched;
 use super::{Explanation, Failure, Source};
 use crate::error::Error;
@@ -103,6 +104,10 @@ impl<F: Format> Source for LineTable<F> {
 
     fn problem(&self, row: usize) -> Option<Error> {
         self.watched.problem(row, &self.file.shown)
+    }
+
+    fn each_occupant(&mut self, each: &mut dyn FnMut(usize, &mut Occupant, Option<u64>)) {
+        self.watched.each_occupant(each);
     }
 
     fn explain(&self) -> Explanation {

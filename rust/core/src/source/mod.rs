@@ -19,16 +19,20 @@ mod netdev;
 mod netlink_interfaces;
 mod netlink_socket;
 mod receive_many;
-mod row;
+pub(crate) mod row;
 mod rtnetlink;
 mod sysfs_net;
 mod uncounted;
 mod watched;
 mod xen_vbd;
 
+use std::any::Any;
+use std::collections::HashMap;
 use std::path::PathBuf;
 
 use rustix::io::Errno;
+
+use row::Occupant;
 
 use crate::error::Error;
 use crate::roots::Roots;
@@ -48,7 +52,19 @@ pub(crate) trait Source: Send {
 
     /// What the last poll did.
     fn explain(&self) -> Explanation;
+
+    /// Which device stands in each of its rows, and that device's own number where it is known.
+    fn each_occupant(&mut self, each: &mut dyn FnMut(usize, &mut Occupant, Option<u64>));
+
+    /// Each row's open handle, where it has one that another plan's source can read, too.
+    fn each_handle(&self, _each: &mut dyn FnMut(usize, OpenHandle)) {}
 }
+
+/// A handle that is open already. What it is, and of which device, is known to the source that takes it.
+pub(crate) type OpenHandle = Box<dyn Any + Send>;
+
+/// Handles that are open already, by the row that they are for.
+pub(crate) type OpenHandles = HashMap<usize, OpenHandle>;
 
 /// What a source does in a poll, and why it and no other reads these rows.
 #[derive(Clone, Debug, PartialEq, Eq)]

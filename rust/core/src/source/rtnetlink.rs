@@ -9,6 +9,7 @@ use super::line_table::LineFile;
 use super::netdev::NetDevFormat;
 use super::netlink_interfaces::NetlinkInterfaces;
 use super::netlink_socket::NetlinkSocket;
+use super::row::Occupant;
 use super::watched::Watched;
 use super::{Explanation, Failure, Source, cost};
 use crate::error::Error;
@@ -73,6 +74,10 @@ impl Source for Rtnetlink {
 
     fn problem(&self, row: usize) -> Option<Error> {
         self.watched.problem(row, Path::new(SHOWN))
+    }
+
+    fn each_occupant(&mut self, each: &mut dyn FnMut(usize, &mut Occupant, Option<u64>)) {
+        self.watched.each_occupant(each);
     }
 
     fn explain(&self) -> Explanation {

@@ -2,6 +2,7 @@
 
 use std::marker::PhantomData;
 
+use super::row::Occupant;
 use super::{Explanation, Source};
 use crate::clock::monotonic_ns;
 use crate::error::Error;
@@ -41,4 +42,6 @@ impl<T: Table + Send> Source for Uncounted<T> {
         let why = "nothing in the kernel counts these devices".to_owned();
         Explanation { source: "none".to_owned(), rows: self.rows.len(), system_calls: 0, why }
     }
+
+    fn each_occupant(&mut self, _: &mut dyn FnMut(usize, &mut Occupant, Option<u64>)) {}
 }

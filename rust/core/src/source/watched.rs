@@ -166,6 +166,14 @@ impl<V: Copy> Watched<V> {
         }
     }
 
+    pub(super) fn each_occupant(&mut self, each: &mut dyn FnMut(usize, &mut Occupant, Option<u64>)) {
+        for device in &mut self.devices {
+            for row in &mut device.rows {
+                each(row.row, &mut row.occupant, device.id);
+            }
+        }
+    }
+
     pub(super) fn problem(&self, row: usize, shown: &std::path::Path) -> Option<Error> {
         let mut rows = self.devices.iter().flat_map(|device| device.rows.iter().map(move |row| (device, row)));
         let (device, row) = rows.find(|(_, own)| own.row == row)?;
