@@ -18,15 +18,16 @@ MATURIN = flock Cargo.toml $(BIN)/maturin
 LAB := $(BIN)/python -m tests.lab.kvm
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-# The program that the benchmarks are set against is no part of the workspace, and so of no sdist.
+# What the benchmarks are set against, and what is fuzzed with, is no part of the workspace, and so of no sdist.
 FLOOR := benches/floor/Cargo.toml
+FUZZ := fuzz/Cargo.toml
 RUST_SOURCES := Cargo.toml Cargo.lock $(wildcard rust/*/Cargo.toml) $(shell find rust -name '*.rs')
 PACKAGE := pyproject.toml README.md $(wildcard LICENSE-*) $(shell find python -name '*.py' -o -name '*.pyi')
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help run build test test-rust test-python test-oldest test-kvm lab-kvm lab-kvm-down lint format docs wheel bench bench-quick bench-report crossings instructions clean
+.PHONY: help run build test test-rust test-python test-oldest test-kvm lab-kvm lab-kvm-down lint format docs wheel bench bench-quick bench-report crossings instructions fuzz fuzz-long soak clean
 
 help: ## Tell what each target does
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
@@ -69,10 +70,13 @@ lint: $(VENV)/.built $(VENV)/.lint ## Formatting, lints, types, and the stub aga
 	cargo clippy --locked --workspace --all-targets -- -D warnings
 	cargo fmt --check --manifest-path $(FLOOR)
 	cargo clippy --locked --manifest-path $(FLOOR) --target-dir target -- -D warnings
+	cargo fmt --check --manifest-path $(FUZZ)
+	cargo clippy --locked --manifest-path $(FUZZ) --target-dir target --all-targets -- -D warnings
 
 format: $(VENV)/.lint ## Format Rust and Python, and repair what the lints can
 	cargo fmt
 	cargo fmt --manifest-path $(FLOOR)
+	cargo fmt --manifest-path $(FUZZ)
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
@@ -96,8 +100,18 @@ crossings: build $(VENV)/.test ## Measure what the choice between sources is mad
 instructions: build $(VENV)/.test ## Count the instructions of polls anew, and write down what tests hold them to (root, valgrind)
 	$(BIN)/python -m benches.instructions
 
+# Each target is a program of its own, and no part of the workspace either. In its folder is how cargo is to build it.
+fuzz: fuzz/target/.built ## Fuzz every parser for SECONDS each (5)
+	"$(newest)" fuzz/run.py seconds $(or $(SECONDS),5)
+
+fuzz-long: fuzz/target/.built ## Fuzz every parser until it has had EXECUTIONS inputs (100,000,000); goes on where it was stopped
+	"$(newest)" fuzz/run.py executions $(or $(EXECUTIONS),100000000)
+
+soak: build $(VENV)/.test ## Poll at 100 Hz for SECONDS (3600) while devices come and go, and print what that took (root)
+	$(BIN)/python -m tests.soak $(or $(SECONDS),3600)
+
 clean: ## Remove everything that was built
-	rm -rf .venv .venv-* target dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-* target fuzz/target fuzz/runs dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -prune -exec rm -rf {} +
 	rm -f python/vmiostat/*.so
 
@@ -115,6 +129,10 @@ $(VENV)/.built: $(RUST_SOURCES) pyproject.toml | $(VENV)/.venv
 # pip knows dependency groups since 25.1: the venv's own has just been upgraded.
 $(VENV)/.test $(VENV)/.lint $(VENV)/.bench $(VENV)/.kvm: $(VENV)/.%: pyproject.toml | $(VENV)/.venv
 	$(BIN)/python -m pip install -q --group $*
+	touch $@
+
+fuzz/target/.built: $(shell find fuzz/src fuzz/.cargo -type f) fuzz/Cargo.toml fuzz/Cargo.lock $(RUST_SOURCES)
+	cd fuzz && cargo build --release --locked --target-dir target
 	touch $@
 
 dist/.built: $(RUST_SOURCES) $(PACKAGE) | $(VENV)/.built

@@ -1,0 +1,75 @@
+"""Makes the seeds of fuzz/corpus anew, from the fixtures and from what old and odd kernels print.
+
+Run it as `python fuzz/seeds.py`. A seed's name is its hash, as libFuzzer's own are.
+"""
+
+import hashlib
+import struct
+from itertools import chain
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+CORPUS = ROOT / "fuzz" / "corpus"
+LIMITS = [0, 1, 2**31 - 1, 2**31, 2**32 - 1, 2**32, 2**53, 2**63 - 1, 2**63, 2**64 - 1, 2**64, 10**25]
+
+
+def write(target: str, seed: bytes) -> None:
+    folder = CORPUS / target
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / hashlib.sha1(seed).hexdigest()).write_bytes(seed)
+
+
+def lines_of(pattern: str, each: int) -> list[bytes]:
+    """Every so manieth line of the fixtures' files."""
+    files = sorted((ROOT / "fixtures").glob(pattern))
+    return [line for file in files for line in file.read_bytes().splitlines(keepends=True)[::each]]
+
+
+def attribute(kind: int, value: bytes) -> bytes:
+    return struct.pack("=HH", 4 + len(value), kind) + value
+
+
+def message(kind: int, payload: bytes, flags: int = 2, sequence: int = 7) -> bytes:
+    return struct.pack("=IHHII", 16 + len(payload), kind, flags, sequence, 0) + payload
+
+
+def stats(ifindex: int, words: list[int]) -> bytes:
+    numbers = struct.pack(f"={len(words)}Q", *words)
+    return struct.pack("=IIBBHI", 0, ifindex, 0, 0, 0, 1)[4:] + attribute(0, b"") + attribute(1, numbers)
+
+
+def main() -> None:
+    interfaces = lines_of("*/**/proc/net/dev", 17) + lines_of("*/proc/net/dev", 17)
+    interfaces += [b"ibr10:30: " + b"1 " * 16, b"eth0:" + b"1 " * 15 + b"1", b"br1:2:" + b" 4294967295" * 16 + b"\n"]
+    disks = lines_of("**/proc/diskstats", 11)
+    disks += [b" 259 0 nvme0n1 " + b"7 " * count + b"\n" for count in (4, 11, 15, 17, 21)]
+    for line in interfaces:
+        write("netdev", line)
+    for line in disks:
+        write("diskstats", line)
+        write("block_stat", line.split(None, 3)[-1])
+    for number in LIMITS:
+        write("decimal", b"%d" % number)
+        write("decimal", b"%d %d\t%d\n" % (number, number, number))
+        for text in (b"%d\n" % number, b"-%d\n" % number):
+            write("xen_vbd", text)
+    replies = [
+        message(92, stats(3, list(range(1, 24)))),
+        message(92, stats(2**31, [2**61 - 1] * 25)),
+        message(92, stats(4, [2**64 - 1] * 23), flags=0x12),
+        message(3, bytes(4)),
+        message(2, struct.pack("=i", -19)),
+        message(2, struct.pack("=i", 0)),
+    ]
+    for reply in [*replies, b"".join(replies), attribute(1, bytes(23 * 8))]:
+        write("link_stats", reply)
+    heading = b"Inter-|   Receive\n face |bytes\n"
+    ours = [b"%s:" % name + b" 1" * 16 + b"\n" for name in (b"  eth0", b"   br1", b" br1:2", b"    lo")]
+    devices = [b" %4d %7d sd " % number + b"1 " * 17 + b"\n" for number in ((8, 0), (8, 1), (259, 0))]
+    whole = heading + b"".join(chain(ours, devices))
+    turned = heading + b"".join(chain(reversed(ours), devices[1:]))
+    for text in (whole, turned, whole + b"\xff" + turned, turned + b"\xff\xff" + whole, b"\xfe" + whole, b"\xfe7"):
+        write("line_table", text)
+
+
+main()

@@ -1,0 +1,71 @@
+//! Netlink messages, by their definition in linux/netlink.h.
+
+/// A message's header, and what it holds.
+pub struct Message<'bytes> {
+    pub kind: u16,
+    pub flags: u16,
+    pub sequence: u32,
+    pub payload: &'bytes [u8],
+}
+
+/// The message that stands at the front, and the bytes after it.
+pub fn message(bytes: &[u8]) -> Option<(Message<'_>, &[u8])> {
+    let half = |at: usize| u16::from_ne_bytes([bytes[at], bytes[at + 1]]);
+    let word = |at: usize| u32::from_ne_bytes(bytes[at..at + 4].try_into().unwrap());
+    if bytes.len() < 16 || word(0) < 16 || word(0) as usize > bytes.len() {
+        return None;
+    }
+    let length = word(0) as usize;
+    let next = bytes.len().min(length.div_ceil(4) * 4);
+    let message = Message { kind: half(4), flags: half(6), sequence: word(8), payload: &bytes[16..length] };
+    Some((message, &bytes[next..]))
+}
+
+/// The first attribute of this type.
+pub fn find(bytes: &[u8], wanted: u16) -> Option<&[u8]> {
+    let mut start = 0;
+    while start + 4 <= bytes.len() {
+        let [length, kind] = [start, start + 2].map(|at| u16::from_ne_bytes([bytes[at], bytes[at + 1]]));
+        let end = start + usize::from(length);
+        if length < 4 || end > bytes.len() {
+            return None;
+        }
+        if kind == wanted {
+            return Some(&bytes[start + 4..end]);
+        }
+        start = end.div_ceil(4) * 4;
+    }
+    None
+}
+
+/// `struct rtnl_link_stats64` as the columns of /proc/net/dev (dev_seq_printf_stats). Numbers of which a sum could pass
+/// the end of a word are none.
+pub fn columns(stats: &[u8]) -> Option<[i64; 16]> {
+    let word = |at: usize| -> Option<i64> {
+        let word = u64::from_ne_bytes(stats.get(8 * at..8 * at + 8)?.try_into().unwrap());
+        (word < 1 << 61).then_some(word as i64)
+    };
+    let mut all = [0; 23];
+    for (at, value) in all.iter_mut().enumerate() {
+        *value = word(at)?;
+    }
+    const SUMS: [&[usize]; 16] = [
+        &[2],
+        &[0],
+        &[4],
+        &[6, 15],
+        &[14],
+        &[10, 11, 12, 13],
+        &[21],
+        &[8],
+        &[3],
+        &[1],
+        &[5],
+        &[7],
+        &[18],
+        &[9],
+        &[17, 16, 20, 19],
+        &[22],
+    ];
+    Some(SUMS.map(|parts| parts.iter().map(|at| all[*at]).sum()))
+}

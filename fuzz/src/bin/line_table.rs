@@ -1,0 +1,77 @@
+//! A poller that keeps /proc/net/dev and /proc/diskstats open, over files that change to anything: what it remembers of
+//! the lines before may never give a row a number that does not stand in its own line.
+#![no_main]
+
+use std::cell::OnceCell;
+
+use libfuzzer_sys::fuzz_target;
+use vmiostat_core::clock::monotonic_ns;
+use vmiostat_core::fields::{Table, block, interface};
+use vmiostat_core::parse::netdev;
+use vmiostat_core::state::State;
+use vmiostat_fuzz::machine::{DISKS, INTERFACES, Machine};
+use vmiostat_fuzz::words;
+
+/// A file is read so many bytes at a time, and no line may be longer. Some texts are made longer than that.
+const PIECE: usize = 16 << 10;
+const LONG: usize = PIECE + 5000;
+
+/// So many texts are tried one after the other.
+const MOST: usize = 3;
+
+thread_local!(static MACHINE: OnceCell<Machine> = const { OnceCell::new() });
+
+fuzz_target!(|bytes: &[u8]| {
+    MACHINE.with(|machine| {
+        // Whatever the last input was, no line but these is remembered.
+        machine.get_or_init(Machine::new).poll(b"x:\n0 0 x\n");
+        // The texts that the files hold one after the other.
+        for text in bytes.split(|byte| *byte == 0xFF).take(MOST) {
+            let (machine, start) = (machine.get().unwrap(), monotonic_ns());
+            let text = match text.strip_prefix(b"\xFE") {
+                Some(text) if !text.is_empty() => text.repeat(LONG.div_ceil(text.len())),
+                _ => text.to_vec(),
+            };
+            let sample = machine.poll(&text);
+            let lines: Vec<&[u8]> = text.split(|byte| *byte == b'\n').collect();
+            let readable = lines.iter().all(|line| line.len() < PIECE);
+            for (row, (name, swapped)) in INTERFACES.into_iter().enumerate() {
+                let own = lines.iter().filter_map(|line| match words::interface(line) {
+                    Some((found, rest)) if found == name.as_bytes() => Some(rest),
+                    // Behind `eth0: 1` may come another colon, in no kernel's text: the poller may take it for either's.
+                    _ => netdev::numbers_of(line, name.as_bytes()),
+                });
+                let numbers = own.map(|rest| Some(netdev::record(&words::interface_counters(rest)?, swapped)));
+                check::<interface::Table>(&sample.interface[row * interface::WORDS..], numbers, readable, start);
+            }
+            let disks: Vec<_> = lines.iter().filter_map(|line| words::block_device(line)).collect();
+            for (row, number) in DISKS.into_iter().enumerate() {
+                let numbers = disks.iter().filter(|(found, _)| *found == number).map(|(_, rest)| {
+                    let named = words::without_blanks(rest);
+                    let end = named.iter().position(|byte| *byte == b' ').filter(|end| *end > 0)?;
+                    words::block_record(&named[end..])
+                });
+                check::<block::Table>(&sample.block[row * block::WORDS..], numbers, readable, start);
+            }
+        }
+    });
+});
+
+/// A row has the numbers of a line of its device, or none at all and says why.
+fn check<T: Table>(row: &[i64], own: impl Iterator<Item = Option<T::Record>>, readable: bool, start: i64) {
+    let numbers = &row[..T::TIME_NS];
+    assert!((start..=monotonic_ns()).contains(&row[T::TIME_NS]));
+    let own: Vec<_> = own.collect();
+    match State::from_word(row[T::STATE]).unwrap() {
+        State::Ok => assert!(own.iter().flatten().any(|record| record.as_ref()[..T::TIME_NS] == *numbers)),
+        State::Gone => {
+            assert!(numbers.iter().all(|number| *number == -1));
+            assert!(own.iter().all(Option::is_none), "its line is there");
+        }
+        State::Unreadable => {
+            assert!(numbers.iter().all(|number| *number == -1));
+            assert!(!readable || own.len() != 1 || own[0].is_none(), "its one line could be read");
+        }
+        other => panic!("{other:?}"),
+    }
+}

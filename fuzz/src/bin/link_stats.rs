@@ -1,0 +1,43 @@
+//! What netlink answers.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use vmiostat_core::parse::link_stats::{self, Body};
+use vmiostat_fuzz::attributes;
+
+fuzz_target!(|bytes: &[u8]| {
+    let mut rest = bytes;
+    loop {
+        let before = rest;
+        let found = link_stats::next(&mut rest);
+        let expected = attributes::message(before);
+        let Some(message) = found else {
+            // Not even a header; or a message whose payload is too short for what it says it is.
+            assert!(expected.is_none_or(|(message, _)| match message.kind {
+                link_stats::RTM_NEWSTATS => message.payload.len() < 12,
+                2 => message.payload.len() < 4,
+                _ => false,
+            }));
+            break;
+        };
+        let (attributes::Message { kind, flags, sequence, payload }, after) = expected.unwrap();
+        assert_eq!(rest, after);
+        assert!(rest.len() + 16 <= before.len());
+        assert_eq!((message.sequence, message.interrupted), (sequence, flags & 0x10 != 0));
+        let word = |at: usize| u32::from_ne_bytes(payload[at..at + 4].try_into().unwrap());
+        match message.body {
+            Body::Stats { ifindex, attributes } => {
+                assert_eq!((kind, ifindex, attributes), (link_stats::RTM_NEWSTATS, word(4), &payload[12..]));
+                check(attributes);
+            }
+            Body::Done => assert_eq!(kind, 3),
+            Body::Error(errno) => assert_eq!((kind, errno), (2, word(0) as i32)),
+            Body::Other => assert!(![2, 3, link_stats::RTM_NEWSTATS].contains(&kind)),
+        }
+    }
+    check(bytes);
+});
+
+fn check(bytes: &[u8]) {
+    assert_eq!(link_stats::counters(bytes), attributes::find(bytes, 1).and_then(attributes::columns));
+}

@@ -1,0 +1,102 @@
+//! Numbers in text.
+
+/// The value of a word that is decimal digits alone, if it fits.
+pub fn number(word: &[u8]) -> Option<i64> {
+    let digits = std::str::from_utf8(word).ok()?;
+    // The standard library also takes a sign.
+    digits.bytes().all(|byte| byte.is_ascii_digit()).then(|| digits.parse().ok())?
+}
+
+/// The numbers that stand before a line's end, at most so many: what follows those is not looked at.
+pub fn numbers(mut text: &[u8], at_most: usize) -> Option<Vec<i64>> {
+    let mut found = Vec::new();
+    while found.len() < at_most {
+        text = without_blanks(text);
+        if text.is_empty() || text == b"\n" {
+            break;
+        }
+        let (word, rest) = text.split_at(text.iter().position(|byte| b" \t\n".contains(byte)).unwrap_or(text.len()));
+        found.push(number(word)?);
+        text = rest;
+    }
+    Some(found)
+}
+
+/// The text from its first byte on that is no blank.
+pub fn without_blanks(text: &[u8]) -> &[u8] {
+    let start = text.iter().position(|byte| !b" \t".contains(byte)).unwrap_or(text.len());
+    &text[start..]
+}
+
+/// The name in a line of /proc/net/dev, and what stands behind it.
+pub fn interface(line: &[u8]) -> Option<(&[u8], &[u8])> {
+    let colon = line.iter().rposition(|byte| *byte == b':')?;
+    let start = line.iter().position(|byte| *byte != b' ')?;
+    (start < colon).then(|| (&line[start..colon], &line[colon + 1..]))
+}
+
+/// The sixteen numbers behind such a name, when there is nothing else.
+pub fn interface_counters(text: &[u8]) -> Option<[i64; 16]> {
+    numbers(text, 17)?.try_into().ok()
+}
+
+/// The device number in a line of /proc/diskstats, and the numbers behind its name.
+pub fn block_device(line: &[u8]) -> Option<((u32, u32), &[u8])> {
+    let two = |line| -> Option<[i64; 2]> { numbers(line, 2)?.try_into().ok() };
+    let [major, minor] = two(line)?;
+    let mut rest = line;
+    for _ in 0..2 {
+        rest = without_blanks(rest);
+        rest = &rest[rest.iter().position(|byte| !byte.is_ascii_digit()).unwrap_or(rest.len())..];
+    }
+    Some(((major.try_into().ok()?, minor.try_into().ok()?), rest))
+}
+
+/// Words, units and how many numbers a line needs to have them: a stat file's fields in the struct.
+const FIELDS: [(usize, i64, usize); 16] = {
+    use vmiostat_core::fields::block as word;
+    const MS: i64 = 1_000_000;
+    // In the order of the numbers; the discards' merges have no place in the struct.
+    [
+        (word::rd_req, 1, 0),
+        (word::rd_merged, 1, 1),
+        (word::rd_bytes, 512, 2),
+        (word::rd_time, MS, 3),
+        (word::wr_req, 1, 4),
+        (word::wr_merged, 1, 5),
+        (word::wr_bytes, 512, 6),
+        (word::wr_time, MS, 7),
+        (word::in_flight, 1, 8),
+        (word::busy_time, MS, 9),
+        (word::queue_time, MS, 10),
+        (word::ds_req, 1, 11),
+        (word::ds_bytes, 512, 13),
+        (word::ds_time, MS, 14),
+        (word::fl_req, 1, 15),
+        (word::fl_time, MS, 16),
+    ]
+};
+
+/// The record of a block device's numbers, as many as there are.
+pub fn block_record(text: &[u8]) -> Option<vmiostat_core::fields::block::Record> {
+    let mut found = numbers(text, 17)?;
+    match found.len() {
+        4 => {
+            // A partition before Linux 2.6.25.
+            let [rd_req, rd_sectors, wr_req, wr_sectors] = found[..] else { unreachable!() };
+            found = vec![rd_req, -1, rd_sectors, -1, wr_req, -1, wr_sectors];
+        }
+        0..11 => return None,
+        // A kernel has all numbers of a kind or none.
+        11..15 => found.truncate(11),
+        15..17 => found.truncate(15),
+        _ => {}
+    }
+    let mut record = vmiostat_core::fields::block::UNKNOWN;
+    for (word, unit, at) in FIELDS {
+        if let Some(&number) = found.get(at).filter(|number| **number >= 0) {
+            record[word] = number.checked_mul(unit)?;
+        }
+    }
+    Some(record)
+}

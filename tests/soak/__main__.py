@@ -1,0 +1,15 @@
+"""`make soak`: one hour unless SECONDS says otherwise; prints the figures, and fails where something grew."""
+
+import sys
+import tempfile
+from pathlib import Path
+
+from tests.real.devices import network_namespace
+from tests.soak.limits import check_figures
+from tests.soak.soaking import soak
+
+seconds = float(sys.argv[1])
+with tempfile.TemporaryDirectory() as folder, network_namespace(Path(folder, "sys")) as sysfs:
+    figures = soak(seconds, sysfs, Path(folder))
+print(f"{seconds:,.0f} s: {figures}", flush=True)
+check_figures(figures, seconds)

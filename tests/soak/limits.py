@@ -1,0 +1,15 @@
+"""What a soak has to stay within."""
+
+from tests.soak.soaking import POLL_EVERY, ROUND_EVERY, Figures
+
+MEMORY = 1 << 20
+"""Bytes that may lie between the first and the last tenth of the time: the allocator's noise."""
+
+
+def check_figures(figures: Figures, seconds: float) -> None:
+    """On a busy machine there may be fewer polls and rounds than were meant, but not hardly any."""
+    assert figures.polls > 0.3 * seconds / POLL_EVERY
+    assert figures.rounds > 0.1 * seconds / ROUND_EVERY
+    assert set(figures.states) == {"ok", "gone"}, figures.states
+    assert figures.memory_grown() < MEMORY, figures.memory
+    assert len(figures.held) == 1, figures.held
