@@ -1,5 +1,6 @@
 """`make soak`: one hour unless SECONDS says otherwise; prints the figures, and fails where something grew."""
 
+import signal
 import sys
 import tempfile
 from pathlib import Path
@@ -8,6 +9,8 @@ from tests.real.devices import network_namespace
 from tests.soak.limits import check_figures
 from tests.soak.soaking import soak
 
+# Whoever ends it early: the devices and the mount go with it all the same.
+signal.signal(signal.SIGTERM, signal.default_int_handler)
 seconds = float(sys.argv[1])
 with tempfile.TemporaryDirectory() as folder, network_namespace(Path(folder, "sys")) as sysfs:
     figures = soak(seconds, sysfs, Path(folder))

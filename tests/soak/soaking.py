@@ -82,7 +82,7 @@ class ComingAndGoing:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self.steady = Tap(STEADY)
-        # Far from the numbers that the kernel gives by itself: whoever makes a loop device in between takes one of those.
+        # Far from the numbers that the kernel gives by itself, one of which another process may take in between.
         self.disks = [Loop(folder / f"disk{n}", number=os.getpid() + n) for n in range(2)]
         self._taps: list[Tap] = []
         make_veths([(name, f"peer-{name}") for name in IDLE])
