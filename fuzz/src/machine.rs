@@ -25,9 +25,16 @@ impl Machine {
         let folder = PathBuf::from(format!("/dev/shm/vmiostat-fuzz-{}", std::process::id()));
         fs::create_dir_all(folder.join("proc/net")).unwrap();
         let files = ["proc/net/dev", "proc/diskstats"].map(|name| File::create(folder.join(name)).unwrap());
-        let interface =
-            |(name, swapped): (&str, bool)| InterfaceRow::NetDevice { name: name.into(), namespace: None, swapped };
-        let plan = Plan { block: DISKS.map(BlockRow::Device).to_vec(), interface: INTERFACES.map(interface).to_vec() };
+        let interface = |(name, swapped): (&str, bool)| InterfaceRow::NetDevice {
+            name: name.into(),
+            namespace: None,
+            index: None,
+            swapped,
+        };
+        let plan = Plan {
+            block: DISKS.map(|number| BlockRow::Device { number, diskseq: None }).to_vec(),
+            interface: INTERFACES.map(interface).to_vec(),
+        };
         let roots = Roots::new(Path::new(&folder), &[]).unwrap();
         let poller = Poller::open(Arc::new(roots), &plan, InterfaceSource::Proc);
         fs::remove_dir_all(&folder).unwrap();

@@ -109,7 +109,8 @@ class ComingAndGoing:
 
     def close(self) -> None:
         """Also of a round that failed half way. The veths go with their namespace."""
-        for device in (*self._taps, *self.disks, self.steady):
+        devices: list[Tap | Loop] = [*self._taps, *self.disks, self.steady]
+        for device in devices:
             device.close()
 
 
