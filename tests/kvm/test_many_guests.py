@@ -98,9 +98,7 @@ def processor_times(pids: list[int]) -> dict[str, int]:
     times = {}
     for pid in pids:
         for task in Path(f"/proc/{pid}/task").iterdir():
-            with suppress(
-                FileNotFoundError, ProcessLookupError
-            ):  # QEMU ends threads that have been idle
+            with suppress(FileNotFoundError, ProcessLookupError):  # QEMU ends threads that have been idle
                 times[task.name] = int((task / "schedstat").read_text().split()[0])
     return times
 

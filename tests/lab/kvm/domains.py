@@ -1,5 +1,6 @@
 """The lab's guests: starts those that are missing, and ends those that are too many."""
 
+import re
 import signal
 import time
 from collections.abc import Iterable
@@ -20,9 +21,8 @@ def virsh(place: Place, *words: object) -> str:
 
 
 def running(place: Place) -> list[str]:
-    """The names of all guests, also paused ones, in the order of their numbers."""
-    names = virsh(place, "list", "--name").split()
-    return sorted(names, key=lambda name: (len(name), name))
+    """The names of the lab's guests, also paused ones; whatever else a test has started is its own."""
+    return [name for name in virsh(place, "list", "--name").split() if re.fullmatch("vm[0-9]+", name)]
 
 
 def make(place: Place, count: int) -> None:
@@ -88,8 +88,8 @@ def _typed(place: Place, lines: list[str]) -> None:
 def pids(place: Place) -> dict[str, int]:
     """The QEMU of each guest, by libvirt's own pid files: libvirtd need not run."""
     found = {}
-    for file in (place.run / "libvirt/qemu").glob("vm*.pid"):
-        pid = process.from_file(place, file, QEMU)
+    for file in (place.run / "libvirt/qemu").glob("*.pid"):
+        pid = process.from_file(place, file, QEMU)  # driver.pid is libvirtd's
         if pid is not None:
             found[file.stem] = pid
     return found
