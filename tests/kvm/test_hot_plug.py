@@ -19,7 +19,7 @@ from tests.kvm.in_namespace import Wire
 from tests.kvm.measured import Measured
 from tests.kvm.polls import Poll, Polls
 from tests.kvm.running_lab import RunningLab
-from tests.lab.kvm.command import ip
+from tests.lab.command import ip
 from tests.real.devices import Loop
 from tests.real.process import descriptors
 from vmiostat import BlockRates, BlockStats, Host, InterfaceRates, InterfaceStats, Sample

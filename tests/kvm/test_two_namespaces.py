@@ -7,7 +7,7 @@ import pytest
 
 from tests.kvm.in_namespace import Wire, same_namespace
 from tests.kvm.running_lab import RunningLab
-from tests.lab.kvm.command import run
+from tests.lab.command import run
 from tests.lab.kvm.plain_qemu import plain_qemu
 from tests.real.devices import Loop
 from vmiostat import Host, InterfaceStats

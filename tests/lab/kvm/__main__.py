@@ -4,8 +4,8 @@ import argparse
 import os
 import sys
 
+from tests.lab.command import LabError
 from tests.lab.kvm import console, domain_xml, lab
-from tests.lab.kvm.command import LabError
 from tests.lab.kvm.place import Place
 
 

@@ -5,7 +5,7 @@ import secrets
 import socket
 import time
 
-from tests.lab.kvm.command import LabError
+from tests.lab.command import LabError
 from tests.lab.kvm.place import Place
 
 

@@ -4,8 +4,8 @@ import signal
 import time
 from pathlib import Path
 
+from tests.lab.command import LabError, run
 from tests.lab.kvm import process
-from tests.lab.kvm.command import LabError, run
 from tests.lab.kvm.place import Place
 
 _PROGRAM = "libvirtd"

@@ -6,8 +6,8 @@ and without a system: for libvirt and for the host's kernel they are guests like
 
 from pathlib import Path
 
+from tests.lab.command import run
 from tests.lab.kvm import guest_image, loops, network
-from tests.lab.kvm.command import run
 from tests.lab.kvm.place import Place
 
 RICH = "vm1"

@@ -6,8 +6,8 @@ import time
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 
+from tests.lab.command import LabError, run
 from tests.lab.kvm import console, domain_xml, loops, network, process
-from tests.lab.kvm.command import LabError, run
 from tests.lab.kvm.place import Place
 
 QEMU = "qemu-system-x86_64"

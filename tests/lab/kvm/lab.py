@@ -1,15 +1,13 @@
 """The lab as a whole: brought up, told about, taken down."""
 
-import fcntl
 import os
 import shutil
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 
+from tests.lab.command import LabError
 from tests.lab.kvm import control_groups, daemons, domains, guest_image, namespaces, network, packages
-from tests.lab.kvm.command import LabError
 from tests.lab.kvm.place import Place
+from tests.lab.one_at_a_time import locked
 
 GUESTS = 3
 
@@ -20,7 +18,7 @@ def up(place: Place, count: int = GUESTS) -> None:
         raise LabError("needs root: makes network namespaces, loop devices and virtual machines")
     if not network.has_tun():
         raise LabError("needs /dev/net/tun")
-    with _locked(place):
+    with locked(place.folder):
         packages.install()
         guest_image.make(place)
         for folder in (place.run, place.images):
@@ -35,7 +33,7 @@ def down(place: Place, *, everything: bool = False) -> None:
     """Ends what the lab started, and removes what it made; of its folder only the cache stays. Raises LabError."""
     if not place.folder.exists():
         return
-    with _locked(place):
+    with locked(place.folder):
         daemons.stop(place)
         domains.end(place)
         _wait_until_nobody_is_left(place)
@@ -76,14 +74,3 @@ def _wait_until_nobody_is_left(place: Place) -> None:
         if time.monotonic() > until:
             raise LabError(f"processes that the lab did not start are in its control group: {sorted(left)}")
         time.sleep(0.05)
-
-
-@contextmanager
-def _locked(place: Place) -> Iterator[None]:
-    """One at a time. The folder may be in /tmp, where everybody could have made it before us."""
-    place.folder.mkdir(parents=True, exist_ok=True)
-    if place.folder.is_symlink() or place.folder.stat().st_uid != os.geteuid():
-        raise LabError(f"{place.folder} is somebody else's")
-    with (place.folder / "lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield

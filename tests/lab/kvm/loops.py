@@ -4,7 +4,7 @@ import fcntl
 import os
 from pathlib import Path
 
-from tests.lab.kvm.command import run
+from tests.lab.command import run
 
 _ADD, _REMOVE = 0x4C80, 0x4C81  # LOOP_CTL_ADD, LOOP_CTL_REMOVE
 

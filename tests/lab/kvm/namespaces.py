@@ -7,8 +7,8 @@ who mounted it. In a control group namespace libvirt takes the lab's group for t
 import subprocess
 from pathlib import Path
 
+from tests.lab.command import run
 from tests.lab.kvm import control_groups
-from tests.lab.kvm.command import run
 from tests.lab.kvm.place import Place
 
 _FOLDERS = {

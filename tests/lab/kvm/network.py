@@ -5,7 +5,7 @@ A guest's interface number N has the address 10.91.N.1, and the host's end answe
 
 from pathlib import Path
 
-from tests.lab.kvm.command import ip, run
+from tests.lab.command import ip, run
 from tests.lab.kvm.place import Place
 
 BRIDGE, LOWER, PEER, ETHERNET = "kbr0", "klower0", "kpeer0", "keth0"

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.lab.kvm.command import LabError, ip
+from tests.lab.command import LabError, ip
 from tests.lab.kvm.network import has_link
 
 

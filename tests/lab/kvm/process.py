@@ -6,7 +6,7 @@ import signal
 import time
 from pathlib import Path
 
-from tests.lab.kvm.command import LabError
+from tests.lab.command import LabError
 from tests.lab.kvm.place import Place
 
 
