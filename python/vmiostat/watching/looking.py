@@ -15,6 +15,8 @@ _QUIET, _STORM = 0.01, 0.05
 _SOON = (0.1, 0.5, 2.0, 6.0)
 """Seconds after a signal at which to look again. Much is late: libvirt writes a domain's file before the domain runs,
 and Xen's backends have no counters until the guest's driver has connected; nobody tells of that."""
+_BURST, _REST = 0.2, 1.0
+"""Seconds of looking without a rest, and of the longest rest. Where changes never end, looks take half of the time."""
 _JOIN = 0.5
 """Seconds that closing waits for a look to end. One that hangs ends when it does, and harms nobody."""
 
@@ -67,13 +69,16 @@ class Looking:
         try:
             signals.wake_by(self._wake)
             soon: list[float] = []
+            ended, tired = time.monotonic(), 0.0
             while not self.stopped:
                 began = time.monotonic()
+                tired = max(0.0, tired - (began - ended))
                 self._look(signals)
                 ended = time.monotonic()
+                tired = min(tired + (ended - began), _BURST + _REST)
                 soon = [at for at in soon if at > ended]
-                # A storm of changes may cost half of the thread's time, and no more.
-                if self._noticed(signals, earliest=ended + (ended - began), due=min([ended + self._every, *soon])):
+                earliest = ended + max(0.0, tired - _BURST)
+                if self._noticed(signals, earliest, due=min([ended + self._every, *soon])):
                     now = time.monotonic()
                     soon = [now + later for later in _SOON]
                 else:
