@@ -11,8 +11,8 @@ import pytest
 
 from tests.libvirt_tree import LibvirtTree
 from tests.real.process import descriptors
-from tests.test_watch import NEVER, until
-from vmiostat import Domain, FollowingPoller, Host
+from tests.test_watch import NEVER, until, watch_threads
+from vmiostat import Domain, FollowingPoller, Host, InterfaceStats, SizeError
 
 DISK = "<disk type='block' device='disk'><source dev='/dev/{}'/><target dev='vda' bus='virtio'/></disk>"
 OVERLAY = (
@@ -177,6 +177,20 @@ def test_every_sample_is_wholly_of_one_plan(tree: LibvirtTree, poller: Following
     assert len(seen) > 20
 
 
+def test_memory_for_fewer_rows_than_there_are_now_is_refused(tree: LibvirtTree, poller: FollowingPoller) -> None:
+    row = InterfaceStats.SIZE
+    memory = bytearray(2 * row)
+    poller.poll_into(interface=memory)
+    assert InterfaceStats.from_bytes(memory[:row]).rx_bytes == 1
+    tree.start("web1", ["vnet1", "vnet2", "vnet3"])
+    until(lambda: poller.interface_rows == 3)
+    with pytest.raises(SizeError, match="3 rows"):
+        poller.poll_into(interface=memory)
+    memory = bytearray(3 * row)
+    poller.poll_into(interface=memory)
+    assert InterfaceStats.from_bytes(memory[-row:]).rx_bytes == 3
+
+
 def test_a_look_that_hangs_leaves_the_plan_as_it_is(tree: LibvirtTree) -> None:
     goes_on, hangs, asked = threading.Event(), threading.Event(), []
 
@@ -187,7 +201,6 @@ def test_a_look_that_hangs_leaves_the_plan_as_it_is(tree: LibvirtTree) -> None:
             goes_on.wait()
         return domain
 
-    threads = threading.active_count()
     with Host(tree.root).poller(follow=True, every=NEVER, select=select) as poller:
         tree.start("hangs")
         assert hangs.wait(10)
@@ -197,7 +210,7 @@ def test_a_look_that_hangs_leaves_the_plan_as_it_is(tree: LibvirtTree) -> None:
     assert time.monotonic() - start < 2
     assert poller.closed
     goes_on.set()
-    until(lambda: threading.active_count() == threads)
+    until(lambda: not watch_threads())
 
 
 def test_only_what_was_selected(tree: LibvirtTree) -> None:
@@ -220,7 +233,7 @@ def test_closed_or_forgotten_it_leaves_nothing(tree: LibvirtTree) -> None:
     with host.poller(follow=True) as poller:
         pass
     gc.collect()
-    before, threads = descriptors(), threading.active_count()
+    before = descriptors()
     for _ in range(20):
         with host.poller(follow=True) as poller:
             assert rows(poller) == WEB1
@@ -234,5 +247,5 @@ def test_closed_or_forgotten_it_leaves_nothing(tree: LibvirtTree) -> None:
     del forgotten, poller
     gc.collect()
     assert gone() is None
-    assert threading.active_count() == threads
+    until(lambda: not watch_threads())
     assert descriptors() == before

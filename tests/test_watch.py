@@ -1,6 +1,9 @@
 """A watch sees what libvirt's status files become, and nothing that goes wrong there ends it."""
 
 import gc
+import signal
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -45,6 +48,10 @@ def until(true: Callable[[], object], seconds: float = 10.0) -> float:
         assert time.monotonic() - start < seconds, "it did not come to be"
         time.sleep(0.001)
     return time.monotonic() - start
+
+
+def watch_threads() -> list[threading.Thread]:
+    return [thread for thread in threading.enumerate() if thread.name == "vmiostat-watch"]
 
 
 def test_a_domain_that_starts_changes_and_ends(tree: LibvirtTree, watch: Watch) -> None:
@@ -221,7 +228,6 @@ def test_a_look_that_hangs_holds_nobody_up(tmp_path: Path) -> None:
         return found("a")
 
     watch_of: list[Watch] = []
-    threads = threading.active_count()
     watch = watching(look, tmp_path)
     assert watch.wait(timeout=10)
     watch_of.append(watch)
@@ -233,7 +239,24 @@ def test_a_look_that_hangs_holds_nobody_up(tmp_path: Path) -> None:
     assert watch.closed
     assert time.monotonic() - start < 2
     goes_on.set()
-    until(lambda: threading.active_count() == threads)
+    until(lambda: not watch_threads())
+
+
+@pytest.mark.parametrize("ends", ["", "raise KeyboardInterrupt"])
+def test_a_look_that_hangs_does_not_hold_the_program_s_end_up(tmp_path: Path, ends: str) -> None:
+    """Nor does a watch that nobody closed."""
+    code = (
+        "import time; from vmiostat import Host, Roots; from vmiostat.watch import Watch\n"
+        "from vmiostat.watching.signals import Signals\n"
+        "idle = Host('.').watch(); idle.wait()\n"
+        "hangs = Watch(lambda: time.sleep(60), lambda: Signals(Roots('.'), None)); time.sleep(0.1)\n"
+        f"print(hangs.wait(0, 0.1), flush=True); {ends}\n"
+    )
+    start = time.monotonic()
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, timeout=60, check=False)
+    assert time.monotonic() - start < 30
+    assert done.stdout == b"False\n"
+    assert done.returncode == (-signal.SIGINT if ends else 0), done.stderr
 
 
 def test_closed_or_forgotten_it_leaves_nothing(tree: LibvirtTree) -> None:
@@ -241,7 +264,7 @@ def test_closed_or_forgotten_it_leaves_nothing(tree: LibvirtTree) -> None:
     with host.watch() as watch:
         watch.wait()
     gc.collect()
-    before, threads = descriptors(), threading.active_count()
+    before = descriptors()
     for _ in range(20):
         with host.watch() as watch:
             assert watch.wait(timeout=10)
@@ -252,7 +275,7 @@ def test_closed_or_forgotten_it_leaves_nothing(tree: LibvirtTree) -> None:
     assert forgotten.wait(timeout=10)
     del forgotten, watch
     gc.collect()
-    assert threading.active_count() == threads
+    until(lambda: not watch_threads())
     assert descriptors() == before
 
 
