@@ -75,8 +75,9 @@ mod tests {
 
     #[test]
     fn where_nothing_happens_one_call_says_so() {
-        // Other tests of this process make no interfaces.
-        assert_eq!(asked(&mut Changes::of_interfaces().unwrap()), (false, 1));
+        let mut changes = Changes::of_interfaces().unwrap();
+        // Others on this machine may make interfaces, but not all the time.
+        assert!((0..1000).any(|_| asked(&mut changes) == (false, 1)));
     }
 
     #[test]
