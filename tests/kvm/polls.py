@@ -76,13 +76,3 @@ class Polls:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
-
-
-def has_row(sample: Sample, domain: str, device: str) -> bool:
-    """Whether a sample has a row of this device, with numbers."""
-    for table in (sample.interface, sample.block):
-        rows = zip(table.domains, table.devices, strict=True)
-        for row, name in enumerate(rows):
-            if name == (domain, device):
-                return table[row].state == "ok"
-    return False
