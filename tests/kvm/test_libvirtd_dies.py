@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -47,7 +48,7 @@ def has(device: str, state: str = "ok", domain: str = RunningLab.RICH) -> Callab
     """Whether a sample has this device's row, in this state."""
 
     def shows(sample: Sample) -> bool:
-        tables = sample.interface, sample.block
+        tables: list[Any] = [sample.interface, sample.block]
         names = [list(zip(table.domains, table.devices, strict=True)) for table in tables]
         return any(
             table[rows.index((domain, device))].state == state
