@@ -51,6 +51,10 @@ pub enum BlockRow {
     },
     /// A Xen backend's statistics folder.
     XenVbd(XenVbd),
+    /// All that a control group's processes do.
+    CgroupIo(CgroupIo),
+    /// All that a process does, by its number.
+    ProcessIo(u32),
     /// A device that is known and that nothing counts.
     Uncounted,
 }
@@ -83,6 +87,24 @@ impl XenVbdKind {
             XenVbdKind::Tap => "tap",
         }
     }
+}
+
+/// A control group whose I/O the kernel counts.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct CgroupIo {
+    /// Its folder, below /sys/fs/cgroup.
+    pub folder: PathBuf,
+    /// Which files it has.
+    pub version: CgroupVersion,
+}
+
+/// The two kinds of hierarchies of control groups.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum CgroupVersion {
+    /// A hierarchy of the blkio controller: blkio.throttle.io_service_bytes and io_serviced.
+    V1,
+    /// The unified one: io.stat.
+    V2,
 }
 
 /// Where an interface's counters are, and whose view the row takes.

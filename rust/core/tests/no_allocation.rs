@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use vmiostat_core::fields::{block, interface};
-use vmiostat_core::plan::{BlockRow, InterfaceRow, InterfaceSource, Plan};
+use vmiostat_core::plan::{BlockRow, CgroupIo, CgroupVersion, InterfaceRow, InterfaceSource, Plan};
 use vmiostat_core::poller::{Kind, Poller, Target};
 use vmiostat_core::roots::Roots;
 
@@ -36,7 +36,7 @@ fn disk(number: (u32, u32)) -> BlockRow {
     BlockRow::Device { number, diskseq: None }
 }
 
-/// Every interface and disk of this machine, and one of each that is not there.
+/// Every interface and disk of this machine, its processes as a whole and this one, and one of each that is not there.
 fn plan() -> Plan {
     let interfaces = fs::read_to_string("/proc/net/dev").unwrap();
     let names = interfaces.lines().skip(2).filter_map(|line| Some(line.split_once(':')?.0.trim().to_owned()));
@@ -46,8 +46,12 @@ fn plan() -> Plan {
         let mut words = line.split_whitespace().map(|word| word.parse().unwrap_or(0));
         disk((words.next().unwrap(), words.next().unwrap()))
     });
+    // Whichever of the two this machine has.
+    let [v1, v2] = [(CgroupVersion::V1, "/sys/fs/cgroup/blkio"), (CgroupVersion::V2, "/sys/fs/cgroup")]
+        .map(|(version, folder)| BlockRow::CgroupIo(CgroupIo { folder: folder.into(), version }));
+    let others = [v1, v2, BlockRow::ProcessIo(std::process::id()), disk((999, 999)), BlockRow::Uncounted];
     Plan {
-        block: numbers.chain([disk((999, 999)), BlockRow::Uncounted]).collect(),
+        block: numbers.chain(others).collect(),
         interface: interface
             .map(|name| InterfaceRow::NetDevice { name: name.into(), namespace: None, index: None, swapped: true })
             .collect(),

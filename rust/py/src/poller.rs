@@ -9,7 +9,9 @@ use pyo3::prelude::*;
 use pyo3::types::{PyString, PyTuple};
 use vmiostat_core::Explanation;
 use vmiostat_core::fields::{block, interface};
-use vmiostat_core::plan::{BlockRow, InterfaceRow, InterfaceSource, Kept, Plan, XenVbd, XenVbdKind};
+use vmiostat_core::plan::{
+    BlockRow, CgroupIo, CgroupVersion, InterfaceRow, InterfaceSource, Kept, Plan, XenVbd, XenVbdKind,
+};
 use vmiostat_core::poller::{Kind, Poller, Target};
 
 use crate::buffer::Memory;
@@ -23,6 +25,8 @@ use crate::sample::{BlockTable, InterfaceTable, Sample};
 enum BlockCounters {
     Device { major: u32, minor: u32, diskseq: Option<u64> },
     XenVbd { kind: String, domid: u32, devid: u32 },
+    CgroupIo { cgroup: PathBuf, version: u8 },
+    ProcessIo { pid: u32 },
 }
 
 /// vmiostat.counters.InterfaceCounters, likewise.
@@ -320,6 +324,15 @@ fn block_row(counters: Option<BlockCounters>, pinned: bool) -> PyResult<BlockRow
             };
             BlockRow::XenVbd(XenVbd { kind, domid, devid })
         }
+        Some(BlockCounters::CgroupIo { cgroup, version }) => {
+            let version = match version {
+                1 => CgroupVersion::V1,
+                2 => CgroupVersion::V2,
+                _ => return Err(PyValueError::new_err(format!("a cgroup's version is 1 or 2, not {version}"))),
+            };
+            BlockRow::CgroupIo(CgroupIo { folder: cgroup, version })
+        }
+        Some(BlockCounters::ProcessIo { pid }) => BlockRow::ProcessIo(pid),
     })
 }
 

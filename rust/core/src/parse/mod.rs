@@ -1,8 +1,10 @@
 //! Bytes in, numbers out. Nothing here opens a file; every length is checked and every number can overflow.
 
 pub mod block_stat;
+pub mod cgroup_io;
 pub mod decimal;
 pub mod diskstats;
 pub mod link_stats;
 pub mod netdev;
+pub mod process_io;
 pub mod xen_vbd;

@@ -7,6 +7,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use super::block_stat::BlockStat;
+use super::cgroup_io::{self, CgroupIos};
 use super::cost::{self, Cheapest};
 use super::diskstats::{Diskstats, DiskstatsFormat};
 use super::hedged::Hedged;
@@ -16,6 +17,7 @@ use super::interface_rows::{InterfaceRows, Named};
 use super::line_table::{Format, LineFile};
 use super::namespace;
 use super::netdev::{NetDev, NetDevFormat};
+use super::process_io::ProcessIos;
 use super::rtnetlink::Rtnetlink;
 use super::sysfs_net::{self, SysfsNet};
 use super::uncounted::Uncounted;
@@ -32,10 +34,13 @@ type Sources = Vec<Box<dyn Source>>;
 /// The sources of the block table; what is among the `open` handles is not opened again.
 pub(crate) fn block(roots: &Roots, rows: &[BlockRow], mut open: OpenHandles) -> Sources {
     let (mut devices, mut vbds, mut uncounted) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut groups, mut processes) = (Vec::new(), Vec::new());
     for (index, row) in rows.iter().enumerate() {
         match row {
             BlockRow::Device { number, diskseq } => devices.push(((*number, *diskseq), index)),
             BlockRow::XenVbd(vbd) => vbds.push((vbd.clone(), index)),
+            BlockRow::CgroupIo(group) => groups.push((group.clone(), index)),
+            BlockRow::ProcessIo(pid) => processes.push((*pid, index)),
             BlockRow::Uncounted => uncounted.push(index),
         }
     }
@@ -45,6 +50,19 @@ pub(crate) fn block(roots: &Roots, rows: &[BlockRow], mut open: OpenHandles) -> 
     }
     if !vbds.is_empty() {
         sources.push(Box::new(XenVbds::open(roots, vbds, &mut open, "the only place where blkback counts".to_owned())));
+    }
+    if !groups.is_empty() {
+        let stacked = cgroup_io::stacked(roots);
+        let groups = groups.into_iter().map(|(group, row)| ((group, stacked.clone()), row));
+        sources.push(Box::new(CgroupIos::open(
+            roots,
+            groups,
+            &mut open,
+            "all that a control group's processes do".to_owned(),
+        )));
+    }
+    if !processes.is_empty() {
+        sources.push(Box::new(ProcessIos::open(roots, processes, &mut open, "all that a process does".to_owned())));
     }
     push_uncounted::<block::Table>(&mut sources, uncounted);
     sources

@@ -9,7 +9,7 @@ use super::Failure;
 use crate::clock::monotonic_ns;
 
 /// No line of the kernel's comes near it: /proc/net/dev's are at most 350 bytes.
-const LONGEST_LINE: usize = 16 << 10;
+pub(super) const LONGEST_LINE: usize = 16 << 10;
 /// 10,000 interfaces are 2 MB of /proc/net/dev. A file that has no end is no counter file.
 const LONGEST_FILE: u64 = 64 << 20;
 
@@ -28,38 +28,49 @@ impl Lines {
     }
 
     /// Reads the file from its start and hands out each line, and when its piece was read, until the file ends or `each`
-    /// has seen enough. pread and not read: the offset is no state that a fork or another thread could share.
-    pub(super) fn for_each(&mut self, mut each: impl FnMut(&[u8], i64) -> ControlFlow<()>) -> Result<(), Failure> {
-        let mut kept = 0; // bytes of a line whose end is not read yet
-        let mut offset = 0;
+    /// has seen enough.
+    pub(super) fn for_each(&mut self, each: impl FnMut(&[u8], i64) -> ControlFlow<()>) -> Result<(), Failure> {
         self.calls = 0;
-        loop {
-            self.calls += 1;
-            let read = retry_on_intr(|| pread(&self.file, &mut self.buffer[kept..], offset))?;
-            let time = monotonic_ns();
-            let filled = &self.buffer[..kept + read];
-            if read == 0 {
-                if kept > 0 {
-                    let _ = each(filled, time);
-                }
+        for_each_line(&self.file, &mut self.buffer, &mut self.calls, each)
+    }
+}
+
+/// As `Lines::for_each`, with the caller's room for a piece and count of system calls. pread and not read: the offset is no
+/// state that a fork or another thread could share.
+pub(super) fn for_each_line(
+    file: &OwnedFd,
+    buffer: &mut [u8],
+    calls: &mut usize,
+    mut each: impl FnMut(&[u8], i64) -> ControlFlow<()>,
+) -> Result<(), Failure> {
+    let mut kept = 0; // bytes of a line whose end is not read yet
+    let mut offset = 0;
+    loop {
+        *calls += 1;
+        let read = retry_on_intr(|| pread(file, &mut buffer[kept..], offset))?;
+        let time = monotonic_ns();
+        let filled = &buffer[..kept + read];
+        if read == 0 {
+            if kept > 0 {
+                let _ = each(filled, time);
+            }
+            return Ok(());
+        }
+        let mut start = 0;
+        for end in memchr::memchr_iter(b'\n', filled) {
+            if each(&filled[start..end], time).is_break() {
                 return Ok(());
             }
-            let mut start = 0;
-            for end in memchr::memchr_iter(b'\n', filled) {
-                if each(&filled[start..end], time).is_break() {
-                    return Ok(());
-                }
-                start = end + 1;
-            }
-            kept = filled.len() - start;
-            self.buffer.copy_within(start..start + kept, 0);
-            offset += read as u64;
-            if kept == self.buffer.len() {
-                return Err(Failure::Malformed("a line of over 16 KiB"));
-            }
-            if offset > LONGEST_FILE {
-                return Err(Failure::Malformed("over 64 MiB"));
-            }
+            start = end + 1;
+        }
+        kept = filled.len() - start;
+        buffer.copy_within(start..start + kept, 0);
+        offset += read as u64;
+        if kept == buffer.len() {
+            return Err(Failure::Malformed("a line of over 16 KiB"));
+        }
+        if offset > LONGEST_FILE {
+            return Err(Failure::Malformed("over 64 MiB"));
         }
     }
 }

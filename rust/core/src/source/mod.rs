@@ -1,6 +1,7 @@
 //! The kernel's counter files, one module each: handles that are opened once, then only read.
 
 mod block_stat;
+mod cgroup_io;
 mod changes;
 pub(crate) mod choice;
 mod cost;
@@ -18,6 +19,7 @@ mod namespace;
 mod netdev;
 mod netlink_interfaces;
 mod netlink_socket;
+mod process_io;
 mod receive_many;
 pub(crate) mod row;
 mod rtnetlink;
@@ -95,7 +97,8 @@ impl Failure {
     fn state(self) -> State {
         match self {
             // sysfs answers ENODEV once the device behind an open file is removed, also when one of the same name is back.
-            Failure::Errno(Errno::NOENT | Errno::NODEV | Errno::NXIO) | Failure::Another => State::Gone,
+            // procfs answers ESRCH once the process has.
+            Failure::Errno(Errno::NOENT | Errno::NODEV | Errno::NXIO | Errno::SRCH) | Failure::Another => State::Gone,
             Failure::Errno(_) | Failure::Malformed(_) => State::Unreadable,
         }
     }

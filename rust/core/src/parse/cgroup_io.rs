@@ -1,0 +1,229 @@
+//! A control group's I/O, summed over the devices that it went to.
+//!
+//! Version 2, io.stat (Documentation/admin-guide/cgroup-v2.rst): `8:0 rbytes=1 wbytes=2 rios=3 wios=4 dbytes=5 dios=6`, and
+//! perhaps more keys (cost.usage, use_delay), which are left unread. dbytes and dios are there since Linux 4.20. Kernels
+//! around Linux 5.15 print a device that has no numbers without the line's end, so that several may stand before a line's
+//! numbers: they are the last one's.
+//!
+//! Version 1, blkio.throttle.io_service_bytes and io_serviced (Documentation/admin-guide/cgroup-v1/blkio-controller.rst):
+//! `8:0 Read 1`, `8:0 Write 2`, `8:0 Sync 3`, `8:0 Async 0`, since Linux 4.20 `8:0 Discard 0`, `8:0 Total 3`, and in the
+//! end `Total 3`.
+//!
+//! A device that is made of others (device-mapper, md, loop) counts a request and hands it on; the devices below count it
+//! again, for the same group. So whoever sums leaves it out, by its major number.
+
+use super::decimal;
+use super::diskstats::DeviceNumber;
+use crate::fields::block;
+
+/// The words that `v2` and `v1` add to, in the order of both forms' numbers.
+const BYTES: [usize; 3] = [block::rd_bytes, block::wr_bytes, block::ds_bytes];
+const REQUESTS: [usize; 3] = [block::rd_req, block::wr_req, block::ds_req];
+
+/// What the words of a version 1 file are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum V1 {
+    /// Bytes: io_service_bytes.
+    Bytes,
+    /// Requests: io_serviced.
+    Requests,
+}
+
+/// A group without any I/O: its files have no lines, which is as good as zeros, but for discards: a kernel that does not
+/// count them prints none either.
+pub const NOTHING: block::Record = {
+    let mut record = block::UNKNOWN;
+    (record[block::rd_bytes], record[block::wr_bytes]) = (0, 0);
+    (record[block::rd_req], record[block::wr_req]) = (0, 0);
+    record
+};
+
+/// Adds a line of io.stat to the record, unless `left_out` says of its device that it is not to be summed. None where a
+/// number is none, or where the sum fits into no word.
+pub fn add_v2(record: &mut block::Record, line: &[u8], left_out: impl Fn(DeviceNumber) -> bool) -> Option<()> {
+    let mut counted = false;
+    for part in line.split(|byte| *byte == b' ').filter(|part| !part.is_empty()) {
+        let Some(equals) = memchr::memchr(b'=', part) else {
+            counted = device(part).map_or(counted, |device| !left_out(device));
+            continue;
+        };
+        let word = match &part[..equals] {
+            b"rbytes" => block::rd_bytes,
+            b"wbytes" => block::wr_bytes,
+            b"dbytes" => block::ds_bytes,
+            b"rios" => block::rd_req,
+            b"wios" => block::wr_req,
+            b"dios" => block::ds_req,
+            _ => continue,
+        };
+        if counted {
+            add(&mut record[word], decimal::only(&part[equals + 1..])?)?;
+        }
+    }
+    Some(())
+}
+
+/// As `add_v2`, a line of a version 1 file.
+pub fn add_v1(
+    record: &mut block::Record,
+    line: &[u8],
+    file: V1,
+    left_out: impl Fn(DeviceNumber) -> bool,
+) -> Option<()> {
+    let mut parts = line.split(|byte| *byte == b' ').filter(|part| !part.is_empty());
+    // `Total 3` is the sum of all devices, and so of those that are left out.
+    let Some(device) = parts.next().and_then(device) else { return Some(()) };
+    let [read, write, discard] = match file {
+        V1::Bytes => BYTES,
+        V1::Requests => REQUESTS,
+    };
+    let word = match parts.next()? {
+        b"Read" => read,
+        b"Write" => write,
+        b"Discard" => discard,
+        _ => return Some(()),
+    };
+    let number = decimal::only(parts.next()?)?;
+    if left_out(device) { Some(()) } else { add(&mut record[word], number) }
+}
+
+/// The majors of the drivers whose devices are made of others, from the text of /proc/devices (`253 device-mapper`).
+pub fn stacked_majors(devices: &[u8]) -> Vec<u32> {
+    const STACKED: [&[u8]; 6] = [b"device-mapper", b"md", b"mdp", b"loop", b"bcache", b"drbd"];
+    let block = memchr::memmem::find(devices, b"Block devices:").map_or(&[][..], |start| &devices[start..]);
+    let major = |mut line: &[u8]| {
+        let major = decimal::next(&mut line)?;
+        STACKED.contains(&line.trim_ascii()).then_some(u32::try_from(major).ok()?)
+    };
+    block.split(|byte| *byte == b'\n').filter_map(major).collect()
+}
+
+fn device(part: &[u8]) -> Option<DeviceNumber> {
+    let colon = memchr::memchr(b':', part)?;
+    let number = |digits: &[u8]| u32::try_from(decimal::only(digits)?).ok();
+    Some((number(&part[..colon])?, number(&part[colon + 1..])?))
+}
+
+fn add(word: &mut i64, number: i64) -> Option<()> {
+    if number < 0 {
+        return None;
+    }
+    *word = (*word).max(0).checked_add(number)?;
+    Some(())
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn v2(text: &str, left_out: impl Fn(DeviceNumber) -> bool) -> Option<block::Record> {
+        let mut record = NOTHING;
+        text.lines().try_for_each(|line| add_v2(&mut record, line.as_bytes(), &left_out))?;
+        Some(record)
+    }
+
+    fn v1(bytes: &str, requests: &str, left_out: impl Fn(DeviceNumber) -> bool) -> Option<block::Record> {
+        let mut record = NOTHING;
+        bytes.lines().try_for_each(|line| add_v1(&mut record, line.as_bytes(), V1::Bytes, &left_out))?;
+        requests.lines().try_for_each(|line| add_v1(&mut record, line.as_bytes(), V1::Requests, &left_out))?;
+        Some(record)
+    }
+
+    /// rd_req, rd_bytes, wr_req, wr_bytes, ds_req, ds_bytes.
+    fn sums(record: block::Record) -> [i64; 6] {
+        [block::rd_req, block::rd_bytes, block::wr_req, block::wr_bytes, block::ds_req, block::ds_bytes]
+            .map(|word| record[word])
+    }
+
+    fn none(_: DeviceNumber) -> bool {
+        false
+    }
+
+    #[test]
+    fn all_devices_together() {
+        let text = "8:16 rbytes=1459200 wbytes=314773504 rios=192 wios=353 dbytes=0 dios=0\n\
+                    8:0 rbytes=90430464 wbytes=299008000 rios=8950 wios=1252 dbytes=50331648 dios=3021\n";
+        let sum = [192 + 8950, 1459200 + 90430464, 353 + 1252, 314773504 + 299008000, 3021, 50331648];
+        assert_eq!(sums(v2(text, none).unwrap()), sum);
+        let text = text.replace(" dbytes=0 dios=0", " cost.vrate=100.00 use_delay=0 delay_nsec=0 depth=max");
+        assert_eq!(sums(v2(&text, none).unwrap()), sum, "other keys are left unread");
+        assert_eq!(sums(v2("8:0 rbytes=1 wbytes=2 rios=3 wios=4", none).unwrap()), [3, 1, 4, 2, -1, -1], "before 4.20");
+        assert_eq!(sums(v2("8:0 cost.usage=7 cost.wait=0\n8:1\n", none).unwrap()), [0, 0, 0, 0, -1, -1]);
+        assert_eq!(sums(v2("", none).unwrap()), [0, 0, 0, 0, -1, -1]);
+    }
+
+    #[test]
+    fn what_another_device_counts_again_is_left_out() {
+        let text = "253:0 rbytes=5 wbytes=5 rios=5 wios=5 dbytes=5 dios=5\n8:0 rbytes=5 wbytes=6 rios=7 wios=8 dbytes=9 dios=10\n";
+        assert_eq!(sums(v2(text, |(major, _)| major == 253).unwrap()), [7, 5, 8, 6, 10, 9]);
+        let run_together = "253:1 253:0 8:0 rbytes=1 wbytes=2 rios=3 wios=4 dbytes=5 dios=6";
+        assert_eq!(sums(v2(run_together, |(major, _)| major == 253).unwrap()), [3, 1, 4, 2, 6, 5]);
+        assert_eq!(sums(v2(run_together, |(major, _)| major == 8).unwrap()), [0, 0, 0, 0, -1, -1]);
+        let bytes = "253:0 Read 512\n253:0 Total 512\n8:0 Read 1024\n8:0 Write 2\n8:0 Sync 9\n8:0 Total 9\nTotal 9\n";
+        assert_eq!(sums(v1(bytes, "", |(major, _)| major == 253).unwrap()), [0, 1024, 0, 2, -1, -1]);
+    }
+
+    #[test]
+    fn version_1_s_two_files() {
+        let bytes = "7:4 Read 262144\n7:4 Write 524288\n7:4 Sync 786432\n7:4 Async 0\n7:4 Discard 4096\n7:4 Total 786432\nTotal 786432\n";
+        let requests = "7:4 Read 4\n7:4 Write 8\n7:4 Sync 12\n7:4 Async 0\n7:4 Discard 1\n7:4 Total 12\nTotal 12\n";
+        assert_eq!(sums(v1(bytes, requests, none).unwrap()), [4, 262144, 8, 524288, 1, 4096]);
+        assert_eq!(sums(v1("Total 0\n", "Total 0\n", none).unwrap()), [0, 0, 0, 0, -1, -1]);
+    }
+
+    #[test]
+    fn what_is_no_number_or_fits_into_no_word() {
+        for line in ["8:0 rbytes=", "8:0 rbytes=x", "8:0 wios=-1", "8:0 rios=9223372036854775808", "8:0 rbytes=1=2"] {
+            assert_eq!(v2(line, none), None, "{line}");
+        }
+        let most = i64::MAX;
+        assert_eq!(v2(&format!("8:0 rbytes={most}\n8:1 rbytes=1"), none), None);
+        for line in ["8:0", "8:0 Read", "8:0 Read x", "8:0 Write -4"] {
+            assert_eq!(v1(line, "", none), None, "{line}");
+        }
+        assert_eq!(sums(v2("rbytes=1 x:y rbytes=2 :: 8: rbytes=3", none).unwrap())[1], 0, "of no device");
+    }
+
+    #[test]
+    fn drivers_whose_devices_are_made_of_others() {
+        let text = "Character devices:\n  1 mem\n 10 loop\n\nBlock devices:\n  7 loop\n  8 sd\n  9 md\n253 device-mapper\n254 mdp\n259 blkext\n";
+        assert_eq!(stacked_majors(text.as_bytes()), [7, 9, 253, 254]);
+        assert_eq!(stacked_majors(b"Character devices:\n  7 loop\n"), [0; 0]);
+        assert_eq!(stacked_majors(b""), [0; 0]);
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_panic(bytes: Vec<u8>) {
+            let mut record = NOTHING;
+            let _ = (add_v2(&mut record, &bytes, none), add_v1(&mut record, &bytes, V1::Bytes, none), stacked_majors(&bytes));
+        }
+
+        #[test]
+        fn near_misses_never_panic(line in "[0-9:]{0,6}( (r|w|d)(bytes|ios)=[0-9-]{0,20}){0,6}( (Read|Write|Total) [0-9]{0,20})?") {
+            let mut record = NOTHING;
+            let _ = (add_v2(&mut record, line.as_bytes(), none), add_v1(&mut record, line.as_bytes(), V1::Requests, none));
+            prop_assert!(record.iter().all(|word| *word >= -1));
+        }
+
+        #[test]
+        fn every_number_is_summed_in_its_place(devices in prop::collection::vec(prop::array::uniform6(0..1i64 << 50), 1..9)) {
+            let line = |(minor, [rd, rd_bytes, wr, wr_bytes, ds, ds_bytes]): (usize, &[i64; 6])| {
+                format!("8:{minor} rbytes={rd_bytes} wbytes={wr_bytes} rios={rd} wios={wr} dbytes={ds_bytes} dios={ds}\n")
+            };
+            let text: String = devices.iter().enumerate().map(line).collect();
+            let expected = std::array::from_fn(|place| devices.iter().map(|device| device[place]).sum::<i64>());
+            prop_assert_eq!(sums(v2(&text, none).unwrap()), expected);
+            let form = |places: [usize; 3]| {
+                let line = |(minor, numbers): (usize, &[i64; 6])| {
+                    let [read, write, discard] = places.map(|place| numbers[place]);
+                    format!("8:{minor} Read {read}\n8:{minor} Write {write}\n8:{minor} Discard {discard}\n8:{minor} Total 0\n")
+                };
+                devices.iter().enumerate().map(line).collect::<String>() + "Total 0\n"
+            };
+            prop_assert_eq!(sums(v1(&form([1, 3, 5]), &form([0, 2, 4]), none).unwrap()), expected);
+        }
+    }
+}
