@@ -1,0 +1,195 @@
+"""Where all of a domain's I/O is counted, on made machines: by its control group, its process, or nowhere."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from vmiostat import Disk, Domain, Host, NoCounters, Roots, UnknownDevice
+from vmiostat.counters import CgroupIo, ProcessIo
+from vmiostat.model import Process
+from vmiostat.resolve_total import resolve_total
+
+IO = "rchar: 9\nwchar: 9\nsyscr: 9\nsyscw: 9\nread_bytes: 4096\nwrite_bytes: 8192\ncancelled_write_bytes: 0\n"
+STAT = "8:0 rbytes=10 wbytes=20 rios=1 wios=2 dbytes=30 dios=3\n"
+FILLED = "8:0 Read 10\n8:0 Write 20\n8:0 Sync 30\n8:0 Async 0\n8:0 Total 30\nTotal 30\n"
+
+SYSTEMD = r"/machine.slice/machine-qemu\x2d1\x2dvm1.scope"
+PLAIN = "/machine/qemu-1-vm1.libvirt-qemu"
+
+Write = Callable[[str, str], None]
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Write:
+    def file(path: str, text: str) -> None:
+        place = tmp_path / path.lstrip("/")
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_text(text)
+
+    file("/proc/70/io", IO)
+    return file
+
+
+def domain(kind: str = "kvm") -> Domain:
+    return Domain("vm1", id=1, type=kind, process=Process(70))
+
+
+def total(tmp_path: Path, kind: str = "kvm") -> Disk:
+    found = resolve_total(domain(kind), Roots(tmp_path))
+    assert found is not None
+    assert (found.target, found.type, found.device) == ("total", "domain", "total")
+    assert len(found.reason) > 40
+    return found
+
+
+@pytest.mark.parametrize(
+    ("group", "own"),
+    [
+        (f"{SYSTEMD}/libvirt/emulator", SYSTEMD),
+        (SYSTEMD, SYSTEMD),
+        (f"{PLAIN}/emulator", PLAIN),
+        ("/qemu.slice/100.scope", "/qemu.slice/100.scope"),
+        (r"/machine.slice/machine-lxc\x2d5\x2dbox.scope/init.scope", r"/machine.slice/machine-lxc\x2d5\x2dbox.scope"),
+        (
+            f"/machine.slice/machine-outer.scope{SYSTEMD}/libvirt/emulator",
+            f"/machine.slice/machine-outer.scope{SYSTEMD}",
+        ),
+    ],
+)
+@pytest.mark.parametrize("mount", ["/sys/fs/cgroup", "/sys/fs/cgroup/unified", "/sys/fs/elsewhere"])
+def test_version_2_s_group_is_the_whole_machine_s(
+    group: str, own: str, mount: str, write: Write, tmp_path: Path
+) -> None:
+    write("/proc/self/mounts", f"proc /proc proc rw 0 0\ncgroup2 {mount} cgroup2 rw,nosuid 0 0\nodd line\n")
+    write("/proc/70/cgroup", f"1:name=systemd:/other\n0::{group}\n")
+    write(f"{mount}{group}/cgroup.procs", "70\n71\n")
+    write(f"{mount}{own}/io.stat", STAT)
+    assert total(tmp_path).counters == CgroupIo(f"{mount}{own}", 2)
+
+
+def test_without_the_io_controller_the_process_is_asked(write: Write, tmp_path: Path) -> None:
+    write("/proc/70/cgroup", f"0::{SYSTEMD}/libvirt/emulator\n")
+    write(f"/sys/fs/cgroup{SYSTEMD}/libvirt/emulator/cgroup.procs", "70\n")
+    write("/sys/fs/cgroup/machine.slice/io.stat", STAT)  # everybody's
+    found = total(tmp_path)
+    assert found.counters == ProcessIo(70)
+    assert "process 70" in found.reason
+
+
+def test_version_1_only_where_it_is_filled(write: Write, tmp_path: Path) -> None:
+    write("/proc/70/cgroup", f"7:blkio:{PLAIN}\n1:cpu:{PLAIN}/emulator\n0::{PLAIN}/emulator\n")
+    folder = f"/sys/fs/cgroup/blkio{PLAIN}"
+    write(f"{folder}/cgroup.procs", "70\n")
+    write(f"{folder}/blkio.throttle.io_service_bytes", "Total 0\n")
+    assert total(tmp_path).counters == ProcessIo(70)
+    write(f"{folder}/blkio.throttle.io_service_bytes", FILLED)
+    assert total(tmp_path).counters == CgroupIo(folder, 1)
+    write(f"{folder}/blkio.throttle.io_service_bytes_recursive", "Total 0\n")
+    assert total(tmp_path).counters == ProcessIo(70), "the one that is read is the one that counts"
+
+
+def test_version_1_where_it_is_mounted(write: Write, tmp_path: Path) -> None:
+    write("/proc/self/mounts", "cgroup /run/groups/io cgroup rw,blkio 0 0\ncgroup /run/groups/cpu cgroup rw,cpu 0 0\n")
+    write("/proc/70/cgroup", "7:cpuset,blkio:/machine.slice/machine-vm1.scope\n")
+    folder = "/run/groups/io/machine.slice/machine-vm1.scope"
+    write(f"{folder}/cgroup.procs", "70\n")
+    write(f"{folder}/blkio.throttle.io_service_bytes", FILLED)
+    assert total(tmp_path).counters == CgroupIo(folder, 1)
+
+
+@pytest.mark.parametrize(
+    "group", ["/user.slice/user-0.slice/session-3.scope", "/system.slice/incus.service", "/vms/a", "/init.scope"]
+)
+def test_any_other_group_only_where_the_process_is_alone(group: str, write: Write, tmp_path: Path) -> None:
+    write("/proc/70/cgroup", f"0::{group}\n")
+    write(f"/sys/fs/cgroup{group}/io.stat", STAT)
+    write(f"/sys/fs/cgroup{group}/cgroup.procs", "69\n70\n")
+    assert total(tmp_path).counters == ProcessIo(70), "shared"
+    write(f"/sys/fs/cgroup{group}/cgroup.procs", "70\n")
+    assert total(tmp_path).counters == CgroupIo(f"/sys/fs/cgroup{group}", 2), "alone"
+    write(f"/sys/fs/cgroup{group}/below/cgroup.procs", "")
+    assert total(tmp_path).counters == ProcessIo(70), "a group below can hold others"
+
+
+@pytest.mark.parametrize("group", ["/", "/../other.scope", "/../machine.slice/machine-a.scope", "", "machine-a.scope"])
+def test_no_group_of_all_and_none_out_of_reach(group: str, write: Write, tmp_path: Path) -> None:
+    write("/proc/70/cgroup", f"0::{group}\n")
+    write("/sys/fs/cgroup/cgroup.procs", "70\n")
+    write("/sys/fs/cgroup/io.stat", STAT)
+    write("/sys/fs/machine.slice/machine-a.scope/cgroup.procs", "70\n")
+    write("/sys/fs/machine.slice/machine-a.scope/io.stat", STAT)
+    assert total(tmp_path).counters == ProcessIo(70)
+
+
+def test_a_container_is_more_than_one_process(write: Write, tmp_path: Path) -> None:
+    write("/proc/70/cgroup", "0::/machine.slice/machine-lxc-1.scope\n")
+    found = total(tmp_path, "lxc")
+    assert found.counters is None
+    assert "no control group counts its I/O" in found.reason
+
+
+def test_what_no_process_of_its_own_does_has_no_total(write: Write, tmp_path: Path) -> None:
+    roots = Roots(tmp_path)
+    assert resolve_total(Domain("host", type="host"), roots) is None
+    assert resolve_total(domain("xen"), roots) is None
+
+
+def test_what_discovery_has_set_stays(tmp_path: Path) -> None:
+    own = Disk("total", type="domain", device="total", counters=ProcessIo(3))
+    made = Domain("vm1", type="kvm", process=Process(70), total=own)
+    assert resolve_total(made, Roots(tmp_path)) is own
+
+
+def test_why_a_process_cannot_be_read(write: Write, tmp_path: Path) -> None:
+    (tmp_path / "proc/70/io").unlink()
+    assert "does not count a process's" in total(tmp_path).reason
+    (tmp_path / "proc/70").rmdir()
+    assert total(tmp_path).reason.endswith("/proc/70/io cannot be read: No such file or directory")
+
+
+def test_hostile_files_cost_nothing_but_the_total(write: Write, tmp_path: Path) -> None:
+    for text in ("\0\xff::\n", "0", "0:", "0::", ":::::", "7:blkio", "7:blkio:\n\n\n", "0::/\udcff"):
+        (tmp_path / "proc/70/cgroup").write_bytes(text.encode("utf-8", "surrogateescape"))
+        assert total(tmp_path).counters == ProcessIo(70)
+    (tmp_path / "proc/70/io").unlink()
+    (tmp_path / "proc/70/io").mkdir()
+    assert total(tmp_path).counters is None
+
+
+def test_the_whole_way_to_a_number(write: Write, tmp_path: Path) -> None:
+    write("/proc/70/stat", f"70 (qemu-system-x86) S {' '.join(map(str, range(4, 53)))}\n")
+    write(
+        "/run/libvirt/qemu/vm1.xml",
+        "<domstatus state='running' pid='70'><domain type='kvm' id='1'><name>vm1</name></domain></domstatus>",
+    )
+    write("/proc/70/cgroup", f"0::{SYSTEMD}/libvirt/emulator\n")
+    write(f"/sys/fs/cgroup{SYSTEMD}/libvirt/emulator/cgroup.procs", "70\n")
+    write(f"/sys/fs/cgroup{SYSTEMD}/io.stat", STAT)
+    host = Host(tmp_path)
+    vm1 = host.domain("vm1")
+    for path in ("total", ""):  # the second is libvirt's
+        assert tuple(vm1.block_stats(path, size=40)) == (1, 10, 2, 20, -1)
+    assert vm1.block_devices == []
+    with host.poller() as poller:
+        sample = poller.poll()
+    assert (sample.block.domains, sample.block.devices) == (("vm1",), ("total",))
+    assert sample.block["vm1", "total"].ds_bytes == 30
+
+
+def test_a_domain_without_one_says_so(write: Write, tmp_path: Path) -> None:
+    host = Host(tmp_path)
+    (alone,) = host.domains()
+    with pytest.raises(UnknownDevice, match="'total'"):
+        alone.block_stats("total")
+
+
+def test_a_total_that_nothing_counts_says_why(write: Write, tmp_path: Path) -> None:
+    (tmp_path / "proc/70/io").unlink()
+    write("/proc/70/stat", f"70 (qemu-system-x86) S {' '.join(map(str, range(4, 53)))}\n")
+    write(
+        "/run/libvirt/qemu/vm1.xml",
+        "<domstatus state='running' pid='70'><domain type='kvm' id='1'><name>vm1</name></domain></domstatus>",
+    )
+    with pytest.raises(NoCounters, match="vm1 total: it has no control group that counts I/O"):
+        Host(tmp_path).domain("vm1").block_stats("")
