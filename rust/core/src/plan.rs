@@ -121,6 +121,17 @@ pub enum InterfaceRow {
         /// Whether the host's transmit side is this row's rx: the guest's view of a tap.
         swapped: bool,
     },
+    /// A virtual function of a network card, which its physical function counts.
+    VirtualFunction {
+        /// The physical function's interface.
+        device: OsString,
+        /// The function's number.
+        number: u32,
+        /// The network namespace of the physical function's interface, as above.
+        namespace: Option<PathBuf>,
+        /// Whether the function's tx is this row's rx. Its own view is the guest's.
+        swapped: bool,
+    },
     /// An interface that is known and that nothing counts.
     Uncounted,
 }

@@ -31,10 +31,9 @@ enum BlockCounters {
 
 /// vmiostat.counters.InterfaceCounters, likewise.
 #[derive(FromPyObject)]
-struct InterfaceCounters {
-    name: OsString,
-    namespace: Option<PathBuf>,
-    index: Option<u32>,
+enum InterfaceCounters {
+    VirtualFunction { device: OsString, number: u32, namespace: Option<PathBuf> },
+    NetDevice { name: OsString, namespace: Option<PathBuf>, index: Option<u32> },
 }
 
 type Name<'py> = Bound<'py, PyString>;
@@ -339,8 +338,11 @@ fn block_row(counters: Option<BlockCounters>, pinned: bool) -> PyResult<BlockRow
 fn interface_row(counters: Option<InterfaceCounters>, swapped: bool, pinned: bool) -> InterfaceRow {
     match counters {
         None => InterfaceRow::Uncounted,
-        Some(InterfaceCounters { name, namespace, index }) => {
+        Some(InterfaceCounters::NetDevice { name, namespace, index }) => {
             InterfaceRow::NetDevice { name, namespace, index: index.filter(|_| pinned), swapped }
+        }
+        Some(InterfaceCounters::VirtualFunction { device, number, namespace }) => {
+            InterfaceRow::VirtualFunction { device, number, namespace, swapped }
         }
     }
 }

@@ -9,8 +9,12 @@ use super::netdev::Counters;
 
 /// The message that answers, and the two that end or refuse.
 pub const RTM_NEWSTATS: u16 = 92;
+/// The message that answers a question about a link itself.
+pub const RTM_NEWLINK: u16 = 16;
 /// What is asked.
 pub const RTM_GETSTATS: u16 = 94;
+/// What is asked about a link itself.
+pub const RTM_GETLINK: u16 = 18;
 const NLMSG_ERROR: u16 = 2;
 const NLMSG_DONE: u16 = 3;
 
@@ -20,6 +24,8 @@ const IFLA_STATS_LINK_64: u16 = 1;
 
 const MESSAGE_HEADER: usize = 16;
 const STATS_HEADER: usize = 12;
+/// struct ifinfomsg.
+const LINK_HEADER: usize = 16;
 const ATTRIBUTE_HEADER: usize = 4;
 /// The words of the struct up to tx_compressed, which every kernel with RTM_GETSTATS has.
 const WORDS: usize = 23;
@@ -45,6 +51,13 @@ pub enum Body<'bytes> {
         /// Its attributes.
         attributes: &'bytes [u8],
     },
+    /// An interface itself.
+    Link {
+        /// Which one.
+        ifindex: u32,
+        /// Its attributes.
+        attributes: &'bytes [u8],
+    },
     /// The dump is at its end.
     Done,
     /// The question was refused (ENODEV: no such interface); 0 is an acknowledgement.
@@ -61,6 +74,7 @@ pub fn next<'bytes>(bytes: &mut &'bytes [u8]) -> Option<Message<'bytes>> {
     let payload = &message[MESSAGE_HEADER..];
     let body = match kind {
         RTM_NEWSTATS => Body::Stats { ifindex: u32_at(payload, 4)?, attributes: payload.get(STATS_HEADER..)? },
+        RTM_NEWLINK => Body::Link { ifindex: u32_at(payload, 4)?, attributes: payload.get(LINK_HEADER..)? },
         NLMSG_DONE => Body::Done,
         NLMSG_ERROR => Body::Error(u32_at(payload, 0)?.cast_signed()),
         _ => Body::Other,
@@ -197,17 +211,19 @@ mod tests {
         let bytes = [
             message(RTM_NEWSTATS, intr, 1, &stats(1, 1..=23)),
             message(NLMSG_ERROR, 0, 2, &(-19i32).to_ne_bytes()),
-            message(16, 0, 3, b"odd"),
+            message(24, 0, 3, b"odd"),
+            message(RTM_NEWLINK, 0, 5, &[&[0; 4][..], &7u32.to_ne_bytes(), &[0; 8], b"attr"].concat()),
             message(NLMSG_DONE, 0, 4, &[0; 4]),
         ]
         .concat();
         let mut rest = &bytes[..];
         let found: Vec<(u32, bool)> =
             std::iter::from_fn(|| next(&mut rest)).map(|message| (message.sequence, message.interrupted)).collect();
-        assert_eq!(found, [(1, true), (2, false), (3, false), (4, false)]);
+        assert_eq!(found, [(1, true), (2, false), (3, false), (5, false), (4, false)]);
         let mut rest = &bytes[message(RTM_NEWSTATS, 0, 1, &stats(1, 1..=23)).len()..];
         assert_eq!(next(&mut rest).unwrap().body, Body::Error(-19));
         assert_eq!(next(&mut rest).unwrap().body, Body::Other);
+        assert_eq!(next(&mut rest).unwrap().body, Body::Link { ifindex: 7, attributes: b"attr" });
         assert_eq!(next(&mut rest).unwrap().body, Body::Done);
     }
 

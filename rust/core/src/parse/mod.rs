@@ -7,4 +7,5 @@ pub mod diskstats;
 pub mod link_stats;
 pub mod netdev;
 pub mod process_io;
+pub mod vf_stats;
 pub mod xen_vbd;

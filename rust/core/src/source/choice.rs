@@ -21,6 +21,7 @@ use super::process_io::ProcessIos;
 use super::rtnetlink::Rtnetlink;
 use super::sysfs_net::{self, SysfsNet};
 use super::uncounted::Uncounted;
+use super::vf_stats::{Card, FunctionRow, VirtualFunctions};
 use super::watched::Watched;
 use super::xen_vbd::XenVbds;
 use super::{OpenHandles, Source};
@@ -68,16 +69,21 @@ pub(crate) fn block(roots: &Roots, rows: &[BlockRow], mut open: OpenHandles) -> 
     sources
 }
 
-/// The sources of the interface table: one for each network namespace. `open` as above.
+/// The sources of the interface table: one for each network namespace, and one of all virtual functions.
+/// `open` as above.
 pub(crate) fn interface(roots: &Roots, rows: &[InterfaceRow], wish: InterfaceSource, mut open: OpenHandles) -> Sources {
     let (mut namespaces, mut uncounted) = (BTreeMap::<_, Vec<Named<'_>>>::new(), Vec::new());
-    for (number, row) in rows.iter().enumerate() {
+    let mut cards = BTreeMap::<Card, Vec<FunctionRow>>::new();
+    for (at, row) in rows.iter().enumerate() {
         match row {
             InterfaceRow::NetDevice { name, namespace, index, swapped } => {
-                let named = Named { name: name.as_bytes(), row: number, swapped: *swapped, index: *index };
+                let named = Named { name: name.as_bytes(), row: at, swapped: *swapped, index: *index };
                 namespaces.entry(namespace.as_deref()).or_default().push(named);
             }
-            InterfaceRow::Uncounted => uncounted.push(number),
+            InterfaceRow::VirtualFunction { device, number, namespace, swapped } => {
+                cards.entry((namespace.clone(), device.clone())).or_default().push((*number, at, *swapped));
+            }
+            InterfaceRow::Uncounted => uncounted.push(at),
         }
     }
     let mut sources = Sources::new();
@@ -86,6 +92,9 @@ pub(crate) fn interface(roots: &Roots, rows: &[InterfaceRow], wish: InterfaceSou
             None => interfaces(roots, NetDevFormat::PATH, &by_name, wish, &mut open),
             Some(namespace) => interfaces_elsewhere(roots, namespace, &by_name, wish, &mut open),
         });
+    }
+    if !cards.is_empty() {
+        sources.push(Box::new(VirtualFunctions::open(roots, cards, &mut open)));
     }
     push_uncounted::<interface::Table>(&mut sources, uncounted);
     sources

@@ -1,6 +1,7 @@
 //! The kernel's counter files, one module each: handles that are opened once, then only read.
 
 mod block_stat;
+mod card_asker;
 mod cgroup_io;
 mod changes;
 pub(crate) mod choice;
@@ -25,6 +26,7 @@ pub(crate) mod row;
 mod rtnetlink;
 mod sysfs_net;
 mod uncounted;
+mod vf_stats;
 mod watched;
 mod xen_vbd;
 

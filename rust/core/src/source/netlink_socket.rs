@@ -1,7 +1,7 @@
-//! A socket to the kernel's rtnetlink, and the two questions about statistics that it is asked: of all interfaces, and of
-//! some of them.
+//! A socket to the kernel's rtnetlink, and the questions that it is asked: about the statistics of all interfaces, of some of
+//! them, and about a card's virtual functions.
 //!
-//! Both are answered under RTNL, the kernel's lock for network configuration, inside the asker's own system call: whoever
+//! All are answered under RTNL, the kernel's lock for network configuration, inside the asker's own system call: whoever
 //! holds RTNL holds the asker, and nothing can interrupt it. `hedged.rs` is the way to ask without being held.
 
 use std::os::fd::OwnedFd;
@@ -14,7 +14,7 @@ use rustix::net::{
 use super::Failure;
 use super::receive_many::{self, receive_many};
 use crate::clock::monotonic_ns;
-use crate::parse::link_stats::{self, Body, Message, RTM_GETSTATS};
+use crate::parse::link_stats::{self, Body, Message, RTM_GETLINK, RTM_GETSTATS};
 
 /// NETLINK_ROUTE is the first protocol of its family.
 const ROUTE: Option<Protocol> = None;
@@ -24,6 +24,12 @@ const NLM_F_DUMP: u16 = 0x300;
 const LINK_64: u32 = 1;
 /// struct nlmsghdr and struct if_stats_msg.
 const QUESTION: usize = 28;
+/// struct nlmsghdr and struct ifinfomsg.
+const LINK_QUESTION: usize = 32;
+const IFLA_IFNAME: u16 = 3;
+const IFLA_EXT_MASK: u16 = 29;
+/// RTEXT_FILTER_VF: virtual functions, too.
+const VF: u32 = 1;
 /// What one recv can give of a dump: the kernel makes the pieces as large as the reader's buffer, up to this
 /// (max_recvmsg_len, net/netlink/af_netlink.c).
 const PIECE: usize = 32 << 10;
@@ -103,7 +109,7 @@ impl NetlinkSocket {
                 match message.body {
                     Body::Stats { ifindex, attributes } => each(ifindex, attributes, time),
                     Body::Done => done = true,
-                    Body::Error(_) | Body::Other => {}
+                    Body::Link { .. } | Body::Error(_) | Body::Other => {}
                 }
             })?;
         }
@@ -138,6 +144,36 @@ impl NetlinkSocket {
         Ok(())
     }
 
+    /// Asks for the interface of this name and its virtual functions: `each` gets its number, its attributes, and when they
+    /// came. The kernel asks the card's firmware for the counters of each function before it answers.
+    pub(super) fn ask_link(&mut self, name: &[u8], mut each: impl FnMut(u32, &[u8], i64)) -> Result<(), Failure> {
+        self.begin();
+        self.calls = 0;
+        self.link_question(name);
+        self.send()?;
+        let mut outcome = None;
+        while outcome.is_none() {
+            self.calls += 2;
+            // An answer is as long as the card has functions, some 300 bytes for each.
+            let flags = RecvFlags::DONTWAIT | RecvFlags::TRUNC;
+            let (_, whole) = retry_on_intr(|| recv(&self.socket, &mut [0; 0], flags | RecvFlags::PEEK))?;
+            if whole > self.buffer.len() {
+                self.buffer = vec![0; whole].into_boxed_slice();
+            }
+            let (_, length) = retry_on_intr(|| recv(&self.socket, &mut *self.buffer, flags))?;
+            let time = monotonic_ns();
+            each_answer(self.buffer.get(..length).ok_or(TOO_LONG)?, self.sequence, |message| match message.body {
+                Body::Link { ifindex, attributes } => {
+                    each(ifindex, attributes, time);
+                    outcome = Some(Ok(()));
+                }
+                Body::Error(_) => outcome = Some(Err(Errno::NODEV.into())),
+                Body::Stats { .. } | Body::Done | Body::Other => {}
+            })?;
+        }
+        outcome.unwrap_or(Ok(()))
+    }
+
     fn begin(&mut self) {
         self.sequence = self.sequence.wrapping_add(1);
         self.questions.clear();
@@ -154,11 +190,32 @@ impl NetlinkSocket {
         self.questions.extend(LINK_64.to_ne_bytes());
     }
 
+    fn link_question(&mut self, name: &[u8]) {
+        let (name, mask) =
+            (attribute(IFLA_IFNAME, &[name, b"\0"].concat()), attribute(IFLA_EXT_MASK, &VF.to_ne_bytes()));
+        let length = LINK_QUESTION + name.len() + mask.len();
+        self.questions.extend((length as u32).to_ne_bytes());
+        self.questions.extend(RTM_GETLINK.to_ne_bytes());
+        self.questions.extend(NLM_F_REQUEST.to_ne_bytes());
+        self.questions.extend(self.sequence.to_ne_bytes());
+        self.questions.extend([0; 4]); // the port: the kernel's
+        self.questions.extend([0; 16]); // of any family, by no number
+        self.questions.extend([name, mask].concat());
+    }
+
     fn send(&mut self) -> Result<(), Failure> {
         self.calls += 1;
         retry_on_intr(|| send(&self.socket, &self.questions, SendFlags::empty()))?;
         Ok(())
     }
+}
+
+/// A netlink attribute: its length, its type, and its value, padded.
+fn attribute(kind: u16, value: &[u8]) -> Vec<u8> {
+    let length = (4 + value.len()) as u16;
+    let mut bytes = [&length.to_ne_bytes()[..], &kind.to_ne_bytes(), value].concat();
+    bytes.resize(bytes.len().next_multiple_of(4), 0);
+    bytes
 }
 
 const TOO_LONG: Failure = Failure::Malformed("an answer that is longer than its buffer");
@@ -228,6 +285,25 @@ mod tests {
         let mut all = Vec::new();
         socket.ask(Question::All, |index, _, time| all.push((index, time > 0))).unwrap();
         assert!(all.contains(&(lo, true)));
+    }
+
+    #[test]
+    fn the_kernel_answers_for_lo_by_its_name() {
+        let mut socket = NetlinkSocket::open().unwrap();
+        socket.buffer = Box::default(); // to see it grow
+        let lo = InterfaceIndex::open().unwrap().of(b"lo").unwrap();
+        for _ in 0..3 {
+            let mut found = Vec::new();
+            socket.ask_link(b"lo", |index, attributes, time| found.push((index, attributes.len(), time))).unwrap();
+            let [(index, length, time)] = found[..] else { panic!("{found:?}") };
+            assert_eq!((index, socket.calls()), (lo, 3));
+            assert!(length > 100 && time > 0);
+        }
+        for name in [&b"none-such"[..], b"", &[b'x'; 15]] {
+            let outcome = socket.ask_link(name, |index, _, _| panic!("{index}"));
+            assert!(matches!(outcome, Err(Failure::Errno(_))), "{outcome:?}");
+        }
+        assert!(socket.ask_link(b"lo", |_, _, _| ()).is_ok());
     }
 
     #[test]
