@@ -78,7 +78,7 @@ def test_every_interface_type(by_name: dict[str, Domain]) -> None:
         ("52:54:00:00:12:06", "user", None, True),
         ("52:54:00:00:12:07", "user", "passt", True),
         ("vhu1", "vhostuser", "/run/openvswitch/vhu1", True),
-        ("52:54:00:00:12:09", "hostdev", None, True),
+        ("52:54:00:00:12:09", "hostdev", "0000:3b:02.1", True),
         ("52:54:00:00:12:0a", "vdpa", "/dev/vhost-vdpa-1", True),
         ("52:54:00:00:12:0b", "internal", "inner", True),
         ("52:54:00:00:12:0c", "server", "127.0.0.1:5558", True),
@@ -101,7 +101,7 @@ def test_a_status_file_tells_what_its_networks_came_to(by_name: dict[str, Domain
         ("vnet14", "network", "virbr0"),
         ("macvtap14", "direct", "eth1"),
         ("vnet15", "bridge", "br14"),
-        ("52:54:00:00:14:03", "hostdev", "sriov"),
+        ("52:54:00:00:14:03", "hostdev", "0000:3b:02.2"),
         ("52:54:00:00:14:04", "vdpa", "/dev/vhost-vdpa-2"),
     ]
 

@@ -1,5 +1,7 @@
 """Where all of a domain's I/O is counted, on made machines: by its control group, its process, or nowhere."""
 
+import os
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
@@ -29,6 +31,14 @@ def write(tmp_path: Path) -> Write:
 
     file("/proc/70/io", IO)
     return file
+
+
+def run_vm1(write: Write) -> None:
+    """As libvirt and the kernel tell of the domain that process 70 runs."""
+    write("/proc/70/stat", f"70 (qemu-system-x86) S {' '.join(map(str, range(4, 53)))}\n")
+    write("/proc/70/cmdline", "qemu-system-x86_64\0-name\0guest=vm1\0")
+    definition = "<domain type='kvm' id='1'><name>vm1</name></domain>"
+    write("/run/libvirt/qemu/vm1.xml", f"<domstatus state='running' pid='70'>{definition}</domstatus>")
 
 
 def domain(kind: str = "kvm") -> Domain:
@@ -77,21 +87,23 @@ def test_without_the_io_controller_the_process_is_asked(write: Write, tmp_path: 
     assert "process 70" in found.reason
 
 
-def test_version_1_only_where_it_is_filled(write: Write, tmp_path: Path) -> None:
+def test_version_1_only_where_it_is_filled_and_the_process_cannot_be_read(write: Write, tmp_path: Path) -> None:
+    """It misses what goes through the page cache, and on new kernels every disk without a limit."""
     write("/proc/70/cgroup", f"7:blkio:{PLAIN}\n1:cpu:{PLAIN}/emulator\n0::{PLAIN}/emulator\n")
     folder = f"/sys/fs/cgroup/blkio{PLAIN}"
     write(f"{folder}/cgroup.procs", "70\n")
-    write(f"{folder}/blkio.throttle.io_service_bytes", "Total 0\n")
-    assert total(tmp_path).counters == ProcessIo(70)
     write(f"{folder}/blkio.throttle.io_service_bytes", FILLED)
+    assert total(tmp_path).counters == ProcessIo(70)
+    (tmp_path / "proc/70/io").unlink()
     assert total(tmp_path).counters == CgroupIo(folder, 1)
     write(f"{folder}/blkio.throttle.io_service_bytes_recursive", "Total 0\n")
-    assert total(tmp_path).counters == ProcessIo(70), "the one that is read is the one that counts"
+    assert total(tmp_path).counters is None, "the one that is read is the one that has to be filled"
 
 
 def test_version_1_where_it_is_mounted(write: Write, tmp_path: Path) -> None:
     write("/proc/self/mounts", "cgroup /run/groups/io cgroup rw,blkio 0 0\ncgroup /run/groups/cpu cgroup rw,cpu 0 0\n")
     write("/proc/70/cgroup", "7:cpuset,blkio:/machine.slice/machine-vm1.scope\n")
+    (tmp_path / "proc/70/io").unlink()
     folder = "/run/groups/io/machine.slice/machine-vm1.scope"
     write(f"{folder}/cgroup.procs", "70\n")
     write(f"{folder}/blkio.throttle.io_service_bytes", FILLED)
@@ -126,7 +138,12 @@ def test_a_container_is_more_than_one_process(write: Write, tmp_path: Path) -> N
     write("/proc/70/cgroup", "0::/machine.slice/machine-lxc-1.scope\n")
     found = total(tmp_path, "lxc")
     assert found.counters is None
-    assert "no control group counts its I/O" in found.reason
+    assert "no control group of its own counts its I/O" in found.reason
+    write("/proc/70/cgroup", "7:blkio:/machine.slice/machine-lxc-1.scope\n")
+    folder = "/sys/fs/cgroup/blkio/machine.slice/machine-lxc-1.scope"
+    write(f"{folder}/cgroup.procs", "70\n71\n")
+    write(f"{folder}/blkio.throttle.io_service_bytes_recursive", FILLED)
+    assert total(tmp_path, "lxc").counters == CgroupIo(folder, 1)
 
 
 def test_what_no_process_of_its_own_does_has_no_total(write: Write, tmp_path: Path) -> None:
@@ -143,9 +160,24 @@ def test_what_discovery_has_set_stays(tmp_path: Path) -> None:
 
 def test_why_a_process_cannot_be_read(write: Write, tmp_path: Path) -> None:
     (tmp_path / "proc/70/io").unlink()
-    assert "does not count a process's" in total(tmp_path).reason
+    assert "this kernel does not count a process's" in total(tmp_path).reason
     (tmp_path / "proc/70").rmdir()
     assert total(tmp_path).reason.endswith("/proc/70/io cannot be read: No such file or directory")
+
+
+def test_another_user_s_process_says_what_it_takes() -> None:
+    """On this machine: a process of root's, looked at as nobody."""
+    if os.geteuid() != 0:
+        pytest.skip("needs root, to be nobody")
+    with subprocess.Popen(["cat"], stdin=subprocess.PIPE) as cat:
+        os.seteuid(65534)
+        try:
+            found = resolve_total(Domain("vm1", type="kvm", process=Process(cat.pid)), Roots())
+        finally:
+            os.seteuid(0)
+        assert found is not None
+        assert found.counters is None
+        assert f"needs root or CAP_SYS_PTRACE to read /proc/{cat.pid}/io" in found.reason
 
 
 def test_hostile_files_cost_nothing_but_the_total(write: Write, tmp_path: Path) -> None:
@@ -158,11 +190,7 @@ def test_hostile_files_cost_nothing_but_the_total(write: Write, tmp_path: Path) 
 
 
 def test_the_whole_way_to_a_number(write: Write, tmp_path: Path) -> None:
-    write("/proc/70/stat", f"70 (qemu-system-x86) S {' '.join(map(str, range(4, 53)))}\n")
-    write(
-        "/run/libvirt/qemu/vm1.xml",
-        "<domstatus state='running' pid='70'><domain type='kvm' id='1'><name>vm1</name></domain></domstatus>",
-    )
+    run_vm1(write)
     write("/proc/70/cgroup", f"0::{SYSTEMD}/libvirt/emulator\n")
     write(f"/sys/fs/cgroup{SYSTEMD}/libvirt/emulator/cgroup.procs", "70\n")
     write(f"/sys/fs/cgroup{SYSTEMD}/io.stat", STAT)
@@ -186,10 +214,6 @@ def test_a_domain_without_one_says_so(write: Write, tmp_path: Path) -> None:
 
 def test_a_total_that_nothing_counts_says_why(write: Write, tmp_path: Path) -> None:
     (tmp_path / "proc/70/io").unlink()
-    write("/proc/70/stat", f"70 (qemu-system-x86) S {' '.join(map(str, range(4, 53)))}\n")
-    write(
-        "/run/libvirt/qemu/vm1.xml",
-        "<domstatus state='running' pid='70'><domain type='kvm' id='1'><name>vm1</name></domain></domstatus>",
-    )
-    with pytest.raises(NoCounters, match="vm1 total: it has no control group that counts I/O"):
+    run_vm1(write)
+    with pytest.raises(NoCounters, match="vm1 total: no control group of its own counts its I/O"):
         Host(tmp_path).domain("vm1").block_stats("")

@@ -1,8 +1,9 @@
 """The control groups that hold one domain and nothing else, and where they are.
 
-libvirt gives a machine a group of its own and puts QEMU into one below it: machine.slice/machine-qemu\\x2d1\\x2dvm1.scope/
-libvirt/emulator with systemd, machine/qemu-1-vm1.libvirt-qemu/emulator without. Proxmox has qemu.slice/100.scope. A VMM that
-was started by hand shares its group with a whole login, or is alone in one (systemd-run --scope).
+libvirt gives a machine a group of its own and puts QEMU into one below it: with systemd
+machine.slice/machine-qemu\\x2d1\\x2dvm1.scope/libvirt/emulator, without machine/qemu-1-vm1.libvirt-qemu/emulator.
+Proxmox has qemu.slice/100.scope. A VMM that was started by hand shares its group with a whole login, or is alone in one
+(systemd-run --scope).
 """
 
 import os
@@ -45,7 +46,7 @@ def domain_cgroups(process: Process, roots: Roots) -> DomainCgroups:
 
 
 def _folder(group: str, process: Process, places: Iterator[str], roots: Roots) -> str | None:
-    """Where the domain's group is: the nearest one above the process's that is one domain's, else its own if it is alone."""
+    """Where the domain's group is: the nearest above the process's that is one's, else its own if it is alone."""
     # ".." leads out of the cgroup namespace of the process that looks; the group of all is nobody's.
     if not group.startswith("/") or group == "/" or ".." in group.split("/"):
         return None

@@ -13,8 +13,9 @@ from vmiostat.counters import InterfaceSource
 from vmiostat.errors import Error, NoCounters, SizeError, SourceError, UnknownDevice, UnknownDomain
 from vmiostat.following_poller import FollowingPoller
 from vmiostat.model import Domain
-from vmiostat.plan_rows import plan_rows
+from vmiostat.plan_rows import disks, plan_rows
 from vmiostat.resolve import resolve_all
+from vmiostat.resolve_total import TARGET as TOTAL
 from vmiostat.watch import Watch
 from vmiostat.watching.signals import Signals
 
@@ -148,10 +149,11 @@ class Host:
     def block_stats(self, domain: Domain, target: str, size: int | None = None) -> BlockStats:
         """See Domain.block_stats."""
         size = _size(size, BlockStats.SIZE)
-        disk = next((disk for disk in domain.disks if disk.target == target), None)
+        target = target or TOTAL  # libvirt's path of a whole domain is empty
+        disk = next((disk for disk in disks(domain) if disk.target == target), None)
         if disk is None:
-            raise _unknown("block device", target, domain, domain.block_devices)
-        with self.poller([replace(domain, disks=(disk,), nics=())]) as poller:
+            raise _unknown("block device", target, domain, [disk.target for disk in disks(domain)])
+        with self.poller([replace(domain, disks=(disk,), nics=(), total=None)]) as poller:
             stats = poller.poll().block[0]
             _check(stats.state, disk.reason, f"{domain.name} {target}", poller.problem("block", 0))
         return stats.cut(size)
@@ -163,7 +165,7 @@ class Host:
         if nic is None:
             raise _unknown("interface", target, domain, domain.interfaces)
         # To look for the cheapest way would cost more than this one reading.
-        with self.poller([replace(domain, disks=(), nics=(nic,))], interface_source="proc") as poller:
+        with self.poller([replace(domain, disks=(), nics=(nic,), total=None)], interface_source="proc") as poller:
             stats = poller.poll().interface[0]
             _check(stats.state, nic.reason, f"{domain.name} {target}", poller.problem("interface", 0))
         return stats.cut(size)

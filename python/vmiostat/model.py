@@ -37,7 +37,7 @@ class Interface:
     """The live type in libvirt's words: bridge, network, ethernet, direct, user, vhostuser, hostdev, ..."""
     mac: str | None = None
     source: str | None = None
-    """The bridge, network or lower device that it is attached to."""
+    """The bridge, network or lower device that it is attached to; the PCI address of a device handed to the guest."""
     managed: bool = True
     """False where the definition says `managed='no'`: the host's device was made by others, and is only used."""
     swapped: bool = True

@@ -8,6 +8,7 @@ from vmiostat.model import Domain
 from vmiostat.network_namespaces import NetworkNamespaces
 from vmiostat.resolve_disk import resolve_disk
 from vmiostat.resolve_interface import resolve_interface
+from vmiostat.resolve_total import resolve_total
 
 
 def resolve(domain: Domain, roots: Roots) -> Domain:
@@ -23,6 +24,7 @@ def resolve_all(domains: Iterable[Domain], roots: Roots) -> list[Domain]:
             domain,
             disks=tuple(resolve_disk(disk, domain, roots) for disk in domain.disks),
             nics=tuple(resolve_interface(nic, domain, namespaces, roots) for nic in domain.nics),
+            total=resolve_total(domain, roots),
         )
         for domain in domains
     ]

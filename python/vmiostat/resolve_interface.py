@@ -11,6 +11,7 @@ from vmiostat.direction import direction
 from vmiostat.errors import SourceError
 from vmiostat.model import Domain, Interface
 from vmiostat.network_namespaces import Interfaces, NetworkNamespaces
+from vmiostat.virtual_function import COUNTED, virtual_function
 
 _NAME_SIZE = 16
 """IFNAMSIZ, with the zero byte at its end."""
@@ -22,8 +23,6 @@ _NO_DEVICE = {
     "user": "its packets leave as the VMM's own connections (user mode networking): no host interface counts them",
     "vhostuser": "its packets go through memory shared with a switch outside the kernel: ask the switch "
     "(ovs-vsctl get Interface NAME statistics)",
-    "hostdev": "a device of the host handed to the guest: the host's kernel does not see its packets "
-    "(a virtual function's card does: ip -s link show dev PF)",
     "vdpa": "its packets go between the guest and the card (vDPA): the card's driver may count them "
     "(vdpa dev vstats show)",
     "server": _SOCKET.format("type server"),
@@ -53,6 +52,8 @@ def resolve_interface(nic: Interface, domain: Domain, namespaces: NetworkNamespa
     """
     if nic.counters is not None or nic.reason:
         return nic
+    if nic.type == "hostdev":
+        return _virtual_function(nic, roots)
     if reason := _no_device(nic):
         return replace(nic, reason=reason)
     try:
@@ -80,6 +81,14 @@ def _where(name: str, domain: Domain, namespaces: NetworkNamespaces) -> tuple[st
         if name in there or name not in namespaces.interfaces():
             return its_own, there
     return None, namespaces.interfaces()
+
+
+def _virtual_function(nic: Interface, roots: Roots) -> Interface:
+    found = virtual_function(nic.source, roots)
+    if isinstance(found, str):
+        return replace(nic, reason=found)
+    why = "its card counts it as the guest does: the guest's rx is the function's rx"
+    return replace(nic, counters=found, swapped=False, direction=why, reason=COUNTED.format(found.device))
 
 
 def _no_device(nic: Interface) -> str:

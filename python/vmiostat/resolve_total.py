@@ -1,6 +1,7 @@
 """Where all that a domain reads and writes is counted: by its control group, else by its process.
 
-So a domain whose disks only its VMM knows (files, qcow2) still has a number of its own, and the kernel's.
+So a domain whose disks only its VMM knows (files, qcow2) still has a number of its own, and the kernel's. Version 2 of
+control groups counts everything; version 1 what is past the page cache and often less, so it comes after the process.
 """
 
 import errno
@@ -22,15 +23,16 @@ _V2 = (
     "counted until it is read or flushed, and network storage (rbd, nbd, nfs) never is"
 )
 _V1 = (
-    "what the domain's control group asked of the host's disks past the page cache: cgroup v1 counts a write through the "
-    "cache to no group, since Linux 6.10 only disks for which a limit is set, and network storage never"
+    "what the domain's control group asked of the host's disks past the page cache: cgroup v1 counts a write through "
+    "the cache to no group, since Linux 6.10 only disks for which a limit is set, and network storage never"
 )
 _PROCESS = (
-    "the bytes that process {pid} read from disks and wrote, through the host's page cache or past it: requests are not "
-    "counted, nor is what it asks of others over a socket (rbd, nbd, vhost-user)"
+    "the bytes that process {pid} read from disks and wrote, through the host's page cache or past it: requests are "
+    "not counted, nor is what it asks of others over a socket (rbd, nbd, vhost-user)"
 )
-_UNCOUNTED = (
-    "no control group counts its I/O: cgroup v2's io controller is not on for it, or cgroup v1's files are empty"
+_NO_GROUP = (
+    "no control group of its own counts its I/O (cgroup v2's io controller is not on for it, or cgroup v1's files "
+    "are empty)"
 )
 
 
@@ -52,15 +54,16 @@ def _counters(domain: Domain, process: Process, roots: Roots) -> tuple[BlockCoun
         groups = DomainCgroups()
     if groups.v2 is not None and roots.exists(f"{groups.v2}/io.stat"):
         return CgroupIo(groups.v2), _V2
+    reason = _NO_GROUP
+    if domain.type not in _CONTAINERS:  # a container is many processes
+        try:
+            roots.read(f"/proc/{process.pid}/io")
+            return ProcessIo(process.pid), _PROCESS.format(pid=process.pid)
+        except SourceError as error:
+            reason = _unreadable(error, process, roots)
     if groups.v1 is not None and _is_filled(groups.v1, roots):
         return CgroupIo(groups.v1, 1), _V1
-    if domain.type in _CONTAINERS:
-        return None, _UNCOUNTED
-    try:
-        roots.read(f"/proc/{process.pid}/io")
-    except SourceError as error:
-        return None, _unreadable(error, process, roots)
-    return ProcessIo(process.pid), _PROCESS.format(pid=process.pid)
+    return None, reason
 
 
 def _is_filled(group: str, roots: Roots) -> bool:
@@ -79,9 +82,7 @@ def _is_filled(group: str, roots: Roots) -> bool:
 def _unreadable(error: SourceError, process: Process, roots: Roots) -> str:
     file = roots.shown(f"/proc/{process.pid}/io")
     if error.errno in _CLOSED:
-        return f"it has no control group that counts I/O, and needs root or CAP_SYS_PTRACE to read {file}"
+        return f"{_NO_GROUP}, and it needs root or CAP_SYS_PTRACE to read {file}"
     if error.errno == errno.ENOENT and roots.exists(f"/proc/{process.pid}"):
-        return (
-            f"it has no control group that counts I/O, and the kernel does not count a process's ({file} is not there)"
-        )
+        return f"{_NO_GROUP}, and this kernel does not count a process's: there is no {file}"
     return f"{file} cannot be read: {error.strerror}"

@@ -53,16 +53,17 @@ def run(options: argparse.Namespace, signals: Signals) -> None:
 def explained(domains: Iterable[Domain], poller: Poller) -> Iterator[dict[str, Any]]:
     """Each domain with its devices, as they were found and as a poll finds them now."""
     sample = poller.poll()
-    # A plan's rows are in the order of the domains and, within each, of its disks and its interfaces.
+    # A plan's rows are in the order of the domains and, within each, of its disks, its total and its interfaces.
     blocks, interfaces = count(), count()
     for domain in domains:
+        disks = domain.disks if domain.total is None else (*domain.disks, domain.total)
         yield {
             "domain": domain.name,
             "id": domain.id,
             "uuid": domain.uuid,
             "type": domain.type,
             "provider": domain.provider,
-            "block": [_disk(disk) | _now(poller, sample, "block", next(blocks)) for disk in domain.disks],
+            "block": [_disk(disk) | _now(poller, sample, "block", next(blocks)) for disk in disks],
             "interface": [_nic(nic) | _now(poller, sample, "interface", next(interfaces)) for nic in domain.nics],
         }
 

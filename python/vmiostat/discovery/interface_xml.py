@@ -56,9 +56,26 @@ def _source(element: etree._Element, kind: str, sources: list[etree._Element | N
     for source in sources:
         if source is None:
             continue
+        if kind == "hostdev" and (device := _pci_address(source.find("address"))):
+            return device
         for name in ("bridge", "network", "dev", "path", "name", "switchid"):
             if value := source.get(name):
                 return value
         if address := source.get("address"):
             return f"{address}:{source.get('port', '?')}"
     return None
+
+
+def _pci_address(element: etree._Element | None) -> str | None:
+    """As sysfs calls the device: 0000:03:10.1. None where the definition does not have it all, or no such numbers."""
+    if element is None or element.get("type", "pci") != "pci":
+        return None
+    try:
+        domain, bus, slot, function = (
+            int(element.get(part, default), 0)
+            for part, default in (("domain", "0"), ("bus", ""), ("slot", ""), ("function", "0"))
+        )
+    except ValueError:
+        return None
+    possible = 0 <= domain < 1 << 32 and 0 <= bus < 256 and 0 <= slot < 32 and 0 <= function < 8
+    return f"{domain:04x}:{bus:02x}:{slot:02x}.{function}" if possible else None
