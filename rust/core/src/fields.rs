@@ -178,7 +178,7 @@ macro_rules! block_fields {
             generation 2 Row Number None,
                 "goes up when another device stands in this row's place; -1: no device seen yet";
             state 2 Row Number None,
-                "0 is ok; any other number says why the counters are -1 (see States)";
+                "0 is ok, 5 that the counters are old; any other number says why they are -1 (see States)";
         }
     };
 }
@@ -225,7 +225,7 @@ macro_rules! interface_fields {
             generation 2 Row Number None,
                 "goes up when another device stands in this row's place; -1: no device seen yet";
             state 2 Row Number None,
-                "0 is ok; any other number says why the counters are -1 (see States)";
+                "0 is ok, 5 that the counters are old; any other number says why they are -1 (see States)";
         }
     };
 }
