@@ -1,5 +1,6 @@
 """Where all of a domain's I/O is counted, on made machines: by its control group, its process, or nowhere."""
 
+import json
 import os
 import subprocess
 from collections.abc import Callable
@@ -7,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.command import vmiostat
 from vmiostat import Disk, Domain, Host, NoCounters, Roots, UnknownDevice
 from vmiostat.counters import CgroupIo, ProcessIo
 from vmiostat.model import Process
@@ -203,6 +205,21 @@ def test_the_whole_way_to_a_number(write: Write, tmp_path: Path) -> None:
         sample = poller.poll()
     assert (sample.block.domains, sample.block.devices) == (("vm1",), ("total",))
     assert sample.block["vm1", "total"].ds_bytes == 30
+
+
+def test_the_command_shows_the_row_among_the_block_devices(write: Write, tmp_path: Path) -> None:
+    run_vm1(write)
+    write("/proc/2/comm", "kthreadd\n")  # this /proc shows every process
+    text = vmiostat("devices", "--root", tmp_path)
+    assert "  total  domain total\n         counters: process 70\n         the bytes that process 70 read" in text
+    (found,) = map(json.loads, vmiostat("devices", "--json", "--root", tmp_path).splitlines())
+    assert [(disk["device"], disk["counters"], disk["state"]) for disk in found["block"]] == [
+        ("total", "process 70", "ok")
+    ]
+    assert "  no devices" in vmiostat("devices", "--root", tmp_path, "-i")
+    (report,) = map(json.loads, vmiostat("--json", "--root", tmp_path).splitlines())
+    (row,) = report["block"]
+    assert (row["device"], row["counters"]["wr_bytes"], row["counters"]["wr_req"]) == ("total", 8192, None)
 
 
 def test_a_domain_without_one_says_so(write: Write, tmp_path: Path) -> None:
