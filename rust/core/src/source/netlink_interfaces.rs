@@ -36,7 +36,8 @@ impl NetlinkInterfaces {
 
     /// Whether an interface that is there still is the one that it was.
     pub(super) fn is_same(&mut self, index: &InterfaceIndex, watched: &mut Watched<Swapped>, device: usize) -> bool {
-        let now = index.still(&self.names[device], self.indices[device]);
+        let known = watched.id(device).and_then(|known| u32::try_from(known).ok());
+        let now = index.still(&self.names[device], known);
         self.identify(watched, device, now)
     }
 

@@ -36,7 +36,7 @@ struct Row<V> {
     view: V,
     /// The only device that it is about.
     pin: Option<u64>,
-    /// Another device has the name now.
+    /// Another device has the name now, or none that is known.
     is_another: bool,
     occupant: Occupant,
 }
@@ -89,7 +89,7 @@ impl<V: Copy> Watched<V> {
             if device.id.is_some() || id.is_none() {
                 row.occupant.lost();
             }
-            row.is_another = row.pin.is_some_and(|pin| id.is_some_and(|id| id != pin));
+            row.is_another = row.pin.is_some_and(|pin| id != Some(pin));
         }
         device.id = id;
         if device.round == round {
@@ -177,7 +177,8 @@ impl<V: Copy> Watched<V> {
     pub(super) fn problem(&self, row: usize, shown: &std::path::Path) -> Option<Error> {
         let mut rows = self.devices.iter().flat_map(|device| device.rows.iter().map(move |row| (device, row)));
         let (device, row) = rows.find(|(_, own)| own.row == row)?;
-        let failure = if row.is_another { Some(Failure::Another) } else { device.failure };
+        let is_found = device.round == self.round;
+        let failure = if row.is_another && is_found { Some(Failure::Another) } else { device.failure };
         failure.map(|failure| failure.error(shown.to_owned()))
     }
 }
