@@ -5,8 +5,22 @@ import json
 from typing import Any
 
 from tests.kvm import restrictions
-from vmiostat import Host
+from vmiostat import Domain, Host, Sample
 from vmiostat.counters import InterfaceSource
+
+
+def seen(domain: Domain, sample: Sample) -> dict[str, Any]:
+    """A domain and, of each of its devices, what counts it, why not, and the state of its row."""
+    block, interface, name = sample.block, sample.interface, domain.name
+    return {
+        "name": name,
+        "provider": domain.provider,
+        "pid": domain.process and domain.process.pid,
+        "disks": {
+            disk.target: [str(disk.counters), disk.reason, block[name, disk.target].state] for disk in domain.disks
+        },
+        "nics": {nic.target: [str(nic.counters), nic.reason, interface[name, nic.target].state] for nic in domain.nics},
+    }
 
 
 def look(run: str, libvirt: str | None, interface_source: InterfaceSource) -> dict[str, Any]:
@@ -19,18 +33,8 @@ def look(run: str, libvirt: str | None, interface_source: InterfaceSource) -> di
     with host.watch() as watch:
         watch.wait(timeout=10)
         unnoticed = [str(problem) for problem in watch.problems if str(problem) not in map(str, host.problems)]
-    rows = iter(sample.block), iter(sample.interface)
     return {
-        "domains": [
-            {
-                "name": domain.name,
-                "provider": domain.provider,
-                "pid": domain.process and domain.process.pid,
-                "disks": {disk.target: [str(disk.counters), disk.reason, next(rows[0]).state] for disk in domain.disks},
-                "nics": {nic.target: [str(nic.counters), nic.reason, next(rows[1]).state] for nic in domain.nics},
-            }
-            for domain in domains
-        ],
+        "domains": [seen(domain, sample) for domain in domains],
         "problems": [str(problem) for problem in host.problems],
         "unnoticed": unnoticed,
         "explained": explained,
