@@ -5,7 +5,6 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -15,6 +14,7 @@ from vmiostat import Host, Roots, TopologyError, discovery
 from vmiostat.discovery import domain_xml, libvirt_status
 from vmiostat.discovery.definition import Definition
 from vmiostat.discovery.found import Found
+from vmiostat.earlier_looks import EarlierLooks
 from vmiostat.model import Process
 
 STATUS = DOMAIN_XML / "kvm-status.xml"
@@ -162,10 +162,10 @@ def test_what_is_known_is_not_parsed_again(tmp_path: Path, monkeypatch: pytest.M
         return domain_xml.parse(data, path, provider)
 
     monkeypatch.setattr(libvirt_status, "parse", parse)
-    known: dict[str, Any] = {}
-    first = libvirt_status.domains(roots, known)
+    earlier = EarlierLooks(roots)
+    first = libvirt_status.domains(roots, earlier)
     assert sorted(parsed) == ["a.xml", "b.xml", "c.xml"]
-    again = libvirt_status.domains(roots, known)
+    again = libvirt_status.domains(roots, earlier)
     assert (len(parsed), again.domains) == (3, first.domains)
     assert [str(problem) for problem in again.problems] == [str(problem) for problem in first.problems] != []
     # As libvirt changes a file, and as a domain ends.
@@ -173,6 +173,6 @@ def test_what_is_known_is_not_parsed_again(tmp_path: Path, monkeypatch: pytest.M
     (folder / "a.xml.new").write_text(status("a", number=9))
     (folder / "a.xml.new").rename(folder / "a.xml")
     (folder / "b.xml").unlink()
-    (a,) = discovery.domains(roots, known=known).domains
+    (a,) = discovery.domains(roots, earlier=earlier).domains
     assert (a.id, parsed[3:]) == (9, ["a.xml"])
-    assert not any("b.xml" in str(path) for path in known)
+    assert not any("b.xml" in str(path) for path in earlier.definitions)

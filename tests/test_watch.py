@@ -16,6 +16,7 @@ from tests.libvirt_tree import LibvirtTree
 from tests.real.process import descriptors
 from vmiostat import Domain, Error, Host, Roots, TopologyError
 from vmiostat.watch import Watch
+from vmiostat.watching.looking import Look
 from vmiostat.watching.signals import Signals
 
 NEVER = 1000.0
@@ -185,7 +186,7 @@ def found(*names: str) -> tuple[list[Domain], tuple[Error, ...]]:
     return [Domain(name) for name in names], ()
 
 
-def watching(look: Callable[[], tuple[list[Domain], tuple[Error, ...]]], root: Path, every: float = 0.05) -> Watch:
+def watching(look: Look, root: Path, every: float = 0.05) -> Watch:
     return Watch(look, partial(Signals, Roots(root), None), every)
 
 
@@ -193,7 +194,7 @@ def watching(look: Callable[[], tuple[list[Domain], tuple[Error, ...]]], root: P
 def test_a_look_that_fails_costs_itself_alone(tmp_path: Path, error: Exception) -> None:
     fails = iter([False, True, True])
 
-    def look() -> tuple[list[Domain], tuple[Error, ...]]:
+    def look(anew: bool) -> tuple[list[Domain], tuple[Error, ...]]:
         if next(fails, False):
             raise error
         return found("b" if watch_of else "a")
@@ -209,7 +210,7 @@ def test_a_look_that_fails_costs_itself_alone(tmp_path: Path, error: Exception) 
 
 
 def test_a_first_look_that_fails_is_told_all_the_same(tmp_path: Path) -> None:
-    def look() -> tuple[list[Domain], tuple[Error, ...]]:
+    def look(anew: bool) -> tuple[list[Domain], tuple[Error, ...]]:
         raise RuntimeError("broken")
 
     with watching(look, tmp_path) as watch:
@@ -221,7 +222,7 @@ def test_a_look_that_hangs_holds_nobody_up(tmp_path: Path) -> None:
     goes_on = threading.Event()
     hangs = threading.Event()
 
-    def look() -> tuple[list[Domain], tuple[Error, ...]]:
+    def look(anew: bool) -> tuple[list[Domain], tuple[Error, ...]]:
         if watch_of:
             hangs.set()
             goes_on.wait()
@@ -249,7 +250,7 @@ def test_a_look_that_hangs_does_not_hold_the_program_s_end_up(tmp_path: Path, en
         "import time; from vmiostat import Host, Roots; from vmiostat.watch import Watch\n"
         "from vmiostat.watching.signals import Signals\n"
         "idle = Host('.').watch(); idle.wait()\n"
-        "hangs = Watch(lambda: time.sleep(60), lambda: Signals(Roots('.'), None)); time.sleep(0.1)\n"
+        "hangs = Watch(lambda anew: time.sleep(60), lambda: Signals(Roots('.'), None)); time.sleep(0.1)\n"
         f"print(hangs.wait(0, 0.1), flush=True); {ends}\n"
     )
     start = time.monotonic()
@@ -291,7 +292,7 @@ def test_a_storm_of_changes_costs_half_of_the_thread_s_time_in_the_end(tmp_path:
     tree.start("web1")
     looks = 0
 
-    def look() -> tuple[list[Domain], tuple[Error, ...]]:
+    def look(anew: bool) -> tuple[list[Domain], tuple[Error, ...]]:
         nonlocal looks
         looks += 1
         time.sleep(0.2)

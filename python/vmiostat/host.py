@@ -5,16 +5,17 @@ import os
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Any, Literal, overload
+from typing import TYPE_CHECKING, Literal, overload
 
 from vmiostat import discovery
 from vmiostat._core import BlockStats, InterfaceStats, Poller, Roots
 from vmiostat.counters import InterfaceSource
+from vmiostat.earlier_looks import EarlierLooks
 from vmiostat.errors import Error, NoCounters, SizeError, SourceError, UnknownDevice, UnknownDomain
 from vmiostat.following_poller import FollowingPoller
 from vmiostat.model import Domain
 from vmiostat.plan_rows import disks, plan_rows
-from vmiostat.resolve import resolve_all
+from vmiostat.resolve import resolve
 from vmiostat.resolve_total import TARGET as TOTAL
 from vmiostat.watch import Watch
 from vmiostat.watching.signals import Signals
@@ -66,7 +67,7 @@ class Host:
 
     def domains(self) -> list[Domain]:
         """Every domain, looked for anew; each of its devices with its counters, or with the reason why it has none."""
-        domains, self.problems = self._found()
+        domains, self.problems = self._found(EarlierLooks(self.roots), True)
         return domains
 
     def domain(self, which: str | int) -> Domain:
@@ -127,15 +128,17 @@ class Host:
         return self._watch(every)
 
     def _watch(self, every: float, told: Callable[[tuple[Domain, ...]], None] | None = None) -> Watch:
-        return Watch(partial(self._found, known={}), self._signals, every, told)
+        return Watch(partial(self._found, EarlierLooks(self.roots)), self._signals, every, told)
 
     def _signals(self) -> Signals:
         return Signals(self.roots, self._xml, [self._libvirt.changes()] if self._libvirt is not None else [])
 
-    def _found(self, known: dict[str, Any] | None = None) -> tuple[list[Domain], tuple[Error, ...]]:
-        """The domains and what kept discovery from finding more; `known` as for `discovery.domains`."""
-        found = discovery.domains(self.roots, self._xml, known=known, libvirt=self._libvirt)
-        domains = [self._seen(replace(domain, reader=self)) for domain in resolve_all(found.domains, self.roots)]
+    def _found(self, earlier: EarlierLooks, anew: bool) -> tuple[list[Domain], tuple[Error, ...]]:
+        """The domains and what kept discovery from finding more."""
+        earlier.begin(anew=anew)
+        found = discovery.domains(self.roots, self._xml, earlier=earlier, libvirt=self._libvirt)
+        resolved = partial(resolve, roots=self.roots, namespaces=earlier.namespaces)
+        domains = earlier.resolved(found.domains, lambda domain: self._seen(replace(resolved(domain), reader=self)))
         return domains, found.problems
 
     def _seen(self, domain: Domain) -> Domain:

@@ -16,12 +16,14 @@ _NAMED = "/run/netns"
 class NetworkNamespaces:
     """What is known of them is asked once, and then kept: one of these serves one discovery.
 
-    A namespace is called by a path: /run/netns/NAME, else /proc/PID/ns/net of the first process met in it. None is that
-    of the machine's own /proc/net/dev.
+    A namespace is called by a path: /run/netns/NAME, else /proc/PID/ns/net of the first process met in it, for as long
+    as that runs: `before` is what served the discovery before this one. None is that of the machine's own
+    /proc/net/dev.
     """
 
-    def __init__(self, roots: Roots) -> None:
+    def __init__(self, roots: Roots, before: "NetworkNamespaces | None" = None) -> None:
         self._roots = roots
+        self._first_pids: dict[str | int, int] = {} if before is None else before._first_pids
         self._own_link = _link("self", roots) or (_link("1", roots) if roots.captured else None)
         self._paths: dict[str | int, str | None] | None = None
         self._interfaces: dict[str | None, Interfaces] = {}
@@ -30,13 +32,22 @@ class NetworkNamespaces:
         """The namespace of a process; the machine's own where it has none or has ended."""
         if process is None:
             return None
-        # Only root and the process's owner may read the link net:[4026531840]. Its net/dev is anyone's to look at:
-        # procfs makes that anew for each namespace, and gives each file a number of its own (fs/proc/generic.c).
-        identity: str | int | None = self._own_link and _link(str(process.pid), self._roots)
-        identity = identity or _inode(f"/proc/{process.pid}/net/dev", self._roots)
+        identity = self._identity(process.pid)
         if identity is None:
             return None
-        return self._known().setdefault(identity, f"/proc/{process.pid}/ns/net")
+        paths = self._known()
+        if identity not in paths:
+            first = self._first_pids.get(identity)
+            if first is None or self._identity(first) != identity:
+                first = self._first_pids[identity] = process.pid
+            paths[identity] = f"/proc/{first}/ns/net"
+        return paths[identity]
+
+    def _identity(self, pid: int) -> str | int | None:
+        # Only root and the process's owner may read the link net:[4026531840]. Its net/dev is anyone's to look at:
+        # procfs makes that anew for each namespace, and gives each file a number of its own (fs/proc/generic.c).
+        link = self._own_link and _link(str(pid), self._roots)
+        return link or _inode(f"/proc/{pid}/net/dev", self._roots)
 
     def interfaces(self, namespace: str | None = None) -> Interfaces:
         """Those of a namespace. Raises SourceError."""

@@ -1,6 +1,5 @@
 """From a device to what counts it: each gets `counters`, or a `reason` that says why not and what would help."""
 
-from collections.abc import Iterable
 from dataclasses import replace
 
 from vmiostat._core import Roots
@@ -11,20 +10,15 @@ from vmiostat.resolve_interface import resolve_interface
 from vmiostat.resolve_total import resolve_total
 
 
-def resolve(domain: Domain, roots: Roots) -> Domain:
-    """The domain with each device's counters or reason. What discovery has set already stays."""
-    return resolve_all([domain], roots)[0]
+def resolve(domain: Domain, roots: Roots, namespaces: NetworkNamespaces | None = None) -> Domain:
+    """The domain with each device's counters or reason. What discovery has set already stays.
 
-
-def resolve_all(domains: Iterable[Domain], roots: Roots) -> list[Domain]:
-    """The same for many domains: what they share of the machine is read once."""
-    namespaces = NetworkNamespaces(roots)
-    return [
-        replace(
-            domain,
-            disks=tuple(resolve_disk(disk, domain, roots) for disk in domain.disks),
-            nics=tuple(resolve_interface(nic, domain, namespaces, roots) for nic in domain.nics),
-            total=resolve_total(domain, roots),
-        )
-        for domain in domains
-    ]
+    `namespaces` are for who resolves many: what they share of the machine is then read once.
+    """
+    there = NetworkNamespaces(roots) if namespaces is None else namespaces
+    return replace(
+        domain,
+        disks=tuple(resolve_disk(disk, domain, roots) for disk in domain.disks),
+        nics=tuple(resolve_interface(nic, domain, there, roots) for nic in domain.nics),
+        total=resolve_total(domain, roots),
+    )

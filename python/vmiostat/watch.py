@@ -8,7 +8,7 @@ from typing import Self
 
 from vmiostat.errors import Error
 from vmiostat.model import Domain
-from vmiostat.watching.looking import Found, Looking
+from vmiostat.watching.looking import Look, Looking
 from vmiostat.watching.signals import Signals
 
 
@@ -28,7 +28,7 @@ class Watch:
 
     def __init__(
         self,
-        look: Callable[[], Found],
+        look: Look,
         signals: Callable[[], Signals],
         every: float = 10.0,
         told: Callable[[tuple[Domain, ...]], None] | None = None,

@@ -6,11 +6,12 @@ earlier one knows more of a domain that two of them see.
 
 import os
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from vmiostat._core import Roots
 from vmiostat.discovery.found import Found
 from vmiostat.discovery.one_domain import one_of_each_domain
+from vmiostat.earlier_looks import EarlierLooks
 
 if TYPE_CHECKING:
     from vmiostat.discovery.libvirt_connection import LibvirtConnection
@@ -22,20 +23,21 @@ def domains(
     roots: Roots,
     xml: StrPath | Iterable[StrPath] | None = None,
     *,
-    known: dict[str, Any] | None = None,
+    earlier: EarlierLooks | None = None,
     libvirt: "LibvirtConnection | None" = None,
 ) -> Found:
     """The domains that `xml` defines, and no others; without it those of every provider, and else the host itself.
 
-    `known` is the caller's to keep from one discovery to the next: what has not changed since is not parsed again.
-    `libvirt` is asked first; while it does not answer, its status files know better than what it said before.
+    `earlier` looks are for who looks again and again, and has begun this one. `libvirt` is asked first; while it does
+    not answer, its status files know better than what it said before.
     """
     # Here, since lxml takes longer to import than all of the rest: who asks the command for help does not wait for it.
     from vmiostat.discovery import domain_xml, host_itself, libvirt_status, vmm_processes, xen_sysfs
 
     if xml is not None:
         return domain_xml.domains(xml)
-    asked = [libvirt_status.domains(roots, known)]
+    earlier = earlier or EarlierLooks(roots)
+    asked = [libvirt_status.domains(roots, earlier)]
     if libvirt is not None:
         told = libvirt.domains(roots)
         # Who may not read the files has asked the daemon for just that reason.
@@ -43,7 +45,7 @@ def domains(
     asked.append(xen_sysfs.domains(roots))
     # A process that is known already need not be looked at.
     pids = {domain.process.pid for found in asked for domain in found.domains if domain.process is not None}
-    asked.append(vmm_processes.domains(roots, besides=pids))
+    asked.append(vmm_processes.domains(roots, earlier, besides=pids))
     problems = tuple(problem for found in asked for problem in found.problems)
     seen = one_of_each_domain(domain for found in asked for domain in found.domains)
     if seen:

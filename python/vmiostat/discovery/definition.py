@@ -24,6 +24,10 @@ class Definition:
         return self.path if self.line is None else f"{self.path}:{self.line}"
 
 
+Defined = tuple[tuple[int, int, int], Definition | TopologyError]
+"""A file's version (inode, time of its last change, size), and what it defines."""
+
+
 def one_of_each(definitions: Iterable[Definition], problems: Iterable[TopologyError] = ()) -> Found:
     """The domains in the order given, each name and each UUID once; a problem for each that is left out.
 

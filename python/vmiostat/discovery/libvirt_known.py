@@ -59,7 +59,7 @@ def _with_process(definition: Definition, roots: Roots) -> Definition:
     driver = "lxc" if domain.type == "lxc" else "qemu"
     its = replace(definition, domain=replace(domain, process=Process(pid)))
     # Of another machine's or another user's domain of this name, nothing is left here.
-    return next(with_process(its, driver, roots), definition)
+    return with_process(its, driver, roots) or definition
 
 
 def _from_pid_file(domain: Domain, roots: Roots) -> int | None:

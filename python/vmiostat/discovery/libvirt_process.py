@@ -1,6 +1,5 @@
 """Whether the process that libvirt's status file names still runs the domain."""
 
-from collections.abc import Iterator
 from dataclasses import replace
 
 from vmiostat._core import Roots
@@ -10,21 +9,24 @@ from vmiostat.model import Domain
 from vmiostat.process import command_line, process, sees_every_process
 
 
-def with_process(definition: Definition, driver: str, roots: Roots) -> Iterator[Definition]:
-    """The definition with its process as it is now; nothing where the process is there no more.
+def with_process(definition: Definition, driver: str, roots: Roots) -> Definition | None:
+    """The definition with its process as it is now; None where the process is there no more.
 
     The file of a guest that ended while libvirt's daemon was down is left behind. Where not every process is to be
-    seen, one that is missing says nothing: then the domain stays, without a process.
+    seen, one that is missing says nothing: then the domain stays, without a process. A definition that has been here
+    before says when its process was started; one that was not started since is still the domain's.
     """
     domain = definition.domain
     if domain.process is None:
-        yield definition
-        return
+        return definition
     now = process(domain.process.pid, roots)
+    if now == domain.process:
+        return definition
     if now is not None and driver == "qemu" and not _runs(domain, now.pid, roots):
         now = None
-    if now is not None or not sees_every_process(roots):
-        yield replace(definition, domain=replace(domain, process=now))
+    if now is None and sees_every_process(roots):
+        return None
+    return replace(definition, domain=replace(domain, process=now))
 
 
 def _runs(domain: Domain, pid: int, roots: Roots) -> bool:

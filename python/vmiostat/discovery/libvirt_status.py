@@ -6,14 +6,14 @@ came to. libvirt rewrites a file at each change, and removes it when the domain 
 
 import errno
 import os
-from typing import Any
 
 from vmiostat._core import Roots
-from vmiostat.discovery.definition import Definition, one_of_each
+from vmiostat.discovery.definition import Defined, Definition, one_of_each
 from vmiostat.discovery.definition_file import read_descriptor
 from vmiostat.discovery.domain_xml import parse
 from vmiostat.discovery.found import Found
 from vmiostat.discovery.libvirt_process import with_process
+from vmiostat.earlier_looks import EarlierLooks
 from vmiostat.errors import SourceError, TopologyError
 
 PROVIDER = "libvirt-status"
@@ -25,13 +25,10 @@ _NOT_THERE = (errno.ENOENT, errno.ENOTDIR)
 _CLOSED = (errno.EACCES, errno.EPERM)
 
 
-def domains(roots: Roots, known: dict[str, Any] | None = None) -> Found:
-    """The domains that libvirt runs; none, without a problem, where there is no libvirt.
-
-    `known` is the caller's to keep from one call to the next: a file that has not changed since is not parsed again.
-    """
-    known = {} if known is None else known
-    seen: dict[str, Any] = {}
+def domains(roots: Roots, earlier: EarlierLooks | None = None) -> Found:
+    """The domains that libvirt runs; none, without a problem, where there is no libvirt."""
+    earlier = earlier or EarlierLooks(roots)
+    before, earlier.definitions = earlier.definitions, {}
     definitions: list[Definition] = []
     problems: list[TopologyError] = []
     for driver in DRIVERS:
@@ -45,40 +42,38 @@ def domains(roots: Roots, known: dict[str, Any] | None = None) -> Found:
         for file in files:
             path = roots.shown(file)
             try:
-                definitions += with_process(_definition(file, path, roots, known, seen), driver, roots)
-            except TopologyError as error:
-                problems.append(error)
+                version, definition = _defined(file, path, roots, before.get(path))
+                if isinstance(definition, TopologyError):
+                    problems.append(definition)
+                elif running := with_process(definition, driver, roots):
+                    definitions.append(running)
+                    if running.domain.process is not None:
+                        definition = running
+                earlier.definitions[path] = version, definition
             except SourceError as error:
                 if error.errno in _CLOSED:  # and so are the others: one sentence is enough
                     problems.append(_unreadable(error, roots.shown(folder), f"{len(files)} running domains' files: "))
                     break
                 if error.errno not in _NOT_THERE:  # the domain has ended since
                     problems.append(_unreadable(error, path))
-    known.clear()
-    known.update(seen)
     return one_of_each(definitions, problems)
 
 
-def _definition(file: str, path: str, roots: Roots, known: dict[str, Any], seen: dict[str, Any]) -> Definition:
-    """What the file defines, or as it was known: libvirt never writes into a file, it renames a new one over it.
+def _defined(file: str, path: str, roots: Roots, before: Defined | None) -> Defined:
+    """What the file defines, or as it was before: libvirt never writes into a file, it renames a new one over it.
 
-    Raises TopologyError or SourceError.
+    Raises SourceError.
     """
     descriptor = roots.open(file)
     status = os.fstat(descriptor)
     version = (status.st_ino, status.st_mtime_ns, status.st_size)
-    if path in known and known[path][0] == version:
+    if before is not None and before[0] == version:
         os.close(descriptor)
-        definition: Definition | TopologyError = known[path][1]
-    else:
-        try:
-            definition = parse(read_descriptor(descriptor, path), path, PROVIDER)
-        except TopologyError as error:
-            definition = error
-    seen[path] = (version, definition)
-    if isinstance(definition, TopologyError):
-        raise definition.with_traceback(None)  # which would grow each time
-    return definition
+        return before
+    try:
+        return version, parse(read_descriptor(descriptor, path), path, PROVIDER)
+    except TopologyError as error:
+        return version, error
 
 
 def _unreadable(error: SourceError, path: str, what: str = "") -> TopologyError:

@@ -27,9 +27,9 @@ from vmiostat.discovery.found import Found
 from vmiostat.discovery.interface_by_mac import InterfaceByMac
 from vmiostat.discovery.vmm_command_line import CommandLine
 from vmiostat.discovery.vmm_devices import disks, interfaces
+from vmiostat.earlier_looks import EarlierLooks
 from vmiostat.errors import Error, SourceError, TopologyError
 from vmiostat.model import Domain, Process
-from vmiostat.network_namespaces import NetworkNamespaces
 from vmiostat.process import command_line, process, sees_every_process
 from vmiostat.process_descriptors import Descriptors, descriptors
 
@@ -43,29 +43,35 @@ _NAMED = 5
 """Machines that a warning names."""
 
 
-def domains(roots: Roots, besides: Collection[int] = ()) -> Found:
+def domains(roots: Roots, earlier: EarlierLooks | None = None, besides: Collection[int] = ()) -> Found:
     """The virtual machines whose processes can be seen, by pid; `besides` are pids of those known already."""
+    earlier = earlier or EarlierLooks(roots)
     try:
         pids = sorted(int(name) for name in roots.list("/proc") if name.isascii() and name.isdecimal())
     except SourceError:
         return Found()
-    namespaces = NetworkNamespaces(roots)
-    by_mac = InterfaceByMac(namespaces, roots)
+    by_mac = InterfaceByMac(earlier.namespaces, roots)
     of_kvm = _pids_of_kvm(roots)
+    before, earlier.command_lines = earlier.command_lines, {}
     found: list[Domain] = []
     closed: list[Domain] = []
     hidden = False
     for pid in pids:
-        if pid in besides:
+        if pid in besides or (pid in earlier.others and pid not in of_kvm):
             continue
         try:
-            words = command_line(pid, roots)
+            words = tuple(command_line(pid, roots))
         except SourceError as error:
             hidden = hidden or error.errno in _CLOSED
             continue
-        told = _told(words, has_vm=pid in of_kvm)
-        runs = None if told is None else process(pid, roots)
-        if told is None or runs is None:
+        asked = words, pid in of_kvm
+        told = before.get(asked) or _told(*asked)
+        if told is None:
+            earlier.others.add(pid)
+            continue
+        earlier.command_lines[asked] = told
+        runs = process(pid, roots)
+        if runs is None:
             continue
         try:
             # Firecracker's jailer locks it up in a folder where the nodes of its disks have any name.
@@ -78,7 +84,7 @@ def domains(roots: Roots, besides: Collection[int] = ()) -> Found:
             _domain(told, runs, held),
             # A Xen guest's are those of the Xen backends.
             disks=() if told.type == "xen" else tuple(disks(told, held, runs, roots)),
-            nics=tuple(interfaces(told, held, runs, namespaces, by_mac)),
+            nics=tuple(interfaces(told, held, runs, earlier.namespaces, by_mac)),
         )
         found.append(domain)
         if held is None:
@@ -87,7 +93,7 @@ def domains(roots: Roots, besides: Collection[int] = ()) -> Found:
     return Found(tuple(found), tuple(problems))
 
 
-def _told(words: Sequence[str], *, has_vm: bool) -> CommandLine | None:
+def _told(words: Sequence[str], has_vm: bool) -> CommandLine | None:
     """What the command line tells of a machine, None where it is no VMM's."""
     if not words:
         return None

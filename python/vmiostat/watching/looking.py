@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from vmiostat.errors import Error
 from vmiostat.model import Domain
-from vmiostat.watching.signals import Signals
+from vmiostat.watching.signals import Heard, Signals
 
 _QUIET, _STORM = 0.01, 0.05
 """Seconds. Changes come in bursts: a look waits until one has ended, but not for ever."""
@@ -21,6 +21,8 @@ _JOIN = 0.5
 """Seconds that closing waits for a look to end. One that hangs ends when it does, and harms nobody."""
 
 Found = tuple[Sequence[Domain], Sequence[Error]]
+Look = Callable[[bool], Found]
+"""Finds the domains: at all that nobody tells of, too (True), or only at what a signal may have told of."""
 
 
 class Seen(NamedTuple):
@@ -34,13 +36,13 @@ class Seen(NamedTuple):
 class Looking:
     """Looks for the domains in a thread of its own, which nobody ever has to wait for.
 
-    `look` finds the domains; `told`, called in the thread after each look and before others see what it saw, may do
-    something about them. An exception of either costs that look alone: it becomes a problem.
+    `told`, called in the thread after each look and before others see what it saw, may do something about the domains.
+    An exception of either costs that look alone: it becomes a problem.
     """
 
     def __init__(
         self,
-        look: Callable[[], Found],
+        look: Look,
         signals: Callable[[], Signals],
         every: float,
         told: Callable[[tuple[Domain, ...]], None] | None = None,
@@ -69,16 +71,19 @@ class Looking:
         try:
             signals.wake_by(self._wake)
             soon: list[float] = []
+            anew = True
             ended, tired = time.monotonic(), 0.0
             while not self.stopped:
                 began = time.monotonic()
                 tired = max(0.0, tired - (began - ended))
-                self._look(signals)
+                self._look(signals, anew=anew)
                 ended = time.monotonic()
                 tired = min(tired + (ended - began), _BURST + _REST)
                 soon = [at for at in soon if at > ended]
                 earliest = ended + max(0.0, tired - _BURST)
-                if self._noticed(signals, earliest, due=min([ended + self._every, *soon])):
+                heard = self._noticed(signals, earliest, due=min([ended + self._every, *soon]))
+                anew = heard is not Heard.CHANGE
+                if heard:
                     now = time.monotonic()
                     soon = [now + later for later in _SOON]
                 else:
@@ -89,24 +94,26 @@ class Looking:
                 self._wake = -1
             signals.close()
 
-    def _noticed(self, signals: Signals, earliest: float, due: float) -> bool:
-        """Waits for the time of the next look; whether a signal is the reason for it."""
+    def _noticed(self, signals: Signals, earliest: float, due: float) -> Heard:
+        """Waits for the time of the next look; what is the reason for it."""
+        reason = Heard.NOTHING
         first = last = None
         while not self.stopped:
             now = time.monotonic()
             at = max(earliest, due if first is None or last is None else min(first + _STORM, last + _QUIET))
             if now >= at:
                 break
-            if signals.wait(at - now):
+            if heard := signals.wait(at - now):
+                reason = max(reason, heard)
                 last = time.monotonic()
                 first = last if first is None else first
-        return first is not None
+        return reason
 
-    def _look(self, signals: Signals) -> None:
+    def _look(self, signals: Signals, *, anew: bool) -> None:
         before = self.seen
         domains = before.domains
         try:
-            found, problems = self._look_for()
+            found, problems = self._look_for(anew)
             if self.stopped:
                 return
             domains = tuple(found)

@@ -3,6 +3,7 @@
 import os
 import selectors
 from collections.abc import Callable, Iterable
+from enum import IntEnum
 from functools import partial
 from typing import TypeVar
 
@@ -17,6 +18,16 @@ from vmiostat.watching.namespaces import links_in, namespaces
 
 StrPath = str | os.PathLike[str]
 One = TypeVar("One", bound=Signal)
+
+
+class Heard(IntEnum):
+    """What there is to look for."""
+
+    NOTHING = 0
+    CHANGE = 1
+    """Something that a look sees by itself: a file's new version, an interface that came or went."""
+    DEVICE = 2
+    """Also another disk under the same path."""
 
 
 class Signals:
@@ -47,20 +58,21 @@ class Signals:
         """Waiting ends also when this descriptor can be read."""
         self._selector.register(descriptor, selectors.EVENT_READ)
 
-    def wait(self, seconds: float) -> bool:
-        """Waits no longer than that; whether there is a reason to look again."""
-        look = False
+    def wait(self, seconds: float) -> Heard:
+        """Waits no longer than that for a reason to look again."""
+        heard = Heard.NOTHING
         for key, _ in self._selector.select(max(0.0, seconds)):
             signal: Signal | None = key.data
             if signal is None:
                 continue
             try:
-                look |= signal.drain()
+                if signal.drain():
+                    heard = max(heard, Heard.DEVICE if isinstance(signal, DeviceChanges) else Heard.CHANGE)
             except OSError as error:
                 self._remove(signal)
                 self._deaf.append(_deaf(error, "something changes"))
-                look = True
-        return look
+                heard = Heard.DEVICE
+        return heard
 
     def renew(self) -> None:
         """Finds folders that came in a way nobody tells of: something was mounted over them."""
