@@ -8,7 +8,7 @@ from vmiostat._core import Roots
 from vmiostat.counters import NetDevice
 from vmiostat.errors import SourceError
 from vmiostat.model import Domain, Interface, Process
-from vmiostat.process_descriptors import descriptors
+from vmiostat.process_descriptors import macvtaps, open_paths
 
 TAP = (True, "the guest's rx is the host device's tx")
 MACVTAP = (False, "a macvtap is the guest's own interface: the guest's rx is its rx")
@@ -54,6 +54,6 @@ def _has_character_device(name: str, roots: Roots) -> bool:
 def _is_held_as_macvtap(device: NetDevice, process: Process, roots: Roots) -> bool:
     """Whether the process has the interface's /dev/tapN open. Where that may not be looked at, it passes for a tap."""
     try:
-        return device.index in descriptors(process.pid, roots).macvtaps.values()
+        return device.index in macvtaps(open_paths(process.pid, roots)).values()
     except SourceError:
         return False

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from vmiostat._core import Roots
     from vmiostat.discovery.definition import Defined
-    from vmiostat.discovery.vmm_command_line import CommandLine
+    from vmiostat.discovery.vmm_process import VmmProcess
     from vmiostat.model import Domain, Interface
 
 
@@ -26,18 +26,21 @@ class EarlierLooks:
 
     def __init__(self, roots: Roots) -> None:
         self._roots = roots
+        self.anew = True
+        """Whether the current look is one."""
         self.namespaces = NetworkNamespaces(roots)
         """The current look's: each namespace is asked once a look."""
         self.definitions: dict[str, Defined] = {}
         """By the path of their file."""
-        self.command_lines: dict[tuple[tuple[str, ...], bool], CommandLine] = {}
-        """What each tells of a virtual machine; and whether KVM has one of its process."""
+        self.vmms: dict[int, VmmProcess] = {}
+        """Processes that are virtual machines', by pid."""
         self.others: set[int] = set()
         """Processes that are no virtual machine's. One may become one by execve()."""
         self._resolved: dict[Domain, Domain] = {}
 
     def begin(self, *, anew: bool) -> None:
         """Begins a look; with `anew` at all that nothing would tell of: a disk's path, a control group, a process."""
+        self.anew = anew
         self.namespaces = NetworkNamespaces(self._roots, self.namespaces)
         if anew:
             self.others = set()
@@ -48,23 +51,22 @@ class EarlierLooks:
         before, self._resolved = self._resolved, {}
         for domain in domains:
             known = before.get(domain)
-            self._resolved[domain] = (
-                known if known is not None and self._has_same_interfaces(known) else resolve(domain)
-            )
+            self._resolved[domain] = known if known is not None and self._stands(known) else resolve(domain)
         return list(self._resolved.values())
 
-    def _has_same_interfaces(self, domain: Domain) -> bool:
-        return all(self._is_same(nic) for nic in domain.nics)
+    def _stands(self, domain: Domain) -> bool:
+        """Whether its devices are where they were, as far as that shows. What was not there is looked for each time."""
+        if domain.type == "xen":  # its backends change without a word
+            return False
+        missing = any(disk.type == "block" and disk.source and disk.counters is None for disk in domain.disks)
+        return not missing and all(self._is_there(nic) for nic in domain.nics)
 
-    def _is_same(self, nic: Interface) -> bool:
-        """Whether the interface under this name is still the one that was found. One that was not there is not."""
+    def _is_there(self, nic: Interface) -> bool:
         device = nic.counters
         if not isinstance(device, NetDevice):
             return True
         try:
-            return (
-                device.index is not None
-                and self.namespaces.interfaces(device.namespace).get(device.name) == device.index
-            )
+            index = self.namespaces.interfaces(device.namespace).get(device.name)
         except SourceError:
             return False
+        return index is not None and index == device.index

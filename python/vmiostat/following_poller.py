@@ -61,11 +61,10 @@ class FollowingPoller(Poller):
         """Makes the plan of these domains the poller's. Called in the watch's thread."""
         if self._select is not None:
             domains = tuple(chosen for domain in domains if (chosen := self._select(domain)) is not None)
-        rows, kept = plan_rows(domains), kept_rows(self.domains, domains)
-        if rows == plan_rows(self.domains) and None not in kept.block + kept.interface:
+        if domains == self.domains:
             self.reopen()  # what is in no definition may have changed: a Xen guest has connected to its disk
         else:
-            self.replan(*rows, *kept)
+            self.replan(*plan_rows(domains), *kept_rows(self.domains, domains))
         self.domains = domains
 
     def close(self) -> None:

@@ -6,7 +6,8 @@ To look at it takes the rights to trace the process: those of root (CAP_SYS_PTRA
 import os
 import re
 import stat
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 
 from vmiostat._core import Roots
@@ -23,43 +24,77 @@ _FLAGS = re.compile(rb"^flags:\s*([0-7]{1,11})\s*$", re.MULTILINE)
 class Descriptors:
     """A process's open files, each by the descriptor's number."""
 
-    paths: dict[int, str] = field(default_factory=dict)
-    """What each leads to: /dev/loop0, anon_inode:kvm-vm, socket:[1234]."""
+    paths: Mapping[int, str]
+    """What each leads to: see `open_paths`."""
     taps: dict[int, str] = field(default_factory=dict)
     """The interface of each that is a tap's or tun's."""
-    macvtaps: dict[int, int] = field(default_factory=dict)
-    """The number (ifindex) of the interface of each that is a macvtap's or ipvtap's."""
     block_devices: dict[int, Number] = field(default_factory=dict)
     """Major and minor of each that is a block device."""
     reading_only: set[int] = field(default_factory=set)
     """The block devices that are not open for writing."""
 
+    @property
+    def macvtaps(self) -> dict[int, int]:
+        """The number (ifindex) of the interface of each that is a macvtap's or ipvtap's."""
+        return macvtaps(self.paths)
 
-def descriptors(pid: int, roots: Roots, *, nodes_anywhere: bool = False) -> Descriptors:
-    """What the process holds open now. Raises SourceError: EACCES without the rights, ENOENT when it has ended.
+
+def open_paths(pid: int, roots: Roots) -> dict[int, str]:
+    """What each descriptor leads to: /dev/loop0, anon_inode:kvm-vm, socket:[1234].
+
+    Raises SourceError: EACCES without the rights, ENOENT when the process has ended.
+    """
+    paths = {}
+    with _folder(pid, roots) as folder:
+        for number in _numbers(folder):
+            # One that was closed since is passed over.
+            with suppress(OSError):
+                paths[number] = os.readlink(str(number), dir_fd=folder)
+    return paths
+
+
+def open_numbers(pid: int, roots: Roots) -> list[int]:
+    """The numbers of its descriptors alone, which is a tenth of the work. Raises SourceError as `open_paths`."""
+    with _folder(pid, roots) as folder:
+        return _numbers(folder)
+
+
+def macvtaps(paths: Mapping[int, str]) -> dict[int, int]:
+    """The number (ifindex) of the interface of each descriptor that is a macvtap's or ipvtap's."""
+    return {number: int(tap[1]) for number, path in paths.items() if (tap := _MACVTAP.fullmatch(path))}
+
+
+def descriptors(pid: int, roots: Roots, paths: Mapping[int, str], *, nodes_anywhere: bool = False) -> Descriptors:
+    """What is behind the paths of the process's descriptors. Raises SourceError as `open_paths`.
 
     Only below /dev is a file looked at, to see whether it is a block device: elsewhere it may lie on a file system that
     hangs. `nodes_anywhere` looks at all, for a process that is locked up with device nodes of its own.
     """
-    folder = roots.open(f"/proc/{pid}/fd")
-    found = Descriptors()
-    try:
-        for number in sorted(int(name) for name in os.listdir(folder) if name.isdecimal()):  # noqa: PTH208
+    found = Descriptors(paths)
+    with _folder(pid, roots) as folder:
+        for number, path in paths.items():
             # One that was closed since is passed over.
             with suppress(OSError):
-                path = os.readlink(str(number), dir_fd=folder)
-                found.paths[number] = path
                 if path.endswith(_TUN):
                     _tap(pid, number, found, roots)
-                elif macvtap := _MACVTAP.fullmatch(path):
-                    found.macvtaps[number] = int(macvtap[1])
                 elif path.startswith("/dev/") or (nodes_anywhere and path.startswith("/")):
                     _block_device(pid, number, folder, found, roots)
+    return found
+
+
+@contextmanager
+def _folder(pid: int, roots: Roots) -> Iterator[int]:
+    folder = roots.open(f"/proc/{pid}/fd")
+    try:
+        yield folder
     except OSError as error:
         raise SourceError(error.errno, error.strerror, roots.shown(f"/proc/{pid}/fd")) from error
     finally:
         os.close(folder)
-    return found
+
+
+def _numbers(folder: int) -> list[int]:
+    return sorted(int(name) for name in os.listdir(folder) if name.isdecimal())
 
 
 def _tap(pid: int, number: int, found: Descriptors, roots: Roots) -> None:

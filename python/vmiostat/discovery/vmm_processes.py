@@ -11,34 +11,22 @@ old as the process, gives them names, and is all that there is for others; a tap
 address. Files are known from the command line alone.
 """
 
-import errno
 import re
-from collections.abc import Callable, Collection, Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Collection, Iterator, Sequence
 
 from vmiostat._core import Roots
-from vmiostat.discovery import (
-    cloud_hypervisor_command_line,
-    crosvm_command_line,
-    firecracker_command_line,
-    qemu_command_line,
-)
 from vmiostat.discovery.found import Found
 from vmiostat.discovery.interface_by_mac import InterfaceByMac
-from vmiostat.discovery.vmm_command_line import CommandLine
-from vmiostat.discovery.vmm_devices import disks, interfaces
+from vmiostat.discovery.vmm_process import CLOSED, vmm_process
+from vmiostat.discovery.vmm_process import PROVIDER as PROVIDER
 from vmiostat.earlier_looks import EarlierLooks
 from vmiostat.errors import Error, SourceError, TopologyError
-from vmiostat.model import Domain, Process
-from vmiostat.process import command_line, process, sees_every_process
-from vmiostat.process_descriptors import Descriptors, descriptors
-
-PROVIDER = "processes"
+from vmiostat.model import Domain
+from vmiostat.process import sees_every_process
 
 _KVM = "/sys/kernel/debug/kvm"
 """A folder PID-DESCRIPTOR for each virtual machine (Documentation/virt/kvm, virt/kvm/kvm_main.c)."""
 _VM_OF_KVM = re.compile(r"([1-9][0-9]{0,8})-[0-9]+", re.ASCII)
-_CLOSED = (errno.EACCES, errno.EPERM)
 _NAMED = 5
 """Machines that a warning names."""
 
@@ -52,90 +40,26 @@ def domains(roots: Roots, earlier: EarlierLooks | None = None, besides: Collecti
         return Found()
     by_mac = InterfaceByMac(earlier.namespaces, roots)
     of_kvm = _pids_of_kvm(roots)
-    before, earlier.command_lines = earlier.command_lines, {}
-    found: list[Domain] = []
-    closed: list[Domain] = []
+    before, earlier.vmms = earlier.vmms, {}
     hidden = False
     for pid in pids:
         if pid in besides or (pid in earlier.others and pid not in of_kvm):
             continue
         try:
-            words = tuple(command_line(pid, roots))
-        except SourceError as error:
-            hidden = hidden or error.errno in _CLOSED
+            found = vmm_process(
+                pid, pid in of_kvm, before.get(pid), earlier.namespaces, by_mac, roots, anew=earlier.anew
+            )
+        except SourceError as error:  # its command line may not be read, or it has ended since
+            hidden = hidden or error.errno in CLOSED
             continue
-        asked = words, pid in of_kvm
-        told = before.get(asked) or _told(*asked)
-        if told is None:
+        if found is None:
             earlier.others.add(pid)
-            continue
-        earlier.command_lines[asked] = told
-        runs = process(pid, roots)
-        if runs is None:
-            continue
-        try:
-            # Firecracker's jailer locks it up in a folder where the nodes of its disks have any name.
-            held: Descriptors | None = descriptors(pid, roots, nodes_anywhere=_is_firecracker(_program(words)))
-        except SourceError as error:
-            if error.errno not in _CLOSED:  # it has ended since
-                continue
-            held = None
-        domain = replace(
-            _domain(told, runs, held),
-            # A Xen guest's are those of the Xen backends.
-            disks=() if told.type == "xen" else tuple(disks(told, held, runs, roots)),
-            nics=tuple(interfaces(told, held, runs, earlier.namespaces, by_mac)),
-        )
-        found.append(domain)
-        if held is None:
-            closed.append(domain)
-    problems = [*_closed(closed, roots), *_unseen(pids, hidden, bool(found), roots)]
-    return Found(tuple(found), tuple(problems))
-
-
-def _told(words: Sequence[str], has_vm: bool) -> CommandLine | None:
-    """What the command line tells of a machine, None where it is no VMM's."""
-    if not words:
-        return None
-    program = _program(words)
-    for runs, understood in _VMMS:
-        if runs(program):
-            return understood(words)
-    return CommandLine(type="kvm") if has_vm else None
-
-
-def _program(words: Sequence[str]) -> str:
-    return words[0].rpartition("/")[2]
-
-
-def _is(program: str) -> Callable[[str], bool]:
-    """Whether it is the program, or one that was made of it: firecracker-v1.13.1-x86_64, cloud-hypervisor-static."""
-    return lambda name: name.startswith(program)
-
-
-_is_firecracker = _is("firecracker")
-
-_VMMS: tuple[tuple[Callable[[str], bool], Callable[[Sequence[str]], CommandLine | None]], ...] = (
-    (qemu_command_line.is_qemu, qemu_command_line.command_line),
-    (_is("cloud-hypervisor"), cloud_hypervisor_command_line.command_line),
-    (_is_firecracker, firecracker_command_line.command_line),
-    (_is("crosvm"), crosvm_command_line.command_line),
-)
-
-
-def _domain(told: CommandLine, runs: Process, held: Descriptors | None) -> Domain:
-    """The virtual machine without its devices."""
-    kind = told.type
-    if held is not None and kind != "xen":
-        kind = "kvm" if "/dev/kvm" in held.paths.values() else "qemu" if kind == "kvm" else kind
-    return Domain(
-        name=told.name or f"pid {runs.pid}",
-        id=told.id,
-        uuid=told.uuid,
-        type=kind,
-        provider=PROVIDER,
-        process=runs,
-    )
+        else:
+            earlier.vmms[pid] = found
+    machines = earlier.vmms.values()
+    closed = [found.domain for found in machines if found.paths is None]
+    problems = [*_closed(closed, roots), *_unseen(pids, hidden, bool(machines), roots)]
+    return Found(tuple(found.domain for found in machines), tuple(problems))
 
 
 def _pids_of_kvm(roots: Roots) -> frozenset[int]:

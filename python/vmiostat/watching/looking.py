@@ -14,7 +14,8 @@ _QUIET, _STORM = 0.01, 0.05
 """Seconds. Changes come in bursts: a look waits until one has ended, but not for ever."""
 _SOON = (0.1, 0.5, 2.0, 6.0)
 """Seconds after a signal at which to look again. Much is late: libvirt writes a domain's file before the domain runs,
-and Xen's backends have no counters until the guest's driver has connected; nobody tells of that."""
+and Xen's backends have no counters until the guest's driver has connected; nobody tells of that. All but the first of
+these looks are at everything anew: at that time a hot-plug may be under way still, and is not to wait for it."""
 _BURST, _REST = 0.2, 1.0
 """Seconds of looking without a rest, and of the longest rest. Where changes never end, looks take half of the time."""
 _JOIN = 0.5
@@ -23,6 +24,13 @@ _JOIN = 0.5
 Found = tuple[Sequence[Domain], Sequence[Error]]
 Look = Callable[[bool], Found]
 """Finds the domains: at all that nobody tells of, too (True), or only at what a signal may have told of."""
+
+
+class Due(NamedTuple):
+    """A look that is to be made without a signal."""
+
+    at: float
+    anew: bool
 
 
 class Seen(NamedTuple):
@@ -70,7 +78,7 @@ class Looking:
         signals = self._open_signals()
         try:
             signals.wake_by(self._wake)
-            soon: list[float] = []
+            soon: list[Due] = []
             anew = True
             ended, tired = time.monotonic(), 0.0
             while not self.stopped:
@@ -79,14 +87,15 @@ class Looking:
                 self._look(signals, anew=anew)
                 ended = time.monotonic()
                 tired = min(tired + (ended - began), _BURST + _REST)
-                soon = [at for at in soon if at > ended]
+                soon = [due for due in soon if due.at > ended]
+                due = min([Due(ended + self._every, anew=True), *soon])
                 earliest = ended + max(0.0, tired - _BURST)
-                heard = self._noticed(signals, earliest, due=min([ended + self._every, *soon]))
-                anew = heard is not Heard.CHANGE
-                if heard:
+                if heard := self._noticed(signals, earliest, due.at):
+                    anew = heard is Heard.DEVICE
                     now = time.monotonic()
-                    soon = [now + later for later in _SOON]
+                    soon = [Due(now + later, anew=later > _SOON[0]) for later in _SOON]
                 else:
+                    anew = due.anew
                     signals.renew()
         finally:
             with self.news:
