@@ -13,6 +13,7 @@ from tests.libvirt_tree import LibvirtTree
 from tests.real.process import descriptors
 from tests.test_watch import NEVER, until, watch_threads
 from vmiostat import Domain, FollowingPoller, Host, InterfaceStats, SizeError
+from vmiostat.resolve_total import TARGET as TOTAL
 
 DISK = "<disk type='block' device='disk'><source dev='/dev/{}'/><target dev='vda' bus='virtio'/></disk>"
 OVERLAY = (
@@ -46,12 +47,13 @@ def poller(tree: LibvirtTree) -> Iterator[FollowingPoller]:
 
 
 def rows(poller: FollowingPoller) -> dict[tuple[str, str], tuple[int, str]]:
-    """Of each row: rd_req or rx_packets (as the guest sees it), and its state."""
+    """Of each device's row: rd_req or rx_packets (as the guest sees it), and its state."""
     sample = poller.poll()
     block, interface = sample.block, sample.interface
     return {
         (domain, device): (stats.rd_req, stats.state)
         for domain, device, stats in zip(block.domains, block.devices, block, strict=True)
+        if device != TOTAL
     } | {
         (domain, device): (stats.rx_packets, stats.state)
         for domain, device, stats in zip(interface.domains, interface.devices, interface, strict=True)
@@ -64,7 +66,7 @@ WEB1 = {("web1", "vda"): (1, "ok"), ("web1", "vnet1"): (1, "ok")}
 def test_the_first_plan_is_there_from_the_start(poller: FollowingPoller) -> None:
     assert rows(poller) == WEB1
     assert [domain.name for domain in poller.domains] == ["web1"]
-    assert (poller.block_rows, poller.interface_rows) == (1, 1)
+    assert (poller.block_rows, poller.interface_rows) == (2, 1)  # its disk, its total; its interface
 
 
 def test_devices_and_domains_that_come_and_go(tree: LibvirtTree, poller: FollowingPoller) -> None:
