@@ -16,6 +16,7 @@ BIN := $(VENV)/bin
 # Two builds at once would move the finished library out of each other's reach.
 MATURIN = flock Cargo.toml $(BIN)/maturin
 LAB := $(BIN)/python -m tests.lab.kvm
+XEN_LAB := $(BIN)/python -m tests.lab.xen
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 # What the benchmarks are set against, and what is fuzzed with, is no part of the workspace, and so of no sdist.
@@ -27,7 +28,7 @@ PACKAGE := pyproject.toml README.md $(wildcard LICENSE-*) $(shell find python -n
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help run build test test-rust test-python test-oldest test-kvm lab-kvm lab-kvm-down lint format docs wheel bench bench-quick bench-report crossings instructions fuzz fuzz-long soak clean
+.PHONY: help run build test test-rust test-python test-oldest test-kvm lab-kvm lab-kvm-down test-xen lab-xen lab-xen-down lint format docs wheel bench bench-quick bench-report crossings instructions fuzz fuzz-long soak clean
 
 help: ## Tell what each target does
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
@@ -60,6 +61,15 @@ lab-kvm: $(VENV)/.venv ## Bring up that libvirtd and three guests, to try things
 
 lab-kvm-down: $(VENV)/.venv ## Take them down
 	$(LAB) down
+
+test-xen: wheel ## Tests in the dom0 of a real Xen, with the wheel (root, Debian; some four minutes, first eight; ARGS=...)
+	@trap '$(XEN_LAB) down' EXIT; $(XEN_LAB) up && $(XEN_LAB) test dist/vmiostat-*.whl $(ARGS)
+
+lab-xen: $(VENV)/.venv ## Bring up that Xen, in a machine that QEMU translates, and three guests (docs/lab.md)
+	$(XEN_LAB) up
+
+lab-xen-down: $(VENV)/.venv ## Take it down
+	$(XEN_LAB) down
 
 lint: $(VENV)/.built $(VENV)/.lint ## Formatting, lints, types, and the stub against the module
 	$(BIN)/ruff check

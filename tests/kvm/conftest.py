@@ -6,11 +6,12 @@ from typing import Any
 
 import pytest
 
-from tests.kvm import measured as measurements
 from tests.kvm import running_lab
-from tests.kvm.measured import Measured
 from tests.kvm.running_lab import RunningLab
+from tests.measured import measured, pytest_terminal_summary
 from vmiostat import Host
+
+__all__ = ["measured", "pytest_terminal_summary"]
 
 
 @pytest.fixture(scope="session")
@@ -41,16 +42,3 @@ def connection(lab: RunningLab) -> Iterator[Any]:
         yield opened
     finally:
         opened.close()
-
-
-@pytest.fixture
-def measured() -> Measured:
-    """Takes a line for the end of the run."""
-    return measurements.lines.append
-
-
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    if measurements.lines:
-        terminalreporter.section("measured")
-        for line in measurements.lines:
-            terminalreporter.write_line(line)

@@ -1,4 +1,4 @@
-"""A hundred polls a second in a thread of its own, all of them kept: what somebody who watches would have seen."""
+"""Many polls a second in a thread of its own, all of them kept: what somebody who watches would have seen."""
 
 import threading
 import time
@@ -20,11 +20,10 @@ class Poll(NamedTuple):
 class Polls:
     """Polls until it is closed; a failure of the thread is raised then."""
 
-    EVERY = 0.01
-
-    def __init__(self, poll: Callable[[], Sample]) -> None:
+    def __init__(self, poll: Callable[[], Sample], every: float = 0.01) -> None:
         self.seen: list[Poll] = []
         self._poll = poll
+        self._every = every
         self._stop = threading.Event()
         self._failed: BaseException | None = None
         self._thread = threading.Thread(target=self._run)
@@ -37,7 +36,7 @@ class Polls:
                 began = time.monotonic()
                 sample = self._poll()
                 self.seen.append(Poll(began, time.monotonic(), sample))
-                due = max(due + self.EVERY, time.monotonic())
+                due = max(due + self._every, time.monotonic())
                 self._stop.wait(due - time.monotonic())
         except BaseException as error:
             self._failed = error
@@ -51,7 +50,7 @@ class Polls:
                 if what(poll.sample):
                     return poll
                 first += 1
-            time.sleep(self.EVERY / 2)
+            time.sleep(self._every / 2)
         raise AssertionError(f"no poll of {len(self.seen)} showed it within {within} s") from self._failed
 
     def longest(self) -> float:

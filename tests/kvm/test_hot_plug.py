@@ -16,10 +16,10 @@ from typing import Any
 import pytest
 
 from tests.kvm.in_namespace import Wire
-from tests.kvm.measured import Measured
 from tests.kvm.polls import Poll, Polls
 from tests.kvm.running_lab import RunningLab
 from tests.lab.command import ip
+from tests.measured import Measured
 from tests.real.devices import Loop
 from tests.real.process import descriptors
 from vmiostat import BlockRates, BlockStats, Host, InterfaceRates, InterfaceStats, Sample

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from tests.kvm.measured import Measured
 from tests.kvm.running_lab import RunningLab
+from tests.measured import Measured
 from vmiostat import Domain, Host
 
 GUESTS = 100
