@@ -286,6 +286,24 @@ def test_every_is_a_time(tree: LibvirtTree, every: float) -> None:
         Host(tree.root).watch(every)
 
 
+def test_only_the_first_looks_after_a_signal_use_what_earlier_ones_saw(tmp_path: Path) -> None:
+    tree = LibvirtTree(tmp_path / "machine")
+    tree.interfaces({})
+    tree.start("web1")
+    looks: list[bool] = []
+
+    def look(anew: bool) -> tuple[list[Domain], tuple[Error, ...]]:
+        looks.append(anew)
+        return found("a")
+
+    with watching(look, tree.root, NEVER) as watch:
+        assert watch.wait(timeout=10)
+        tree.start("web1")
+        until(lambda: len(looks) == 5)
+    # The first of all; at once, after 0.1, 0.5 and 2 seconds.
+    assert looks == [True, False, False, True, True]
+
+
 def test_a_storm_of_changes_costs_half_of_the_thread_s_time_in_the_end(tmp_path: Path) -> None:
     tree = LibvirtTree(tmp_path / "machine")
     tree.interfaces({})

@@ -34,10 +34,7 @@ _NAMED = 5
 def domains(roots: Roots, earlier: EarlierLooks | None = None, besides: Collection[int] = ()) -> Found:
     """The virtual machines whose processes can be seen, by pid; `besides` are pids of those known already."""
     earlier = earlier or EarlierLooks(roots)
-    try:
-        pids = sorted(int(name) for name in roots.list("/proc") if name.isascii() and name.isdecimal())
-    except SourceError:
-        return Found()
+    pids = _pids(roots)
     by_mac = InterfaceByMac(earlier.namespaces, roots)
     of_kvm = _pids_of_kvm(roots)
     before, earlier.vmms = earlier.vmms, {}
@@ -60,6 +57,13 @@ def domains(roots: Roots, earlier: EarlierLooks | None = None, besides: Collecti
     closed = [found.domain for found in machines if found.paths is None]
     problems = [*_closed(closed, roots), *_unseen(pids, hidden, bool(machines), roots)]
     return Found(tuple(found.domain for found in machines), tuple(problems))
+
+
+def _pids(roots: Roots) -> list[int]:
+    try:
+        return sorted(int(name) for name in roots.list("/proc") if name.isascii() and name.isdecimal())
+    except SourceError:
+        return []
 
 
 def _pids_of_kvm(roots: Roots) -> frozenset[int]:
