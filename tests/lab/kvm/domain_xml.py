@@ -49,7 +49,7 @@ def _rich(place: Place) -> str:
     devices = [
         _block(loops.attach(images / f"{RICH}-a.raw", 64 * _MIB), "vda", "virtio", cache="none"),
         _file(_qcow2(images / f"{RICH}-b.qcow2", _qcow2(images / "base.qcow2")), "vdb", "virtio", "qcow2"),
-        _file(_raw(images / f"{RICH}-c.raw", 64 * _MIB), "sda", "scsi", "raw"),
+        _file(_raw(images / f"{RICH}-c.raw", 64 * _MIB), "sda", "scsi", "raw", cache="none"),
         _block(loops.attach(images / f"{RICH}-d.raw", 64 * _MIB), "hda", "ide", cache="writeback"),
         "<disk type='file' device='cdrom'><target dev='hdc' bus='ide'/><readonly/></disk>",
         "<controller type='scsi' model='virtio-scsi'/>",
@@ -93,9 +93,9 @@ def _block(device: str, target: str, bus: str, cache: str = "none") -> str:
     )
 
 
-def _file(image: Path, target: str, bus: str, kind: str) -> str:
+def _file(image: Path, target: str, bus: str, kind: str, cache: str = "writeback") -> str:
     return (
-        f"<disk type='file' device='disk'><driver name='qemu' type='{kind}'/>"
+        f"<disk type='file' device='disk'><driver name='qemu' type='{kind}' cache='{cache}'/>"
         f"<source file='{image}'/><target dev='{target}' bus='{bus}'/></disk>"
     )
 

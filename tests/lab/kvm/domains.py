@@ -28,6 +28,8 @@ def running(place: Place) -> list[str]:
 def make(place: Place, count: int) -> None:
     """Has vm1 to vm`count` running, and nobody else. Raises LabError."""
     wanted = [f"vm{number}" for number in range(1, count + 1)]
+    alive = pids(place)
+    _wait_until_noticed(place, [name for name in running(place) if name not in alive])
     there = running(place)
     remove(place, [name for name in there if name not in wanted])
     missing = [name for name in wanted if name not in there]
@@ -64,13 +66,18 @@ def remove(place: Place, names: list[str]) -> None:
     pids_of = pids(place)
     for name in names:
         process.end(place, pids_of[name], QEMU, by=signal.SIGKILL)
-    until = time.monotonic() + 60
-    while set(names) & set(running(place)):
-        if time.monotonic() > until:
-            raise LabError(f"libvirtd does not notice that guests have ended: {' '.join(names)}")
-        time.sleep(0.1)
+    _wait_until_noticed(place, names)
     for name in names:
         _remove_images(place, name)
+
+
+def _wait_until_noticed(place: Place, ended: list[str]) -> None:
+    """Waits until libvirt knows that these guests have ended."""
+    until = time.monotonic() + 60
+    while set(ended) & set(running(place)):
+        if time.monotonic() > until:
+            raise LabError(f"libvirtd does not notice that guests have ended: {' '.join(ended)}")
+        time.sleep(0.1)
 
 
 def _typed(place: Place, lines: list[str]) -> None:
