@@ -36,6 +36,8 @@ class EarlierLooks:
         """Processes that are virtual machines', by pid."""
         self.others: set[int] = set()
         """Processes that are no virtual machine's. One may become one by execve()."""
+        self.xenstore: tuple[Domain, ...] | None = None
+        """The domains that it told of last, None when it has not: they stand while it does not answer."""
         self._resolved: dict[Domain, Domain] = {}
 
     def begin(self, *, anew: bool) -> None:

@@ -32,7 +32,7 @@ def domains(
     not answer, its status files know better than what it said before.
     """
     # Here, since lxml takes longer to import than all of the rest: who asks the command for help does not wait for it.
-    from vmiostat.discovery import domain_xml, host_itself, libvirt_status, vmm_processes, xen_sysfs
+    from vmiostat.discovery import domain_xml, host_itself, libvirt_status, vmm_processes, xen_sysfs, xenstore
 
     if xml is not None:
         return domain_xml.domains(xml)
@@ -42,6 +42,7 @@ def domains(
         told = libvirt.domains(roots)
         # Who may not read the files has asked the daemon for just that reason.
         asked = [*asked, told] if told.problems else [told, Found(asked[0].domains)]
+    asked.append(xenstore.domains(roots, earlier))
     asked.append(xen_sysfs.domains(roots))
     # A process that is known already need not be looked at.
     pids = {domain.process.pid for found in asked for domain in found.domains if domain.process is not None}

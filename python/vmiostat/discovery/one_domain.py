@@ -39,7 +39,9 @@ def _keys(domain: Domain) -> Iterator[Key]:
 
 
 def _differ(one: Domain, other: Domain) -> bool:
-    """Two processes are two machines, also when somebody gave both the same UUID."""
+    """Two processes are two machines, also when somebody gave both the same UUID; so are two ids of Xen's."""
+    if one.type == other.type == "xen" and one.id is not None and other.id is not None and one.id != other.id:
+        return True  # it is being migrated within this host, or has been started anew before it was wholly gone
     return one.process is not None and other.process is not None and one.process.pid != other.process.pid
 
 

@@ -1,14 +1,14 @@
-"""Xen domains from the kernel's backend devices alone: folders vbd-, tap-, qdisk- and vif-DOMID-NUMBER in sysfs.
+"""Xen domains from the kernel's backend devices alone: folders KIND-DOMID-NUMBER in sysfs.
 
 Anyone may read them. They tell a domain's id and its devices, not its name nor its UUID: it is called Domain-DOMID.
 """
 
 import re
 from collections import defaultdict
-from collections.abc import Collection, Iterator
 
 from vmiostat._core import Roots
 from vmiostat.discovery.found import Found
+from vmiostat.discovery.xen_vif import vif_interfaces
 from vmiostat.errors import Error, SourceError
 from vmiostat.model import Disk, Domain, Interface
 from vmiostat.xen_backend import devices
@@ -17,8 +17,8 @@ from vmiostat.xen_disk_name import disk_name
 PROVIDER = "xen-sysfs"
 
 # What else is there is no disk and no interface: console, vkbd, vfb, ...
-_DEVICE = re.compile(r"(vbd|tap|qdisk|vif)-(0|[1-9][0-9]{0,4})-(0|[1-9][0-9]{0,9})", re.ASCII)
-_DISKS = {"qdisk": ("file", "qemu"), "tap": ("file", "tap"), "vbd": ("block", "phy")}
+_DEVICE = re.compile(r"(vbd3|vbd|tap|qdisk|vif)-(0|[1-9][0-9]{0,4})-(0|[1-9][0-9]{0,9})", re.ASCII)
+_DISKS = {"qdisk": ("file", "qemu"), "tap": ("file", "tap"), "vbd3": ("file", "tapdisk"), "vbd": ("block", "phy")}
 
 
 def domains(roots: Roots) -> Found:
@@ -26,16 +26,15 @@ def domains(roots: Roots) -> Found:
     disks: dict[int, dict[int, Disk]] = defaultdict(dict)
     nics: dict[int, dict[int, list[Interface]]] = defaultdict(dict)
     try:
-        found = [(match, folder) for folder, name in devices(roots) if (match := _DEVICE.fullmatch(name))]
+        found = [match for _, name in devices(roots) if (match := _DEVICE.fullmatch(name))]
     except SourceError as error:
         return Found(problems=(error,))
     names, problems = _interface_names(roots) if found else (frozenset(), ())
-    for match, folder in found:
+    for match in found:
         kind, domid, number = match[1], int(match[2]), int(match[3])
         if kind == "vif":
-            nics[domid][number] = list(_nics(f"vif{domid}.{number}", f"{folder}/{match[0]}", names, roots))
-        else:
-            # vbd comes last, and goes before whatever else would have its number.
+            nics[domid][number] = list(vif_interfaces(domid, number, names, roots))
+        elif kind == "vbd" or number not in disks[domid]:  # it goes before whatever else would have its number
             disks[domid][number] = Disk(disk_name(number), type=_DISKS[kind][0], driver=_DISKS[kind][1])
     return Found(
         tuple(
@@ -59,16 +58,3 @@ def _interface_names(roots: Roots) -> tuple[frozenset[str], tuple[Error, ...]]:
         return frozenset(roots.interfaces()), ()
     except SourceError as error:
         return frozenset(), (error,)
-
-
-def _nics(plain_name: str, path: str, names: Collection[str], roots: Roots) -> Iterator[Interface]:
-    """The vif under the name that it has now, and beside it what QEMU emulates for a guest without Xen's drivers."""
-    try:
-        # Empty while the vif is being set up, or when it is in another network namespace.
-        name = next(iter(roots.list(f"{path}/net")), plain_name)
-    except SourceError:
-        # Also what kernels of 2007 have; there the plain name is the only one.
-        name = plain_name
-    yield Interface(name, "ethernet")
-    if f"{name}-emu" in names:
-        yield Interface(f"{name}-emu", "ethernet")

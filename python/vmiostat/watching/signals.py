@@ -8,6 +8,7 @@ from functools import partial
 from typing import TypeVar
 
 from vmiostat._core import Roots
+from vmiostat.discovery.xenstore_socket import is_there
 from vmiostat.errors import Error, SourceError
 from vmiostat.model import Domain
 from vmiostat.watching import Signal
@@ -15,6 +16,7 @@ from vmiostat.watching.device_changes import DeviceChanges
 from vmiostat.watching.folder_changes import FolderChanges
 from vmiostat.watching.link_changes import LinkChanges
 from vmiostat.watching.namespaces import links_in, namespaces
+from vmiostat.watching.xenstore_changes import XenstoreChanges
 
 StrPath = str | os.PathLike[str]
 One = TypeVar("One", bound=Signal)
@@ -27,13 +29,13 @@ class Heard(IntEnum):
     CHANGE = 1
     """Something that a look sees by itself: a file's new version, an interface that came or went."""
     DEVICE = 2
-    """Also another disk under the same path."""
+    """Also another disk under the same path, or a Xen backend that is ready now."""
 
 
 class Signals:
     """Opens every signal that this machine has. One that cannot be had is a problem, and costs itself alone.
 
-    A captured machine has no kernel that would speak of it: only its files are watched.
+    A captured machine has no kernel that would speak of it: its files are watched, and xenstore if one runs there.
     """
 
     def __init__(self, roots: Roots, xml: StrPath | Iterable[StrPath] | None, more: Iterable[Signal] = ()) -> None:
@@ -46,6 +48,8 @@ class Signals:
         if not roots.captured:
             self._add(LinkChanges, "interfaces come or go (rtnetlink)")
             self._add(DeviceChanges, "disks come or go (uevents)")
+        if xml is None and is_there(roots):
+            self._add(partial(XenstoreChanges, roots), "Xen domains come or go (xenstore)")
         for signal in more:
             self._selector.register(signal, selectors.EVENT_READ, signal)
 
@@ -67,7 +71,7 @@ class Signals:
                 continue
             try:
                 if signal.drain():
-                    heard = max(heard, Heard.DEVICE if isinstance(signal, DeviceChanges) else Heard.CHANGE)
+                    heard = max(heard, Heard.DEVICE if isinstance(signal, DeviceChanges | XenstoreChanges) else Heard.CHANGE)
             except OSError as error:
                 self._remove(signal)
                 self._deaf.append(_deaf(error, "something changes"))

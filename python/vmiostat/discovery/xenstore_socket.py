@@ -1,0 +1,100 @@
+"""The way to xenstore, with no Xen library: its daemon's socket, or the kernel's /dev/xen/xenbus where there is none.
+
+Nothing here waits for a daemon that does not answer: connecting, writing and reading never block.
+"""
+
+import errno
+import os
+import re
+import socket
+
+from vmiostat._core import Roots
+from vmiostat.errors import SourceError
+
+SOCKETS = ("/run/xenstored/socket", "/var/run/xenstored/socket")
+DEVICE = "/dev/xen/xenbus"
+"""In dom0 the way to a xenstore that runs in a domain of its own. Every other domain has it, too."""
+
+_NEVER_WAITS_SINCE = (4, 11)
+"""The Linux whose device only queues what is written. An older one's write sleeps, and cannot be killed, until xenstore
+has answered."""
+
+
+class XenstoreSocket:
+    """Bytes to xenstore and from it."""
+
+    def __init__(self, descriptor: int, path: str, *, device: bool = False) -> None:
+        self._descriptor = descriptor
+        self.path = path
+        """Where it is, for messages."""
+        self.device = device
+        """Whether it is the kernel's device: that takes one message a write, and never tells that it has room."""
+
+    def fileno(self) -> int:
+        return self._descriptor
+
+    def send(self, data: bytes) -> int:
+        """How many bytes were taken. Raises BlockingIOError or another OSError."""
+        return os.write(self._descriptor, data)
+
+    def receive(self) -> bytes:
+        """Some bytes. Raises BlockingIOError, or another OSError when the other end has gone."""
+        data = os.read(self._descriptor, 1 << 16)
+        if not data:
+            raise ConnectionResetError(errno.ECONNRESET, "it has closed the connection")
+        return data
+
+    def close(self) -> None:
+        os.close(self._descriptor)
+
+
+def is_there(roots: Roots) -> bool:
+    """Whether this machine has a daemon's socket. (Also a guest has the device.)"""
+    return any(roots.exists(path) for path in SOCKETS)
+
+
+def daemon_socket(roots: Roots) -> XenstoreSocket | None:
+    """Connects to the daemon; None where it has no socket. Raises SourceError."""
+    return next((_connected(path, roots) for path in SOCKETS if roots.exists(path)), None)
+
+
+def xenstore_socket(roots: Roots) -> XenstoreSocket | None:
+    """Connects to the daemon, or opens the device; None where there is neither. Raises SourceError."""
+    daemon = daemon_socket(roots)
+    if daemon is not None:
+        return daemon
+    if roots.captured or _linux() < _NEVER_WAITS_SINCE:
+        return None
+    shown = roots.shown(DEVICE)
+    try:
+        return XenstoreSocket(os.open(shown, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC), shown, device=True)
+    except OSError as error:
+        if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ENODEV, errno.ENXIO):
+            return None
+        raise SourceError(error.errno, error.strerror, shown) from error
+
+
+def _connected(path: str, roots: Roots) -> XenstoreSocket:
+    shown = roots.shown(path)
+    folder, _, name = path.rpartition("/")
+    client = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
+    try:
+        # By its folder: a captured machine's symlinks were followed within it, and no path is too long for an address.
+        opened = roots.open(folder)
+        try:
+            client.connect(f"/proc/self/fd/{opened}/{name}")
+        finally:
+            os.close(opened)
+    except BlockingIOError:  # others wait to be let in already
+        raise SourceError(errno.EAGAIN, "it does not let anybody in (has xenstored been stopped?)", shown) from None
+    except OSError as error:
+        raise SourceError(error.errno, error.strerror, shown) from error
+    else:
+        return XenstoreSocket(client.detach(), shown)
+    finally:
+        client.close()
+
+
+def _linux() -> tuple[int, ...]:
+    version = re.match(r"(\d+)\.(\d+)", os.uname().release)
+    return tuple(map(int, version.groups())) if version else ()

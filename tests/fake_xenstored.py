@@ -1,0 +1,142 @@
+"""A xenstore daemon of ours: the wire protocol over a socket, from the lines that `xenstore-ls -f` printed."""
+
+import re
+import socket
+import struct
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+HEADER = struct.Struct("=IIII")
+DIRECTORY, READ, WATCH, EVENT, ERROR, DIRECTORY_PART = 1, 2, 4, 15, 16, 22
+LONGEST = 4096
+
+_LINE = re.compile(r'(/\S*) = "(.*)"   \(.*\)')
+
+
+def listed(path: Path) -> dict[str, str]:
+    """Path and value of each line."""
+    return {match[1]: match[2] for line in path.read_text().splitlines() if (match := _LINE.match(line))}
+
+
+def message(kind: int, request: int, payload: bytes) -> bytes:
+    return HEADER.pack(kind, request, 0, len(payload)) + payload
+
+
+class FakeXenstored:
+    """Serves `store`, which may be changed while it runs. `answers` may put something in an answer's place."""
+
+    def __init__(self, run: Path, store: dict[str, str]) -> None:
+        self.store = store
+        self.closed: set[str] = set()
+        """Paths that are answered with EACCES."""
+        self.has_parts = True
+        self.generation = 1
+        self.stopped = False
+        """Whether it is as if by SIGSTOP: the kernel lets clients connect, and nobody answers them."""
+        self.instead: Callable[[int, int, bytes], Iterable[bytes]] | None = None
+        """Bytes in the place of the answer to a message (its type, request and payload); None leaves the true one."""
+        self.questions = 0
+        self.clients = 0
+        self.watched: list[tuple[socket.socket, bytes]] = []
+        folder = run / "xenstored"
+        folder.mkdir(parents=True, exist_ok=True)
+        self._server = socket.socket(socket.AF_UNIX)
+        self._server.bind(str(folder / "socket"))
+        self._server.listen(1)
+        self._threads = [threading.Thread(target=self._accept, daemon=True)]
+        self._threads[0].start()
+        self._clients: list[socket.socket] = []
+
+    def tell(self, path: str) -> None:
+        """Something was written at this path."""
+        for client, watched in self.watched:
+            if path.encode().startswith(watched):
+                client.sendall(message(EVENT, 0, path.encode() + b"\0" + watched + b"\0"))
+
+    def close(self) -> None:
+        for end in (self._server, *self._clients):
+            with suppress(OSError):
+                end.shutdown(socket.SHUT_RDWR)
+            end.close()
+        for thread in self._threads:
+            thread.join(5)
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                client, _ = self._server.accept()
+            except OSError:
+                return
+            self.clients += 1
+            self._clients.append(client)
+            self._threads.append(threading.Thread(target=self._serve, args=(client,), daemon=True))
+            self._threads[-1].start()
+
+    def _serve(self, client: socket.socket) -> None:
+        try:
+            with client, client.makefile("rb") as asked:
+                while len(header := asked.read(HEADER.size)) == HEADER.size:
+                    kind, request, _, length = HEADER.unpack(header)
+                    payload = asked.read(length)
+                    self.questions += 1
+                    if self.stopped:
+                        continue
+                    if self.instead is not None:
+                        parts = list(self.instead(kind, request, payload))
+                    else:
+                        parts = self.answers(client, kind, request, payload)
+                    client.sendall(b"".join(parts))
+        except OSError:
+            pass
+
+    def answers(self, client: socket.socket | None, kind: int, request: int, payload: bytes) -> list[bytes]:
+        words = [word.decode() for word in payload.split(b"\0")[:-1]]
+        if kind == WATCH and client is not None:
+            self.watched.append((client, words[0].encode()))
+            return [message(WATCH, request, b"OK\0"), message(EVENT, 0, payload)]
+        answer = self._answer(kind, words)
+        return [
+            message(ERROR, request, answer.encode() + b"\0")
+            if isinstance(answer, str)
+            else message(kind, request, answer)
+        ]
+
+    def _answer(self, kind: int, words: list[str]) -> bytes | str:
+        path = words[0]
+        if path in self.closed:
+            return "EACCES"
+        names = self._names(path)
+        if kind == READ:
+            return self.store[path].encode() if path in self.store else "ENOENT"
+        if names is None:
+            return "ENOENT"
+        children = b"".join(name.encode() + b"\0" for name in names)
+        if kind == DIRECTORY:
+            return children if len(children) <= LONGEST else "E2BIG"
+        if kind == DIRECTORY_PART and self.has_parts:
+            head = b"%d\0" % self.generation
+            rest = children[int(words[1]) :]
+            room = LONGEST - len(head) - 1
+            if len(rest) <= room:
+                return head + rest + b"\0"
+            return head + rest[: rest.rindex(b"\0", 0, room) + 1]
+        return "ENOSYS"
+
+    def _names(self, path: str) -> list[str] | None:
+        below = path.rstrip("/") + "/"
+        found = dict.fromkeys(
+            other[len(below) :].split("/")[0] for other in list(self.store) if other.startswith(below)
+        )
+        return list(found) if found or path in self.store else None
+
+
+@contextmanager
+def running(root: Path, store: dict[str, str]) -> Iterator[FakeXenstored]:
+    """A daemon of the machine below `root`."""
+    daemon = FakeXenstored(root / "run", store)
+    try:
+        yield daemon
+    finally:
+        daemon.close()

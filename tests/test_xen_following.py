@@ -1,0 +1,152 @@
+"""Xen domains and their devices as they come, go and start anew, followed by what xenstore and sysfs say."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.fake_xenstored import FakeXenstored, running
+from tests.test_watch import NEVER, until
+from tests.xen_tree import XenTree
+from vmiostat import FollowingPoller, Host, Roots
+from vmiostat.watching.xenstore_changes import XenstoreChanges
+
+BACKENDS = "/local/domain/0/backend"
+XVDA, XVDB = 51712, 51728
+UUID = "ea1b1a9e-0000-4000-8000-000000000001"
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> XenTree:
+    tree = XenTree(tmp_path / "machine")
+    tree.domain(1, "web1", UUID)
+    tree.vbd(1, XVDA, "xvda", 100)
+    tree.vif(1, 0, "vif1.0")
+    tree.interfaces({"vif1.0": 10})
+    return tree
+
+
+@pytest.fixture
+def daemon(tree: XenTree) -> Iterator[FakeXenstored]:
+    with running(tree.root, tree.store) as daemon:
+        yield daemon
+
+
+@pytest.fixture
+def poller(tree: XenTree, daemon: FakeXenstored) -> Iterator[FollowingPoller]:
+    with Host(tree.root).poller(follow=True, every=NEVER) as poller:
+        yield poller
+
+
+def rows(poller: FollowingPoller) -> list[tuple[str, str, str, int]]:
+    sample = poller.poll()
+    block, interface = sample.block, sample.interface
+    return [
+        *(
+            (domain, device, row.state, row.rd_req)
+            for domain, device, row in zip(block.domains, block.devices, block, strict=True)
+        ),
+        *(
+            (domain, device, row.state, row.rx_bytes)
+            for domain, device, row in zip(interface.domains, interface.devices, interface, strict=True)
+        ),
+    ]
+
+
+def test_a_disk_that_comes_without_its_statistics(
+    tree: XenTree, daemon: FakeXenstored, poller: FollowingPoller
+) -> None:
+    before = [("web1", "xvda", "ok", 100), ("web1", "xvdb", "gone", -1), ("web1", "vif1.0", "ok", 10)]
+    tree.vbd(1, XVDB, "xvdb", None)
+    daemon.tell(f"{BACKENDS}/vbd/1/{XVDB}/state")
+    until(lambda: rows(poller) == before)
+    tree.vbd(1, XVDB, "xvdb", 7)  # the hotplug script has ended
+    daemon.tell(f"{BACKENDS}/vbd/1/{XVDB}/state")
+    until(lambda: rows(poller) == [before[0], ("web1", "xvdb", "ok", 7), before[2]])
+
+
+def test_it_is_looked_for_again_without_being_told(
+    tree: XenTree, daemon: FakeXenstored, poller: FollowingPoller
+) -> None:
+    tree.vbd(1, XVDB, "xvdb", None)
+    daemon.tell(f"{BACKENDS}/vbd/1/{XVDB}/state")
+    until(lambda: len(rows(poller)) == 3)
+    tree.vbd(1, XVDB, "xvdb", 7)
+    until(lambda: ("web1", "xvdb", "ok", 7) in rows(poller))
+
+
+def test_a_domain_that_comes_back_with_another_id_goes_on_under_its_name(
+    tree: XenTree, daemon: FakeXenstored, poller: FollowingPoller
+) -> None:
+    before = poller.poll()
+    tree.end(1)
+    tree.domain(2, "web1", UUID)
+    tree.vbd(2, XVDA, "xvda", 3)
+    tree.vif(2, 0, "vif2.0")
+    tree.interfaces({"vif2.0": 20})
+    daemon.tell("@introduceDomain")
+    until(lambda: rows(poller) == [("web1", "xvda", "ok", 3), ("web1", "vif2.0", "ok", 20)])
+    assert [(domain.id, domain.uuid) for domain in poller.domains] == [(2, UUID)]
+    after = poller.poll()
+    assert after.block[0].generation > before.block[0].generation
+    assert after.rates(before).block[0].state == "replaced"
+
+
+def test_a_frontend_that_disconnects_is_no_spike(tree: XenTree, daemon: FakeXenstored, poller: FollowingPoller) -> None:
+    before = poller.poll()
+    tree.vbd(1, XVDA, "xvda", 0)
+    tree.interfaces({"vif1.0": 0})
+    closed = poller.poll()
+    tree.vbd(1, XVDA, "xvda", 5)
+    tree.interfaces({"vif1.0": 5})
+    after = poller.poll()
+    for rates, state in ((closed.rates(before), "reset"), (after.rates(closed), "ok"), (after.rates(before), "reset")):
+        for row in (rates.block[0], rates.interface[0]):
+            assert row.state == state
+    assert (after.block[0].state, after.block[0].rd_req) == ("ok", 5)
+
+
+def test_a_vif_that_is_renamed_is_followed(tree: XenTree, daemon: FakeXenstored, poller: FollowingPoller) -> None:
+    tree.vif(1, 0, "lan-web1")
+    tree.interfaces({"lan-web1": 11, "vif11.0": 12})
+    daemon.tell(f"{BACKENDS}/vif/1/0/vifname")
+    until(lambda: rows(poller)[1:] == [("web1", "lan-web1", "ok", 11)])
+
+
+def test_what_is_watched(tree: XenTree, daemon: FakeXenstored) -> None:
+    changes = XenstoreChanges(Roots(tree.root))
+    try:
+        until(lambda: changes.drain())  # each watch is answered with an event
+        until(lambda: len(daemon.watched) == 3)
+        changes.drain()
+
+        def noticed(path: str) -> bool:
+            daemon.tell(path)
+            return changes.drain()
+
+        assert noticed("@introduceDomain")
+        assert noticed("@releaseDomain")
+        for path in (
+            "vbd/1/51712/state",
+            "vbd3/1/51712/kthread-pid",
+            "qdisk/1/51712",
+            "tap/1",
+            "vif",
+            "vif/1/0/vifname",
+        ):
+            assert noticed(f"{BACKENDS}/{path}"), path
+        for path in ("console/1/0/state", "vkbd/1/0", "vbdx"):
+            assert not noticed(f"{BACKENDS}/{path}"), path
+        daemon.close()
+        with pytest.raises(OSError, match="closed"):
+            until(changes.drain)
+    finally:
+        changes.close()
+
+
+def test_a_watch_that_hears_nonsense_ends(tree: XenTree, daemon: FakeXenstored) -> None:
+    daemon.instead = lambda *_: [b"\xff" * 64]
+    changes = XenstoreChanges(Roots(tree.root))
+    with pytest.raises(OSError, match="announced"):
+        until(changes.drain)
+    changes.close()

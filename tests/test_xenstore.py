@@ -1,0 +1,205 @@
+"""Domains from xenstore: a real dom0's (fixtures/xen-4.17-real), served by a daemon of ours."""
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.fake_xenstored import FakeXenstored, listed, running
+from tests.fixture_trees import XEN
+from vmiostat import Disk, Host, Interface, NoCounters, Roots
+from vmiostat.discovery import xenstore
+from vmiostat.discovery.found import Found
+from vmiostat.earlier_looks import EarlierLooks
+
+TREE = XEN / "instant-1"
+STORE = listed(XEN / "xenstore-ls.txt")
+VM1, VM2, LV1 = (
+    "f20369c5-70cd-439b-9be4-c5446656b0fe",
+    "d52278ff-baf0-43f8-92fd-23b2f757b30a",
+    "7f1c0a52-7a4e-4d0b-9a55-6a0f0e5f2a01",
+)
+
+
+@pytest.fixture
+def daemon(tmp_path: Path) -> Iterator[FakeXenstored]:
+    with running(tmp_path, dict(STORE)) as daemon:
+        yield daemon
+
+
+@pytest.fixture
+def roots(tmp_path: Path, daemon: FakeXenstored) -> Roots:
+    return Roots(TREE, run=tmp_path / "run")
+
+
+@pytest.fixture
+def host(tmp_path: Path, daemon: FakeXenstored) -> Host:
+    return Host(TREE, run=tmp_path / "run")
+
+
+def test_names_uuids_and_every_device(host: Host) -> None:
+    found = {(domain.name, domain.id, domain.uuid): domain for domain in host.domains()}
+    assert {key: (domain.block_devices, domain.interfaces) for key, domain in found.items()} == {
+        ("vm1", 1, VM1): (["xvda", "xvdb"], ["vif1.0", "lan-vm1"]),
+        ("vm2", 2, VM2): (["sdd", "hdc", "xvda", "xvdaa"], ["vif2.0", "vif2.1"]),
+        ("lv1", 3, LV1): (["xvda", "xvdb", "xvdc"], ["vif3.0"]),
+    }
+    assert host.problems == ()
+    assert {domain.provider for domain in found.values()} == {xenstore.PROVIDER}
+
+
+def test_what_stands_behind_a_device(roots: Roots) -> None:
+    vm1, vm2, _ = xenstore.domains(roots).domains
+    assert vm1.disks[0] == Disk("xvda", "block", source="/dev/loop1", driver="phy")
+    assert vm2.disks[2] == Disk("xvda", "file", source="/srv/lab/vm2-a.qcow2", driver="qemu")
+    assert vm1.nics[1] == Interface("lan-vm1", "ethernet", mac="00:16:3e:00:01:01", source="xenbr1")
+
+
+def test_counters_under_the_configured_name(host: Host) -> None:
+    assert host.domain("vm2").block_stats("hdc").v1 == (116, 7417856, 92, 6029312, 0)
+    assert host.domain(VM1).interface_stats("lan-vm1").v1 == (100476, 184, 0, 0, 98004, 185, 0, 0)
+    with pytest.raises(NoCounters, match=r"its backend is QEMU \(qdisk-2-51712\)"):
+        host.domain("vm2").block_stats("xvda")
+
+
+@pytest.mark.parametrize(
+    ("dev", "target"),
+    [("d1p0", "d1p0"), ("51728", "51728"), ("/dev/xvdb", "xvdb"), ("xvdc", "xvdb"), ("", "xvdb"), ("../x", "xvdb")],
+)
+def test_the_configured_name_stands_if_it_has_the_number(
+    daemon: FakeXenstored, host: Host, dev: str, target: str
+) -> None:
+    daemon.store["/local/domain/0/backend/vbd/1/51728/dev"] = dev
+    assert host.domain("vm1").block_devices == ["xvda", target]
+    assert host.domain("vm1").block_stats(target).rd_req == 311
+
+
+def test_a_cdrom_and_an_empty_one(daemon: FakeXenstored, roots: Roots) -> None:
+    path = "/local/domain/0/backend/qdisk/2/5696"
+    daemon.store |= {f"{path}/dev": "hdd", f"{path}/params": "", f"{path}/device-type": "cdrom"}
+    assert xenstore.domains(roots).domains[1].disks[2] == Disk("hdd", "file", device="cdrom", driver="qemu")
+
+
+def test_an_interface_in_another_network_namespace_has_its_configured_name(daemon: FakeXenstored, roots: Roots) -> None:
+    path = "/local/domain/0/backend/vif/1/2"
+    daemon.store |= {f"{path}/vifname": "dmz", f"{path}/mac": "00:16:3e:00:01:02"}
+    assert [nic.target for nic in xenstore.domains(roots).domains[0].nics] == ["vif1.0", "lan-vm1", "dmz"]
+    del daemon.store[f"{path}/vifname"]
+    assert xenstore.domains(roots).domains[0].nics[2].target == "vif1.2"
+
+
+def test_a_driver_domain_s_devices_say_who_has_them(daemon: FakeXenstored, host: Host) -> None:
+    daemon.store |= {
+        "/local/domain/5/name": "storage",
+        "/local/domain/5/backend/vbd/1/51744/dev": "xvdc",
+        "/local/domain/5/backend/vbd/1/51744/params": "/dev/vg/c",
+        "/local/domain/6/backend/vif/1/3/mac": "00:16:3e:00:01:03",
+        "/libxl/1/device/vbd/51712/backend": "/local/domain/0/backend/vbd/1/51712",
+        "/libxl/1/device/vbd/51744/backend": "/local/domain/5/backend/vbd/1/51744",
+        "/libxl/1/device/vif/3/backend": "/local/domain/6/backend/vif/1/3",
+    }
+    vm1 = host.domain("vm1")
+    assert (vm1.block_devices, vm1.interfaces) == (["xvda", "xvdb", "xvdc"], ["vif1.0", "lan-vm1", "vif1.3"])
+    assert vm1.disks[2].source == "/dev/vg/c"
+    with pytest.raises(NoCounters, match=r"its backend is in domain 'storage' \(id 5\), a driver domain"):
+        vm1.block_stats("xvdc")
+    with pytest.raises(NoCounters, match=r"its backend is in domain 'Domain-6' \(id 6\)"):
+        vm1.interface_stats("vif1.3")
+    assert vm1.nics[2].mac == "00:16:3e:00:01:03"
+
+
+def test_a_guest_is_only_believed_in_what_it_says_of_its_own_devices(daemon: FakeXenstored, roots: Roots) -> None:
+    """Without /libxl, as under xapi, there is but the frontend's word, which the guest can write."""
+    device = "/local/domain/1/device/vbd"
+    daemon.store |= {
+        f"{device}/51744/backend": "/local/domain/5/backend/vbd/1/51744",
+        f"{device}/51760/backend": "/local/domain/5/backend/vbd/2/51760",
+        f"{device}/51776/backend": "/local/domain/5/backend/console/1/51776",
+        f"{device}/51792/backend": "/local/domain/0/backend/vbd/1/51792",
+        f"{device}/51808/backend": "../../../vm",
+        f"{device}/51824/backend": "x" * 4096,
+        f"{device}/many/backend": "/local/domain/5/backend/vbd/1/51744",
+        f"{device}/{'9' * 2000}/backend": "/local/domain/5/backend/vbd/1/51744",
+    }
+    assert xenstore.domains(roots).domains[0].block_devices == ["xvda", "xvdb", "xvdc"]
+
+
+def test_what_else_is_in_xenstore_is_no_domain(daemon: FakeXenstored, roots: Roots) -> None:
+    daemon.store |= {
+        "/local/domain/x/name": "x",
+        "/local/domain/-1/name": "minus",
+        "/local/domain/0/backend/vbd/x/1/dev": "xvda",
+        "/local/domain/0/backend/vbd/1/x/dev": "xvda",
+        "/local/domain/0/backend/vbd/77/51712/dev": "xvda",  # left over
+        "/local/domain/8/vm": "/vm/none",  # has no name yet
+        "/local/domain/9/vm": "/vm/ea1b1a9e-0000-4000-8000-000000000009-1",
+    }
+    found = [(domain.id, domain.name, domain.uuid) for domain in xenstore.domains(roots).domains]
+    assert found[3:] == [(8, "Domain-8", None), (9, "Domain-9", "ea1b1a9e-0000-4000-8000-000000000009")]
+
+
+def test_dom0_is_a_domain_only_where_it_has_a_disk(daemon: FakeXenstored, host: Host) -> None:
+    assert 0 not in [domain.id for domain in host.domains()]
+    daemon.store["/local/domain/0/backend/vbd/0/51712/dev"] = "xvda"
+    assert host.domain(0).block_devices == ["xvda"]
+
+
+def test_blkback_goes_before_a_backend_that_is_left_over(daemon: FakeXenstored, roots: Roots) -> None:
+    daemon.store["/local/domain/0/backend/tap/1/51712/params"] = "aio:/old"
+    assert xenstore.domains(roots).domains[0].disks[0].driver == "phy"
+
+
+def test_a_stopped_daemon_leaves_the_devices_and_then_what_it_said_last(
+    daemon: FakeXenstored, host: Host, roots: Roots
+) -> None:
+    daemon.stopped = True
+    began = time.monotonic()
+    assert [domain.name for domain in host.domains()] == ["Domain-1", "Domain-2", "Domain-3"]
+    assert time.monotonic() - began < 3
+    (problem,) = host.problems
+    assert "xenstore cannot be asked: it has not answered in 1 s (has xenstored been stopped?)" in str(problem)
+    assert "domains are called after their ids" in str(problem)
+    assert host.domain(1).block_stats("xvda").rd_req == 311
+
+    daemon.stopped = False
+    earlier = EarlierLooks(roots)
+    told = xenstore.domains(roots, earlier)
+    daemon.stopped = True
+    last = xenstore.domains(roots, earlier)
+    assert last.domains == told.domains
+    assert len(told.domains) == 3
+    assert "what it said last stands" in str(last.problems[0])
+    daemon.stopped = False
+    assert xenstore.domains(roots, earlier) == told
+
+
+def test_nobody_is_told_what_root_would_be(
+    daemon: FakeXenstored, roots: Roots, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from vmiostat.discovery import xenstore_socket
+    from vmiostat.errors import SourceError
+
+    def refused(path: str, roots: Roots) -> None:
+        raise SourceError(13, "Permission denied", roots.shown(path))
+
+    monkeypatch.setattr(xenstore_socket, "_connected", refused)
+    found = xenstore.domains(roots)
+    assert found.domains == ()
+    assert "Permission denied; root is told the domains' names and UUIDs" in str(found.problems[0])
+
+
+def test_no_xenstore_is_no_problem(tmp_path: Path) -> None:
+    assert xenstore.domains(Roots(tmp_path)) == Found()
+
+
+def test_libvirt_knows_its_domains_better(daemon: FakeXenstored, tmp_path: Path) -> None:
+    folder = tmp_path / "run/libvirt/libxl"
+    folder.mkdir(parents=True)
+    (folder / "lv1.xml").write_text(
+        f"""<domstatus state='running' pid='0'><domain type='xen' id='3'><name>lv1</name><uuid>{LV1}</uuid><devices>
+              <disk type='block' device='disk'><driver name='phy'/><source dev='/dev/loop100'/>
+                <target dev='xvda' bus='xen'/></disk></devices></domain></domstatus>"""
+    )
+    found = [(domain.name, domain.provider) for domain in Host(TREE, run=tmp_path / "run").domains()]
+    assert found == [("lv1", "libvirt-status"), ("vm1", "xenstore"), ("vm2", "xenstore")]
