@@ -30,6 +30,19 @@ class XenVbd:
 
 
 @dataclass(frozen=True, slots=True)
+class Tapdisk:
+    """A disk that tapdisk3 serves, by its page of statistics: /dev/shm/td3-PID/vbd-DOMID-DEVID."""
+
+    pid: int
+    """The tapdisk process."""
+    domid: int
+    devid: int
+
+    def __str__(self) -> str:
+        return f"td3-{self.pid}/vbd-{self.domid}-{self.devid}"
+
+
+@dataclass(frozen=True, slots=True)
 class CgroupIo:
     """A control group's I/O: what all its processes read from and wrote to block devices."""
 
@@ -80,7 +93,7 @@ class VirtualFunction:
         return f"virtual function {self.number} of {self.device}"
 
 
-BlockCounters = BlockDevice | XenVbd | CgroupIo | ProcessIo
+BlockCounters = BlockDevice | XenVbd | Tapdisk | CgroupIo | ProcessIo
 InterfaceCounters = NetDevice | VirtualFunction
 
 InterfaceSource = Literal["auto", "proc", "sysfs", "netlink"]

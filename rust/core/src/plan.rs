@@ -55,6 +55,8 @@ pub enum BlockRow {
     CgroupIo(CgroupIo),
     /// All that a process does, by its number.
     ProcessIo(u32),
+    /// A page of tapdisk's statistics.
+    Tapdisk(Tapdisk),
     /// A device that is known and that nothing counts.
     Uncounted,
 }
@@ -67,6 +69,17 @@ pub struct XenVbd {
     /// The domain that uses the disk.
     pub domid: u32,
     /// The disk's number in that domain: 51712 is xvda.
+    pub devid: u32,
+}
+
+/// A disk that tapdisk3 serves (XenServer, XCP-ng), by the name of its page: `td3-PID/vbd-DOMID-DEVID`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Tapdisk {
+    /// The tapdisk process.
+    pub pid: u32,
+    /// The domain that uses the disk.
+    pub domid: u32,
+    /// The disk's number in that domain.
     pub devid: u32,
 }
 

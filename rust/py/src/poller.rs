@@ -10,7 +10,7 @@ use pyo3::types::{PyString, PyTuple};
 use vmiostat_core::Explanation;
 use vmiostat_core::fields::{block, interface};
 use vmiostat_core::plan::{
-    BlockRow, CgroupIo, CgroupVersion, InterfaceRow, InterfaceSource, Kept, Plan, XenVbd, XenVbdKind,
+    BlockRow, CgroupIo, CgroupVersion, InterfaceRow, InterfaceSource, Kept, Plan, Tapdisk, XenVbd, XenVbdKind,
 };
 use vmiostat_core::poller::{Kind, Poller, Target};
 
@@ -25,6 +25,8 @@ use crate::sample::{BlockTable, InterfaceTable, Sample};
 enum BlockCounters {
     Device { major: u32, minor: u32, diskseq: Option<u64> },
     XenVbd { kind: String, domid: u32, devid: u32 },
+    // Before ProcessIo: the first that has all its attributes is taken.
+    Tapdisk { pid: u32, domid: u32, devid: u32 },
     CgroupIo { cgroup: PathBuf, version: u8 },
     ProcessIo { pid: u32 },
 }
@@ -315,6 +317,7 @@ fn block_row(counters: Option<BlockCounters>, pinned: bool) -> PyResult<BlockRow
         Some(BlockCounters::Device { major, minor, diskseq }) => {
             BlockRow::Device { number: (major, minor), diskseq: diskseq.filter(|_| pinned) }
         }
+        Some(BlockCounters::Tapdisk { pid, domid, devid }) => BlockRow::Tapdisk(Tapdisk { pid, domid, devid }),
         Some(BlockCounters::XenVbd { kind, domid, devid }) => {
             let kind = match kind.as_str() {
                 "vbd" => XenVbdKind::Vbd,

@@ -7,5 +7,6 @@ pub mod diskstats;
 pub mod link_stats;
 pub mod netdev;
 pub mod process_io;
+pub mod tapdisk;
 pub mod vf_stats;
 pub mod xen_vbd;

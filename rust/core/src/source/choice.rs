@@ -20,6 +20,7 @@ use super::netdev::{NetDev, NetDevFormat};
 use super::process_io::ProcessIos;
 use super::rtnetlink::Rtnetlink;
 use super::sysfs_net::{self, SysfsNet};
+use super::tapdisk::Tapdisks;
 use super::uncounted::Uncounted;
 use super::vf_stats::{Card, FunctionRow, VirtualFunctions};
 use super::watched::Watched;
@@ -34,14 +35,15 @@ type Sources = Vec<Box<dyn Source>>;
 
 /// The sources of the block table; what is among the `open` handles is not opened again.
 pub(crate) fn block(roots: &Roots, rows: &[BlockRow], mut open: OpenHandles) -> Sources {
-    let (mut devices, mut vbds, mut uncounted) = (Vec::new(), Vec::new(), Vec::new());
     let (mut groups, mut processes) = (Vec::new(), Vec::new());
+    let (mut devices, mut vbds, mut tapdisks, mut uncounted) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     for (index, row) in rows.iter().enumerate() {
         match row {
             BlockRow::Device { number, diskseq } => devices.push(((*number, *diskseq), index)),
             BlockRow::XenVbd(vbd) => vbds.push((vbd.clone(), index)),
             BlockRow::CgroupIo(group) => groups.push((group.clone(), index)),
             BlockRow::ProcessIo(pid) => processes.push((*pid, index)),
+            BlockRow::Tapdisk(tapdisk) => tapdisks.push((tapdisk.clone(), index)),
             BlockRow::Uncounted => uncounted.push(index),
         }
     }
@@ -64,6 +66,14 @@ pub(crate) fn block(roots: &Roots, rows: &[BlockRow], mut open: OpenHandles) -> 
     }
     if !processes.is_empty() {
         sources.push(Box::new(ProcessIos::open(roots, processes, &mut open, "all that a process does".to_owned())));
+    }
+    if !tapdisks.is_empty() {
+        sources.push(Box::new(Tapdisks::open(
+            roots,
+            tapdisks,
+            &mut open,
+            "the only place where tapdisk counts".to_owned(),
+        )));
     }
     push_uncounted::<block::Table>(&mut sources, uncounted);
     sources

@@ -25,6 +25,7 @@ mod receive_many;
 pub(crate) mod row;
 mod rtnetlink;
 mod sysfs_net;
+mod tapdisk;
 mod uncounted;
 mod vf_stats;
 mod watched;
