@@ -7,9 +7,10 @@ from dataclasses import replace
 
 from vmiostat._core import Roots
 from vmiostat.block_device_number import Number, device_number, diskseq
-from vmiostat.counters import BlockCounters, BlockDevice, XenVbd
+from vmiostat.counters import BlockCounters, BlockDevice, Tapdisk, XenVbd
 from vmiostat.errors import SourceError
 from vmiostat.model import Disk, Domain
+from vmiostat.tapdisk_page import tapdisk_pid
 from vmiostat.xen_backend import device
 from vmiostat.xen_disk_name import device_number as xen_number
 
@@ -43,7 +44,7 @@ def resolve_disk(disk: Disk, domain: Domain, roots: Roots) -> Disk:
     if isinstance(disk.counters, BlockDevice):
         found_as = replace(disk.counters, diskseq=diskseq((disk.counters.major, disk.counters.minor), roots))
         return replace(disk, counters=found_as, reason=disk.reason or _switched_off(found_as, roots))
-    if isinstance(disk.counters, XenVbd) and not disk.reason:
+    if isinstance(disk.counters, XenVbd | Tapdisk) and not disk.reason:
         return replace(disk, reason=_not_connected(disk.counters, roots))
     return disk
 
@@ -96,6 +97,12 @@ def _xen_counters(disk: Disk, domain: Domain, roots: Roots) -> BlockCounters | s
         return XenVbd("vbd", domain.id, number)
     if device(f"tap-{place}", roots):
         return XenVbd("tap", domain.id, number)
+    if device(f"vbd3-{place}", roots):
+        pid = tapdisk_pid(domain.id, number, roots)
+        if pid is not None:
+            return Tapdisk(pid, domain.id, number)
+        page = roots.shown(f"/dev/shm/td3-PID/vbd-{place}")
+        return f"its backend is tapdisk (vbd3-{place}), whose statistics ({page}) are not there, or only root's to see"
     if device(f"qdisk-{place}", roots):
         if disk.type == "block":
             return _host_counters(disk, domain, roots)
@@ -118,9 +125,10 @@ def _switched_off(counters: BlockDevice, roots: Roots) -> str:
     return ""
 
 
-def _not_connected(counters: XenVbd, roots: Roots) -> str:
+def _not_connected(counters: XenVbd | Tapdisk, roots: Roots) -> str:
+    backend = str(counters) if isinstance(counters, XenVbd) else f"vbd3-{counters.domid}-{counters.devid}"
     try:
-        state = roots.read(f"{device(str(counters), roots)}/state").decode(errors="replace").strip()
+        state = roots.read(f"{device(backend, roots)}/state").decode(errors="replace").strip()
     except SourceError:  # kernels of 2007 have no such file
         return ""
     return "" if state == "Connected" else f"its backend is in state {state}: the guest is not connected to it"

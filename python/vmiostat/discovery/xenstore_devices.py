@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from vmiostat.discovery.xenstore_questions import Questions
 
@@ -14,8 +14,12 @@ _BACKENDS = "/local/domain/0/backend"
 _NUMBER = re.compile(r"0|[1-9][0-9]{0,9}", re.ASCII)
 _BACKEND = re.compile(r"/local/domain/([1-9][0-9]{0,4})/backend/([a-z0-9]{1,16})/([0-9]{1,5})/([0-9]{1,10})", re.ASCII)
 
-_OF_DISK = ("dev", "params", "physical-device-path", "device-type")
-_OF_VIF = ("vifname", "mac", "bridge")
+_KEYS = {
+    VIF: ("vifname", "mac", "bridge"),
+    "vbd": ("dev", "params", "device-type", "physical-device-path"),
+    "vbd3": ("dev", "params", "device-type", "kthread-pid"),
+}
+_OF_DISK = ("dev", "params", "device-type")
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,13 +93,10 @@ def _listed(questions: Questions, paths: Sequence[str]) -> list[list[int]]:
 
 def _with_values(questions: Questions, devices: Iterable[Device]) -> list[Device]:
     devices = list(devices)
-    paths = [(device.path, key) for device in devices for key in _keys(device)]
-    values: Iterator[str | None] = iter(questions.values(f"{path}/{key}" for path, key in paths))
+    keys = [_KEYS.get(device.kind, _OF_DISK) for device in devices]
+    paths = [f"{device.path}/{key}" for device, wanted in zip(devices, keys, strict=True) for key in wanted]
+    values: Iterator[str | None] = iter(questions.values(paths))
     return [
-        Device(device.kind, device.domid, device.number, device.server, {key: next(values) for key in _keys(device)})
-        for device in devices
+        replace(device, values={key: next(values) for key in wanted})
+        for device, wanted in zip(devices, keys, strict=True)
     ]
-
-
-def _keys(device: Device) -> Sequence[str]:
-    return _OF_VIF if device.kind == VIF else _OF_DISK

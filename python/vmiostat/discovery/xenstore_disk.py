@@ -1,9 +1,13 @@
 """A disk as xenstore has it: what the toolstack was asked for, under the name that it was asked for."""
 
+import re
+
+from vmiostat.counters import Tapdisk
 from vmiostat.discovery.xenstore_devices import Device
 from vmiostat.model import Disk
 from vmiostat.xen_disk_name import device_number, disk_name
 
+_PID = re.compile(r"[1-9][0-9]{0,8}", re.ASCII)
 _DRIVERS = {"vbd": "phy", "qdisk": "qemu", "tap": "tap", "vbd3": "tapdisk"}
 
 
@@ -15,8 +19,15 @@ def disk(device: Device, reason: str = "") -> Disk:
         device="cdrom" if device.value("device-type") == "cdrom" else "disk",
         source=_source(device),
         driver=_DRIVERS[device.kind],
+        counters=None if reason else _counters(device),
         reason=reason,
     )
+
+
+def _counters(device: Device) -> Tapdisk | None:
+    """A tapdisk is known by its process, which xenstore alone tells at once."""
+    pid = device.value("kthread-pid") or ""
+    return Tapdisk(int(pid), device.domid, device.number) if _PID.fullmatch(pid) else None
 
 
 def _target(device: Device) -> str:

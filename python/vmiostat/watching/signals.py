@@ -71,7 +71,9 @@ class Signals:
                 continue
             try:
                 if signal.drain():
-                    heard = max(heard, Heard.DEVICE if isinstance(signal, DeviceChanges | XenstoreChanges) else Heard.CHANGE)
+                    heard = max(
+                        heard, Heard.DEVICE if isinstance(signal, DeviceChanges | XenstoreChanges) else Heard.CHANGE
+                    )
             except OSError as error:
                 self._remove(signal)
                 self._deaf.append(_deaf(error, "something changes"))

@@ -1,0 +1,21 @@
+"""Which process keeps the statistics of a disk that tapdisk3 serves: /dev/shm/td3-PID/vbd-DOMID-NUMBER."""
+
+import re
+
+from vmiostat._core import Roots
+from vmiostat.errors import SourceError
+
+_FOLDER = re.compile(r"td3-([1-9][0-9]{0,8})", re.ASCII)
+
+
+def tapdisk_pid(domid: int, number: int, roots: Roots) -> int | None:
+    """None where there is no such page, or none that we may see: the folders are root's.
+
+    xenstore knows the process, too. A tapdisk that was killed leaves its pages behind: one that runs goes before it.
+    """
+    try:
+        found = [match for name in roots.list("/dev/shm") if (match := _FOLDER.fullmatch(name))]
+    except SourceError:
+        return None
+    pids = [int(match[1]) for match in found if roots.exists(f"/dev/shm/{match[0]}/vbd-{domid}-{number}")]
+    return next((pid for pid in pids if roots.exists(f"/proc/{pid}")), pids[0] if pids else None)
