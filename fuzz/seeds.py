@@ -70,6 +70,10 @@ def main() -> None:
     turned = heading + b"".join(chain(reversed(ours), devices[1:]))
     for text in (whole, turned, whole + b"\xff" + turned, turned + b"\xff\xff" + whole, b"\xfe" + whole, b"\xfe7"):
         write("line_table", text)
+    page = struct.pack("<II11Q", 1, 0, 3, 110, 100, 800, 5_000, 220, 200, 1_600, 9_000, 1, 0)
+    later = struct.pack("<II11Q", 1, 0, 3, 111, 101, 808, 2**64 - 5, 220, 201, 2**54, 9_001, 1, 1)
+    for pages in (page, later, page + later, page + page, later[:95], b"\2" + page[1:], bytes(4096)):
+        write("tapdisk", pages)
 
 
 main()
