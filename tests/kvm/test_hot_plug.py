@@ -5,6 +5,7 @@ blocks before it was plugged in. So every number that a poll shows tells whose i
 """
 
 import time
+import zlib
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -19,6 +20,8 @@ from tests.kvm.in_namespace import Wire
 from tests.kvm.polls import Poll, Polls
 from tests.kvm.running_lab import RunningLab
 from tests.lab.command import ip
+from tests.lab.kvm import loops
+from tests.lab.kvm.place import Place
 from tests.measured import Measured
 from tests.real.devices import Loop
 from tests.real.process import descriptors
@@ -28,8 +31,8 @@ RowOf = Callable[[Sample], InterfaceStats | BlockStats | None]
 
 ROUNDS = 200
 NIC, DISK = "khot0", "sdh"
-LOOP = 300
-"""The minor number of all disks: a number that is used again, too."""
+LOOP = 500_000 + zlib.crc32(bytes(Place.chosen().folder)) % 100_000
+"""The minor number of all disks: a number that is used again, too, and by nobody else."""
 FRAMES = 5
 
 NIC_XML = (
@@ -85,6 +88,7 @@ class HotPlug:
             self._unplug(self.nics, NIC_XML, NIC)
             self._unplug(self.disks, DISK_XML, DISK)
             wait(lambda: loop.path not in self._open_in_qemu())
+        wait(lambda: loops.remove(LOOP))  # libvirtd may have had a last look at it
 
     def _open_in_qemu(self) -> list[str]:
         paths = []

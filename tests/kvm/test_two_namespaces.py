@@ -8,6 +8,7 @@ import pytest
 from tests.kvm.in_namespace import Wire, same_namespace
 from tests.kvm.running_lab import RunningLab
 from tests.lab.command import run
+from tests.lab.kvm import network
 from tests.lab.kvm.plain_qemu import plain_qemu
 from tests.real.devices import Loop
 from vmiostat import Host, InterfaceStats
@@ -20,7 +21,8 @@ def second(lab: RunningLab) -> Iterator[Path]:
     name = f"{lab.place.name}-2"
     run("ip", "netns", "add", name)
     try:
-        yield Path("/run/netns") / name
+        network.quiet(namespace := Path("/run/netns") / name)
+        yield namespace
     finally:
         run("ip", "netns", "del", name)
 

@@ -18,8 +18,11 @@ def test_it_counts_every_byte_of_a_disk_that_is_not_cached(lab: RunningLab, host
         written = vm1.block_stats("total")
         lab.guest(f"dd if=/dev/{disk} of=/dev/null bs={SIZE} count={MANY} iflag=direct")
         read = vm1.block_stats("total")
-    assert (written.wr_bytes - start.wr_bytes, written.rd_bytes - start.rd_bytes) == (SIZE * MANY, 0)
-    assert (read.wr_bytes - written.wr_bytes, read.rd_bytes - written.rd_bytes) == (0, SIZE * MANY)
+    # QEMU writes a page of its own now and then, to its log or to qcow2's tables.
+    assert 0 <= written.wr_bytes - start.wr_bytes - SIZE * MANY <= 65536
+    assert 0 <= read.rd_bytes - written.rd_bytes - SIZE * MANY <= 65536
+    assert written.rd_bytes - start.rd_bytes <= 65536
+    assert read.wr_bytes - written.wr_bytes <= 65536
     assert vm1.block_stats("") >= read  # libvirt's name for the same
 
 

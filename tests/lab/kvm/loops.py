@@ -1,5 +1,6 @@
 """Loop devices on the lab's own images: new ones, never one that the machine already has."""
 
+import errno
 import fcntl
 import os
 from pathlib import Path
@@ -27,10 +28,16 @@ def detach_below(folder: Path, beginning: str = "") -> None:
     for device, backing in _attached():
         if backing.startswith(f"{folder}/{beginning}"):
             run("losetup", "--detach", device)
-            try:
-                _control(_REMOVE, int(device.removeprefix("/dev/loop")))
-            except OSError:  # somebody looks at it: it stays, empty
-                continue
+            remove(int(device.removeprefix("/dev/loop")))
+
+
+def remove(number: int) -> bool:
+    """Removes an empty loop device; False when somebody looks at it: it then stays, empty."""
+    try:
+        _control(_REMOVE, number)
+    except OSError as error:
+        return error.errno == errno.ENODEV
+    return True
 
 
 def _attached() -> list[tuple[str, str]]:

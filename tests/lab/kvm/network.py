@@ -3,16 +3,13 @@
 A guest's interface number N has the address 10.91.N.1, and the host's end answers at 10.91.N.254.
 """
 
+import zlib
 from pathlib import Path
 
 from tests.lab.command import ip, run
 from tests.lab.kvm.place import Place
 
 BRIDGE, LOWER, PEER, ETHERNET = "kbr0", "klower0", "kpeer0", "keth0"
-
-# A macvtap's device node is /dev/tapN, where N is its number in its network namespace, and /dev is the same for all
-# of them: two namespaces' macvtaps of one number take the node from each other. So our numbers begin far above.
-_NUMBERS_NOT_USED = 400
 
 
 def make(place: Place) -> None:
@@ -22,15 +19,11 @@ def make(place: Place) -> None:
         run("ip", "netns", "add", name)
     if BRIDGE in _links(name):
         return
-    # Nobody but the tests is to send anything, so that counters stand still when tests do.
-    quiet = "for scope in all default; do echo 1 > /proc/sys/net/ipv6/conf/$scope/disable_ipv6; done"
-    run("nsenter", f"--net={place.namespace}", "--", "sh", "-c", f"[ ! -d /proc/sys/net/ipv6 ] || {{ {quiet}; }}")
-    pairs = range(_NUMBERS_NOT_USED // 2)
-    ip(name, (f"link add one{pair} group 7 type veth peer name other{pair} group 7" for pair in pairs))
+    quiet(place.namespace)
+    _begin_far_above(name)
     ip(
         name,
         [
-            "link del group 7",
             "link set lo up",
             f"link add {LOWER} type veth peer name {PEER}",
             f"addr add 10.91.2.254/24 dev {PEER}",
@@ -42,6 +35,23 @@ def make(place: Place) -> None:
             f"link set {BRIDGE} up",
         ],
     )
+
+
+def quiet(namespace: Path) -> None:
+    """Nobody but the tests is to send anything in a namespace, so that counters stand still when tests do."""
+    off = "for scope in all default; do echo 1 > /proc/sys/net/ipv6/conf/$scope/disable_ipv6; done"
+    run("nsenter", f"--net={namespace}", "--", "sh", "-c", f"[ ! -d /proc/sys/net/ipv6 ] || {{ {off}; }}")
+
+
+def _begin_far_above(name: str) -> None:
+    """Lets the namespace's interfaces be numbered from somewhere between 400 and 2000, each lab's from elsewhere.
+
+    A macvtap's device node is /dev/tapN, where N is its number in its network namespace, and /dev is the same for all
+    of them: two namespaces' macvtaps of one number take the node from each other.
+    """
+    pairs = range(200 + zlib.crc32(name.encode()) % 800)
+    ip(name, [f"link add one{pair} group 7 type veth peer name other{pair} group 7" for pair in pairs])
+    ip(name, ["link del group 7"])
 
 
 def address_ethernet(place: Place) -> None:
