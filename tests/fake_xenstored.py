@@ -32,6 +32,8 @@ class FakeXenstored:
         self.closed: set[str] = set()
         """Paths that are answered with EACCES."""
         self.has_parts = True
+        self.tells_all = False
+        """Whether it sends a list whole, however long, as oxenstored does."""
         self.generation = 1
         self.stopped = False
         """Whether it is as if by SIGSTOP: the kernel lets clients connect, and nobody answers them."""
@@ -114,7 +116,7 @@ class FakeXenstored:
             return "ENOENT"
         children = b"".join(name.encode() + b"\0" for name in names)
         if kind == DIRECTORY:
-            return children if len(children) <= LONGEST else "E2BIG"
+            return children if len(children) <= LONGEST or self.tells_all else "E2BIG"
         if kind == DIRECTORY_PART and self.has_parts:
             head = b"%d\0" % self.generation
             rest = children[int(words[1]) :]

@@ -182,7 +182,7 @@ def test_another_vmm_by_what_the_kernel_knows_of_kvm(tree: ProcessTree) -> None:
 
 def test_a_xen_guest_s_qemu_is_no_domain_of_its_own(tree: ProcessTree) -> None:
     (tree.root / "sys/bus/xen-backend/devices/vbd-4-768").mkdir(parents=True)
-    words = ["qemu-system-i386", "-xen-domid", "4", "-name", "web1", "-drive", "file=/dev/vg/a,if=ide"]
+    words = ["/usr/libexec/xen-qemu-system-i386", "-xen-domid", "4", "-name", "web1", "-drive", "file=/dev/vg/a,if=ide"]
     tree.process(500, words, {10: "/dev/dm-3"}, {11: "vif4.0-emu"})
     (web1,) = Host(tree.root).domains()
     assert (web1.name, web1.provider, web1.process) == ("Domain-4", "xen-sysfs", Process(500, 500))

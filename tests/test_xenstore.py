@@ -50,7 +50,7 @@ def test_names_uuids_and_every_device(host: Host) -> None:
 
 
 def test_what_stands_behind_a_device(roots: Roots) -> None:
-    vm1, vm2, _ = xenstore.domains(roots).domains
+    _, vm1, vm2, _ = xenstore.domains(roots).domains
     assert vm1.disks[0] == Disk("xvda", "block", source="/dev/loop1", driver="phy")
     assert vm2.disks[2] == Disk("xvda", "file", source="/srv/lab/vm2-a.qcow2", driver="qemu")
     assert vm1.nics[1] == Interface("lan-vm1", "ethernet", mac="00:16:3e:00:01:01", source="xenbr1")
@@ -78,15 +78,15 @@ def test_the_configured_name_stands_if_it_has_the_number(
 def test_a_cdrom_and_an_empty_one(daemon: FakeXenstored, roots: Roots) -> None:
     path = "/local/domain/0/backend/qdisk/2/5696"
     daemon.store |= {f"{path}/dev": "hdd", f"{path}/params": "", f"{path}/device-type": "cdrom"}
-    assert xenstore.domains(roots).domains[1].disks[2] == Disk("hdd", "file", device="cdrom", driver="qemu")
+    assert xenstore.domains(roots).domains[2].disks[2] == Disk("hdd", "file", device="cdrom", driver="qemu")
 
 
 def test_an_interface_in_another_network_namespace_has_its_configured_name(daemon: FakeXenstored, roots: Roots) -> None:
     path = "/local/domain/0/backend/vif/1/2"
     daemon.store |= {f"{path}/vifname": "dmz", f"{path}/mac": "00:16:3e:00:01:02"}
-    assert [nic.target for nic in xenstore.domains(roots).domains[0].nics] == ["vif1.0", "lan-vm1", "dmz"]
+    assert [nic.target for nic in xenstore.domains(roots).domains[1].nics] == ["vif1.0", "lan-vm1", "dmz"]
     del daemon.store[f"{path}/vifname"]
-    assert xenstore.domains(roots).domains[0].nics[2].target == "vif1.2"
+    assert xenstore.domains(roots).domains[1].nics[2].target == "vif1.2"
 
 
 def test_a_driver_domain_s_devices_say_who_has_them(daemon: FakeXenstored, host: Host) -> None:
@@ -122,7 +122,7 @@ def test_a_guest_is_only_believed_in_what_it_says_of_its_own_devices(daemon: Fak
         f"{device}/many/backend": "/local/domain/5/backend/vbd/1/51744",
         f"{device}/{'9' * 2000}/backend": "/local/domain/5/backend/vbd/1/51744",
     }
-    assert xenstore.domains(roots).domains[0].block_devices == ["xvda", "xvdb", "xvdc"]
+    assert xenstore.domains(roots).domains[1].block_devices == ["xvda", "xvdb", "xvdc"]
 
 
 def test_what_else_is_in_xenstore_is_no_domain(daemon: FakeXenstored, roots: Roots) -> None:
@@ -136,7 +136,15 @@ def test_what_else_is_in_xenstore_is_no_domain(daemon: FakeXenstored, roots: Roo
         "/local/domain/9/vm": "/vm/ea1b1a9e-0000-4000-8000-000000000009-1",
     }
     found = [(domain.id, domain.name, domain.uuid) for domain in xenstore.domains(roots).domains]
-    assert found[3:] == [(8, "Domain-8", None), (9, "Domain-9", "ea1b1a9e-0000-4000-8000-000000000009")]
+    assert found[4:] == [(8, "Domain-8", None), (9, "Domain-9", "ea1b1a9e-0000-4000-8000-000000000009")]
+
+
+def test_a_list_that_cannot_be_told_is_a_problem_of_its_own(daemon: FakeXenstored, roots: Roots) -> None:
+    daemon.has_parts = False
+    daemon.store |= {f"/local/domain/1/device/vbd/{'9' * 100}{number}/backend": "" for number in range(100)}
+    found = xenstore.domains(roots)
+    assert [domain.name for domain in found.domains] == ["Domain-0", "vm1", "vm2", "lv1"]
+    assert "/local/domain/1/device/vbd has more in it than this xenstore can tell" in str(found.problems[0])
 
 
 def test_dom0_is_a_domain_only_where_it_has_a_disk(daemon: FakeXenstored, host: Host) -> None:
@@ -145,9 +153,21 @@ def test_dom0_is_a_domain_only_where_it_has_a_disk(daemon: FakeXenstored, host: 
     assert host.domain(0).block_devices == ["xvda"]
 
 
+def test_a_dom0_without_guests_is_a_host_like_any_other(tmp_path: Path) -> None:
+    folder = tmp_path / "run/libvirt/libxl"
+    folder.mkdir(parents=True)
+    (folder / "Domain-0.xml").write_text(
+        "<domstatus state='running' pid='0'><domain type='xen' id='0'><name>Domain-0</name></domain></domstatus>"
+    )
+    with running(tmp_path, {"/local/domain/0/name": "Domain-0"}):
+        (host,) = Host(TREE, sys=tmp_path, run=tmp_path / "run").domains()
+    assert (host.name, host.type) == ("host", "host")
+    assert "xenbr0" in host.interfaces
+
+
 def test_blkback_goes_before_a_backend_that_is_left_over(daemon: FakeXenstored, roots: Roots) -> None:
     daemon.store["/local/domain/0/backend/tap/1/51712/params"] = "aio:/old"
-    assert xenstore.domains(roots).domains[0].disks[0].driver == "phy"
+    assert xenstore.domains(roots).domains[1].disks[0].driver == "phy"
 
 
 def test_a_stopped_daemon_leaves_the_devices_and_then_what_it_said_last(
@@ -168,7 +188,7 @@ def test_a_stopped_daemon_leaves_the_devices_and_then_what_it_said_last(
     daemon.stopped = True
     last = xenstore.domains(roots, earlier)
     assert last.domains == told.domains
-    assert len(told.domains) == 3
+    assert len(told.domains) == 4
     assert "what it said last stands" in str(last.problems[0])
     daemon.stopped = False
     assert xenstore.domains(roots, earlier) == told

@@ -12,6 +12,7 @@ from vmiostat._core import Roots
 from vmiostat.discovery.found import Found
 from vmiostat.discovery.one_domain import one_of_each_domain
 from vmiostat.earlier_looks import EarlierLooks
+from vmiostat.model import Domain
 
 if TYPE_CHECKING:
     from vmiostat.discovery.libvirt_connection import LibvirtConnection
@@ -48,8 +49,13 @@ def domains(
     pids = {domain.process.pid for found in asked for domain in found.domains if domain.process is not None}
     asked.append(vmm_processes.domains(roots, earlier, besides=pids))
     problems = tuple(problem for found in asked for problem in found.problems)
-    seen = one_of_each_domain(domain for found in asked for domain in found.domains)
+    seen = one_of_each_domain(domain for found in asked for domain in found.domains if not _is_dom0(domain))
     if seen:
         return Found(seen, problems)
     host = host_itself.domains(roots)
     return Found(host.domains, problems + host.problems)
+
+
+def _is_dom0(domain: Domain) -> bool:
+    """Whether it is a Xen host under libvirt's name for it, Domain-0. One with a disk of a backend is its own guest."""
+    return domain.type == "xen" and domain.id == 0 and not domain.disks and not domain.nics

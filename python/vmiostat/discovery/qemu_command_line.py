@@ -57,9 +57,9 @@ def command_line(arguments: Sequence[str]) -> CommandLine | None:
 def is_qemu(program: str) -> bool:
     """Whether a program of this name is a QEMU that runs machines: not qemu-img, not the user mode's qemu-x86_64.
 
-    NixOS and Guix start it under another one's hood: .qemu-system-x86_64-wrapped.
+    NixOS and Guix start it under another one's hood: .qemu-system-x86_64-wrapped; Debian has another one for Xen.
     """
-    name = program.removeprefix(".")
+    name = program.removeprefix(".").removeprefix("xen-")
     return name.startswith("qemu-system-") or name in ("qemu-kvm", "kvm", "qemu", "qemu-dm")
 
 

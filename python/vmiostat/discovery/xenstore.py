@@ -24,6 +24,7 @@ from vmiostat.xen_backend import devices
 PROVIDER = "xenstore"
 
 _DOMAINS = "/local/domain"
+_UNTOLD = "{} has more in it than this xenstore can tell this way: of that nothing is known"
 _CLOSED = (errno.EACCES, errno.EPERM)
 
 
@@ -59,18 +60,17 @@ def _found(questions: Questions, roots: Roots) -> Found:
     called = _called(questions, domids)
     here = served(questions)
     elsewhere = served_elsewhere(questions, [domid for domid in domids if domid], here)
-    problems: tuple[Error, ...] = ()
+    problems: list[Error] = [TopologyError(_UNTOLD.format(path), questions.path) for path in questions.untold]
     try:
         names: Collection[str] = roots.interfaces()
     except SourceError as error:
-        names, problems = (), (error,)
+        names = ()
+        problems.append(error)
     found = []
     for domid in sorted(called):
         own = [device for device in [*here, *elsewhere] if device.domid == domid]
-        if domid == 0 and not own:
-            continue  # the host, which is no guest of its own
         found.append(_domain(domid, called, own, names, roots))
-    return Found(tuple(found), problems)
+    return Found(tuple(found), tuple(problems))
 
 
 def _called(questions: Questions, domids: Iterable[int]) -> dict[int, _Called]:

@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import Self
 
 from vmiostat.discovery.xenstore_message import DIRECTORY, DIRECTORY_PART, ERROR, READ, Message, Messages, words
+from vmiostat.discovery.xenstore_message import LONGEST as LONGEST_LIST
 from vmiostat.discovery.xenstore_socket import XenstoreSocket
 from vmiostat.errors import SourceError
 
@@ -16,9 +17,6 @@ SILENCE, LONGEST = 1.0, 10.0
 """Seconds without any answer, and of the whole conversation, after which it has failed."""
 
 _AT_ONCE = 32
-_LONGEST_LIST = 1 << 20
-"""Bytes of a folder's list. 32,752 domains, the most that there can be, take less than a fifth."""
-
 Answer = bytes | int
 """What was read, or the errno that xenstore gave in its place."""
 
@@ -33,6 +31,13 @@ class Questions:
         self._ends = time.monotonic() + longest
         self._messages = Messages()
         self._asked = 0
+        self.untold: list[str] = []
+        """Folders whose list was too long to be told."""
+
+    @property
+    def path(self) -> str:
+        """Where xenstore is asked, for messages."""
+        return self._xenstore.path
 
     def values(self, paths: Iterable[str]) -> list[str | None]:
         """The value at each path; None where there is none, or none that we may see."""
@@ -40,11 +45,11 @@ class Questions:
         return [answer.decode(errors="backslashreplace") if isinstance(answer, bytes) else None for answer in answers]
 
     def names(self, paths: Iterable[str]) -> list[list[str]]:
-        """The names in each folder; none in one that is not there, or that we may not see."""
+        """The names in each folder; none in one that is not there, that we may not see, or that is `untold`."""
         paths = list(paths)
         answers = self._ask([(DIRECTORY, _path(path)) for path in paths])
         return [
-            _names(self._list_in_parts(path) if answer == errno.E2BIG else answer)
+            _names(self._in_parts(path) if answer == errno.E2BIG else answer)
             for path, answer in zip(paths, answers, strict=True)
         ]
 
@@ -63,13 +68,13 @@ class Questions:
     ) -> None:
         self.close()
 
-    def _list_in_parts(self, path: str) -> Answer:
+    def _in_parts(self, path: str) -> Answer:
         """A folder's list from where each part ended, begun anew when the folder changed meanwhile."""
         generation, found = b"", b""
-        while True:
+        while len(found) <= LONGEST_LIST:
             (part,) = self._ask([(DIRECTORY_PART, _path(path) + b"%d\0" % len(found))])
             if isinstance(part, int):
-                return part
+                break
             told, _, names = part.partition(b"\0")
             if found and told != generation:
                 found = b""
@@ -79,8 +84,8 @@ class Questions:
             # The list's end is a word of no bytes; a part without any would go on for ever.
             if not names or found == b"\0" or found.endswith(b"\0\0"):
                 return found.removesuffix(b"\0")
-            if len(found) > _LONGEST_LIST:
-                raise self._failed(errno.EMSGSIZE, f"the list of {path} is longer than {_LONGEST_LIST} bytes")
+        self.untold.append(path)
+        return errno.E2BIG
 
     def _ask(self, questions: Sequence[tuple[int, bytes]]) -> list[Answer]:
         """The answers in the order of the questions."""
