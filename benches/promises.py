@@ -29,7 +29,13 @@ class Promise:
 def promises(results: dict[str, Any]) -> list[Promise]:
     """Those that the run has measured."""
     times: Times = {(table["kind"], table["devices"]): medians(table["columns"]) for table in results["tables"]}
-    return [*_of_interfaces(times), *_of_disks(times), *_of_one_vm(times), *_of_the_worst(results["worst"])]
+    return [
+        *_of_interfaces(times),
+        *_of_disks(times),
+        *_of_one_vm(times),
+        *_of_guests(times),
+        *_of_the_worst(results["worst"]),
+    ]
 
 
 def medians(columns: list[dict[str, Any]]) -> dict[str, float]:
@@ -78,6 +84,13 @@ def _of_one_vm(times: Times) -> Iterator[Promise]:
         for source in ("netlink", "auto"):
             name = f"poll_into, {source}"
             yield Promise(f"one VM: {source} among 1,000 interfaces against alone", full[name] / idle[name], 1.1)
+
+
+def _of_guests(times: Times) -> Iterator[Promise]:
+    for (kind, count), at in times.items():
+        if kind == "guests" and count >= 100:
+            ratio = at["libvirt: getAllDomainStats"] / at["poll"]
+            yield Promise(f"{count} guests: libvirt's getAllDomainStats against poll", ratio, 500, least=True)
 
 
 def _of_the_worst(worst: list[dict[str, Any]]) -> Iterator[Promise]:

@@ -18,6 +18,7 @@ from benches import sizes, tables
 from benches.columns import Column
 from benches.disk_columns import disk_columns
 from benches.floor_program import running_floor
+from benches.guest_columns import guest_columns
 from benches.interface_columns import interface_columns
 from benches.machine import Machine, made_machine
 from benches.sizes import Sizes
@@ -44,6 +45,13 @@ def run(folder: Path, how: Sizes) -> Results:
             if (interfaces, disks) == how.worst_step:
                 results["worst"] = [asdict(row) for row in worst_cases(machine, how)]
     return results
+
+
+def beside_libvirt(how: Sizes) -> list[dict[str, Any]]:
+    """The table of the lab's guests, if it is up."""
+    with guest_columns() as (guests, columns):
+        rows = [asdict(row) for row in measure(columns, how.seconds)] if guests else []
+    return [{"kind": "guests", "devices": guests, "columns": rows}] if guests else []
 
 
 def _tables(machine: Machine, how: Sizes, *, new_disks: bool) -> Iterator[tuple[str, int, list[Column]]]:
@@ -75,7 +83,9 @@ def main() -> None:
     options.add_argument("--save", type=Path, help="the JSON file")
     arguments = options.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        results = run(Path(folder), sizes.BY_NAME[arguments.sizes])
+        how = sizes.BY_NAME[arguments.sizes]
+        results = run(Path(folder), how)
+    results["tables"] += beside_libvirt(how)
     save = arguments.save or RESULTS / f"{arguments.sizes}.json"
     save.parent.mkdir(exist_ok=True)
     save.write_text(json.dumps(results, indent=1) + "\n")

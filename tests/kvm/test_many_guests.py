@@ -3,16 +3,16 @@
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import replace
 from pathlib import Path
 from statistics import median
 from typing import Any
 
 import pytest
 
+from tests.kvm.beside_libvirt import GROUPS, known_to_the_kernel, told_of
 from tests.kvm.running_lab import RunningLab
 from tests.measured import Measured
-from vmiostat import Domain, Host
+from vmiostat import Host
 
 GUESTS = 100
 pytestmark = pytest.mark.timeout(300)  # the first test waits for the guests
@@ -51,24 +51,11 @@ def test_all_are_found(hundred: RunningLab, host: Host, connection: Any, measure
     assert max(first, again) < 3
 
 
-def known_to_the_kernel(domain: Domain) -> Domain:
-    """The domain with those of its devices that the kernel counts."""
-    return replace(
-        domain,
-        disks=tuple(disk for disk in domain.disks if disk.counters is not None),
-        nics=tuple(nic for nic in domain.nics if nic.counters is not None),
-        total=None,  # libvirt has no such thing
-    )
-
-
 def test_a_poll_beside_libvirt(hundred: RunningLab, host: Host, connection: Any, measured: Measured) -> None:
-    import libvirt
-
     domains = [known_to_the_kernel(domain) for domain in hundred.domains(host).values()]
-    groups = libvirt.VIR_DOMAIN_STATS_INTERFACE | libvirt.VIR_DOMAIN_STATS_BLOCK
 
     def ask() -> list[Any]:
-        told: list[Any] = connection.getAllDomainStats(groups)
+        told: list[Any] = connection.getAllDomainStats(GROUPS)
         return told
 
     with host.poller(domains) as poller:
@@ -87,12 +74,6 @@ def test_a_poll_beside_libvirt(hundred: RunningLab, host: Host, connection: Any,
         f"getAllDomainStats {median(theirs) * 1e3:.1f} ms, poll {median(ours) * 1e6:.0f} us: {faster:.0f} x"
     )
     assert faster >= 500
-
-
-def told_of(device: str, told: dict[str, Any]) -> tuple[int, ...]:
-    """What getAllDomainStats tells of an interface, in the order of libvirt's struct."""
-    [n] = [n for n in range(told["net.count"]) if told.get(f"net.{n}.name") == device]
-    return tuple(told[f"net.{n}.{way}.{key}"] for way in ("rx", "tx") for key in ("bytes", "pkts", "errs", "drop"))
 
 
 def processor_times(pids: list[int]) -> dict[str, int]:
