@@ -106,8 +106,8 @@ def _guests(results: Results) -> str:
             ours, theirs = of["poll"], of["libvirt: getAllDomainStats"]
             return (
                 f"\nAll that the kernel counts of {table['devices']} guests of a real libvirtd takes `poll()` "
-                f"{tables.time(ours)}; the\ndaemon's `getAllDomainStats` for the same guests takes {tables.time(theirs)}, "
-                f"{theirs / ours:,.0f} times as long.\n"
+                f"{tables.time(ours)}; the\ndaemon's `getAllDomainStats` for the same guests "
+                f"takes {tables.time(theirs)}, {theirs / ours:,.0f} times as long.\n"
             )
     return ""
 
