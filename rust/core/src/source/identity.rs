@@ -12,6 +12,8 @@
 //! Mostly there is none, and that is all. Else each device that was read is asked for: one that had the name before the
 //! reading and has it still is the one whose line it is.
 
+use rustix::io::Errno;
+
 use super::changes::Changes;
 use super::diskseq::Diskseq;
 use super::interface_index::InterfaceIndex;
@@ -25,8 +27,8 @@ pub(super) trait Identity<Key>: Send {
     fn any_changed(&mut self, calls: &mut usize) -> bool;
 
     /// A number that no other device of this key has; none if there is no such device now. Where one is `known`, it may be
-    /// that number or none.
-    fn of(&self, key: &Key, known: Option<u64>) -> Option<u64>;
+    /// that number or none. An error is no answer: that there is no descriptor left to ask with, say.
+    fn of(&self, key: &Key, known: Option<u64>) -> Result<Option<u64>, Errno>;
 }
 
 /// The number of every device that cannot be told from the others.
@@ -52,12 +54,12 @@ impl Identity<Box<[u8]>> for Interfaces {
         self.changes.as_mut().is_some_and(|changes| changes.any(calls))
     }
 
-    fn of(&self, name: &Box<[u8]>, known: Option<u64>) -> Option<u64> {
+    fn of(&self, name: &Box<[u8]>, known: Option<u64>) -> Result<Option<u64>, Errno> {
         if std::str::from_utf8(name).is_err() {
-            return Some(UNTOLD);
+            return Ok(Some(UNTOLD));
         }
         let known = known.and_then(|known| u32::try_from(known).ok());
-        self.index.still(name, known).map(u64::from)
+        Ok(self.index.still(name, known)?.map(u64::from))
     }
 }
 
@@ -80,7 +82,11 @@ impl Identity<DeviceNumber> for Disks {
         self.changes.as_mut().is_some_and(|changes| changes.any(calls))
     }
 
-    fn of(&self, number: &DeviceNumber, _: Option<u64>) -> Option<u64> {
-        self.diskseq.of(*number).ok().map(|count| count.unwrap_or(UNTOLD))
+    fn of(&self, number: &DeviceNumber, _: Option<u64>) -> Result<Option<u64>, Errno> {
+        match self.diskseq.of(*number) {
+            Ok(count) => Ok(Some(count.unwrap_or(UNTOLD))),
+            Err(Errno::NOENT | Errno::NODEV | Errno::NXIO) => Ok(None),
+            Err(errno) => Err(errno),
+        }
     }
 }

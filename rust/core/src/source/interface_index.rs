@@ -17,18 +17,28 @@ impl InterfaceIndex {
         Ok(InterfaceIndex { socket })
     }
 
-    /// The number of the interface that has this name now. Not to be asked for a name that is not there, least of all in a
-    /// poll: looking for it makes the kernel run modprobe (dev_load, net/core/dev_ioctl.c).
-    pub(super) fn of(&self, name: &[u8]) -> Option<u32> {
-        netdevice::name_to_index(&self.socket, std::str::from_utf8(name).ok()?).ok()
+    /// The number of the interface that has this name now, or none. Not to be asked for a name that is not there, least of
+    /// all in a poll: looking for it makes the kernel run modprobe (dev_load, net/core/dev_ioctl.c).
+    pub(super) fn of(&self, name: &[u8]) -> Result<Option<u32>, Errno> {
+        let Ok(name) = std::str::from_utf8(name) else { return Ok(None) };
+        if_there(netdevice::name_to_index(&self.socket, name))
     }
 
     /// As `of`, but where a number is known: that one, or none when its interface does not have the name any more. The
     /// kernel is asked for the number's name, for which it never runs modprobe.
-    pub(super) fn still(&self, name: &[u8], known: Option<u32>) -> Option<u32> {
+    pub(super) fn still(&self, name: &[u8], known: Option<u32>) -> Result<Option<u32>, Errno> {
         let Some(known) = known else { return self.of(name) };
-        let now = netdevice::index_to_name_inlined(&self.socket, known).ok()?;
-        (now.as_bytes() == name).then_some(known)
+        let now = if_there(netdevice::index_to_name_inlined(&self.socket, known))?;
+        Ok(now.filter(|now| now.as_bytes() == name).map(|_| known))
+    }
+}
+
+/// None where the kernel says that there is no such interface. Any other error is no answer.
+fn if_there<T>(answer: Result<T, Errno>) -> Result<Option<T>, Errno> {
+    match answer {
+        Ok(found) => Ok(Some(found)),
+        Err(Errno::NODEV | Errno::NXIO) => Ok(None),
+        Err(errno) => Err(errno),
     }
 }
 
@@ -39,12 +49,12 @@ mod tests {
     #[test]
     fn lo_has_a_number_and_what_is_not_there_has_none() {
         let index = InterfaceIndex::open().unwrap();
-        let lo = index.of(b"lo");
+        let lo = index.of(b"lo").unwrap();
         assert!(lo.is_some_and(|number| number > 0));
-        assert_eq!(index.of(b"none-such"), None);
-        assert_eq!(index.of(b"\xff"), None);
-        assert_eq!((index.still(b"lo", None), index.still(b"lo", lo)), (lo, lo));
-        assert_eq!(index.still(b"none-such", lo), None);
-        assert_eq!(index.still(b"lo", Some(u32::MAX >> 1)), None);
+        assert_eq!(index.of(b"none-such"), Ok(None));
+        assert_eq!(index.of(b"\xff"), Ok(None));
+        assert_eq!((index.still(b"lo", None), index.still(b"lo", lo)), (Ok(lo), Ok(lo)));
+        assert_eq!(index.still(b"none-such", lo), Ok(None));
+        assert_eq!(index.still(b"lo", Some(u32::MAX >> 1)), Ok(None));
     }
 }

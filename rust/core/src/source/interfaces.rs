@@ -51,7 +51,7 @@ fn read(roots: &Roots, path: &str, numbers: bool) -> Result<Vec<Interface>, Erro
     let index = if numbers { InterfaceIndex::open().ok() } else { None };
     let interface = |line| {
         let (name, _) = netdev::split(line)?;
-        Some((OsString::from_vec(name.to_vec()), index.as_ref().and_then(|index| index.of(name))))
+        Some((OsString::from_vec(name.to_vec()), index.as_ref().and_then(|index| index.of(name).ok()?)))
     };
     Ok(text.split(|byte| *byte == b'\n').filter_map(interface).collect())
 }

@@ -2,6 +2,8 @@
 
 use std::collections::HashMap;
 
+use rustix::io::Errno;
+
 use super::interface_index::InterfaceIndex;
 use super::interface_rows::Swapped;
 use super::netlink_socket::Question;
@@ -41,10 +43,9 @@ impl NetlinkInterfaces {
         self.identify(watched, device, now)
     }
 
-    fn identify(&mut self, watched: &mut Watched<Swapped>, device: usize, index: Option<u32>) -> bool {
-        if index == self.indices[device] {
-            return watched.identify(device, index.map(u64::from));
-        }
+    fn identify(&mut self, watched: &mut Watched<Swapped>, device: usize, index: Result<Option<u32>, Errno>) -> bool {
+        let same = watched.identify(device, index.map(|index| index.map(u64::from)));
+        let Some(index) = index.ok().filter(|index| *index != self.indices[device]) else { return same };
         if let Some(old) = self.indices[device] {
             self.answers.by_index.remove(&old);
         }
@@ -53,7 +54,7 @@ impl NetlinkInterfaces {
         }
         self.indices[device] = index;
         self.changed = true;
-        watched.identify(device, index.map(u64::from))
+        same
     }
 
     /// What to ask so that each watched interface which is there is answered for, and what the answers are told by.

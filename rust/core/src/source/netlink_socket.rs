@@ -268,7 +268,7 @@ mod tests {
     #[test]
     fn the_kernel_answers_for_lo_and_not_for_what_is_not_there() {
         let mut socket = NetlinkSocket::open().unwrap();
-        let lo = InterfaceIndex::open().unwrap().of(b"lo").unwrap();
+        let lo = InterfaceIndex::open().unwrap().of(b"lo").unwrap().unwrap();
         let many: Vec<u32> = std::iter::repeat_n(lo, 150).chain([u32::MAX >> 1]).collect();
         for (question, expected, calls) in [
             (Question::Some(&[lo]), 1, 2),
@@ -311,7 +311,7 @@ mod tests {
         let mut socket = NetlinkSocket::open().unwrap();
         // A receive buffer too small for the answers: the kernel drops them, and says so (ENOBUFS), or says nothing.
         rustix::net::sockopt::set_socket_recv_buffer_size(&socket.socket, 1).unwrap();
-        let lo = InterfaceIndex::open().unwrap().of(b"lo").unwrap();
+        let lo = InterfaceIndex::open().unwrap().of(b"lo").unwrap().unwrap();
         let outcome = socket.ask(Question::Some(&[lo; BATCH]), |_, _, _| ());
         assert!(matches!(outcome, Err(Failure::Errno(Errno::NOBUFS | Errno::AGAIN))), "{outcome:?}");
         // The next question is answered, whatever is left of the last one.

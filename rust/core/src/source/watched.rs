@@ -25,6 +25,10 @@ struct Device<V> {
     rows: Vec<Row<V>>,
     /// Which device it is that has the name, where that can be told.
     id: Option<u64>,
+    /// Which one it was when that could last be told, while it cannot be.
+    last_id: Option<u64>,
+    /// Why it could not be told, and in which round.
+    doubt: Option<(u64, Errno)>,
     /// The last round that found it.
     round: u64,
     failure: Option<Failure>,
@@ -48,7 +52,7 @@ impl<V: Copy> Watched<V> {
 
     /// Adds a device without rows; gives its number.
     pub(super) fn push(&mut self) -> usize {
-        self.devices.push(Device { rows: Vec::new(), id: None, round: 0, failure: None });
+        self.devices.push(Device { rows: Vec::new(), id: None, last_id: None, doubt: None, round: 0, failure: None });
         self.devices.len() - 1
     }
 
@@ -77,26 +81,24 @@ impl<V: Copy> Watched<V> {
     }
 
     /// Which device has the name now; none where none has. Another one than before is found by this poll no more: whose
-    /// numbers it has read is not known. Gives whether it is the same.
-    pub(super) fn identify(&mut self, device: usize, id: Option<u64>) -> bool {
+    /// numbers it has read is not known. Nor are they where it cannot be told which one has it, and to read again then
+    /// helps nobody. Gives whether this reading can stand.
+    pub(super) fn identify(&mut self, device: usize, id: Result<Option<u64>, Errno>) -> bool {
         let round = self.round;
         let device = &mut self.devices[device];
-        if id.is_some() && id == device.id {
-            return true;
-        }
-        for row in &mut device.rows {
-            // Before it was known, it was only just found.
-            if device.id.is_some() || id.is_none() {
-                row.occupant.lost();
+        match id {
+            Ok(id) if device.is_still(id) => return true,
+            Ok(id) => device.become_another(id),
+            Err(errno) => {
+                device.last_id = device.id.take().or(device.last_id);
+                device.doubt = Some((round, errno));
             }
-            row.is_another = row.pin.is_some_and(|pin| id != Some(pin));
         }
-        device.id = id;
         if device.round == round {
             device.round = 0;
             self.missing += 1;
         }
-        false
+        id.is_err()
     }
 
     /// A poll begins: nothing is found yet.
@@ -155,11 +157,13 @@ impl<V: Copy> Watched<V> {
         }
         let (time, round) = (monotonic_ns(), self.round);
         for device in self.devices.iter_mut().filter(|device| device.round != round) {
-            device.failure = outcome.err().or(Some(Failure::Errno(Errno::NODEV)));
-            if outcome.is_ok() {
+            let doubt = device.doubt.filter(|(when, _)| *when == round).map(|(_, errno)| Failure::Errno(errno));
+            let unread = outcome.err().or(doubt);
+            device.failure = unread.or(Some(Failure::Errno(Errno::NODEV)));
+            if unread.is_none() {
                 device.lose();
             }
-            let state = if outcome.is_ok() { State::Gone } else { State::Unreadable };
+            let state = if unread.is_none() { State::Gone } else { State::Unreadable };
             for row in &device.rows {
                 row.fail::<T>(rows, state, time);
             }
@@ -184,8 +188,29 @@ impl<V: Copy> Watched<V> {
 }
 
 impl<V> Device<V> {
+    /// Whether the device that has the name now is the one that had it when that could last be told.
+    fn is_still(&mut self, id: Option<u64>) -> bool {
+        let is_still = id.is_some() && id == self.id.or(self.last_id);
+        if is_still {
+            (self.id, self.last_id) = (id, None);
+        }
+        is_still
+    }
+
+    fn become_another(&mut self, id: Option<u64>) {
+        let known = self.id.or(self.last_id).is_some();
+        (self.id, self.last_id) = (id, None);
+        for row in &mut self.rows {
+            // Before it was known, it was only just found.
+            if known || id.is_none() {
+                row.occupant.lost();
+            }
+            row.is_another = row.pin.is_some_and(|pin| id != Some(pin));
+        }
+    }
+
     fn lose(&mut self) {
-        self.id = None;
+        (self.id, self.last_id) = (None, None);
         for row in &mut self.rows {
             row.occupant.lost();
         }
