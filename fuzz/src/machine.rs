@@ -47,7 +47,7 @@ impl Machine {
             file.set_len(text.len() as u64).unwrap();
             file.write_all_at(text, 0).unwrap();
         }
-        self.poller.poll()
+        self.poller.poll().unwrap()
     }
 }
 

@@ -55,7 +55,7 @@ fn poll(block: Vec<BlockRow>, interface: Vec<InterfaceRow>) {
     };
     round();
     measured(&mut round);
-    let sample = poller.poll();
+    let sample = poller.poll().unwrap();
     let states = sample.block.chunks(block::WORDS).map(|row| row[block::state]);
     let states: Vec<i64> =
         states.chain(sample.interface.chunks(interface::WORDS).map(|row| row[interface::state])).collect();

@@ -23,6 +23,16 @@ pub enum Error {
         /// What is wrong with it.
         what: &'static str,
     },
+    /// What was opened in one process is used in a fork of it: the two would share sockets, and perhaps a lock that nobody
+    /// in the fork holds.
+    #[error("this Poller was opened before a fork, in another process: open one in this process")]
+    Forked,
+    /// The machine has no memory for a sample.
+    #[error("no memory for a sample of {rows} rows")]
+    Memory {
+        /// Rows of the table that there is no memory for.
+        rows: usize,
+    },
     /// A struct size that no version has.
     #[error("size must not exceed {limit} (the newest struct), but {asked} was asked for")]
     Size {

@@ -6,6 +6,7 @@ pub mod fields;
 pub mod parse;
 pub mod plan;
 pub mod poller;
+mod process;
 pub mod rates;
 pub mod roots;
 pub mod rows;

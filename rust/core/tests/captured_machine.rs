@@ -87,7 +87,7 @@ fn rows_come_in_the_plan_s_order_whatever_the_file_s() {
     let machine = Machine::new();
     machine.interfaces(&[("lo", 0), ("vnet0", 100), ("vnet1", 200), ("net1", 300)]);
     let plan = vec![nic("net1", false), InterfaceRow::Uncounted, nic("vnet0", true), nic("vnet0", false)];
-    let sample = machine.poller(vec![], plan).poll();
+    let sample = machine.poller(vec![], plan).poll().unwrap();
     assert_eq!(interface_row(&sample, 0)[..2], [300, 301]);
     assert_eq!(standing(&sample, 1), (-1, State::Unsupported));
     assert_eq!(interface_row(&sample, 2)[..2], [108, 109], "swapped: the host's transmit side");
@@ -100,16 +100,16 @@ fn an_interface_that_comes_back_is_another_generation() {
     let machine = Machine::new();
     machine.interfaces(&[("lo", 0), ("a", 100), ("b", 200), ("c", 300)]);
     let poller = machine.poller(vec![], vec![nic("b", false), nic("c", false)]);
-    assert_eq!(standing(&poller.poll(), 0), (0, State::Ok));
+    assert_eq!(standing(&poller.poll().unwrap(), 0), (0, State::Ok));
     machine.interfaces(&[("lo", 0), ("c", 310)]);
-    let gone = poller.poll();
+    let gone = poller.poll().unwrap();
     assert_eq!(standing(&gone, 0), (0, State::Gone));
     assert_eq!(interface_row(&gone, 0)[..8], [-1; 8]);
     assert_eq!((standing(&gone, 1), interface_row(&gone, 1)[0]), ((0, State::Ok), 310));
     let problem = poller.problem(Kind::Interface, 0).unwrap().to_string();
     assert!(problem.ends_with("proc/net/dev: No such device (os error 19)"), "{problem}");
     machine.interfaces(&[("c", 320), ("b", 5), ("lo", 0)]);
-    let back = poller.poll();
+    let back = poller.poll().unwrap();
     assert_eq!((standing(&back, 0), interface_row(&back, 0)[0]), ((1, State::Ok), 5));
     assert_eq!((standing(&back, 1), interface_row(&back, 1)[0]), ((0, State::Ok), 320));
     assert!(poller.problem(Kind::Interface, 0).is_none());
@@ -120,10 +120,10 @@ fn a_remembered_name_is_not_taken_for_a_longer_one() {
     let machine = Machine::new();
     machine.interfaces(&[("ibr10", 100)]);
     let poller = machine.poller(vec![], vec![nic("ibr10", false), nic("ibr10:30", false)]);
-    assert_eq!(standing(&poller.poll(), 0), (0, State::Ok));
+    assert_eq!(standing(&poller.poll().unwrap(), 0), (0, State::Ok));
     // The new line stands where the old one was remembered, and begins like it.
     machine.interfaces(&[("ibr10:30", 200), ("ibr10", 110)]);
-    let sample = poller.poll();
+    let sample = poller.poll().unwrap();
     assert_eq!((standing(&sample, 0), interface_row(&sample, 0)[0]), ((0, State::Ok), 110));
     assert_eq!((standing(&sample, 1), interface_row(&sample, 1)[0]), ((0, State::Ok), 200));
 }
@@ -136,13 +136,13 @@ fn a_bad_line_costs_its_own_row() {
     machine.write("proc/net/dev", &format!("{HEADING}  a:{numbers}  b: some text\n  c:{huge}\n\n:::\n  d:{numbers}"));
     let poller = machine.poller(vec![], ["a", "b", "c", "d"].map(|name| nic(name, false)).into());
     for _ in 0..2 {
-        let sample = poller.poll();
+        let sample = poller.poll().unwrap();
         let states: Vec<State> = (0..4).map(|row| standing(&sample, row).1).collect();
         assert_eq!(states, [State::Ok, State::Unreadable, State::Unreadable, State::Ok]);
     }
     assert!(matches!(poller.problem(Kind::Interface, 1), Some(Error::Malformed { .. })));
     machine.interfaces(&[("b", 7)]);
-    let healed = poller.poll();
+    let healed = poller.poll().unwrap();
     assert_eq!((standing(&healed, 1), interface_row(&healed, 1)[0]), ((0, State::Ok), 7));
 }
 
@@ -150,12 +150,12 @@ fn a_bad_line_costs_its_own_row() {
 fn a_file_that_is_not_there_costs_its_rows_until_it_is() {
     let machine = Machine::new();
     let poller = machine.poller(vec![disk((8, 0))], vec![nic("a", false)]);
-    assert_eq!(standing(&poller.poll(), 0).1, State::Unreadable);
-    assert_eq!(poller.reopen(), 0);
+    assert_eq!(standing(&poller.poll().unwrap(), 0).1, State::Unreadable);
+    assert_eq!(poller.reopen().unwrap(), 0);
     machine.interfaces(&[("a", 1)]);
-    assert_eq!(standing(&poller.poll(), 0).1, State::Unreadable, "a poll opens nothing");
-    assert_eq!(poller.reopen(), 1);
-    assert_eq!(standing(&poller.poll(), 0), (0, State::Ok));
+    assert_eq!(standing(&poller.poll().unwrap(), 0).1, State::Unreadable, "a poll opens nothing");
+    assert_eq!(poller.reopen().unwrap(), 1);
+    assert_eq!(standing(&poller.poll().unwrap(), 0), (0, State::Ok));
 }
 
 #[test]
@@ -164,20 +164,20 @@ fn one_pass_of_diskstats_or_a_stat_file_each_give_the_same_records() {
     let all: Vec<(u32, u32, i64)> = (0..40).map(|minor| (7, minor, i64::from(minor) * 1000)).collect();
     machine.disks(&all);
     let many = all.iter().map(|(major, minor, _)| disk((*major, *minor))).collect();
-    let one_pass = machine.poller(many, vec![]).poll();
+    let one_pass = machine.poller(many, vec![]).poll().unwrap();
     fs::create_dir_all(machine.0.path().join("sys/dev/block")).unwrap();
     for (_, minor, first) in &all {
         let numbers: Vec<String> = (0..17).map(|number| (first + number).to_string()).collect();
         machine.write(&format!("sys/dev/block/7:{minor}/stat"), &(numbers.join(" ") + "\n"));
     }
     let few = machine.poller(vec![disk((7, 5)), disk((7, 39))], vec![]);
-    let stat_files = few.poll();
+    let stat_files = few.poll().unwrap();
     let counters = ..block::time_ns;
     assert_eq!(block_row(&stat_files, 0)[counters], block_row(&one_pass, 5)[counters]);
     assert_eq!(block_row(&stat_files, 1)[counters], block_row(&one_pass, 39)[counters]);
     assert_eq!(block_row(&one_pass, 39)[block::rd_req], 39000);
     machine.write("sys/dev/block/7:5/stat", "nothing of use\n");
-    let bad = few.poll();
+    let bad = few.poll().unwrap();
     assert_eq!(block_row(&bad, 0)[block::state], State::Unreadable as i64);
     assert_eq!(block_row(&bad, 1)[block::state], State::Ok as i64);
 }
@@ -200,14 +200,14 @@ fn every_layout_of_xen_s_statistics() {
         &[("rd_req", "-2\n"), ("rd_sect", "-2147483648\n"), ("br_req", "9\n")],
     );
     let poller = machine.poller(vec![vbd(1, 51712), vbd(2, 768), vbd(3, 768)], vec![]);
-    let sample = poller.poll();
+    let sample = poller.poll().unwrap();
     assert_eq!(block_row(&sample, 0)[..8], [1, 1024, 3, 2048, 5, 6, 7, -1]);
     assert_eq!(block_row(&sample, 1)[..8], [(1 << 32) - 2, 1 << 40, -1, -1, -1, 9, -1, -1]);
     assert_eq!(block_row(&sample, 2)[block::state], State::Gone as i64);
     // A vbd's folder stands for a while without its statistics.
     machine.vbd("sys/bus/xen-backend/devices/vbd-3-768", &new);
-    assert_eq!(poller.reopen(), 1);
-    assert_eq!(block_row(&poller.poll(), 2)[..5], [1, 1024, 3, 2048, 5]);
+    assert_eq!(poller.reopen().unwrap(), 1);
+    assert_eq!(block_row(&poller.poll().unwrap(), 2)[..5], [1, 1024, 3, 2048, 5]);
 }
 
 #[test]
@@ -221,7 +221,7 @@ fn a_size_s_counters_and_no_others_are_read_of_a_vbd() {
     let mut memory = [0x55; 16];
     poller.poll_into(Some(Target { bytes: &mut memory, size: 16 }), None).unwrap();
     assert_eq!(memory.as_slice(), bytemuck::cast_slice::<i64, u8>(&[1, 1024]));
-    assert_eq!(block_row(&poller.poll(), 0)[block::state], State::Unreadable as i64);
+    assert_eq!(block_row(&poller.poll().unwrap(), 0)[block::state], State::Unreadable as i64);
     let problem = poller.problem(Kind::Block, 0).unwrap().to_string();
     assert!(problem.ends_with("vbd-1-51712/statistics: wr_req is no number"), "{problem}");
 }
@@ -235,7 +235,7 @@ fn sizes_are_looked_at_before_anything_is_read() {
     for size in 0..=interface::SIZE {
         memory.fill(0x55);
         poller.poll_into(None, Some(Target { bytes: &mut memory, size })).unwrap();
-        let sample = poller.poll();
+        let sample = poller.poll().unwrap();
         let counters = size.min(interface::time_ns * 8);
         assert_eq!(memory[..counters], bytemuck::cast_slice::<i64, u8>(&sample.interface)[..counters]);
         assert!(memory[size..].iter().all(|byte| *byte == 0x55));
@@ -253,7 +253,7 @@ fn a_fifo_in_a_counter_file_s_place_holds_up_nothing() {
     let path = machine.0.path().join("proc/net/dev");
     rustix::fs::mknodat(rustix::fs::CWD, Path::new(&path), rustix::fs::FileType::Fifo, 0o644.into(), 0).unwrap();
     let poller = machine.poller(vec![], vec![nic("a", false)]);
-    assert_eq!(standing(&poller.poll(), 0).1, State::Unreadable);
+    assert_eq!(standing(&poller.poll().unwrap(), 0).1, State::Unreadable);
 }
 
 /// The poller of another plan, of which these rows are kept.
@@ -266,7 +266,7 @@ fn replanned(
     let (interface, kept_interface) = interface.iter().cloned().unzip();
     let mut next = None;
     let kept = Kept { block: kept_block, interface: kept_interface };
-    poller.replan(&Plan { block, interface }, &kept, |poller| next = Some(poller));
+    poller.replan(&Plan { block, interface }, &kept, |poller| next = Some(poller)).unwrap();
     next.unwrap()
 }
 
@@ -275,12 +275,12 @@ fn rows_that_another_plan_keeps_keep_their_generation_and_others_are_above_it() 
     let machine = Machine::new();
     machine.interfaces(&[("a", 100), ("b", 200), ("c", 300)]);
     let first = machine.poller(vec![], vec![nic("a", false), nic("b", false)]);
-    first.poll();
+    first.poll().unwrap();
     for lines in [&[("b", 200), ("c", 300)][..], &[("a", 100), ("b", 200), ("c", 300)]] {
         machine.interfaces(lines);
-        first.poll();
+        first.poll().unwrap();
     }
-    assert_eq!([0, 1].map(|row| standing(&first.poll(), row).0), [1, 0]);
+    assert_eq!([0, 1].map(|row| standing(&first.poll().unwrap(), row).0), [1, 0]);
     let none_such = InterfaceRow::Uncounted;
     let plan = [
         (nic("b", false), Some(1)),
@@ -290,14 +290,15 @@ fn rows_that_another_plan_keeps_keep_their_generation_and_others_are_above_it() 
         (none_such, None),
     ];
     let second = replanned(&first, &[], &plan);
-    let generations = |poller: &Poller, rows| (0..rows).map(|row| standing(&poller.poll(), row).0).collect::<Vec<_>>();
+    let generations =
+        |poller: &Poller, rows| (0..rows).map(|row| standing(&poller.poll().unwrap(), row).0).collect::<Vec<_>>();
     assert_eq!(generations(&second, 5), [0, 2, 1, 2, -1]);
     // What is dropped is remembered: a row that comes back later is above all that it ever was.
     let third = replanned(&second, &[], &[(nic("b", false), Some(0))]);
     assert_eq!(generations(&third, 1), [0]);
     let last = replanned(&third, &[], &[(nic("a", false), None), (nic("b", false), Some(0)), (nic("d", false), None)]);
     assert_eq!(generations(&last, 3), [3, 0, -1]);
-    assert_eq!(standing(&last.poll(), 2).1, State::Gone);
+    assert_eq!(standing(&last.poll().unwrap(), 2).1, State::Gone);
 }
 
 #[test]
@@ -305,12 +306,12 @@ fn a_row_that_was_gone_is_another_generation_after_the_change_of_plans() {
     let machine = Machine::new();
     machine.interfaces(&[("a", 100)]);
     let first = machine.poller(vec![], vec![nic("a", false)]);
-    assert_eq!(standing(&first.poll(), 0), (0, State::Ok));
+    assert_eq!(standing(&first.poll().unwrap(), 0), (0, State::Ok));
     machine.interfaces(&[]);
-    assert_eq!(standing(&first.poll(), 0), (0, State::Gone));
+    assert_eq!(standing(&first.poll().unwrap(), 0), (0, State::Gone));
     machine.interfaces(&[("a", 5)]);
     let second = replanned(&first, &[], &[(nic("a", false), Some(0))]);
-    assert_eq!(standing(&second.poll(), 0), (1, State::Ok));
+    assert_eq!(standing(&second.poll().unwrap(), 0), (1, State::Ok));
 }
 
 #[test]
@@ -321,7 +322,7 @@ fn a_kept_row_s_files_are_not_opened_again() {
         machine.vbd(&folder(domid), &[("rd_req", "7\n")]);
     }
     let first = machine.poller(vec![vbd(1, 51712), vbd(2, 51712)], vec![]);
-    first.poll();
+    first.poll().unwrap();
     // An open file outlives its name: only what is opened anew finds nothing.
     fs::remove_dir_all(machine.0.path().join(folder(1))).unwrap();
     fs::remove_dir_all(machine.0.path().join(folder(2))).unwrap();
@@ -331,10 +332,10 @@ fn a_kept_row_s_files_are_not_opened_again() {
         // Kept by mistake: it is another device, and so not the old one's file.
         (vbd(3, 51712), Some(0)),
     ];
-    let sample = replanned(&first, &plan, &[]).poll();
+    let sample = replanned(&first, &plan, &[]).poll().unwrap();
     let states = [0, 1, 2].map(|row| State::from_word(block_row(&sample, row)[block::state]).unwrap());
     assert_eq!(states, [State::Ok, State::Gone, State::Gone]);
     assert_eq!(block_row(&sample, 0)[block::rd_req], 7);
     // The old plan's own poll, begun before the change, ends as it would have.
-    assert_eq!(block_row(&first.poll(), 0)[block::rd_req], 7);
+    assert_eq!(block_row(&first.poll().unwrap(), 0)[block::rd_req], 7);
 }

@@ -1,5 +1,6 @@
 //! The core's errors as Python's: the classes of vmiostat.errors.
 
+use pyo3::exceptions::{PyMemoryError, PyValueError};
 use pyo3::import_exception;
 use pyo3::prelude::*;
 use vmiostat_core::error::Error;
@@ -26,6 +27,9 @@ impl From<CoreError> for PyErr {
                 let why = why.split(" (os error").next().unwrap_or(&why).to_owned();
                 SourceError::new_err((errno.raw_os_error(), why, path.into_os_string()))
             }
+            Error::Memory { .. } => PyMemoryError::new_err(text),
+            // As of one that is closed.
+            Error::Forked => PyValueError::new_err(text),
             Error::Malformed { .. } => SourceError::new_err(text),
             Error::Size { .. } | Error::Buffer { .. } => SizeError::new_err(text),
         }

@@ -71,7 +71,8 @@ impl PyPoller {
 
 impl Planned {
     fn poller(&self) -> PyResult<&Poller> {
-        self.poller.as_ref().ok_or_else(|| PyValueError::new_err("this Poller is closed"))
+        let poller = self.poller.as_ref().ok_or_else(|| PyValueError::new_err("this Poller is closed"))?;
+        Ok(poller.here().map_err(CoreError::from)?)
     }
 }
 
@@ -116,18 +117,21 @@ impl PyPoller {
         let kept = Kept { block: kept_block, interface: kept_interface };
         // The old plan ends here, where Python's objects may be let go of.
         let _old = py.detach(|| {
+            // A fork may have left the lock behind, held by nobody.
+            self.planned().poller()?;
             let _alone = lock(&self.replanning);
             let old = self.planned();
             let poller = old.poller()?;
             check_kept(&kept.block, plan.block.len(), poller.rows(Kind::Block))?;
             check_kept(&kept.interface, plan.interface.len(), poller.rows(Kind::Interface))?;
-            poller.replan(&plan, &kept, |poller| {
+            let replanned = poller.replan(&plan, &kept, |poller| {
                 let mut planned = lock(&self.planned);
                 // It may have been closed meanwhile, and stays so.
                 if Arc::ptr_eq(&planned, &old) {
                     *planned = Arc::new(Planned { poller: Some(poller), block, interface });
                 }
             });
+            replanned.map_err(CoreError::from)?;
             Ok::<_, PyErr>(old)
         })?;
         Ok(())
@@ -137,7 +141,7 @@ impl PyPoller {
     fn poll(&self, py: Python<'_>) -> PyResult<Sample> {
         let planned = self.planned();
         let poller = planned.poller()?;
-        let read = py.detach(|| poller.poll());
+        let read = py.detach(|| poller.poll()).map_err(CoreError::from)?;
         Ok(Sample {
             block: Py::new(py, BlockTable::of(Arc::clone(&planned.block), read.block))?,
             interface: Py::new(py, InterfaceTable::of(Arc::clone(&planned.interface), read.interface))?,
@@ -198,14 +202,15 @@ impl PyPoller {
     fn reopen(&self, py: Python<'_>) -> PyResult<usize> {
         let planned = self.planned();
         let poller = planned.poller()?;
-        Ok(py.detach(|| poller.reopen()))
+        Ok(py.detach(|| poller.reopen()).map_err(CoreError::from)?)
     }
 
     /// What a poll does, source by source: polls once, and tells.
     fn explain(&self, py: Python<'_>) -> PyResult<Vec<PyExplanation>> {
         let planned = self.planned();
         let poller = planned.poller()?;
-        Ok(py.detach(|| poller.explain()).into_iter().map(PyExplanation::from).collect())
+        let explained = py.detach(|| poller.explain()).map_err(CoreError::from)?;
+        Ok(explained.into_iter().map(PyExplanation::from).collect())
     }
 
     /// Closes the handles, after the polls that are under way.

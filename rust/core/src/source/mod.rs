@@ -136,7 +136,9 @@ impl From<Error> for Failure {
         match error {
             Error::Read { errno, .. } => Failure::Errno(errno),
             Error::Malformed { what, .. } => Failure::Malformed(what),
-            Error::Size { .. } | Error::Buffer { .. } => Failure::Malformed("not a file"),
+            Error::Forked | Error::Memory { .. } | Error::Size { .. } | Error::Buffer { .. } => {
+                Failure::Malformed("not a file")
+            }
         }
     }
 }

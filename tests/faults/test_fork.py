@@ -1,0 +1,104 @@
+"""A fork of a process that has a Poller: the fork may not use it, can have one of its own, and the first goes on."""
+
+import os
+import signal
+import threading
+import traceback
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.real.machine import Machine
+from vmiostat import BlockStats, Host, InterfaceStats, Poller, Sample
+from vmiostat.counters import InterfaceSource
+
+FORKS = 6
+WAYS: list[tuple[InterfaceSource, bool]] = [
+    ("proc", False),
+    ("sysfs", False),
+    ("netlink", False),
+    ("auto", False),
+    ("auto", True),  # a thread asks netlink, and does not come along into a fork
+]
+
+
+def in_a_fork(work: Callable[[], None]) -> None:
+    """Runs the work in a fork of this process; fails when it fails there, or takes 20 seconds."""
+    with warnings.catch_warnings():
+        # That there are other threads, which the fork does not have, is what is tested.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        child = os.fork()
+    if child == 0:
+        try:
+            signal.alarm(20)
+            work()
+            os._exit(0)
+        except BaseException:
+            traceback.print_exc()
+        finally:
+            os._exit(1)
+    _, status = os.waitpid(child, 0)
+    assert status == 0, "see what the fork has printed"
+
+
+def numbers(sample: Sample) -> list[tuple[int, ...]]:
+    """All counters of the rows that have them."""
+    rows = [*sample.block, *sample.interface]
+    return [tuple(row)[:-3] if row.state == "ok" else () for row in rows]
+
+
+def check_refused(poller: Poller) -> None:
+    calls: list[Callable[[], object]] = [
+        poller.poll,
+        poller.reopen,
+        poller.explain,
+        lambda: poller.poll_into(interface=bytearray(InterfaceStats.SIZE * poller.interface_rows)),
+        lambda: poller.poll_into(block=bytearray(BlockStats.SIZE * poller.block_rows)),
+        lambda: poller.replan([], [], [], []),
+        lambda: poller.problem("block", 0),
+    ]
+    for call in calls:
+        with pytest.raises(ValueError, match="opened before a fork, in another process: open one in this process"):
+            call()
+
+
+@pytest.mark.parametrize(("source", "is_many"), WAYS)
+def test_a_fork_has_to_open_its_own(machine: Machine, many: Path, source: InterfaceSource, *, is_many: bool) -> None:
+    host = Host(xml=many if is_many else machine.xml, sys=machine.sys)
+    poller = host.poller(interface_source=source)
+    expected = numbers(poller.poll())
+    stop, polls, wrong = threading.Event(), 0, []
+
+    def poll() -> None:
+        nonlocal polls
+        while not stop.is_set():
+            found = numbers(poller.poll())
+            polls += 1
+            if found != expected:
+                wrong.append(found)
+
+    def fork() -> None:
+        check_refused(poller)
+        poller.close()
+        assert poller.closed
+        with host.poller(interface_source=source) as own:
+            for _ in range(3):
+                assert numbers(own.poll()) == expected
+            in_a_fork(lambda: check_refused(own))
+
+    threads = [threading.Thread(target=poll) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    try:
+        for _ in range(FORKS):
+            in_a_fork(fork)
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join()
+    assert not wrong
+    assert polls > FORKS
+    assert numbers(poller.poll()) == expected
+    poller.close()
