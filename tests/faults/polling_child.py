@@ -1,0 +1,64 @@
+"""The process that faults are put into. Each line of its standard input is a call, as JSON; each line that it prints is
+what came of it.
+
+Between a call and its answer it does nothing but the call: so what strace changes are system calls of vmiostat's.
+"""
+
+import json
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Literal
+
+from vmiostat import BlockStats, Host, InterfaceStats, Poller
+from vmiostat.counters import InterfaceSource
+
+host: Host | None = None
+poller: Poller | None = None
+
+
+def opened() -> Poller:
+    assert poller is not None
+    return poller
+
+
+def open_poller(xml: str, roots: dict[str, str], source: InterfaceSource, interfaces: int | None) -> list[str]:
+    """Opens what the domain XML defines; of each domain's interfaces only so many."""
+    global host, poller
+    host = Host(xml=xml, **roots)  # type: ignore[arg-type]
+    domains = [replace(domain, nics=domain.nics[:interfaces]) for domain in host.domains()]
+    poller = host.poller(domains, interface_source=source)
+    return [explained.source for explained in poller.explain()]
+
+
+def poll() -> list[list[object]]:
+    """Each row: its table, state, generation, counters, and what is said of it."""
+    sample = opened().poll()
+    return [told("block", row, stats) for row, stats in enumerate(sample.block)] + [
+        told("interface", row, stats) for row, stats in enumerate(sample.interface)
+    ]
+
+
+def told(kind: Literal["block", "interface"], row: int, stats: BlockStats | InterfaceStats) -> list[object]:
+    values, problem = tuple(stats), opened().problem(kind, row)
+    return [kind, stats.state, stats.generation, values[: len(values) - 3], problem and str(problem)]
+
+
+def reopen() -> int:
+    return opened().reopen()
+
+
+def descriptors() -> int:
+    return len(list(Path("/proc/self/fd").iterdir())) - 1
+
+
+CALLS = {"open": open_poller, "poll": poll, "reopen": reopen, "descriptors": descriptors}
+
+if __name__ == "__main__":
+    for line in sys.stdin:
+        name, *arguments = json.loads(line)
+        try:
+            answer = [True, CALLS[name](*arguments)]  # type: ignore[operator]
+        except Exception as error:
+            answer = [False, f"{type(error).__name__}: {error}"]
+        print(json.dumps(answer), flush=True)
