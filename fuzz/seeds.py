@@ -63,6 +63,22 @@ def main() -> None:
     ]
     for reply in [*replies, b"".join(replies), attribute(1, bytes(23 * 8))]:
         write("link_stats", reply)
+    groups = [
+        b"8:0 rbytes=1 wbytes=2 rios=3 wios=4 dbytes=5 dios=6",
+        b"7:0 8:16 9:0 rbytes=9223372036854775807 wbytes=1 rios=1 wios=1 cost.usage=7",
+        *(b"8:0 %s 4096" % word for word in (b"Read", b"Write", b"Sync", b"Discard", b"Total")),
+        b"7:0 Read 1",
+        b"Total 3",
+    ]
+    for line in [*groups, b"\n".join(groups), b"Block devices:\n  7 loop\n  8 sd\n  9 md\n253 device-mapper\n"]:
+        write("cgroup_io", line)
+    for number in LIMITS:
+        write("process_io", b"rchar: 1\nread_bytes: %d\nwrite_bytes: %d\ncancelled_write_bytes: 0\n" % (number, number))
+    function = attribute(1, struct.pack("=I", 3) + bytes(32)) + attribute(
+        8, b"".join(attribute(kind, struct.pack("=Q", kind + 1)) for kind in range(9))
+    )
+    for kinds in ((22, 1), (22 | 0x8000, 1 | 0x8000)):
+        write("vf_stats", attribute(4, b"eth0") + attribute(kinds[0], attribute(kinds[1], function) * 2))
     heading = b"Inter-|   Receive\n face |bytes\n"
     ours = [b"%s:" % name + b" 1" * 16 + b"\n" for name in (b"  eth0", b"   br1", b" br1:2", b"    lo")]
     devices = [b" %4d %7d sd " % number + b"1 " * 17 + b"\n" for number in ((8, 0), (8, 1), (259, 0))]

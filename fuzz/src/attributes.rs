@@ -21,21 +21,29 @@ pub fn message(bytes: &[u8]) -> Option<(Message<'_>, &[u8])> {
     Some((message, &bytes[next..]))
 }
 
-/// The first attribute of this type.
+/// The first attribute of this type, flags and all, unless something before it is broken.
 pub fn find(bytes: &[u8], wanted: u16) -> Option<&[u8]> {
-    let mut start = 0;
+    values(bytes).into_iter().find(|(kind, _)| *kind == wanted).map(|(_, value)| value)
+}
+
+/// Every attribute of this type, whatever its flags are, up to the first that is broken.
+pub fn all(bytes: &[u8], wanted: u16) -> Vec<&[u8]> {
+    let matching = values(bytes).into_iter().filter(|(kind, _)| kind & 0x3FFF == wanted);
+    matching.map(|(_, value)| value).collect()
+}
+
+fn values(bytes: &[u8]) -> Vec<(u16, &[u8])> {
+    let (mut start, mut found) = (0, Vec::new());
     while start + 4 <= bytes.len() {
         let [length, kind] = [start, start + 2].map(|at| u16::from_ne_bytes([bytes[at], bytes[at + 1]]));
         let end = start + usize::from(length);
         if length < 4 || end > bytes.len() {
-            return None;
+            break;
         }
-        if kind == wanted {
-            return Some(&bytes[start + 4..end]);
-        }
+        found.push((kind, &bytes[start + 4..end]));
         start = end.div_ceil(4) * 4;
     }
-    None
+    found
 }
 
 /// `struct rtnl_link_stats64` as the columns of /proc/net/dev (dev_seq_printf_stats). Numbers of which a sum could pass

@@ -22,6 +22,29 @@ pub fn numbers(mut text: &[u8], at_most: usize) -> Option<Vec<i64>> {
     Some(found)
 }
 
+/// The value of a text that is one number, a sign before it or not, and at most blanks and a line's end after it.
+pub fn only(text: &[u8]) -> Option<i64> {
+    let (sign, unsigned) = text.strip_prefix(b"-").map_or((1, text), |unsigned| (-1, unsigned));
+    let found = numbers(unsigned, 2).filter(|found| found.len() == 1 && unsigned[0].is_ascii_digit())?;
+    Some(sign * found[0])
+}
+
+/// The words between spaces.
+pub fn between_spaces(line: &[u8]) -> Vec<&[u8]> {
+    line.split(|byte| *byte == b' ').filter(|word| !word.is_empty()).collect()
+}
+
+/// What stands before and after the first such byte.
+pub fn halves(word: &[u8], between: u8) -> Option<(&[u8], &[u8])> {
+    let at = word.iter().position(|byte| *byte == between)?;
+    Some((&word[..at], &word[at + 1..]))
+}
+
+/// Whether the text has this in it.
+pub fn find(text: &[u8], wanted: &[u8]) -> bool {
+    text.windows(wanted.len()).any(|part| part == wanted)
+}
+
 /// The text from its first byte on that is no blank.
 pub fn without_blanks(text: &[u8]) -> &[u8] {
     let start = text.iter().position(|byte| !b" \t".contains(byte)).unwrap_or(text.len());

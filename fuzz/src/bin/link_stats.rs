@@ -15,6 +15,7 @@ fuzz_target!(|bytes: &[u8]| {
             // Not even a header; or a message whose payload is too short for what it says it is.
             assert!(expected.is_none_or(|(message, _)| match message.kind {
                 link_stats::RTM_NEWSTATS => message.payload.len() < 12,
+                link_stats::RTM_NEWLINK => message.payload.len() < 16,
                 2 => message.payload.len() < 4,
                 _ => false,
             }));
@@ -30,9 +31,12 @@ fuzz_target!(|bytes: &[u8]| {
                 assert_eq!((kind, ifindex, attributes), (link_stats::RTM_NEWSTATS, word(4), &payload[12..]));
                 check(attributes);
             }
+            Body::Link { ifindex, attributes } => {
+                assert_eq!((kind, ifindex, attributes), (link_stats::RTM_NEWLINK, word(4), &payload[16..]));
+            }
             Body::Done => assert_eq!(kind, 3),
             Body::Error(errno) => assert_eq!((kind, errno), (2, word(0) as i32)),
-            Body::Other => assert!(![2, 3, link_stats::RTM_NEWSTATS].contains(&kind)),
+            Body::Other => assert!(![2, 3, link_stats::RTM_NEWSTATS, link_stats::RTM_NEWLINK].contains(&kind)),
         }
     }
     check(bytes);
