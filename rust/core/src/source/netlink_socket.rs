@@ -291,7 +291,7 @@ mod tests {
     fn the_kernel_answers_for_lo_by_its_name() {
         let mut socket = NetlinkSocket::open().unwrap();
         socket.buffer = Box::default(); // to see it grow
-        let lo = InterfaceIndex::open().unwrap().of(b"lo").unwrap();
+        let lo = InterfaceIndex::open().unwrap().of(b"lo").unwrap().unwrap();
         for _ in 0..3 {
             let mut found = Vec::new();
             socket.ask_link(b"lo", |index, attributes, time| found.push((index, attributes.len(), time))).unwrap();
