@@ -23,7 +23,7 @@ class Watch:
 
     Its thread looks when libvirt writes a domain's file, when an interface or disk comes or goes, and every so many
     seconds in any case. Nobody waits for a look: one that hangs leaves everything here as it was. Close it, or use it
-    in a `with` statement. May be used from several threads.
+    in a `with` statement. May be used from several threads. In a fork of its process it is closed.
     """
 
     def __init__(

@@ -3,6 +3,7 @@
 import os
 import signal
 import threading
+import time
 import traceback
 import warnings
 from collections.abc import Callable
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.real.domain import write_domain
 from tests.real.machine import Machine
 from vmiostat import BlockStats, Host, InterfaceStats, Poller, Sample
 from vmiostat.counters import InterfaceSource
@@ -102,3 +104,27 @@ def test_a_fork_has_to_open_its_own(machine: Machine, many: Path, source: Interf
     assert polls > FORKS
     assert numbers(poller.poll()) == expected
     poller.close()
+
+
+def test_a_watch_and_what_follows_it_are_closed_in_a_fork(machine: Machine) -> None:
+    with Host(xml=machine.xml, sys=machine.sys).poller(follow=True) as poller:
+        rows = poller.interface_rows
+
+        def fork() -> None:
+            check_refused(poller)
+            assert poller.watch.closed
+            assert not poller.watch.wait(poller.watch.changes)
+            assert [domain.name for domain in poller.watch.domains] == [domain.name for domain in poller.domains]
+            poller.close()
+
+        for _ in range(FORKS):
+            in_a_fork(fork)
+        spent = time.process_time()
+        time.sleep(0.5)
+        # The thread has not been woken for ever.
+        assert time.process_time() - spent < 0.25
+        # And still tells of changes.
+        changes = poller.watch.changes
+        write_domain(machine.xml, "guest", bridge=["tap0"])
+        assert poller.watch.wait(changes, timeout=10)
+        assert poller.interface_rows < rows

@@ -3,6 +3,7 @@
 import os
 import threading
 import time
+import weakref
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
@@ -61,8 +62,15 @@ class Looking:
         self.stopped = False
         self.news = threading.Condition()
         """Told of each change of `seen.changes` and `stopped`."""
+        _all.add(self)
         self._thread = threading.Thread(target=self._run, name="vmiostat-watch", daemon=True)
         self._thread.start()
+
+    def forked(self) -> None:
+        """A fork has no such thread; the lock may be held for ever, and the descriptors are the first process's."""
+        self.stopped = True
+        self.news = threading.Condition()
+        self._wake = -1
 
     def stop(self) -> None:
         """Ends the thread, now or when its look has ended."""
@@ -135,3 +143,14 @@ class Looking:
         with self.news:
             self.seen = Seen(changes, domains, (*problems, *signals.problems))
             self.news.notify_all()
+
+
+_all: "weakref.WeakSet[Looking]" = weakref.WeakSet()
+
+
+def _forked() -> None:
+    for looking in list(_all):
+        looking.forked()
+
+
+os.register_at_fork(after_in_child=_forked)
