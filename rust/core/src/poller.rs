@@ -11,9 +11,11 @@ use crate::roots::Roots;
 use crate::rows::Rows;
 use crate::source::{Explanation, OpenHandles, Source, choice};
 
-/// The open handles of a plan. Polls of several threads take turns; each reads everything anew. They are of the process that
-/// opened them: in a fork of it every call is `Error::Forked`.
+/// The open handles of a plan. Polls of several threads take turns; each reads everything anew.
+///
+/// They are of the process that opened them: in a fork of it every call is refused, by `Error::Forked`.
 pub struct Poller {
+    process: Process,
     roots: Arc<Roots>,
     interface_source: InterfaceSource,
     block: Rowset,
@@ -52,8 +54,6 @@ struct Rowset {
     limit: usize,
     /// The highest generation that any row of an earlier plan has had.
     highest: i64,
-    /// The process that opened the sources.
-    process: Process,
     sources: Mutex<Vec<Box<dyn Source>>>,
 }
 
@@ -75,6 +75,7 @@ impl Poller {
         let block = choice::block(&roots, &plan.block, block);
         let interface = choice::interface(&roots, &plan.interface, interface_source, interface);
         Poller {
+            process: Process::this(),
             roots,
             interface_source,
             block: Rowset::new::<block::Table>(plan.block.len(), block),
@@ -88,19 +89,22 @@ impl Poller {
     /// `take_over` gets the new poller at a time when no poll of this one is under way: what this one has seen by then, the
     /// new one knows. No poll waits while files are opened.
     pub fn replan(&self, plan: &Plan, kept: &Kept, take_over: impl FnOnce(Poller)) -> Result<(), Error> {
+        self.here()?;
         let roots = Arc::clone(&self.roots);
-        let (block, interface) = (self.block.handles(&kept.block)?, self.interface.handles(&kept.interface)?);
+        let (block, interface) = (self.block.handles(&kept.block), self.interface.handles(&kept.interface));
         let mut next = Poller::open_but(roots, plan, self.interface_source, block, interface);
-        let (mut block, mut interface) = (self.block.lock()?, self.interface.lock()?);
-        next.block.follow(self.block.highest, &mut block, &kept.block)?;
-        next.interface.follow(self.interface.highest, &mut interface, &kept.interface)?;
+        let (mut block, mut interface) = (self.block.lock(), self.interface.lock());
+        next.block.follow(self.block.highest, &mut block, &kept.block);
+        next.interface.follow(self.interface.highest, &mut interface, &kept.interface);
         take_over(next);
         Ok(())
     }
 
-    /// This, in the process that opened it.
+    /// This, where it may be used: in a fork it would share sockets with the process that opened it, and its locks may be
+    /// held by threads that are not there.
+    #[inline]
     pub fn here(&self) -> Result<&Poller, Error> {
-        if self.block.process.is_this() { Ok(self) } else { Err(Error::Forked) }
+        if self.process.is_this() { Ok(self) } else { Err(Error::Forked) }
     }
 
     /// Rows of a table.
@@ -110,32 +114,35 @@ impl Poller {
 
     /// Reads all rows.
     pub fn poll(&self) -> Result<Sample, Error> {
+        self.here()?;
         Ok(Sample { block: self.block.newest()?, interface: self.interface.newest()? })
     }
 
     /// Reads the rows of the tables that are asked for into the caller's memory, and allocates nothing. The sizes are
     /// looked at before anything is read.
     pub fn poll_into(&self, block: Option<Target<'_>>, interface: Option<Target<'_>>) -> Result<(), Error> {
+        self.here()?;
         let block = block.map(|target| self.block.room(target)).transpose()?;
         let interface = interface.map(|target| self.interface.room(target)).transpose()?;
         if let Some(mut rows) = block {
-            self.block.read(&mut rows)?;
+            self.block.read(&mut rows);
         }
         if let Some(mut rows) = interface {
-            self.interface.read(&mut rows)?;
+            self.interface.read(&mut rows);
         }
         Ok(())
     }
 
     /// Opens what could not be opened before or has gone; how many handles that gave. Opening is rare work: not for every poll.
     pub fn reopen(&self) -> Result<usize, Error> {
-        Ok(self.block.reopen(&self.roots)? + self.interface.reopen(&self.roots)?)
+        self.here()?;
+        Ok(self.block.reopen(&self.roots) + self.interface.reopen(&self.roots))
     }
 
     /// What lies behind a row's state.
     pub fn problem(&self, kind: Kind, row: usize) -> Option<Error> {
-        match self.rowset(kind).lock() {
-            Ok(sources) => sources.iter().find_map(|source| source.problem(row)),
+        match self.here() {
+            Ok(_) => self.rowset(kind).lock().iter().find_map(|source| source.problem(row)),
             Err(error) => Some(error),
         }
     }
@@ -143,11 +150,11 @@ impl Poller {
     /// What a poll does, source by source: polls once, and tells.
     pub fn explain(&self) -> Result<Vec<(Kind, Explanation)>, Error> {
         self.poll()?;
-        let mut explained = Vec::new();
-        for kind in [Kind::Block, Kind::Interface] {
-            explained.extend(self.rowset(kind).lock()?.iter().map(|source| (kind, source.explain())));
-        }
-        Ok(explained)
+        let of = |kind: Kind| {
+            let sources = self.rowset(kind).lock();
+            sources.iter().map(|source| (kind, source.explain())).collect::<Vec<_>>()
+        };
+        Ok([of(Kind::Block), of(Kind::Interface)].concat())
     }
 
     fn rowset(&self, kind: Kind) -> &Rowset {
@@ -160,56 +167,52 @@ impl Poller {
 
 impl Rowset {
     fn new<T: Table>(count: usize, sources: Vec<Box<dyn Source>>) -> Rowset {
-        Rowset { count, limit: T::SIZE, highest: -1, process: Process::this(), sources: Mutex::new(sources) }
+        Rowset { count, limit: T::SIZE, highest: -1, sources: Mutex::new(sources) }
     }
 
     /// The sources are whole after every row, so a panic in another thread's poll leaves nothing behind that is half done.
-    /// In a fork nobody may ever let go of the lock, and so it is not even tried.
-    #[inline]
-    fn lock(&self) -> Result<MutexGuard<'_, Vec<Box<dyn Source>>>, Error> {
-        if !self.process.is_this() {
-            return Err(Error::Forked);
-        }
-        Ok(self.sources.lock().unwrap_or_else(PoisonError::into_inner))
+    fn lock(&self) -> MutexGuard<'_, Vec<Box<dyn Source>>> {
+        self.sources.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn room<'memory>(&self, target: Target<'memory>) -> Result<Rows<'memory>, Error> {
         Rows::new(target.bytes, self.count, target.size, self.limit)
     }
 
-    fn read(&self, rows: &mut Rows<'_>) -> Result<(), Error> {
-        if rows.size() > 0 {
-            self.lock()?.iter_mut().for_each(|source| source.read(rows));
+    fn read(&self, rows: &mut Rows<'_>) {
+        if rows.size() == 0 {
+            return;
         }
-        Ok(())
+        for source in self.lock().iter_mut() {
+            source.read(rows);
+        }
     }
 
     fn newest(&self) -> Result<Vec<i64>, Error> {
         let (count, mut words) = (self.count * (self.limit / WORD), Vec::new());
         words.try_reserve_exact(count).map_err(|_| Error::Memory { rows: self.count })?;
         words.resize(count, -1);
-        let bytes = bytemuck::cast_slice_mut(&mut words);
-        self.read(&mut self.room(Target { bytes, size: self.limit })?)?;
+        self.read(&mut self.room(Target { bytes: bytemuck::cast_slice_mut(&mut words), size: self.limit })?);
         Ok(words)
     }
 
-    fn reopen(&self, roots: &Roots) -> Result<usize, Error> {
-        Ok(self.lock()?.iter_mut().map(|source| source.reopen(roots)).sum())
+    fn reopen(&self, roots: &Roots) -> usize {
+        self.lock().iter_mut().map(|source| source.reopen(roots)).sum()
     }
 
     /// The open handles of the rows that are kept, by their new place.
-    fn handles(&self, kept: &[Option<usize>]) -> Result<OpenHandles, Error> {
+    fn handles(&self, kept: &[Option<usize>]) -> OpenHandles {
         let mut by_place = HashMap::new();
-        self.lock()?.iter().for_each(|source| {
+        self.lock().iter().for_each(|source| {
             source.each_handle(&mut |row, handle| {
                 by_place.insert(row, handle);
             });
         });
-        Ok(kept.iter().enumerate().filter_map(|(row, old)| Some((row, by_place.remove(old.as_ref()?)?))).collect())
+        kept.iter().enumerate().filter_map(|(row, old)| Some((row, by_place.remove(old.as_ref()?)?))).collect()
     }
 
     /// Takes over which devices stood in the rows that are kept of an earlier plan, read by `sources`.
-    fn follow(&mut self, highest: i64, sources: &mut [Box<dyn Source>], kept: &[Option<usize>]) -> Result<(), Error> {
+    fn follow(&mut self, highest: i64, sources: &mut [Box<dyn Source>], kept: &[Option<usize>]) {
         self.highest = highest;
         let mut before = HashMap::new();
         for source in sources {
@@ -219,7 +222,7 @@ impl Rowset {
             });
         }
         let highest = self.highest;
-        for source in self.lock()?.iter_mut() {
+        for source in self.lock().iter_mut() {
             source.each_occupant(&mut |row, occupant, device| {
                 match kept.get(row).copied().flatten().and_then(|old| before.get(&old)) {
                     Some((old, old_device)) => {
@@ -233,6 +236,5 @@ impl Rowset {
                 }
             });
         }
-        Ok(())
     }
 }

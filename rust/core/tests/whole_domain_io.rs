@@ -40,7 +40,7 @@ fn write(machine: &TempDir, path: &str, text: &str) {
 
 /// Requests and bytes read, written and discarded; and the row's state.
 fn row(poller: &Poller) -> ([i64; 6], State) {
-    let row = poller.poll().block;
+    let row = poller.poll().unwrap().block;
     let words = [block::rd_req, block::rd_bytes, block::wr_req, block::wr_bytes, block::ds_req, block::ds_bytes];
     (words.map(|word| row[word]), State::from_word(row[block::state]).unwrap())
 }
@@ -92,7 +92,7 @@ fn a_group_that_is_not_there_is_found_once_it_comes() {
     let poller = poller(machine.path(), vec![group(CgroupVersion::V2)]);
     assert_eq!(row(&poller), (UNKNOWN, State::Gone));
     write(&machine, "sys/fs/cgroup/machine.slice/vm1.scope/io.stat", "8:0 rbytes=1 wbytes=2 rios=3 wios=4\n");
-    assert_eq!(poller.reopen(), 1);
+    assert_eq!(poller.reopen().unwrap(), 1);
     assert_eq!(row(&poller), ([3, 1, 4, 2, -1, -1], State::Ok));
 }
 
@@ -113,6 +113,6 @@ fn a_process_until_it_has_ended() {
     assert_eq!(row(&poller), (UNKNOWN, State::Gone));
     let problem = poller.problem(Kind::Block, 0).unwrap().to_string();
     assert_eq!(problem, format!("/proc/{}/io: No such process (os error 3)", child.id()));
-    assert_eq!(poller.reopen(), 0);
+    assert_eq!(poller.reopen().unwrap(), 0);
     assert_eq!(row(&poller), (UNKNOWN, State::Gone));
 }
