@@ -20,9 +20,10 @@ fuzz_target!(|bytes: &[u8]| {
     assert!(record.iter().all(|number| *number >= -1));
     // A page that stands still follows on itself if it is whole.
     assert_eq!(first.follows(&first), word(2) >= word(3) && word(6) >= word(7));
-    if let Some(Ok(next)) = bytes.get(LENGTH..).map(page) {
-        if first.follows(&next) && next.follows(&first) {
-            assert_eq!((first.read.sectors, first.write.completed), (next.read.sectors, next.write.completed));
-        }
+    if let Some(Ok(next)) = bytes.get(LENGTH..).map(page)
+        && first.follows(&next)
+        && next.follows(&first)
+    {
+        assert_eq!((first.read.sectors, first.write.completed), (next.read.sectors, next.write.completed));
     }
 });
