@@ -11,11 +11,11 @@ from vmiostat import BLOCK_FIELDS, INTERFACE_FIELDS, BlockStats, Host, Interface
 
 XEN = Path("fixtures/xen-4.17-real/instant-1")
 DOMAIN = Host(XEN).domain(1)
-WORDS = range(1, 21)
+WORDS = range(1, 34)
 
 
 def of_numbers(size: int) -> BlockStats:
-    return BlockStats.from_bytes(struct.pack("20q", *WORDS)[:size])
+    return BlockStats.from_bytes(struct.pack("33q", *WORDS)[:size])
 
 
 def test_every_size_of_a_block_device_s_struct() -> None:
@@ -59,7 +59,7 @@ def test_a_field_that_is_cut_or_beyond_is_no_attribute() -> None:
 
 
 def test_every_field_has_its_own_place() -> None:
-    stats = of_numbers(160)
+    stats = of_numbers(264)
     for word, field in zip(WORDS, BLOCK_FIELDS, strict=True):
         assert field.offset == 8 * (word - 1)
         if field.name != "state":
@@ -112,8 +112,8 @@ def test_copies_are_equal() -> None:
 
 
 def test_bytes_that_are_no_struct() -> None:
-    with pytest.raises(SizeError, match="must not exceed 160"):
-        BlockStats.from_bytes(bytes(161))
+    with pytest.raises(SizeError, match="must not exceed 264"):
+        BlockStats.from_bytes(bytes(265))
     with pytest.raises(TypeError):
         BlockStats.from_bytes("text")  # type: ignore[arg-type]
     assert BlockStats.from_bytes(b"") == ()

@@ -1,7 +1,12 @@
 """Where a device's counters are: what resolving a device ends with, and what a plan is made of."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from vmiostat._core import Report
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +71,16 @@ class ProcessIo:
 
 
 @dataclass(frozen=True, slots=True)
+class Reported:
+    """What only the VMM counts, as an asker hands it over: see vmiostat.askers."""
+
+    report: Report
+
+    def __str__(self) -> str:
+        return f"the answers of {self.report.asker}"
+
+
+@dataclass(frozen=True, slots=True)
 class NetDevice:
     """A network interface of this host, by its name in its network namespace."""
 
@@ -93,7 +108,7 @@ class VirtualFunction:
         return f"virtual function {self.number} of {self.device}"
 
 
-BlockCounters = BlockDevice | XenVbd | Tapdisk | CgroupIo | ProcessIo
+BlockCounters = BlockDevice | XenVbd | Tapdisk | CgroupIo | ProcessIo | Reported
 InterfaceCounters = NetDevice | VirtualFunction
 
 InterfaceSource = Literal["auto", "proc", "sysfs", "netlink"]

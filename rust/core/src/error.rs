@@ -33,6 +33,14 @@ pub enum Error {
         /// Rows of the table that there is no memory for.
         rows: usize,
     },
+    /// Who alone knows a disk's numbers gave no answer.
+    #[error("{asker}: {why}")]
+    Unanswered {
+        /// Who was asked, and where.
+        asker: String,
+        /// What came of it.
+        why: String,
+    },
     /// A struct size that no version has.
     #[error("size must not exceed {limit} (the newest struct), but {asked} was asked for")]
     Size {

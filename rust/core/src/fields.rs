@@ -174,11 +174,37 @@ macro_rules! block_fields {
             queue_time 2 Counter Nanoseconds column("aqu-sz", AT_WORK),
                 "time that all requests spent in flight, summed over requests";
             time_ns 2 Row Nanoseconds None,
-                "when this row was read, on the monotonic clock; -1: never";
+                "when this row was read, or answered by the VMM, on the monotonic clock; -1: never";
             generation 2 Row Number None,
                 "goes up when another device stands in this row's place; -1: no device seen yet";
             state 2 Row Number None,
                 "0 is ok, 5 that the counters are old; any other number says why they are -1 (see States)";
+            ds_merged 3 Counter Requests None,
+                "discard requests merged into one that was queued already (block devices: since Linux 4.18)";
+            rd_failed 3 Counter Requests None,
+                "read requests that failed (QEMU)";
+            wr_failed 3 Counter Requests None,
+                "write requests that failed (QEMU)";
+            fl_failed 3 Counter Requests None,
+                "flush requests that failed (QEMU)";
+            ds_failed 3 Counter Requests None,
+                "discard requests that failed (QEMU)";
+            rd_invalid 3 Counter Requests None,
+                "read requests that were refused as invalid (QEMU)";
+            wr_invalid 3 Counter Requests None,
+                "write requests that were refused as invalid (QEMU)";
+            fl_invalid 3 Counter Requests None,
+                "flush requests that were refused as invalid (QEMU)";
+            ds_invalid 3 Counter Requests None,
+                "discard requests that were refused as invalid (QEMU)";
+            wr_highest 3 Gauge Bytes None,
+                "end of the furthest write to the disk since the VMM opened it (QEMU)";
+            allocation 3 Gauge Bytes None,
+                "end of the furthest write to the image's file, as libvirt's allocation: 0 until one was seen (QEMU)";
+            capacity 3 Gauge Bytes None,
+                "size of the disk as the guest sees it";
+            physical 3 Gauge Bytes None,
+                "what the disk takes up on the host: of an image the allocated blocks, of a block device its size";
         }
     };
 }

@@ -8,6 +8,7 @@ pub mod plan;
 pub mod poller;
 mod process;
 pub mod rates;
+pub mod report;
 pub mod roots;
 pub mod rows;
 mod source;

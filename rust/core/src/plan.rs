@@ -2,8 +2,10 @@
 
 use std::ffi::OsString;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use crate::parse::diskstats::DeviceNumber;
+use crate::report::Report;
 
 /// The rows of a sample, in its order.
 #[derive(Clone, Debug, Default)]
@@ -57,6 +59,8 @@ pub enum BlockRow {
     ProcessIo(u32),
     /// A page of tapdisk's statistics.
     Tapdisk(Tapdisk),
+    /// What an asker hands over of a disk that only its VMM counts.
+    Reported(Arc<Report>),
     /// A device that is known and that nothing counts.
     Uncounted,
 }

@@ -1,10 +1,10 @@
 //! What a row can say of itself, and a rate of its row.
 
-/// The last word of a record. The numbers are published: they are only ever added to.
+/// The `state` word of a record. The numbers are published: they are only ever added to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(i64)]
 pub enum State {
-    /// The counters are this device's, read just now.
+    /// The counters are this device's, read just now, or answered in time by its VMM.
     Ok = 0,
     /// A rate cannot be made: the device's counters started anew (a Xen frontend reconnected, a driver was reset).
     Reset = 1,
@@ -14,7 +14,7 @@ pub enum State {
     Wrapped = 3,
     /// The device is not there (any more).
     Gone = 4,
-    /// The numbers are old: who knows them did not answer in time.
+    /// The numbers are old, those of `time_ns`: who knows them has not answered since.
     Stale = 5,
     /// The device is known, and nothing in the kernel counts it.
     Unsupported = 6,
@@ -56,19 +56,21 @@ impl State {
     /// One sentence for docs and for who asks why a number is missing.
     pub const fn help(self) -> &'static str {
         match self {
-            State::Ok => "the counters are this device's, read just now",
+            State::Ok => "the counters are this device's, read just now, or answered in time by its VMM",
             State::Reset => "the device's counters started anew since the earlier sample",
             State::Replaced => "another device stands in this row's place since the earlier sample",
             State::Wrapped => "a 32-bit counter of the kernel passed its end since the earlier sample",
             State::Gone => "the device is not there",
-            State::Stale => "the numbers are old: who knows them did not answer in time",
+            State::Stale => {
+                "the numbers are old (see time_ns), or there are none yet: who knows them did not answer in time"
+            }
             State::Unsupported => "nothing in the kernel counts this device",
             State::Unreadable => "the counters could not be read, or were not numbers",
             State::New => "the earlier sample has no counters of this row",
         }
     }
 
-    /// The state that a record's last word holds.
+    /// The state that a record's word holds.
     pub fn from_word(word: i64) -> Option<State> {
         usize::try_from(word).ok().and_then(|index| State::ALL.get(index)).copied()
     }

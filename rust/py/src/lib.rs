@@ -11,6 +11,7 @@ mod fields;
 mod labels;
 mod poller;
 mod rates;
+mod report;
 mod roots;
 mod sample;
 mod stats;
@@ -29,6 +30,8 @@ mod _core {
     use poller::{PyExplanation, PyPoller};
     #[pymodule_export]
     use rates::{BlockRates, BlockRatesTable, InterfaceRates, InterfaceRatesTable, Rates};
+    #[pymodule_export]
+    use report::PyReport;
     #[pymodule_export]
     use roots::PyRoots;
     #[pymodule_export]

@@ -17,6 +17,7 @@ use vmiostat_core::poller::{Kind, Poller, Target};
 use crate::buffer::Memory;
 use crate::error::CoreError;
 use crate::labels::Labels;
+use crate::report::PyReport;
 use crate::roots::PyRoots;
 use crate::sample::{BlockTable, InterfaceTable, Sample};
 
@@ -29,6 +30,7 @@ enum BlockCounters {
     Tapdisk { pid: u32, domid: u32, devid: u32 },
     CgroupIo { cgroup: PathBuf, version: u8 },
     ProcessIo { pid: u32 },
+    Reported { report: Py<PyReport> },
 }
 
 /// vmiostat.counters.InterfaceCounters, likewise.
@@ -323,6 +325,7 @@ fn block_row(counters: Option<BlockCounters>, pinned: bool) -> PyResult<BlockRow
             BlockRow::Device { number: (major, minor), diskseq: diskseq.filter(|_| pinned) }
         }
         Some(BlockCounters::Tapdisk { pid, domid, devid }) => BlockRow::Tapdisk(Tapdisk { pid, domid, devid }),
+        Some(BlockCounters::Reported { report }) => BlockRow::Reported(Arc::clone(&report.get().0)),
         Some(BlockCounters::XenVbd { kind, domid, devid }) => {
             let kind = match kind.as_str() {
                 "vbd" => XenVbdKind::Vbd,

@@ -75,6 +75,7 @@ fn whole(found: &[i64; MOST], count: usize) -> Option<block::Record> {
     record[word::queue_time] = queue_ms.checked_mul(MILLISECOND)?;
     if count >= 15 {
         record[word::ds_req] = found[11];
+        record[word::ds_merged] = found[12];
         record[word::ds_bytes] = found[13].checked_mul(SECTOR)?;
         record[word::ds_time] = found[14].checked_mul(MILLISECOND)?;
     }
@@ -116,7 +117,9 @@ mod tests {
         assert_eq!(new[..5], [1, 3 * 512, 5, 7 * 512, -1]);
         let ms = 1_000_000;
         assert_eq!(new[5..17], [16, 12, 14 * 512, 4 * ms, 8 * ms, 17 * ms, 15 * ms, 2, 6, 9, 10 * ms, 11 * ms]);
-        assert_eq!(new[17..], [-1, -1, -1], "the source fills in when and of whom");
+        assert_eq!(new[17..20], [-1, -1, -1], "the source fills in when and of whom");
+        assert_eq!(new[block::ds_merged], 13);
+        assert!(new[block::ds_merged + 1..].iter().all(|number| *number == -1), "what only a VMM tells");
         let with_discards = record(line(15).as_bytes()).unwrap();
         assert_eq!((with_discards[block::fl_req], with_discards[block::fl_time]), (-1, -1));
         assert_eq!(with_discards[block::ds_time], 15 * ms);

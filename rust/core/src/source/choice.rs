@@ -5,6 +5,7 @@ use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
+use std::sync::Arc;
 
 use super::block_stat::BlockStat;
 use super::cgroup_io::{self, CgroupIos};
@@ -18,6 +19,7 @@ use super::line_table::{Format, LineFile};
 use super::namespace;
 use super::netdev::{NetDev, NetDevFormat};
 use super::process_io::ProcessIos;
+use super::reported::Reported;
 use super::rtnetlink::Rtnetlink;
 use super::sysfs_net::{self, SysfsNet};
 use super::tapdisk::Tapdisks;
@@ -35,7 +37,7 @@ type Sources = Vec<Box<dyn Source>>;
 
 /// The sources of the block table; what is among the `open` handles is not opened again.
 pub(crate) fn block(roots: &Roots, rows: &[BlockRow], mut open: OpenHandles) -> Sources {
-    let (mut groups, mut processes) = (Vec::new(), Vec::new());
+    let (mut groups, mut processes, mut reports) = (Vec::new(), Vec::new(), Vec::new());
     let (mut devices, mut vbds, mut tapdisks, mut uncounted) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     for (index, row) in rows.iter().enumerate() {
         match row {
@@ -44,6 +46,7 @@ pub(crate) fn block(roots: &Roots, rows: &[BlockRow], mut open: OpenHandles) -> 
             BlockRow::CgroupIo(group) => groups.push((group.clone(), index)),
             BlockRow::ProcessIo(pid) => processes.push((*pid, index)),
             BlockRow::Tapdisk(tapdisk) => tapdisks.push((tapdisk.clone(), index)),
+            BlockRow::Reported(report) => reports.push((Arc::clone(report), index)),
             BlockRow::Uncounted => uncounted.push(index),
         }
     }
@@ -74,6 +77,9 @@ pub(crate) fn block(roots: &Roots, rows: &[BlockRow], mut open: OpenHandles) -> 
             &mut open,
             "the only place where tapdisk counts".to_owned(),
         )));
+    }
+    if !reports.is_empty() {
+        sources.push(Box::new(Reported::new(reports)));
     }
     push_uncounted::<block::Table>(&mut sources, uncounted);
     sources

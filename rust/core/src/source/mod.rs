@@ -22,6 +22,7 @@ mod netlink_interfaces;
 mod netlink_socket;
 mod process_io;
 mod receive_many;
+mod reported;
 pub(crate) mod row;
 mod rtnetlink;
 mod sysfs_net;
@@ -136,9 +137,11 @@ impl From<Error> for Failure {
         match error {
             Error::Read { errno, .. } => Failure::Errno(errno),
             Error::Malformed { what, .. } => Failure::Malformed(what),
-            Error::Forked | Error::Memory { .. } | Error::Size { .. } | Error::Buffer { .. } => {
-                Failure::Malformed("not a file")
-            }
+            Error::Forked
+            | Error::Memory { .. }
+            | Error::Unanswered { .. }
+            | Error::Size { .. }
+            | Error::Buffer { .. } => Failure::Malformed("not a file"),
         }
     }
 }
