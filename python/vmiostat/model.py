@@ -23,6 +23,8 @@ class Disk:
     """The host's path, or what stands in its place (rbd:pool/image); None for an empty drive."""
     driver: str | None = None
     """The definition's driver name (qemu, phy, tap, file)."""
+    alias: str | None = None
+    """What libvirt has told the VMM to call it (virtio-disk0); None where it need not be told from the target."""
     counters: BlockCounters | None = None
     reason: str = ""
     """Why there are no counters, or what to know of those that there are; a sentence."""

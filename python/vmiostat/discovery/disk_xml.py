@@ -17,6 +17,7 @@ def disk(element: etree._Element) -> Disk:
         device=element.get("device", "disk"),
         source=_source(element.find("source"), kind),
         driver=_attribute(element, "driver", "name"),
+        alias=_attribute(element, "alias", "name"),
     )
 
 

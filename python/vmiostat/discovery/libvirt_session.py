@@ -81,6 +81,16 @@ class Session:
             raise
         return text.encode("utf-8", "surrogatepass")
 
+    def block_stats(self, uuid: str) -> dict[str, object]:
+        """The domain's block statistics, by libvirt's names (block.0.rd.bytes)."""
+        try:
+            domain = self._connection.lookupByUUIDString(uuid)
+            found = self._connection.domainListGetStats([domain], self._libvirt.VIR_DOMAIN_STATS_BLOCK)
+        except self._libvirt.libvirtError:
+            self._look_whether_lost()
+            raise
+        return dict(found[0][1]) if found else {}
+
     def close(self) -> None:
         """Takes back every callback, which else would keep the connection open."""
         for callback in self._callbacks:

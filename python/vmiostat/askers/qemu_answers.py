@@ -1,0 +1,113 @@
+"""From what query-blockstats and query-block return to the fields of a block device's struct, disk by disk.
+
+https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html. Every value may be missing or of another type: an old QEMU,
+or one that a guest has taken over. What is no number that can be is left out.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+Counters = dict[str, int]
+
+_REQUESTS = {
+    "rd_req": "rd_operations",
+    "rd_bytes": "rd_bytes",
+    "wr_req": "wr_operations",
+    "wr_bytes": "wr_bytes",
+    "fl_req": "flush_operations",
+    "ds_req": "unmap_operations",
+    "ds_bytes": "unmap_bytes",
+    "rd_time": "rd_total_time_ns",
+    "wr_time": "wr_total_time_ns",
+    "fl_time": "flush_total_time_ns",
+    "ds_time": "unmap_total_time_ns",
+    "rd_merged": "rd_merged",
+    "wr_merged": "wr_merged",
+    "ds_merged": "unmap_merged",
+    "rd_failed": "failed_rd_operations",
+    "wr_failed": "failed_wr_operations",
+    "fl_failed": "failed_flush_operations",
+    "ds_failed": "failed_unmap_operations",
+    "rd_invalid": "invalid_rd_operations",
+    "wr_invalid": "invalid_wr_operations",
+    "fl_invalid": "invalid_flush_operations",
+    "ds_invalid": "invalid_unmap_operations",
+    "wr_highest": "wr_highest_offset",
+}
+"""Our name of a counter, and QEMU's (BlockDeviceStats). Discards since QEMU 4.1, their merges since 5.1."""
+
+_MOST = (1 << 63) - 1
+_PERIPHERAL = "/machine/peripheral/"
+
+
+def requests_by_name(blockstats: object) -> dict[str, Counters]:
+    """The counters of each disk in what query-blockstats returned, under every name that QEMU has for it."""
+    return _by_name((disk, _counters(disk)) for disk in _objects(blockstats))
+
+
+def sizes_by_name(block: object) -> dict[str, Counters]:
+    """The sizes of each disk's image in what query-block returned, likewise."""
+    return _by_name((disk, _sizes(disk)) for disk in _objects(block))
+
+
+def _counters(disk: dict[str, Any]) -> Counters:
+    stats = _object(disk, "stats")
+    found = _numbers(stats, _REQUESTS)
+    # As libvirt does: of the image's file, which `parent` is; the disk itself where there is no format in between.
+    file = _object(_object(disk, "parent"), "stats") or stats
+    return found | _numbers(file, {"allocation": "wr_highest_offset"})
+
+
+def _sizes(disk: dict[str, Any]) -> Counters:
+    image = _object(_object(disk, "inserted"), "image")
+    found = _numbers(image, {"capacity": "virtual-size", "physical": "actual-size"})
+    # A block device has no allocated blocks of its own.
+    return {name: size for name, size in found.items() if size}
+
+
+def _by_name(disks: Iterator[tuple[dict[str, Any], Counters]]) -> dict[str, Counters]:
+    """A device's id is chosen by who started QEMU and goes before the names of what it holds."""
+    listed = list(disks)
+    found: dict[str, Counters] = {}
+    for names in (_device_names, _drive_names, _node_names):
+        for disk, counters in listed:
+            for name in names(disk):
+                found.setdefault(name, counters)
+    return found
+
+
+def _device_names(disk: dict[str, Any]) -> Iterator[str]:
+    """The id that -device was given. QEMU tells it bare, or as its path: /machine/peripheral/ID/virtio-backend."""
+    path = disk.get("qdev")
+    if isinstance(path, str) and path:
+        yield path.removeprefix(_PERIPHERAL).partition("/")[0] if path.startswith(_PERIPHERAL) else path
+
+
+def _drive_names(disk: dict[str, Any]) -> Iterator[str]:
+    """The id that -drive was given: empty with -blockdev. libvirt and Proxmox call the drive of device X drive-X."""
+    name = disk.get("device")
+    if isinstance(name, str) and name:
+        yield name
+        yield name.removeprefix("drive-")
+
+
+def _node_names(disk: dict[str, Any]) -> Iterator[str]:
+    for part in (disk, _object(disk, "inserted")):
+        name = part.get("node-name")
+        if isinstance(name, str) and name:
+            yield name
+
+
+def _numbers(values: dict[str, Any], names: dict[str, str]) -> Counters:
+    found = ((ours, values.get(theirs)) for ours, theirs in names.items())
+    return {name: value for name, value in found if type(value) is int and 0 <= value <= _MOST}
+
+
+def _objects(value: object) -> Iterator[dict[str, Any]]:
+    if isinstance(value, list):
+        yield from (item for item in value if isinstance(item, dict))
+
+
+def _object(value: dict[str, Any], name: str) -> dict[str, Any]:
+    found = value.get(name)
+    return found if isinstance(found, dict) else {}
