@@ -30,6 +30,7 @@ from vmiostat._core import (
     Sample,
     __version__,
 )
+from vmiostat.asking_poller import AskingPoller
 from vmiostat.errors import Error, NoCounters, SizeError, SourceError, TopologyError, UnknownDevice, UnknownDomain
 from vmiostat.following_poller import FollowingPoller
 from vmiostat.host import Host
@@ -42,6 +43,7 @@ __all__ = [
     "INTERFACE_FIELDS",
     "STATES",
     "STATE_HELP",
+    "AskingPoller",
     "BlockRates",
     "BlockRatesTable",
     "BlockStats",

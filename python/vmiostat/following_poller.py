@@ -12,6 +12,7 @@ from vmiostat.plan_rows import plan_rows
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from vmiostat.askers.askers import Askers
     from vmiostat.counters import InterfaceSource
     from vmiostat.model import Domain
     from vmiostat.watch import Watch
@@ -33,6 +34,7 @@ class FollowingPoller(Poller):
     domains: tuple[Domain, ...]
     """The domains whose rows the current plan has, in the rows' order."""
     _select: Select | None
+    _askers: Askers | None
 
     def __new__(
         cls,
@@ -41,11 +43,15 @@ class FollowingPoller(Poller):
         *,
         interface_source: InterfaceSource = "auto",
         select: Select | None = None,
+        askers: Askers | None = None,
     ) -> Self:
         """`watch` makes a watch that tells each look's domains; the first look's are the first plan."""
         self = super().__new__(cls, roots, [], [], interface_source=interface_source, pinned=True)
         self.domains = ()
         self._select = select
+        self._askers = askers
+        if askers is not None:
+            weakref.finalize(self, askers.close).atexit = False
         # The thread must not keep alive a poller that everybody else has forgotten.
         follow = weakref.WeakMethod(self._follow)
 
@@ -61,15 +67,23 @@ class FollowingPoller(Poller):
         """Makes the plan of these domains the poller's. Called in the watch's thread."""
         if self._select is not None:
             domains = tuple(chosen for domain in domains if (chosen := self._select(domain)) is not None)
+        if self._askers is not None:
+            domains = tuple(self._askers.reported(domains))
         if domains == self.domains:
             self.reopen()  # what is in no definition may have changed: a Xen guest has connected to its disk
         else:
             self.replan(*plan_rows(domains), *kept_rows(self.domains, domains))
         self.domains = domains
 
+    def ask(self, wait: float = 0.0) -> bool:
+        """Asks every QEMU of the plan now: see `AskingPoller.ask`. False where no `qemu_interval` was given."""
+        return self._askers is not None and self._askers.ask(wait)
+
     def close(self) -> None:
-        """Ends the watch, and closes all handles."""
+        """Ends the watch and the questions, and closes all handles."""
         self.watch.close()
+        if self._askers is not None:
+            self._askers.close()
         super().close()
 
     def __exit__(self, *args: object) -> None:

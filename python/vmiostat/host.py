@@ -21,6 +21,9 @@ from vmiostat.watch import Watch
 from vmiostat.watching.signals import Signals
 
 if TYPE_CHECKING:
+    from vmiostat.askers.askers import Askers, BlockSource
+    from vmiostat.askers.rounds import OnDemand
+    from vmiostat.asking_poller import AskingPoller
     from vmiostat.discovery.libvirt_connection import LibvirtConnection
 
 StrPath = str | os.PathLike[str]
@@ -92,11 +95,23 @@ class Host:
     @overload
     def poller(
         self,
+        domains: Iterable[Domain] | None = None,
+        *,
+        interface_source: InterfaceSource = "auto",
+        qemu_interval: "float | OnDemand",
+        block_source: "BlockSource" = "kernel",
+    ) -> "AskingPoller": ...
+
+    @overload
+    def poller(
+        self,
         *,
         follow: Literal[True],
         every: float = 10.0,
         select: Callable[[Domain], Domain | None] | None = None,
         interface_source: InterfaceSource = "auto",
+        qemu_interval: "float | OnDemand | None" = None,
+        block_source: "BlockSource" = "kernel",
     ) -> FollowingPoller: ...
 
     def poller(
@@ -107,21 +122,44 @@ class Host:
         every: float = 10.0,
         select: Callable[[Domain], Domain | None] | None = None,
         interface_source: InterfaceSource = "auto",
+        qemu_interval: "float | OnDemand | None" = None,
+        block_source: "BlockSource" = "kernel",
     ) -> Poller:
         """Opens the counters of these domains, else of all: rows in their order, and in each in its devices'.
 
         With `follow`, devices and domains that come later get rows, and those that go lose them, as a watch sees it
         (`every`: see `watch`). `select` then chooses: it gives the domain, or it with fewer devices, or None to leave
         it out. `interface_source` is how interfaces are read; `Poller.explain` tells what that means here.
+
+        With `qemu_interval`, disks that only their QEMU counts are asked for beside the poll: every so many seconds,
+        or "on demand" (then `ask` of the poller asks). A QEMU is asked by a QMP socket that it has to give, else by way
+        of this Host's libvirt, if it has one. Without `qemu_interval` no virtual machine is asked anything, and these
+        rows are `unsupported`. `block_source` is whose counters a disk has that both the kernel and QEMU count.
         """
+        if follow and domains is not None:
+            raise ValueError("a poller that follows looks for domains by itself: `select` chooses among them")
+        askers = self._askers(qemu_interval, block_source)
         if follow:
-            if domains is not None:
-                raise ValueError("a poller that follows looks for domains by itself: `select` chooses among them")
-            return FollowingPoller(
-                self.roots, partial(self._watch, every), interface_source=interface_source, select=select
-            )
+            watch = partial(self._watch, every)
+            return FollowingPoller(self.roots, watch, interface_source=interface_source, select=select, askers=askers)
         domains = self.domains() if domains is None else domains
-        return Poller(self.roots, *plan_rows(domains), interface_source=interface_source)
+        if askers is None:
+            return Poller(self.roots, *plan_rows(domains), interface_source=interface_source)
+        from vmiostat.asking_poller import AskingPoller
+
+        rows = plan_rows(askers.reported(domains))
+        return AskingPoller(askers, self.roots, *rows, interface_source=interface_source)
+
+    def _askers(self, interval: "float | OnDemand | None", block_source: "BlockSource") -> "Askers | None":
+        if interval is None:
+            if block_source != "kernel":
+                raise ValueError(f"block_source={block_source!r} takes a qemu_interval: without one no QEMU is asked")
+            return None
+        # Here, since most pollers ask nobody.
+        from vmiostat.askers.askers import Askers
+
+        libvirt = None if self._libvirt is None else self._libvirt.uri
+        return Askers(self.roots, interval, block_source=block_source, libvirt=libvirt)
 
     def watch(self, every: float = 10.0) -> Watch:
         """The domains as they come, go and change. At least every so many seconds they are looked for anew."""

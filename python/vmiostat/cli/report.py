@@ -10,11 +10,13 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from vmiostat.cli import arguments
+from vmiostat.cli.asking import Asking
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from vmiostat import Host, Poller
+    from vmiostat.askers.rounds import OnDemand
     from vmiostat.cli.rows import Form, Kind, Report
     from vmiostat.cli.stopping import Signals
 
@@ -31,7 +33,8 @@ and each further one tells of the interval before it. Rates are a second; kB are
 that has no number at all ends with the reason in a word:
   new, reset, replaced, wrapped       no rate yet, for this interval; the next report has it
   gone, stale, unreadable             its counters cannot be read now
-  unsupported                         nothing in the kernel counts it: `vmiostat devices` tells why
+  unsupported                         nothing in the kernel counts it: `vmiostat devices` tells why;
+                                      what QEMU counts, --qemu-interval asks for
 """
 
 
@@ -49,6 +52,20 @@ def parser() -> arguments.Parser:
         "-y", dest="omit_first", action="store_true", help="with an interval: omit the report since the start"
     )
     made.add_argument("-z", dest="hide_idle", action="store_true", help="omit devices that did nothing")
+    qemu = made.add_argument_group("disks that only QEMU counts")
+    qemu.add_argument(
+        "--qemu-interval",
+        metavar="SECONDS",
+        type=_interval,
+        help="ask QEMU about them, beside the reports, at most every so many seconds: by a QMP socket that it has to "
+        "give, else by way of libvirt (-c); nobody is asked without this",
+    )
+    qemu.add_argument(
+        "--block-source",
+        choices=["kernel", "qemu"],
+        default="kernel",
+        help="whose counters a disk has that both the kernel and QEMU count (qemu takes --qemu-interval)",
+    )
     form = made.add_mutually_exclusive_group()
     form.add_argument(
         "--json", action="store_true", help="a JSON object a report, on a line of its own; raw units (bytes, ns)"
@@ -59,8 +76,11 @@ def parser() -> arguments.Parser:
 
 def run(options: argparse.Namespace, signals: Signals) -> None:
     """Prints the reports."""
-    host, poller = _opened(options)
     from vmiostat import Error
+
+    if options.block_source == "qemu" and options.qemu_interval is None:
+        raise Error("--block-source qemu takes a --qemu-interval: without one no QEMU is asked")
+    host, poller = _opened(options)
     from vmiostat.cli.output import write
     from vmiostat.cli.rows import BLOCK, INTERFACE
 
@@ -77,11 +97,17 @@ def run(options: argparse.Namespace, signals: Signals) -> None:
 
 def _opened(options: argparse.Namespace) -> tuple[Host, Poller]:
     """The machine, and what polls it: for report after report, also domains and devices that come later."""
+    # Not every so many seconds: each report is to have one new answer, and not now two and then none.
+    asks: OnDemand | None = None if options.qemu_interval is None else "on demand"
+    source = options.block_source
     if options.interval is None:
         host, domains = arguments.find(options)
-        return host, host.poller(domains)
+        if asks is None:
+            return host, host.poller(domains)
+        return host, host.poller(domains, qemu_interval=asks, block_source=source)
     host = arguments.machine(options)
-    poller = host.poller(follow=True, select=partial(arguments.asked, options=options))
+    select = partial(arguments.asked, options=options)
+    poller = host.poller(follow=True, select=select, qemu_interval=asks, block_source=source)
     arguments.warn(poller.watch.problems)
     return host, poller
 
@@ -90,8 +116,12 @@ def reports(poller: Poller, kinds: Sequence[Kind], options: argparse.Namespace) 
     """Polls at each tick, and makes a report of it."""
     from vmiostat.cli import rows
 
+    asking = Asking(poller, options.qemu_interval)
+    asking.before_first()
     start = time.monotonic()
+    asking.begin(start)
     before = poller.poll()
+    asking.after_poll()
     if options.interval is None or not options.omit_first:
         yield rows.report(before, before.rates(), kinds, since_boot=True, hide_idle=options.hide_idle)
     if options.interval is None:
@@ -102,6 +132,7 @@ def reports(poller: Poller, kinds: Sequence[Kind], options: argparse.Namespace) 
             poller.reopen()
             reopen_at = now + REOPEN_EVERY
         after = poller.poll()
+        asking.after_poll()
         yield rows.report(after, after.rates(before), kinds, since_boot=False, hide_idle=options.hide_idle)
         before = after
 
