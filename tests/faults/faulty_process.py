@@ -57,11 +57,15 @@ class FaultyProcess:
             raise ChildFailed(answer)
         return answer
 
-    def open(self, xml: Path, sys_root: Path | None, source: str, interfaces: int | None = None, **roots: str) -> Any:
-        """The sources that read the rows."""
-        if sys_root is not None:
-            roots["sys"] = str(sys_root)
-        return self.call("open", str(xml), roots, source, interfaces)
+    def discover(self, xml: Path, **roots: Path) -> int:
+        """How many domains there are; they are what is opened then."""
+        return int(self.call("discover", str(xml), {name: str(path) for name, path in roots.items()}))
+
+    def open(self, xml: Path, source: str, **roots: Path) -> list[str]:
+        """The sources that read the rows of a poller just opened."""
+        self.discover(xml, **roots)
+        self.call("open", source)
+        return list(map(str, self.call("sources")))
 
     def poll(self) -> list[Row]:
         return [

@@ -6,14 +6,15 @@ Between a call and its answer it does nothing but the call: so what strace chang
 
 import json
 import sys
-from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
 from vmiostat import BlockStats, Host, InterfaceStats, Poller
 from vmiostat.counters import InterfaceSource
+from vmiostat.model import Domain
 
 host: Host | None = None
+domains: list[Domain] = []
 poller: Poller | None = None
 
 
@@ -22,13 +23,25 @@ def opened() -> Poller:
     return poller
 
 
-def open_poller(xml: str, roots: dict[str, str], source: InterfaceSource, interfaces: int | None) -> list[str]:
-    """Opens what the domain XML defines; of each domain's interfaces only so many."""
-    global host, poller
+def discover(xml: str, roots: dict[str, str]) -> int:
+    """How many domains the XML defines."""
+    global host, domains
     host = Host(xml=xml, **roots)  # type: ignore[arg-type]
-    domains = [replace(domain, nics=domain.nics[:interfaces]) for domain in host.domains()]
+    domains = host.domains()
+    return len(domains)
+
+
+def open_poller(source: InterfaceSource) -> None:
+    """Opens the domains' counters."""
+    global poller
+    assert host is not None
+    if poller is not None:
+        poller.close()
     poller = host.poller(domains, interface_source=source)
-    return [explained.source for explained in poller.explain()]
+
+
+def sources() -> list[str]:
+    return [explained.source for explained in opened().explain()]
 
 
 def poll() -> list[list[object]]:
@@ -52,7 +65,14 @@ def descriptors() -> int:
     return len(list(Path("/proc/self/fd").iterdir())) - 1
 
 
-CALLS = {"open": open_poller, "poll": poll, "reopen": reopen, "descriptors": descriptors}
+CALLS = {
+    "discover": discover,
+    "open": open_poller,
+    "sources": sources,
+    "poll": poll,
+    "reopen": reopen,
+    "descriptors": descriptors,
+}
 
 if __name__ == "__main__":
     for line in sys.stdin:

@@ -65,7 +65,7 @@ class Faults:
 @pytest.mark.parametrize("source", ["proc", "sysfs"])
 def test_a_file_that_cannot_be_read(machine: Machine, source: str) -> None:
     with FaultyProcess() as process:
-        process.open(machine.xml, machine.sys, source)
+        process.open(machine.xml, source, sys=machine.sys)
         faults = Faults(process)
         for name in READING:
             for nth in ("1", "2", "3", "20"):  # a disk's, another disk's, and then those of interfaces
@@ -77,7 +77,7 @@ def test_a_file_that_cannot_be_read(machine: Machine, source: str) -> None:
 
 def test_a_dump_that_netlink_does_not_give(machine: Machine) -> None:
     with FaultyProcess() as process:
-        process.open(machine.xml, machine.sys, "netlink")
+        process.open(machine.xml, "netlink", sys=machine.sys)
         faults = Faults(process)
         for name in SENDING:
             faults.poll(Fault("sendto", name))
@@ -91,7 +91,7 @@ def test_a_dump_that_netlink_does_not_give(machine: Machine) -> None:
 def test_questions_that_netlink_does_not_answer(machine: Machine) -> None:
     """For few interfaces among many there is a question each."""
     with FaultyProcess() as process:
-        process.open(machine.xml, machine.sys, "netlink")
+        process.open(machine.xml, "netlink", sys=machine.sys)
         faults = Faults(process)
         for name in SENDING:
             faults.poll(Fault("sendto", name))
@@ -103,7 +103,7 @@ def test_questions_that_netlink_does_not_answer(machine: Machine) -> None:
 def test_netlink_that_does_not_answer_the_thread_costs_nothing(machine: Machine, many: Path) -> None:
     """The poll then has the file."""
     with FaultyProcess() as process:
-        assert "by a thread" in process.open(many, machine.sys, "auto")[-1]
+        assert "by a thread" in process.open(many, "auto", sys=machine.sys)[-1]
         faults = Faults(process)
         for name in SENDING:
             faults.poll(Fault("sendto", name))
@@ -118,7 +118,7 @@ def test_netlink_that_does_not_answer_the_thread_costs_nothing(machine: Machine,
 @pytest.mark.parametrize(("source", "call"), [("proc", "pread64"), ("sysfs", "pread64"), ("netlink", "sendto")])
 def test_a_signal_in_mid_call_costs_nothing(machine: Machine, source: str, call: str) -> None:
     with FaultyProcess() as process:
-        process.open(machine.xml, machine.sys, source)
+        process.open(machine.xml, source, sys=machine.sys)
         faults = Faults(process)
         for nth in ("1", "2", "1+2", "2..4"):
             faults.poll(Fault(call, "EINTR", nth))
@@ -131,7 +131,7 @@ def test_an_interface_that_cannot_be_asked_for_who_it_is_is_no_other_one(machine
     """The kernel tells that something has changed (ENOBUFS: more than there is room for), and so each is asked for."""
     changed = Fault("recvfrom", "ENOBUFS")
     with FaultyProcess() as process:
-        process.open(machine.xml, machine.sys, "proc")
+        process.open(machine.xml, "proc", sys=machine.sys)
         faults = Faults(process)
         faults.poll(changed, Fault("ioctl", name, "2"))
         faults.poll(changed, Fault("ioctl", name, "1+"))

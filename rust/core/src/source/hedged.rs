@@ -17,7 +17,7 @@ use super::netdev::NetDevFormat;
 use super::netlink_interfaces::NetlinkInterfaces;
 use super::netlink_socket::{NetlinkSocket, Question};
 use super::row::Occupant;
-use super::rtnetlink::{SHOWN, follow};
+use super::rtnetlink::{self, SHOWN, follow};
 use super::watched::Watched;
 use super::{Explanation, Failure, Source, cost};
 use crate::error::Error;
@@ -83,10 +83,7 @@ impl Source for Hedged {
                     let record = answer.counters.as_ref().map(|counters| |swapped| netdev::record(counters, swapped));
                     watched.fill::<interface::Table>(device, rows, answer.time, record);
                 }
-                if !watched.all_found() {
-                    follow(interfaces, index, file, watched);
-                }
-                Ok(())
+                if watched.all_found() { Ok(()) } else { follow(interfaces, index, file, watched) }
             }
             // An error is netlink's own, as that the dump was interrupted too often: the file has the numbers, too.
             Some(Err(_)) | None => {
@@ -101,7 +98,8 @@ impl Source for Hedged {
     }
 
     fn reopen(&mut self, roots: &Roots) -> usize {
-        self.file.reopen(roots)
+        let Hedged { index, interfaces, file, watched, .. } = self;
+        rtnetlink::reopen(roots, interfaces, index, file, watched)
     }
 
     fn problem(&self, row: usize) -> Option<Error> {

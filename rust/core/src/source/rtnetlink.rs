@@ -63,13 +63,14 @@ impl Source for Rtnetlink {
             watched.fill::<interface::Table>(device, rows, time, record);
         });
         if !watched.all_found() {
-            follow(interfaces, index, file, watched);
-            watched.finish::<interface::Table>(rows, outcome);
+            let followed = follow(interfaces, index, file, watched);
+            watched.finish::<interface::Table>(rows, outcome.and(followed));
         }
     }
 
     fn reopen(&mut self, roots: &Roots) -> usize {
-        self.file.reopen(roots)
+        let Rtnetlink { index, interfaces, file, watched, .. } = self;
+        reopen(roots, interfaces, index, file, watched)
     }
 
     fn problem(&self, row: usize) -> Option<Error> {
@@ -91,19 +92,35 @@ impl Source for Rtnetlink {
     }
 }
 
-/// Looks for interfaces that a poll has not found: one that was made anew under its name is found by the next poll.
+/// Opens the file if it could not be opened before, and looks at once for what it tells of.
+pub(super) fn reopen(
+    roots: &Roots,
+    interfaces: &mut NetlinkInterfaces,
+    index: &InterfaceIndex,
+    file: &mut LineFile<NetDevFormat>,
+    watched: &mut Watched<Swapped>,
+) -> usize {
+    let opened = file.reopen(roots);
+    if opened > 0 {
+        // That it cannot be read is what the next poll will tell.
+        let _ = follow(interfaces, index, file, watched);
+    }
+    opened
+}
+
+/// Looks for interfaces that a poll has not found: one that was made anew under its name is found by the next poll. Where
+/// the file cannot be read it is not known whether they are there.
 #[cold]
 pub(super) fn follow(
     interfaces: &mut NetlinkInterfaces,
     index: &InterfaceIndex,
     file: &mut LineFile<NetDevFormat>,
     watched: &mut Watched<Swapped>,
-) {
-    // That the file cannot be read is no failure of netlink's: then they stay missing.
-    let _ = file.find(|device| {
+) -> Result<(), Failure> {
+    file.find(|device| {
         if watched.is_missing(device) {
             interfaces.look_up(index, watched, device);
         }
         true
-    });
+    })
 }
