@@ -57,9 +57,10 @@ class FaultyProcess:
             raise ChildFailed(answer)
         return answer
 
-    def discover(self, xml: Path, **roots: Path) -> int:
-        """How many domains there are; they are what is opened then."""
-        return int(self.call("discover", str(xml), {name: str(path) for name, path in roots.items()}))
+    def discover(self, xml: Path, **roots: Path) -> tuple[int, list[str]]:
+        """How many domains there are, which are then what is opened; and what kept it from finding more."""
+        count, problems = self.call("discover", str(xml), {name: str(path) for name, path in roots.items()})
+        return count, problems
 
     def open(self, xml: Path, source: str, **roots: Path) -> list[str]:
         """The sources that read the rows of a poller just opened."""

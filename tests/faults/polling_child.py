@@ -23,12 +23,12 @@ def opened() -> Poller:
     return poller
 
 
-def discover(xml: str, roots: dict[str, str]) -> int:
-    """How many domains the XML defines."""
+def discover(xml: str, roots: dict[str, str]) -> tuple[int, list[str]]:
+    """How many domains the XML defines, and what kept it from finding more."""
     global host, domains
     host = Host(xml=xml, **roots)  # type: ignore[arg-type]
     domains = host.domains()
-    return len(domains)
+    return len(domains), [str(problem) for problem in host.problems]
 
 
 def open_poller(source: InterfaceSource) -> None:

@@ -41,8 +41,8 @@ class Figures:
     """Of the rows of devices that come and go."""
     frames: int = 0
     """Sent through the steady interface."""
-    memory: list[int] = field(default_factory=list)
-    """Resident bytes after each round, once the warm-up is over."""
+    memory: dict[int, int] = field(default_factory=dict)
+    """Resident bytes at the end of each sixtieth of the time, after the warm-up: to keep more would take memory."""
     held: set[tuple[int, int]] = field(default_factory=set)
     """Open descriptors and threads after such a round."""
     durations: list[int] = field(default_factory=lambda: [0] * BINS)
@@ -50,8 +50,9 @@ class Figures:
 
     def memory_grown(self) -> int:
         """Bytes between the medians of the first and of the last tenth."""
-        tenth = len(self.memory) // 10 + 1
-        return round(median(self.memory[-tenth:]) - median(self.memory[:tenth]))
+        memory = list(self.memory.values())
+        tenth = len(memory) // 10 + 1
+        return round(median(memory[-tenth:]) - median(memory[:tenth]))
 
     def duration(self, share: float) -> float:
         """Seconds that this share of polls took at most."""
@@ -66,8 +67,8 @@ class Figures:
         return "\n".join(
             [
                 f"{self.polls:,} polls of four pollers, {self.rounds:,} rounds of devices that went and came back",
-                f"memory: {min(self.memory) / 1e6:.1f} to {max(self.memory) / 1e6:.1f} MB after the warm-up, "
-                f"{self.memory_grown() / 1e3:+.0f} kB from its first tenth to its last",
+                f"memory: {min(self.memory.values()) / 1e6:.1f} to {max(self.memory.values()) / 1e6:.1f} MB "
+                f"after the warm-up, {self.memory_grown() / 1e3:+.0f} kB from its first tenth to its last",
                 "descriptors and threads: " + ", ".join(f"{files} and {threads}" for files, threads in self.held),
                 f"a poll of {len(IDLE) + 4} interfaces and 2 disks: {self.duration(0.5) * 1e3:.2f} ms in the median, "
                 f"{self.duration(0.999) * 1e3:.2f} ms in the slowest of 1,000",
@@ -160,7 +161,7 @@ def soak(seconds: float, sys: Path, folder: Path) -> Figures:
                 poller.reopen()
             figures.rounds += 1
             if now > warm_up:
-                figures.memory.append(resident_bytes())
+                figures.memory[int(60 * now / seconds)] = resident_bytes()
                 held = descriptors_and_threads()
                 # The thread of a poller that was closed ends by itself, when the machine lets it.
                 for _ in range(100):

@@ -1,0 +1,107 @@
+"""Opening fails, at each call and with each error that it can have: that costs its own rows, says so, and heals."""
+
+import errno
+import os
+import resource
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from tests.faults.faulty_process import ChildFailed, Fault, FaultyProcess, Row
+from tests.real.machine import Machine
+from tests.real.process import descriptors
+from vmiostat import Host, SourceError
+
+ERRORS = ["EMFILE", "ENFILE", "ENOMEM", "EACCES"]
+CALLS = ["openat2", "fstat", "socket", "bind", "clone3"]
+"""What opens a file or a socket, and starts the thread that asks netlink."""
+
+
+def check(expected: list[Row], rows: list[Row], name: str) -> int:
+    """Each row has the right numbers or says which error it is that keeps it from them. Gives how many have none."""
+    for right, row in zip(expected, rows, strict=True):
+        if row.state == "ok":
+            assert row.counters == right.counters
+            continue
+        assert row.state == "unreadable"
+        assert row.problem is not None
+        assert os.strerror(getattr(errno, name)) in row.problem
+        assert set(row.counters) == {-1}
+    return sum(row.state != "ok" for row in rows)
+
+
+@pytest.mark.parametrize("source", ["proc", "sysfs", "netlink", "auto"])
+def test_whatever_fails_the_rest_is_opened(machine: Machine, many: Path, source: str) -> None:
+    with FaultyProcess() as process:
+        process.open(many if source == "auto" else machine.xml, source, sys=machine.sys)
+        expected, held = process.poll(), process.call("descriptors")
+        assert {row.state for row in expected} == {"ok"}
+        cost = dict.fromkeys(CALLS, 0)
+        for call in CALLS:
+            for name in ERRORS:
+                for nth in ("1", "2", "3", "4", "5", "6", "1+"):
+                    with process.having(Fault(call, name, nth)):
+                        process.call("open", source)
+                    cost[call] += check(expected, process.poll(), name)
+                    process.call("reopen")
+                    assert check(expected, process.poll(), name) == 0, (call, name, nth)
+        # There is always another way than a socket.
+        assert cost["openat2"] > 0
+        assert cost["fstat"] > 0
+        assert cost["socket"] == cost["bind"] == cost["clone3"] == 0
+        process.call("open", source)
+        assert process.call("descriptors") == held
+
+
+def test_a_process_that_has_no_descriptor_left(machine: Machine) -> None:
+    """Not only by the book: the limit is really reached."""
+    host = Host(xml=machine.xml, sys=machine.sys)
+    domains, held = host.domains(), descriptors()
+    with host.poller(domains) as poller:
+        expected = poller.poll()
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    for room in range(8):
+        highest = max(int(descriptor.name) for descriptor in Path("/proc/self/fd").iterdir())
+        resource.setrlimit(resource.RLIMIT_NOFILE, (highest + 1, hard))
+        full = []
+        try:
+            with suppress(OSError):  # when there is no room left, also not in the gaps below the highest one
+                while True:
+                    full.append(os.open("/dev/null", os.O_RDONLY))
+            resource.setrlimit(resource.RLIMIT_NOFILE, (highest + 1 + room, hard))
+            poller = host.poller(domains)
+            during = [poller.poll() for _ in range(3)][-1]
+            problem = poller.problem("block", 1)
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+            for descriptor in full:
+                os.close(descriptor)
+        rows = [*during.block, *during.interface]
+        for right, row in zip([*expected.block, *expected.interface], rows, strict=True):
+            assert row.state in ("ok", "unreadable")
+            assert row.state == "unreadable" or tuple(row)[:8] == tuple(right)[:8]
+        if room == 0:
+            assert {row.state for row in rows} == {"unreadable"}
+            assert isinstance(problem, SourceError)
+            assert problem.errno == errno.EMFILE
+        poller.reopen()
+        assert {row.state for row in [*poller.poll().block, *poller.poll().interface]} == {"ok"}
+        poller.close()
+    assert descriptors() == held
+
+
+def test_a_host_that_cannot_be_opened_is_an_error_and_not_the_end(machine: Machine) -> None:
+    with FaultyProcess() as process:
+        process.open(machine.xml, "proc", sys=machine.sys)
+        for name in ERRORS:
+            for call in ("openat2", "openat"):
+                for nth in ("1", "2", "3", "1+"):
+                    try:
+                        with process.having(Fault(call, name, nth)):
+                            count, problems = process.discover(machine.xml, sys=machine.sys)
+                    except ChildFailed as error:
+                        count, problems = 0, [str(error)]
+                    # Two domains; or fewer, and then the reason is told.
+                    assert count == 2 or os.strerror(getattr(errno, name)) in " ".join(problems), (call, nth, problems)
+        assert process.discover(machine.xml, sys=machine.sys) == (2, [])
