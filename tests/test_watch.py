@@ -304,6 +304,31 @@ def test_only_the_first_looks_after_a_signal_use_what_earlier_ones_saw(tmp_path:
     assert looks == [True, False, False, True, True]
 
 
+@pytest.mark.parametrize(("writes", "told"), [([2, 3], "look 4"), ([2, 3, 4, 5, 6, 7, 8], "look 5")])
+def test_a_look_during_which_a_definition_was_written_counts_for_nothing(
+    tmp_path: Path, writes: list[int], told: str
+) -> None:
+    """Unless that goes on and on."""
+    tree = LibvirtTree(tmp_path / "machine")
+    tree.interfaces({})
+    tree.start("web1")
+    looks = 0
+
+    def look(anew: bool) -> tuple[list[Domain], tuple[Error, ...]]:
+        nonlocal looks
+        looks += 1
+        if looks in writes:
+            tree.start("web1")
+        return found(f"look {looks}")
+
+    with watching(look, tree.root, NEVER) as watch:
+        assert watch.wait(timeout=10)
+        assert names(watch) == ["look 1"]
+        tree.start("web1")
+        assert watch.wait(1, timeout=10)
+        assert next(iter(watch))[0].name == told
+
+
 def test_a_storm_of_changes_costs_half_of_the_thread_s_time_in_the_end(tmp_path: Path) -> None:
     tree = LibvirtTree(tmp_path / "machine")
     tree.interfaces({})

@@ -38,7 +38,8 @@ class EarlierLooks:
         """Processes that are no virtual machine's. One may become one by execve()."""
         self.xenstore: tuple[Domain, ...] | None = None
         """The domains that it told of last, None when it has not: they stand while it does not answer."""
-        self._resolved: dict[Domain, Domain] = {}
+        self._resolved: dict[int, tuple[Domain, Domain]] = {}
+        """By identity: a domain as it was found, and as it was completed."""
 
     def begin(self, *, anew: bool) -> None:
         """Begins a look; with `anew` at all that nothing would tell of: a disk's path, a control group, a process."""
@@ -49,17 +50,21 @@ class EarlierLooks:
             self._resolved = {}
 
     def resolved(self, domains: Iterable[Domain], resolve: Callable[[Domain], Domain]) -> list[Domain]:
-        """The domains as `resolve` completes them; one that was found the same before is as it became then."""
+        """The domains as `resolve` completes them.
+
+        One that a provider found in the same place as before, and so gave again, is as it became then. One that only
+        looks the same is not: a disk may have been plugged out and in again meanwhile, and be another one.
+        """
         before, self._resolved = self._resolved, {}
+        complete = []
         for domain in domains:
-            known = before.get(domain)
-            self._resolved[domain] = known if known is not None and self._stands(known) else resolve(domain)
-        return list(self._resolved.values())
+            _, known = before.get(id(domain), (domain, None))
+            complete.append(known if known is not None and self._stands(known) else resolve(domain))
+            self._resolved[id(domain)] = domain, complete[-1]
+        return complete
 
     def _stands(self, domain: Domain) -> bool:
         """Whether its devices are where they were, as far as that shows. What was not there is looked for each time."""
-        if domain.type == "xen":  # its backends change without a word
-            return False
         missing = any(disk.type == "block" and disk.source and disk.counters is None for disk in domain.disks)
         return not missing and all(self._is_there(nic) for nic in domain.nics)
 

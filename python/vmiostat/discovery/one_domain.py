@@ -23,7 +23,9 @@ def one_of_each_domain(found: Iterable[Domain]) -> tuple[Domain, ...]:
             seen.append(domain)
         else:
             first = seen[place]
-            seen[place] = replace(first, process=first.process or domain.process, uuid=first.uuid or domain.uuid)
+            process, uuid = first.process or domain.process, first.uuid or domain.uuid
+            if (process, uuid) != (first.process, first.uuid):
+                seen[place] = replace(first, process=process, uuid=uuid)
         for key in _keys(seen[place]):
             places.setdefault(key, place)
     return tuple(_under_names_of_their_own(seen))

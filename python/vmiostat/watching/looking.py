@@ -19,6 +19,9 @@ and Xen's backends have no counters until the guest's driver has connected; nobo
 these looks are at everything anew: at that time a hot-plug may be under way still, and is not to wait for it."""
 _BURST, _REST = 0.2, 1.0
 """Seconds of looking without a rest, and of the longest rest. Where changes never end, looks take half of the time."""
+_PUT_OFF = 3
+"""Looks in a row that count for nothing. One during which a domain's file was written may have read the old file and
+found another disk under its path: the next one comes at once."""
 _JOIN = 0.5
 """Seconds that closing waits for a look to end. One that hangs ends when it does, and harms nobody."""
 
@@ -60,6 +63,7 @@ class Looking:
         self._wake = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         self.seen = Seen()
         self.stopped = False
+        self._put_off = 0
         self.news = threading.Condition()
         """Told of each change of `seen.changes` and `stopped`."""
         _all.add(self)
@@ -133,6 +137,10 @@ class Looking:
             found, problems = self._look_for(anew)
             if self.stopped:
                 return
+            if self._put_off < _PUT_OFF and signals.definitions_changed():
+                self._put_off += 1
+                return
+            self._put_off = 0
             domains = tuple(found)
             signals.follow(domains)
             if self._told is not None:

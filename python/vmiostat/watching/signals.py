@@ -16,6 +16,7 @@ from vmiostat.watching.device_changes import DeviceChanges
 from vmiostat.watching.folder_changes import FolderChanges
 from vmiostat.watching.link_changes import LinkChanges
 from vmiostat.watching.namespaces import links_in, namespaces
+from vmiostat.watching.netlink_group import NetlinkGroup
 from vmiostat.watching.xenstore_changes import XenstoreChanges
 
 StrPath = str | os.PathLike[str]
@@ -79,6 +80,11 @@ class Signals:
                 self._deaf.append(_deaf(error, "something changes"))
                 heard = Heard.DEVICE
         return heard
+
+    def definitions_changed(self) -> bool:
+        """Whether there is something to hear of domains, not only of devices. It is not heard yet."""
+        signals = [key.data for key, _ in self._selector.select(0)]
+        return any(signal is not None and not isinstance(signal, NetlinkGroup) for signal in signals)
 
     def renew(self) -> None:
         """Finds folders that came in a way nobody tells of: something was mounted over them."""
