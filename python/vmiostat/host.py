@@ -33,10 +33,10 @@ class Host:
     """A machine and its domains: this one, or below `root` a captured one.
 
     `proc`, `sys`, `dev` and `run` each take the place of that folder (in a container: proc="/host/proc"). `xml` names
-    files or folders of libvirt domain XML that define the domains; without it they are looked for everywhere (see
-    vmiostat.discovery), and a machine without any is itself the domain `host`. `libvirt` is a URI as virsh takes it
-    ("qemu:///system"), or a LibvirtConnection, to ask libvirt for its domains, beside all the others. `view` is whose
-    receive side rx is: the guest's, as in libvirt, or the host device's.
+    files or folders of libvirt domain XML, or files of Xen's xl, that define the domains; without it they are looked
+    for everywhere (see vmiostat.discovery), and a machine without any is itself the domain `host`. `libvirt` is a URI
+    as virsh takes it ("qemu:///system"), or a LibvirtConnection, to ask libvirt for its domains, beside all the others.
+    `view` is whose receive side rx is: the guest's, as in libvirt, or the host device's.
 
     >>> host = Host()
     >>> host.domains()[0].name in [domain.name for domain in host.domains()]

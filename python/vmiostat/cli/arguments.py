@@ -46,7 +46,8 @@ def parser(command: str, *, usage: str, description: str, epilog: str | None = N
         "--xml",
         metavar="PATH",
         action="append",
-        help="a libvirt domain XML file, or a folder of them, instead of what runs here (can be given several times)",
+        help="a libvirt domain XML file, a folder of them, or a file of Xen's (xl list -l, *.cfg), instead of what "
+        "runs here (can be given several times)",
     )
     where.add_argument(
         "-c", "--connect", metavar="URI", help="ask libvirt, too, for the VMs that run here (qemu:///system)"

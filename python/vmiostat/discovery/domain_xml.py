@@ -9,6 +9,7 @@ from collections.abc import Iterable
 
 from lxml import etree
 
+from vmiostat.discovery import xl_config
 from vmiostat.discovery.definition import Definition, one_of_each
 from vmiostat.discovery.definition_file import StrPath, definition_files, read_file
 from vmiostat.discovery.devices_xml import Problem, disks, interfaces
@@ -27,7 +28,7 @@ _PID = re.compile(r"[1-9][0-9]{0,8}", re.ASCII)
 
 
 def domains(xml: StrPath | Iterable[StrPath]) -> Found:
-    """The domains that files of domain XML define, or the *.xml files in folders of them.
+    """The domains that files of domain XML or of Xen's xl define, or the *.xml files in folders of them.
 
     A file that cannot be used is a problem, a TopologyError with the file and, where known, the line; the others go on.
     """
@@ -35,7 +36,8 @@ def domains(xml: StrPath | Iterable[StrPath]) -> Found:
     definitions = []
     for file in files:
         try:
-            definitions.append(parse(read_file(file), file))
+            data = read_file(file)
+            definitions += xl_config.parse(data, file) if xl_config.is_xl(data, file) else [parse(data, file)]
         except TopologyError as error:
             problems.append(error)
     return one_of_each(definitions, problems)
