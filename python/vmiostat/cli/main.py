@@ -36,9 +36,11 @@ def _run(command: str, words: list[str], signals: Signals) -> int:
     finally:
         _flush_help()
     # Only now: a wrong option or --help need not wait for the Rust core and lxml.
+    from vmiostat.cli.open_files import allow_open_files
     from vmiostat.cli.output import complain, sentence, write
     from vmiostat.errors import Error
 
+    allow_open_files()
     try:
         if options.version:
             from vmiostat import __version__
