@@ -43,7 +43,7 @@ def test_each_is_found_under_its_configured_name(host: Host) -> None:
 
 def test_the_command_may_open_as_many_files_as_that_takes(tree: XenTree) -> None:
     few = ["sh", "-c", 'ulimit -Sn 64 && exec "$0" "$@"']
-    command = [*few, *COMMAND, "--root", tree.root, "--json"]
+    command = [*few, *COMMAND, "--root", str(tree.root), "--json"]
     done = subprocess.run(command, capture_output=True, check=True, timeout=60)
     assert [row["state"] for row in json.loads(done.stdout)["block"]] == ["ok"] * DOMAINS * DISKS
 
