@@ -2,8 +2,10 @@
 
 from collections import defaultdict
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import NamedTuple
 
+from vmiostat.counters import NetDevice
 from vmiostat.model import Domain, Process
 from vmiostat.plan_rows import BlockRow, InterfaceRow, plan_rows
 
@@ -36,17 +38,28 @@ def _rows(domains: Iterable[Domain]) -> tuple[list[Row], list[Row]]:
 
 
 def _kept(old: list[Row], new: list[Row]) -> list[int | None]:
-    there: defaultdict[BlockRow | InterfaceRow, list[int]] = defaultdict(list)
+    there: defaultdict[tuple[object, ...], list[int]] = defaultdict(list)
     for number, (row, _) in enumerate(old):
-        there[row].append(number)
+        there[_device(row)].append(number)
     kept: list[int | None] = []
     for row, domain in new:
-        numbers = there.get(row, [])
+        numbers = there.get(_device(row), [])
         same = next((number for number in numbers if _same_run(old[number][1], domain)), None)
         if same is not None:
             numbers.remove(same)
         kept.append(same)
     return kept
+
+
+def _device(row: BlockRow | InterfaceRow) -> tuple[object, ...]:
+    """The row without what its namespace is called, by one of its processes now and by another when that has ended.
+
+    A domain's namespace does not change while it runs, and in it the interface's number tells which it is.
+    """
+    domain, name, counters, *swapped = row
+    if isinstance(counters, NetDevice) and None not in (counters.namespace, counters.index):
+        return domain, name, replace(counters, namespace="its own"), *swapped
+    return row
 
 
 def _same_run(old: Domain, new: Domain) -> bool:
