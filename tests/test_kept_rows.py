@@ -87,3 +87,14 @@ def test_the_row_of_the_whole_domain() -> None:
     total = Disk("total", counters=ProcessIo(100))
     assert kept_rows([WEB1], [replace(WEB1, total=total)]).block == [0, 1, None]
     assert kept_rows([replace(WEB1, total=total)], [replace(WEB1, total=total)]).block == [0, 1, 2]
+
+
+def test_a_namespace_may_be_called_by_another_process_later() -> None:
+    """By that of whichever of its domains was met first, until that one ends."""
+
+    def through(pid: int, index: int = 7) -> Domain:
+        return replace(WEB1, nics=(replace(NIC, counters=NetDevice("vnet0", f"/proc/{pid}/ns/net", index)),))
+
+    assert kept_rows([through(100)], [through(200)]).interface == [0]
+    assert kept_rows([through(100)], [through(200, index=8)]).interface == [None]
+    assert kept_rows([through(100)], [WEB1]).interface == [None]
