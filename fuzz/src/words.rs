@@ -76,10 +76,10 @@ pub fn block_device(line: &[u8]) -> Option<((u32, u32), &[u8])> {
 }
 
 /// Words, units and how many numbers a line needs to have them: a stat file's fields in the struct.
-const FIELDS: [(usize, i64, usize); 16] = {
+const FIELDS: [(usize, i64, usize); 17] = {
     use vmiostat_core::fields::block as word;
     const MS: i64 = 1_000_000;
-    // In the order of the numbers; the discards' merges have no place in the struct.
+    // In the order of the numbers.
     [
         (word::rd_req, 1, 0),
         (word::rd_merged, 1, 1),
@@ -93,6 +93,7 @@ const FIELDS: [(usize, i64, usize); 16] = {
         (word::busy_time, MS, 9),
         (word::queue_time, MS, 10),
         (word::ds_req, 1, 11),
+        (word::ds_merged, 1, 12),
         (word::ds_bytes, 512, 13),
         (word::ds_time, MS, 14),
         (word::fl_req, 1, 15),
