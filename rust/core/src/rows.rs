@@ -1,6 +1,7 @@
 //! The table that a poll fills: the caller's memory, the caller's struct size.
 
 use crate::error::Error;
+use crate::fields::WORD;
 
 /// Rows of structs, one after the other, each the first `size` bytes of the newest struct. As in libvirt any size is
 /// served, also 0 and one that cuts a word: a client gets the bytes that its own struct has, in their place.
@@ -33,6 +34,27 @@ impl<'memory> Rows<'memory> {
     pub fn put(&mut self, row: usize, record: &[i64]) {
         let start = row * self.size;
         self.bytes[start..start + self.size].copy_from_slice(&bytemuck::cast_slice(record)[..self.size]);
+    }
+}
+
+impl Rows<'_> {
+    /// A word that was put; -1 where the row has no room for it.
+    #[inline]
+    pub(crate) fn word(&self, row: usize, word: usize) -> i64 {
+        let start = word * WORD;
+        match self.bytes[row * self.size..][..self.size].get(start..start + WORD) {
+            Some(bytes) => bytemuck::pod_read_unaligned(bytes),
+            None => -1,
+        }
+    }
+
+    /// Writes one word over what was put, as much of it as the row has room for.
+    #[inline]
+    pub(crate) fn set_word(&mut self, row: usize, word: usize, number: i64) {
+        let row = &mut self.bytes[row * self.size..][..self.size];
+        let room = row.get_mut(word * WORD..).unwrap_or_default();
+        let length = room.len().min(WORD);
+        room[..length].copy_from_slice(&bytemuck::bytes_of(&number)[..length]);
     }
 }
 

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use super::block_stat::BlockStat;
 use super::cgroup_io::{self, CgroupIos};
 use super::cost::{self, Cheapest};
+use super::device_sizes::WithSizes;
 use super::diskstats::{Diskstats, DiskstatsFormat};
 use super::hedged::Hedged;
 use super::identity::{Disks, Interfaces};
@@ -151,6 +152,7 @@ fn block_devices(
     open: &mut OpenHandles,
 ) -> Box<dyn Source> {
     let watched = devices.iter().map(|((number, _), _)| number).collect::<HashSet<_>>().len();
+    let numbers: Vec<_> = devices.iter().map(|((number, _), row)| (*number, *row)).collect();
     let lines = lines_of(roots, DiskstatsFormat::PATH).map(|lines| lines.len());
     let has_stat_files = roots.open(Path::new("/sys/dev/block")).is_ok();
     match lines {
@@ -162,12 +164,13 @@ fn block_devices(
                 rows.add_row(device, row, (), diskseq);
             }
             let identity = Disks::open(roots);
-            Box::new(Diskstats::new(LineFile::open(roots, DiskstatsFormat::PATH, by_number), rows, identity, why))
+            let file = LineFile::open(roots, DiskstatsFormat::PATH, by_number);
+            Box::new(WithSizes::new(roots, numbers, Diskstats::new(file, rows, identity, why)))
         }
         lines => {
             let lines = lines.map_or("no".to_owned(), |lines| lines.to_string());
             let why = format!("{watched} stat files are cheaper than a pass over {lines} devices");
-            Box::new(BlockStat::open(roots, devices, open, why))
+            Box::new(WithSizes::new(roots, numbers, BlockStat::open(roots, devices, open, why)))
         }
     }
 }

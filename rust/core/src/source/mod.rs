@@ -6,6 +6,7 @@ mod cgroup_io;
 mod changes;
 pub(crate) mod choice;
 mod cost;
+mod device_sizes;
 mod diskseq;
 mod diskstats;
 mod hedged;

@@ -1,0 +1,134 @@
+//! The sizes of block devices, added to the rows that another source fills: `capacity` and `physical` are one there.
+//!
+//! No poll reads them. They are read when a plan is opened, and again when somebody reopens what has gone, but not more
+//! often than they change: a volume is extended by hand, and takes the new size on within `ANEW`.
+
+use std::fs::File;
+use std::io::read_to_string;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use super::row::Occupant;
+use super::{Explanation, OpenHandle, Source};
+use crate::error::Error;
+use crate::fields::{Table, WORD, block};
+use crate::parse::diskstats::DeviceNumber;
+use crate::roots::Roots;
+use crate::rows::Rows;
+use crate::state::State;
+
+const ANEW: Duration = Duration::from_secs(10);
+
+/// sysfs's sectors, whatever the device's own are.
+const SECTOR: i64 = 512;
+
+/// A source whose rows are block devices, with their sizes.
+pub(crate) struct WithSizes<S> {
+    source: S,
+    devices: Vec<Device>,
+    read: Instant,
+}
+
+struct Device {
+    number: DeviceNumber,
+    row: usize,
+    /// In bytes; -1 where it is not known.
+    size: i64,
+}
+
+impl<S: Source> WithSizes<S> {
+    pub(crate) fn new(roots: &Roots, devices: impl IntoIterator<Item = (DeviceNumber, usize)>, source: S) -> Self {
+        let device = |(number, row)| Device { number, row, size: size_of(roots, number) };
+        WithSizes { source, devices: devices.into_iter().map(device).collect(), read: Instant::now() }
+    }
+}
+
+impl<S: Source> Source for WithSizes<S> {
+    fn read(&mut self, rows: &mut Rows<'_>) {
+        self.source.read(rows);
+        if rows.size() <= block::capacity * WORD {
+            return;
+        }
+        for device in &self.devices {
+            if rows.word(device.row, block::Table::STATE) == State::Ok as i64 {
+                rows.set_word(device.row, block::capacity, device.size);
+                rows.set_word(device.row, block::physical, device.size);
+            }
+        }
+    }
+
+    fn reopen(&mut self, roots: &Roots) -> usize {
+        let opened = self.source.reopen(roots);
+        if opened > 0 || self.read.elapsed() > ANEW {
+            self.read = Instant::now();
+            self.devices.iter_mut().for_each(|device| device.size = size_of(roots, device.number));
+        }
+        opened
+    }
+
+    fn problem(&self, row: usize) -> Option<Error> {
+        self.source.problem(row)
+    }
+
+    fn explain(&self) -> Explanation {
+        self.source.explain()
+    }
+
+    fn each_occupant(&mut self, each: &mut dyn FnMut(usize, &mut Occupant, Option<u64>)) {
+        self.source.each_occupant(each);
+    }
+
+    fn each_handle(&self, each: &mut dyn FnMut(usize, OpenHandle)) {
+        self.source.each_handle(each);
+    }
+}
+
+fn size_of(roots: &Roots, (major, minor): DeviceNumber) -> i64 {
+    let file = roots.open_regular(&PathBuf::from(format!("/sys/dev/block/{major}:{minor}/size")));
+    let sectors = file.ok().and_then(|file| read_to_string(File::from(file)).ok()?.trim().parse::<i64>().ok());
+    sectors.filter(|sectors| *sectors >= 0).and_then(|sectors| sectors.checked_mul(SECTOR)).unwrap_or(-1)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::super::block_stat::BlockStat;
+    use super::*;
+
+    #[test]
+    fn a_size_is_a_row_s_while_the_row_has_numbers() {
+        let tree = tempfile::tempdir().unwrap();
+        let at = |path: &str| tree.path().join("sys/dev/block/8:0").join(path);
+        fs::create_dir_all(at("")).unwrap();
+        fs::write(at("stat"), "1 2 3 4 5 6 7 8 9 10 11\n").unwrap();
+        fs::write(at("size"), "2048\n").unwrap();
+        let roots = Roots::new(tree.path(), &[]).unwrap();
+        let read = |source: &mut dyn Source, size: usize| {
+            let mut memory = [0xAA; 2 * block::SIZE];
+            source.read(&mut Rows::new(&mut memory, 1, size, block::SIZE).unwrap());
+            assert!(memory[size..].iter().all(|byte| *byte == 0xAA));
+            memory
+        };
+        let word = |memory: &[u8], word: usize| i64::from_ne_bytes(memory[word * WORD..][..WORD].try_into().unwrap());
+        let watched = [(((8, 0), None), 0)];
+        let inner = BlockStat::open(&roots, watched, &mut super::super::OpenHandles::new(), String::new());
+        let mut source = WithSizes::new(&roots, [((8, 0), 0)], inner);
+        let whole = read(&mut source, block::SIZE);
+        assert_eq!((word(&whole, block::rd_req), word(&whole, block::capacity)), (1, 1 << 20));
+        assert_eq!(word(&whole, block::physical), 1 << 20);
+        for size in 0..block::SIZE {
+            let cut = read(&mut source, size);
+            let from = (block::state * WORD).min(size); // it was read at another time
+            assert_eq!(cut[from..size], whole[from..size], "{size} bytes");
+        }
+        fs::write(at("stat"), "no numbers\n").unwrap();
+        assert_eq!(word(&read(&mut source, block::SIZE), block::capacity), -1);
+
+        fs::write(at("size"), "9223372036854775807\n").unwrap();
+        assert_eq!(size_of(&roots, (8, 0)), -1);
+        fs::write(at("size"), "-1\n").unwrap();
+        assert_eq!(size_of(&roots, (8, 0)), -1);
+        assert_eq!(size_of(&roots, (8, 1)), -1);
+    }
+}
