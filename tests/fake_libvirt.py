@@ -14,6 +14,7 @@ from typing import Any
 from uuid import UUID
 
 VIR_CONNECT_LIST_DOMAINS_ACTIVE = 1
+VIR_DOMAIN_STATS_BLOCK = 32
 EVENTS = {
     "VIR_DOMAIN_EVENT_ID_LIFECYCLE": 0,
     "VIR_DOMAIN_EVENT_ID_DISK_CHANGE": 9,
@@ -54,6 +55,8 @@ class Daemon:
         """What opening a connection ends with."""
         self.stuck: set[str] = set()
         """What is not answered: `open`, `list`, `close`, or the XML of a domain's UUID."""
+        self.stats: dict[int, dict[str, object]] = {}
+        """The block statistics of a domain by its id; to be stuck in them is "stats UUID"."""
         self.errors: dict[str, LibvirtError] = {}
         """What the XML of a domain's UUID ends with."""
         self.asked: Counter[str] = Counter()
@@ -159,6 +162,18 @@ class Connection:
             raise LibvirtError("Domain not found", NO_DOMAIN)
         return Domain(self, number, xml)
 
+    def domainListGetStats(  # noqa: N802
+        self, domains: "list[Domain]", stats: int
+    ) -> "list[tuple[Domain, dict[str, object]]]":
+        assert stats == VIR_DOMAIN_STATS_BLOCK
+        daemon = self.module.daemon
+        for domain in domains:
+            what = f"stats {domain.UUIDString()}"
+            daemon.serve(what, self)
+            if what in daemon.errors:
+                raise daemon.errors[what]
+        return [(domain, daemon.stats.get(domain.ID(), {})) for domain in domains]
+
     def tell_closed(self) -> None:
         if self.close_callback is not None:
             callback = self.close_callback
@@ -204,6 +219,7 @@ class Libvirt:
 
     libvirtError = LibvirtError  # noqa: N815
     VIR_CONNECT_LIST_DOMAINS_ACTIVE = VIR_CONNECT_LIST_DOMAINS_ACTIVE
+    VIR_DOMAIN_STATS_BLOCK = VIR_DOMAIN_STATS_BLOCK
 
     def __init__(self) -> None:
         self.daemon = Daemon()

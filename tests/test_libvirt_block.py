@@ -1,0 +1,250 @@
+"""Disks that libvirt is asked about, whatever becomes of the daemon and of the domains. tests/kvm asks a real one."""
+
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.fake_libvirt import Daemon, Libvirt, LibvirtError, uuid
+from tests.process_tree import ProcessTree
+from vmiostat import Poller, Roots
+from vmiostat._core import Report
+from vmiostat.askers.libvirt_answers import counters_by_target
+from vmiostat.askers.libvirt_block import AT_ONCE, LibvirtBlockAsker, LibvirtStats
+from vmiostat.askers.rounds import OnDemand, Rounds
+from vmiostat.counters import Reported
+from vmiostat.model import Process
+
+URI = "qemu:///system"
+DEADLINE = 0.3
+
+VDA = {
+    "block.count": 2,
+    "block.0.name": "vda",
+    "block.0.path": "/images/web1.qcow2",
+    "block.0.rd.reqs": 11,
+    "block.0.rd.bytes": 12,
+    "block.0.rd.times": 13,
+    "block.0.wr.reqs": 14,
+    "block.0.wr.bytes": 15,
+    "block.0.wr.times": 16,
+    "block.0.fl.reqs": 17,
+    "block.0.fl.times": 18,
+    "block.0.allocation": 19,
+    "block.0.capacity": 20,
+    "block.0.physical": 21,
+    "block.1.name": "hdc",
+    "block.1.rd.reqs": 0,
+}
+
+
+@pytest.fixture
+def libvirt(monkeypatch: pytest.MonkeyPatch) -> Libvirt:
+    fake = Libvirt()
+    monkeypatch.setitem(sys.modules, "libvirt", fake)
+    return fake
+
+
+@pytest.fixture
+def daemon(libvirt: Libvirt) -> Daemon:
+    return libvirt.daemon
+
+
+@pytest.fixture
+def machine(tmp_path: Path) -> ProcessTree:
+    tree = ProcessTree(tmp_path)
+    tree.write("proc/sys/kernel/hostname", "kvm1\n")
+    return tree
+
+
+@contextmanager
+def asking(daemon: Daemon, roots: Roots, count: int, interval: float | OnDemand) -> Iterator[tuple[Rounds, Poller]]:
+    """Domains 1 to `count`, each with a disk, all of them asked by way of libvirt."""
+    stats = LibvirtStats(URI, roots)
+    reports = [Report("libvirt") for _ in range(count)]
+    rounds = Rounds(interval, DEADLINE)
+    for number in range(1, count + 1):
+        daemon.start(number, f"vm{number}")
+        daemon.stats.setdefault(number, VDA)
+    try:
+        rounds.set(
+            LibvirtBlockAsker(stats, uuid(number), Process(100 + number), roots, {report: "vda"})
+            for number, report in enumerate(reports, 1)
+        )
+        with Poller(roots, [(f"vm{n}", "vda", Reported(report)) for n, report in enumerate(reports, 1)], []) as poller:
+            yield rounds, poller
+    finally:
+        rounds.close()
+        stats.end()
+        daemon.answer(*daemon.stuck)
+
+
+def until(true: Callable[[], object], seconds: float = 10.0) -> None:
+    end = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < end, "it did not come to be"
+        time.sleep(0.01)
+
+
+def states(poller: Poller) -> list[str]:
+    return [row.state for row in poller.poll().block]
+
+
+def test_what_libvirt_tells() -> None:
+    found = counters_by_target(VDA)
+    assert found == {
+        "vda": {
+            "rd_req": 11,
+            "rd_bytes": 12,
+            "rd_time": 13,
+            "wr_req": 14,
+            "wr_bytes": 15,
+            "wr_time": 16,
+            "fl_req": 17,
+            "fl_time": 18,
+            "allocation": 19,
+            "capacity": 20,
+            "physical": 21,
+        },
+        "hdc": {"rd_req": 0},
+    }
+
+
+@pytest.mark.parametrize(
+    "stats",
+    [
+        {},
+        {"block.count": 1, "block.0.name": "vda"},
+        {"block.0.rd.reqs": 7},
+        {"net.0.name": "vda", "net.0.rd.reqs": 7},
+        {"block.0.name": 7, "block.0.rd.reqs": 7},
+        {"block.0.name": "vda", "block.0.rd.reqs": -1},
+        {"block.0.name": "vda", "block.0.rd.reqs": 1 << 63},
+        {"block": 1, "block.": 2, "block..": 3, "": 4},
+    ],
+)
+def test_what_tells_nothing(stats: dict[str, object]) -> None:
+    assert counters_by_target(stats) == {}
+
+
+def test_an_answer_becomes_a_row(daemon: Daemon, machine: ProcessTree) -> None:
+    with asking(daemon, machine.roots, 1, "on demand") as (rounds, poller):
+        assert rounds.ask(5.0)
+        row = poller.poll().block[0]
+        assert (row.state, row.rd_req, row.fl_time, row.allocation, row.physical) == ("ok", 11, 18, 19, 21)
+        assert (row.ds_req, row.wr_highest, row.rd_failed) == (-1, -1, -1), "libvirt drops them"
+
+
+def test_a_busy_domain_has_no_counters(daemon: Daemon, machine: ProcessTree) -> None:
+    daemon.stats[1] = {"block.count": 1, "block.0.name": "vda"}
+    with asking(daemon, machine.roots, 1, "on demand") as (rounds, poller):
+        assert rounds.ask(5.0)
+        assert states(poller) == ["stale"]
+        assert "it has no counters of 'vda'" in str(poller.problem("block", 0))
+
+
+def test_an_error_is_the_row_s(daemon: Daemon, machine: ProcessTree) -> None:
+    daemon.errors[f"stats {uuid(2)}"] = LibvirtError("Timed out during operation: cannot acquire state change lock", 68)
+    with asking(daemon, machine.roots, 2, "on demand") as (rounds, poller):
+        assert rounds.ask(5.0)
+        assert states(poller) == ["ok", "stale"]
+        assert str(poller.problem("block", 1)).startswith("libvirt: Timed out during operation")
+
+
+@pytest.mark.parametrize("state", ["T", "t", "D"])
+def test_one_that_stands_still_is_not_asked(daemon: Daemon, machine: ProcessTree, state: str) -> None:
+    machine.process(101, ["qemu-system-x86_64"], state=state)
+    with asking(daemon, machine.roots, 2, "on demand") as (rounds, poller):
+        assert rounds.ask(5.0)
+        assert states(poller) == ["stale", "ok"]
+        assert "was not asked, since the QEMU (process 101) " in str(poller.problem("block", 0))
+    assert daemon.asked[f"stats {uuid(1)}"] == 0
+
+
+def test_one_stuck_domain_costs_its_own_row(daemon: Daemon, machine: ProcessTree) -> None:
+    with asking(daemon, machine.roots, 5, 0.1) as (_, poller):
+        until(lambda: set(states(poller)) == {"ok"})
+        daemon.stuck.add(f"stats {uuid(1)}")
+        until(lambda: states(poller)[0] == "stale")
+        asked = daemon.asked[f"stats {uuid(1)}"]
+        time.sleep(1.0)
+        assert states(poller) == ["stale", "ok", "ok", "ok", "ok"]
+        assert daemon.asked[f"stats {uuid(1)}"] == asked, "no second question while one is unanswered"
+        daemon.answer(f"stats {uuid(1)}")
+        until(lambda: set(states(poller)) == {"ok"})
+
+
+def test_no_more_calls_are_out_than_that(daemon: Daemon, machine: ProcessTree) -> None:
+    daemon.stuck.update(f"stats {uuid(number)}" for number in range(1, 21))
+    with asking(daemon, machine.roots, 20, 0.1):
+        time.sleep(1.5)
+        asked = sum(count for what, count in daemon.asked.items() if what.startswith("stats "))
+        assert asked == AT_ONCE
+
+
+def test_a_connection_that_is_lost_is_opened_again(daemon: Daemon, machine: ProcessTree) -> None:
+    with asking(daemon, machine.roots, 2, 0.1) as (_, poller):
+        until(lambda: states(poller) == ["ok", "ok"])
+        daemon.die()
+        until(lambda: states(poller) == ["stale", "stale"])
+        daemon.refusal = None
+        until(lambda: states(poller) == ["ok", "ok"])
+
+
+def test_a_daemon_that_does_not_let_in(daemon: Daemon, machine: ProcessTree) -> None:
+    daemon.stuck.add("open")
+    with asking(daemon, machine.roots, 9, "on demand") as (rounds, poller):
+        assert rounds.ask(5.0)
+        assert set(states(poller)) == {"stale"}
+        assert "the connection is not open" in str(poller.problem("block", 8))
+        start = time.monotonic()
+        rounds.close()
+        assert time.monotonic() - start < 0.5
+
+
+def test_a_late_answer_after_the_end_is_nobody_s(daemon: Daemon, machine: ProcessTree) -> None:
+    daemon.stuck.add(f"stats {uuid(1)}")
+    roots = machine.roots
+    before = open_files()
+    with asking(daemon, roots, 1, "on demand") as (rounds, _):
+        assert rounds.ask(5.0)
+    until(lambda: not any(thread.name == "vmiostat-libvirt" for thread in threading.enumerate()))
+    until(lambda: not open_files() - before)
+
+
+def open_files() -> Counter[str]:
+    """What is open, but for the listing itself."""
+    return Counter(str(path.readlink()) for path in Path("/proc/self/fd").iterdir() if path.is_symlink())
+
+
+PROGRAM = """
+import sys, time
+from pathlib import Path
+from tests.fake_libvirt import Libvirt
+from tests.process_tree import ProcessTree
+from tests.test_libvirt_block import asking
+
+libvirt = sys.modules["libvirt"] = Libvirt()
+libvirt.daemon.stuck = {sys.argv[2]}
+libvirt.daemon.answer = lambda *_: None
+with asking(libvirt.daemon, ProcessTree(Path(sys.argv[1])).roots, 3, 0.1):
+    time.sleep(0.5)
+print("closed", flush=True)
+"""
+
+
+@pytest.mark.parametrize("stuck", ["open", f"stats {uuid(1)}", "close"])
+def test_the_process_ends(tmp_path: Path, stuck: str) -> None:
+    command = [sys.executable, "-c", PROGRAM, str(tmp_path), stuck]
+    with subprocess.Popen(command, cwd=Path(__file__).parents[1], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "closed\n"
+        start = time.monotonic()
+        assert process.wait(30) == 0
+        assert time.monotonic() - start < 1.0
