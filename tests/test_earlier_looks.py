@@ -69,7 +69,7 @@ def guests(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Looks:
         write(tmp_path, number)
     looks = Looks(Roots(run=tmp_path), monkeypatch)
     # Other processes of this machine may be virtual machines', too, and change.
-    monkeypatch.setattr("vmiostat.discovery.vmm_processes._pids", lambda roots: [])
+    monkeypatch.setattr("vmiostat.earlier_looks.pids", lambda roots: frozenset())
     return looks
 
 
@@ -166,7 +166,7 @@ def test_a_process_that_became_another_one(tmp_path: Path, monkeypatch: pytest.M
     assert [(domain.name, domain.interfaces) for domain in looks.look()] == [("web2", ["tap1"]), ("db1", [])]
     (tree.root / "proc/500/stat").write_text(f"500 (kvm) S {'0 ' * 18}777\n")
     tree.write("proc/500/cmdline", "kvm\0-name\0web3\0")
-    assert [domain.name for domain in looks.look()] == ["web3", "db1"]
+    assert [domain.name for domain in looks.look(anew=True)] == ["web3", "db1"]
 
 
 def test_a_namespace_keeps_its_path_while_the_process_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

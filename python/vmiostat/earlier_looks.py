@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from vmiostat.counters import NetDevice
 from vmiostat.errors import SourceError
 from vmiostat.network_namespaces import NetworkNamespaces
+from vmiostat.process import pids
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -28,6 +29,8 @@ class EarlierLooks:
         self._roots = roots
         self.anew = True
         """Whether the current look is one."""
+        self.pids = pids(roots)
+        """The current look's."""
         self.namespaces = NetworkNamespaces(roots)
         """The current look's: each namespace is asked once a look."""
         self.definitions: dict[str, Defined] = {}
@@ -44,6 +47,7 @@ class EarlierLooks:
     def begin(self, *, anew: bool) -> None:
         """Begins a look; with `anew` at all that nothing would tell of: a disk's path, a control group, a process."""
         self.anew = anew
+        self.pids = pids(self._roots)
         self.namespaces = NetworkNamespaces(self._roots, self.namespaces)
         if anew:
             self.others = set()

@@ -22,6 +22,14 @@ def process(pid: int, roots: Roots) -> Process | None:
         return None
 
 
+def pids(roots: Roots) -> frozenset[int]:
+    """The processes that are seen; none where there is no /proc."""
+    try:
+        return frozenset(int(name) for name in roots.list("/proc") if name.isascii() and name.isdecimal())
+    except SourceError:
+        return frozenset()
+
+
 def command_line(pid: int, roots: Roots) -> list[str]:
     """Its arguments, the program's own name first; none of a kernel thread. Raises SourceError."""
     text = roots.read(f"/proc/{pid}/cmdline")

@@ -46,7 +46,7 @@ def open_paths(pid: int, roots: Roots) -> dict[int, str]:
     """
     paths = {}
     with _folder(pid, roots) as folder:
-        for number in _numbers(folder):
+        for number in open_numbers(pid, roots):
             # One that was closed since is passed over.
             with suppress(OSError):
                 paths[number] = os.readlink(str(number), dir_fd=folder)
@@ -55,8 +55,7 @@ def open_paths(pid: int, roots: Roots) -> dict[int, str]:
 
 def open_numbers(pid: int, roots: Roots) -> list[int]:
     """The numbers of its descriptors alone, which is a tenth of the work. Raises SourceError as `open_paths`."""
-    with _folder(pid, roots) as folder:
-        return _numbers(folder)
+    return sorted(int(name) for name in roots.list(f"/proc/{pid}/fd") if name.isdecimal())
 
 
 def macvtaps(paths: Mapping[int, str]) -> dict[int, int]:
@@ -91,10 +90,6 @@ def _folder(pid: int, roots: Roots) -> Iterator[int]:
         raise SourceError(error.errno, error.strerror, roots.shown(f"/proc/{pid}/fd")) from error
     finally:
         os.close(folder)
-
-
-def _numbers(folder: int) -> list[int]:
-    return sorted(int(name) for name in os.listdir(folder) if name.isdecimal())
 
 
 def _tap(pid: int, number: int, found: Descriptors, roots: Roots) -> None:

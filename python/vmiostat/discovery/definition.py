@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from vmiostat.discovery.found import Found
 from vmiostat.errors import TopologyError
@@ -24,8 +25,15 @@ class Definition:
         return self.path if self.line is None else f"{self.path}:{self.line}"
 
 
-Defined = tuple[tuple[int, int, int], Definition | TopologyError]
-"""A file's version (inode, time of its last change, size), and what it defines."""
+Version = tuple[int, int, int]
+"""A file's inode, time of its last change, and size."""
+
+
+class Defined(NamedTuple):
+    """What a file defines, and which version of it."""
+
+    version: Version | None
+    definition: Definition | TopologyError
 
 
 def one_of_each(definitions: Iterable[Definition], problems: Iterable[TopologyError] = ()) -> Found:

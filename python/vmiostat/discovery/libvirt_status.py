@@ -6,9 +6,10 @@ came to. libvirt rewrites a file at each change, and removes it when the domain 
 
 import errno
 import os
+import stat
 
 from vmiostat._core import Roots
-from vmiostat.discovery.definition import Defined, Definition, one_of_each
+from vmiostat.discovery.definition import Defined, Definition, Version, one_of_each
 from vmiostat.discovery.definition_file import read_descriptor
 from vmiostat.discovery.domain_xml import parse
 from vmiostat.discovery.found import Found
@@ -34,46 +35,68 @@ def domains(roots: Roots, earlier: EarlierLooks | None = None) -> Found:
     for driver in DRIVERS:
         folder = f"/run/libvirt/{driver}"
         try:
-            files = [f"{folder}/{name}" for name in roots.list(folder) if name.endswith(".xml")]
+            versions = _versions(folder, roots)
         except SourceError as error:
             if error.errno not in _NOT_THERE:
                 problems.append(_unreadable(error, roots.shown(folder)))
             continue
-        for file in files:
-            path = roots.shown(file)
+        for file, version in versions.items():
             try:
-                version, definition = _defined(file, path, roots, before.get(path))
+                known = before.get(file)
+                if known is None or version is None or known.version != version:
+                    known = Defined(version, _definition(file, roots))
+                definition = known.definition
                 if isinstance(definition, TopologyError):
                     problems.append(definition)
-                elif running := with_process(definition, driver, roots):
+                elif running := _running(definition, driver, earlier, roots):
                     definitions.append(running)
                     if running.domain.process is not None:
-                        definition = running
-                earlier.definitions[path] = version, definition
+                        known = Defined(version, running)
+                earlier.definitions[file] = known
             except SourceError as error:
                 if error.errno in _CLOSED:  # and so are the others: one sentence is enough
-                    problems.append(_unreadable(error, roots.shown(folder), f"{len(files)} running domains' files: "))
+                    what = f"{len(versions)} running domains' files: "
+                    problems.append(_unreadable(error, roots.shown(folder), what))
                     break
                 if error.errno not in _NOT_THERE:  # the domain has ended since
-                    problems.append(_unreadable(error, path))
+                    problems.append(_unreadable(error, roots.shown(file)))
     return one_of_each(definitions, problems)
 
 
-def _defined(file: str, path: str, roots: Roots, before: Defined | None) -> Defined:
-    """What the file defines, or as it was before: libvirt never writes into a file, it renames a new one over it.
-
-    Raises SourceError.
-    """
-    descriptor = roots.open(file)
-    status = os.fstat(descriptor)
-    version = (status.st_ino, status.st_mtime_ns, status.st_size)
-    if before is not None and before[0] == version:
-        os.close(descriptor)
-        return before
+def _versions(folder: str, roots: Roots) -> dict[str, Version | None]:
+    """The *.xml files of a folder: libvirt never writes into one, it renames a new one over it. Raises SourceError."""
+    names = [name for name in roots.list(folder) if name.endswith(".xml")]
+    descriptor = roots.open(folder)
     try:
-        return version, parse(read_descriptor(descriptor, path), path, PROVIDER)
+        return {f"{folder}/{name}": _version(name, descriptor) for name in names}
+    finally:
+        os.close(descriptor)
+
+
+def _version(name: str, folder: int) -> Version | None:
+    """None of what is no regular file: it is to be looked at each time."""
+    try:
+        status = os.stat(name, dir_fd=folder, follow_symlinks=False)
+    except OSError:
+        return None
+    return (status.st_ino, status.st_mtime_ns, status.st_size) if stat.S_ISREG(status.st_mode) else None
+
+
+def _definition(file: str, roots: Roots) -> Definition | TopologyError:
+    """Raises SourceError."""
+    path = roots.shown(file)
+    try:
+        return parse(read_descriptor(roots.open(file), path), path, PROVIDER)
     except TopologyError as error:
-        return version, error
+        return error
+
+
+def _running(definition: Definition, driver: str, earlier: EarlierLooks, roots: Roots) -> Definition | None:
+    """The definition with its process, None where that has ended. Who looks anew also sees another one of its pid."""
+    its = definition.domain.process
+    if its is not None and its.started is not None and its.pid in earlier.pids and not earlier.anew:
+        return definition
+    return with_process(definition, driver, roots)
 
 
 def _unreadable(error: SourceError, path: str, what: str = "") -> TopologyError:

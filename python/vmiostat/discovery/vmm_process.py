@@ -93,11 +93,10 @@ def vmm_process(
 
 def _is_as(before: VmmProcess, has_vm: bool, roots: Roots) -> bool:
     """What is plugged in is one more open file. What got the number of something that was plugged out in the same
-    moment is not noticed here, nor is another program (execve) of the same process."""
-    pid = before.runs.pid
-    if before.paths is None or before.has_vm != has_vm or process(pid, roots) != before.runs:
+    moment is not noticed here, nor is another program (execve), nor another process of the same pid."""
+    if before.paths is None or before.has_vm != has_vm:
         return False
-    return open_numbers(pid, roots) == list(before.paths)
+    return open_numbers(before.runs.pid, roots) == list(before.paths)
 
 
 def _open_paths(pid: int, roots: Roots) -> dict[int, str] | None:

@@ -34,13 +34,12 @@ _NAMED = 5
 def domains(roots: Roots, earlier: EarlierLooks | None = None, besides: Collection[int] = ()) -> Found:
     """The virtual machines whose processes can be seen, by pid; `besides` are pids of those known already."""
     earlier = earlier or EarlierLooks(roots)
-    pids = _pids(roots)
     by_mac = InterfaceByMac(earlier.namespaces, roots)
     of_kvm = _pids_of_kvm(roots)
     before, earlier.vmms = earlier.vmms, {}
     hidden = False
-    for pid in pids:
-        if pid in besides or (pid in earlier.others and pid not in of_kvm):
+    for pid in sorted(earlier.pids - set(besides)):
+        if pid in earlier.others and pid not in of_kvm:
             continue
         try:
             found = vmm_process(
@@ -55,15 +54,8 @@ def domains(roots: Roots, earlier: EarlierLooks | None = None, besides: Collecti
             earlier.vmms[pid] = found
     machines = earlier.vmms.values()
     closed = [found.domain for found in machines if found.paths is None]
-    problems = [*_closed(closed, roots), *_unseen(pids, hidden, bool(machines), roots)]
+    problems = [*_closed(closed, roots), *_unseen(earlier.pids, hidden, bool(machines), roots)]
     return Found(tuple(found.domain for found in machines), tuple(problems))
-
-
-def _pids(roots: Roots) -> list[int]:
-    try:
-        return sorted(int(name) for name in roots.list("/proc") if name.isascii() and name.isdecimal())
-    except SourceError:
-        return []
 
 
 def _pids_of_kvm(roots: Roots) -> frozenset[int]:
