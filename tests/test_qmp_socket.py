@@ -31,6 +31,14 @@ from vmiostat.askers.qmp_socket import qmp_socket
             "-mon chardev=charmonitor,id=monitor,mode=control -qmp unix:/run/second,server=on,wait=off",
             "/run/second",
         ),
+        # Xen: the toolstack's, and one for statistics.
+        (
+            "-xen-domid 2 -chardev socket,id=libxl-cmd,path=/var/run/xen/qmp-libxl-2,server=on,wait=off "
+            "-mon chardev=libxl-cmd,mode=control "
+            "-chardev socket,id=libxenstat-cmd,path=/var/run/xen/qmp-libxenstat-2,server=on,wait=off "
+            "-mon chardev=libxenstat-cmd,mode=control -nodefaults",
+            "/var/run/xen/qmp-libxenstat-2",
+        ),
         ("-qmp unix:/run/waits,server=on", None),
         ("-qmp unix:/run/waits,server", None),
         ("-qmp unix:/run/calls", None),

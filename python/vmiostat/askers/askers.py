@@ -13,6 +13,7 @@ from vmiostat.askers.qmp_socket import qmp_socket
 from vmiostat.askers.question import Asker
 from vmiostat.askers.rounds import OnDemand, Rounds
 from vmiostat.askers.slots import Slots
+from vmiostat.askers.xen_qdisk import is_qdisk, node_names
 from vmiostat.counters import Reported
 from vmiostat.errors import SourceError
 from vmiostat.model import Disk, Domain, Process
@@ -106,7 +107,7 @@ class Askers:
         if not wanted:
             return domain
         run = _Run(domain.name, domain.uuid, domain.id, domain.process)
-        names = {disk.target: tuple(filter(None, (disk.alias, disk.target))) for disk in wanted}
+        names = {disk.target: _names(disk, domain) for disk in wanted}
         asked = known.get(run)
         if asked is None or asked.disks != names:
             asked = self._asked(domain, names, {} if asked is None else asked.reports)
@@ -120,6 +121,8 @@ class Askers:
         return disk if report is None else replace(disk, counters=Reported(report))
 
     def _is_wanted(self, disk: Disk, domain: Domain) -> bool:
+        if domain.type == "xen":  # blkback's disks are none of QEMU's, nor what a driver domain serves
+            return disk.counters is None and is_qdisk(disk, domain, self._roots)
         asked = disk.counters is None or self._block_source == "qemu"
         return asked and domain.type in _QEMU and disk.type not in _NOT_QEMU_S and disk.device != "filesystem"
 
@@ -157,6 +160,13 @@ class Askers:
         # It may have mounted other file systems than we see, a container's.
         inside = f"/proc/{pid}/root{path}"
         return path if self._roots.exists(path) or not self._roots.exists(inside) else inside
+
+
+def _names(disk: Disk, domain: Domain) -> tuple[str, ...]:
+    """What the domain's QEMU may call the disk."""
+    if domain.type == "xen":
+        return node_names(disk)
+    return tuple(filter(None, (disk.alias, disk.target)))
 
 
 def _reports(asker: str, targets: Iterable[str], before: dict[str, Report]) -> dict[str, Report]:

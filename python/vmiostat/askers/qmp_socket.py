@@ -2,15 +2,15 @@
 
 Proxmox gives each QEMU one (/var/run/qemu-server/VMID.qmp), to which its daemons connect for a moment at a time; plain
 QEMU has what it was given; libvirt's keeps its monitor to itself, and has another one where the domain's XML gives it
-one (<qemu:commandline>).
+one (<qemu:commandline>). Xen's has two, its toolstack's own and one that is meant for statistics.
 """
 
 from collections.abc import Iterator, Sequence
 
 from vmiostat.discovery.qemu_options import Values, options, values
 
-_LIBVIRT = frozenset({"charmonitor", "monitor"})
-"""What libvirt calls the socket of its own monitor. It never leaves it, and nobody else is let in."""
+_OTHERS = frozenset({"charmonitor", "monitor", "libxl-cmd"})
+"""What libvirt and libxl call the socket of their own monitor. libvirt never leaves it, and nobody else is let in."""
 
 
 def qmp_socket(arguments: Sequence[str]) -> str | None:
@@ -46,7 +46,7 @@ def _monitors(arguments: Sequence[str]) -> Iterator[Values]:
                     monitors.append(values(rest, "path") | {"backend": "socket"})
     for found in monitors:
         device = devices.get(found, {}) if isinstance(found, str) else found
-        if not (isinstance(found, str) and found in _LIBVIRT):
+        if not (isinstance(found, str) and found in _OTHERS):
             yield device
 
 
