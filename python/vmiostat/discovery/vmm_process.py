@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
     from vmiostat._core import Roots
     from vmiostat.discovery.interface_by_mac import InterfaceByMac
+    from vmiostat.earlier_looks import EarlierLooks
     from vmiostat.model import Process
-    from vmiostat.network_namespaces import NetworkNamespaces
     from vmiostat.process_descriptors import Descriptors
 
 PROVIDER = "processes"
@@ -40,7 +40,7 @@ class VmmProcess:
     words: Sequence[str]
     """Its command line."""
     has_vm: bool
-    """KVM has a virtual machine of its: whatever program it runs, it is a VMM."""
+    """KVM has a virtual machine of this process: it is a VMM whatever it is called."""
     told: CommandLine
     runs: Process
     paths: Mapping[int, str] | None
@@ -49,21 +49,15 @@ class VmmProcess:
 
 
 def vmm_process(
-    pid: int,
-    has_vm: bool,
-    before: VmmProcess | None,
-    namespaces: NetworkNamespaces,
-    by_mac: InterfaceByMac,
-    roots: Roots,
-    *,
-    anew: bool,
+    pid: int, has_vm: bool, earlier: EarlierLooks, by_mac: InterfaceByMac, roots: Roots
 ) -> VmmProcess | None:
     """The process of this pid, None where it is no virtual machine's. Raises SourceError where it cannot be seen.
 
-    What an earlier look saw, `before`, stands as long as the process has as many files open under the same numbers;
-    else, or to look `anew`, only what its command line told does, if that is the same.
+    What an earlier look saw stands as long as the process has files open under the same numbers; else, and where this
+    look is at everything anew, only what the command line told does, if that is the same.
     """
-    if before is not None and not anew and _is_as(before, has_vm, roots):
+    before = earlier.vmms.get(pid)
+    if before is not None and not earlier.anew and _is_as(before, has_vm, roots):
         return before
     words = command_line(pid, roots)
     same = before is not None and (before.words, before.has_vm) == (words, has_vm)
@@ -86,7 +80,7 @@ def vmm_process(
         process=runs,
         # A Xen guest's are those of the Xen backends.
         disks=() if told.type == "xen" else tuple(disks(told, held, runs, roots)),
-        nics=tuple(interfaces(told, held, runs, namespaces, by_mac)),
+        nics=tuple(interfaces(told, held, runs, earlier.namespaces, by_mac)),
     )
     return VmmProcess(words, has_vm, told, runs, paths, domain)
 

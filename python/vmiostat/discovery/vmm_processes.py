@@ -17,7 +17,7 @@ from collections.abc import Collection, Iterator, Sequence
 from vmiostat._core import Roots
 from vmiostat.discovery.found import Found
 from vmiostat.discovery.interface_by_mac import InterfaceByMac
-from vmiostat.discovery.vmm_process import CLOSED, vmm_process
+from vmiostat.discovery.vmm_process import CLOSED, VmmProcess, vmm_process
 from vmiostat.discovery.vmm_process import PROVIDER as PROVIDER
 from vmiostat.earlier_looks import EarlierLooks
 from vmiostat.errors import Error, SourceError, TopologyError
@@ -36,26 +36,25 @@ def domains(roots: Roots, earlier: EarlierLooks | None = None, besides: Collecti
     earlier = earlier or EarlierLooks(roots)
     by_mac = InterfaceByMac(earlier.namespaces, roots)
     of_kvm = _pids_of_kvm(roots)
-    before, earlier.vmms = earlier.vmms, {}
+    found: dict[int, VmmProcess] = {}
     hidden = False
     for pid in sorted(earlier.pids - set(besides)):
         if pid in earlier.others and pid not in of_kvm:
             continue
         try:
-            found = vmm_process(
-                pid, pid in of_kvm, before.get(pid), earlier.namespaces, by_mac, roots, anew=earlier.anew
-            )
+            seen = vmm_process(pid, pid in of_kvm, earlier, by_mac, roots)
         except SourceError as error:  # its command line may not be read, or it has ended since
             hidden = hidden or error.errno in CLOSED
             continue
-        if found is None:
+        if seen is None:
             earlier.others.add(pid)
         else:
-            earlier.vmms[pid] = found
-    machines = earlier.vmms.values()
-    closed = [found.domain for found in machines if found.paths is None]
+            found[pid] = seen
+    earlier.vmms = found
+    machines = tuple(vmm.domain for vmm in found.values())
+    closed = [vmm.domain for vmm in found.values() if vmm.paths is None]
     problems = [*_closed(closed, roots), *_unseen(earlier.pids, hidden, bool(machines), roots)]
-    return Found(tuple(found.domain for found in machines), tuple(problems))
+    return Found(machines, tuple(problems))
 
 
 def _pids_of_kvm(roots: Roots) -> frozenset[int]:

@@ -9,7 +9,8 @@ from typing import NamedTuple
 
 from vmiostat.errors import Error
 from vmiostat.model import Domain
-from vmiostat.watching.signals import Heard, Signals
+from vmiostat.watching import Heard
+from vmiostat.watching.signals import Signals
 
 _QUIET, _STORM = 0.01, 0.05
 """Seconds. Changes come in bursts: a look waits until one has ended, but not for ever."""

@@ -3,7 +3,6 @@
 import os
 import selectors
 from collections.abc import Callable, Iterable
-from enum import IntEnum
 from functools import partial
 from typing import TypeVar
 
@@ -11,7 +10,7 @@ from vmiostat._core import Roots
 from vmiostat.discovery.xenstore_socket import is_there
 from vmiostat.errors import Error, SourceError
 from vmiostat.model import Domain
-from vmiostat.watching import Signal
+from vmiostat.watching import Heard, Signal
 from vmiostat.watching.device_changes import DeviceChanges
 from vmiostat.watching.folder_changes import FolderChanges
 from vmiostat.watching.link_changes import LinkChanges
@@ -21,16 +20,6 @@ from vmiostat.watching.xenstore_changes import XenstoreChanges
 
 StrPath = str | os.PathLike[str]
 One = TypeVar("One", bound=Signal)
-
-
-class Heard(IntEnum):
-    """What there is to look for."""
-
-    NOTHING = 0
-    CHANGE = 1
-    """Something that a look sees by itself: a file's new version, an interface that came or went."""
-    DEVICE = 2
-    """Also another disk under the same path, or a Xen backend that is ready now."""
 
 
 class Signals:
@@ -72,9 +61,8 @@ class Signals:
                 continue
             try:
                 if signal.drain():
-                    heard = max(
-                        heard, Heard.DEVICE if isinstance(signal, DeviceChanges | XenstoreChanges) else Heard.CHANGE
-                    )
+                    of_devices = isinstance(signal, DeviceChanges | XenstoreChanges)
+                    heard = max(heard, Heard.DEVICE if of_devices else Heard.CHANGE)
             except OSError as error:
                 self._remove(signal)
                 self._deaf.append(_deaf(error, "something changes"))
