@@ -45,7 +45,7 @@ fn plain_v2(line: &[u8]) -> Option<Record> {
                     record[field] = record[field].max(0).checked_add(count(value)?)?;
                 }
             }
-            None => counted = device(word).map_or(counted, |major| major != LOOP),
+            None => counted = device(word)? != LOOP,
         }
     }
     Some(record)
@@ -54,7 +54,10 @@ fn plain_v2(line: &[u8]) -> Option<Record> {
 fn plain_v1(line: &[u8], file: V1) -> Option<Record> {
     let mut record = cgroup_io::NOTHING;
     let found = words::between_spaces(line);
-    let Some(major) = found.first().and_then(|word| device(word)) else { return Some(record) };
+    if found.is_empty() || found[0] == b"Total" {
+        return Some(record);
+    }
+    let major = device(found[0])?;
     let of_bytes = file == V1::Bytes;
     let field = match *found.get(1)? {
         b"Read" => [block::rd_req, block::rd_bytes],

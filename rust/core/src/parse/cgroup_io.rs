@@ -39,12 +39,12 @@ pub const NOTHING: block::Record = {
 };
 
 /// Adds a line of io.stat to the record, unless `left_out` says of its device that it is not to be summed. None where a
-/// number is none, or where the sum fits into no word.
+/// number is none, or where the sum fits into no word, and for what is no such line: it may not pass for no I/O.
 pub fn add_v2(record: &mut block::Record, line: &[u8], left_out: impl Fn(DeviceNumber) -> bool) -> Option<()> {
     let mut counted = false;
     for part in line.split(|byte| *byte == b' ').filter(|part| !part.is_empty()) {
         let Some(equals) = memchr::memchr(b'=', part) else {
-            counted = device(part).map_or(counted, |device| !left_out(device));
+            counted = !left_out(device(part)?);
             continue;
         };
         let word = match &part[..equals] {
@@ -71,8 +71,11 @@ pub fn add_v1(
     left_out: impl Fn(DeviceNumber) -> bool,
 ) -> Option<()> {
     let mut parts = line.split(|byte| *byte == b' ').filter(|part| !part.is_empty());
-    // `Total 3` is the sum of all devices, and so of those that are left out.
-    let Some(device) = parts.next().and_then(device) else { return Some(()) };
+    let device = match parts.next() {
+        // The last one is the sum of all devices, and so of those that are left out.
+        None | Some(b"Total") => return Some(()),
+        Some(part) => device(part)?,
+    };
     let [read, write, discard] = match file {
         V1::Bytes => BYTES,
         V1::Requests => REQUESTS,
@@ -183,7 +186,11 @@ mod tests {
         for line in ["8:0", "8:0 Read", "8:0 Read x", "8:0 Write -4"] {
             assert_eq!(v1(line, "", none), None, "{line}");
         }
-        assert_eq!(sums(v2("rbytes=1 x:y rbytes=2 :: 8: rbytes=3", none).unwrap())[1], 0, "of no device");
+        assert_eq!(sums(v2("rbytes=1", none).unwrap())[1], 0, "of no device");
+        for line in ["x:y rbytes=2", "::", "8: rbytes=3", "Permission denied"] {
+            assert_eq!(v2(line, none), None, "{line}");
+            assert_eq!(v1(line, "", none), None, "{line}");
+        }
     }
 
     #[test]
