@@ -12,7 +12,7 @@ from typing import Any, Self
 
 from tests.real.needs import need_program, skip
 
-CHILD = Path(__file__).with_name("polling_child.py")
+ROOT = Path(__file__).parent.parent.parent
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,11 @@ class FaultyProcess:
     def __init__(self) -> None:
         need_program("strace")
         self._process = subprocess.Popen(
-            [sys.executable, CHILD], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+            [sys.executable, "-m", "tests.faults.polling_child"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            cwd=ROOT,
         )
 
     def call(self, name: str, *arguments: object) -> Any:

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 from typing import Literal
 
+from tests.counters_of import counters_of
 from vmiostat import BlockStats, Host, InterfaceStats, Poller
 from vmiostat.counters import InterfaceSource
 from vmiostat.model import Domain
@@ -53,8 +54,8 @@ def poll() -> list[list[object]]:
 
 
 def told(kind: Literal["block", "interface"], row: int, stats: BlockStats | InterfaceStats) -> list[object]:
-    values, problem = tuple(stats), opened().problem(kind, row)
-    return [kind, stats.state, stats.generation, values[: len(values) - 3], problem and str(problem)]
+    problem = opened().problem(kind, row)
+    return [kind, stats.state, stats.generation, counters_of(stats), problem and str(problem)]
 
 
 def reopen() -> int:

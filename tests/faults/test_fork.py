@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.counters_of import counters_of
 from tests.real.domain import write_domain
 from tests.real.machine import Machine
 from vmiostat import BlockStats, Host, InterfaceStats, Poller, Sample
@@ -48,7 +49,7 @@ def in_a_fork(work: Callable[[], None]) -> None:
 def numbers(sample: Sample) -> list[tuple[int, ...]]:
     """All counters of the rows that have them."""
     rows = [*sample.block, *sample.interface]
-    return [tuple(row)[:-3] if row.state == "ok" else () for row in rows]
+    return [counters_of(row) if row.state == "ok" else () for row in rows]
 
 
 def check_refused(poller: Poller) -> None:
