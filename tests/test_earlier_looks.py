@@ -10,7 +10,7 @@ import pytest
 
 from tests.process_tree import ProcessTree
 from vmiostat import Disk, Domain, Interface, Roots, discovery
-from vmiostat.counters import BlockDevice, NetDevice
+from vmiostat.counters import BlockDevice, NetDevice, ProcessIo
 from vmiostat.discovery import libvirt_status, qemu_command_line, vmm_process
 from vmiostat.earlier_looks import EarlierLooks
 from vmiostat.resolve import resolve
@@ -111,10 +111,13 @@ KVM = Domain("web1", type="kvm")
         (replace(KVM, nics=(Interface("gone0", counters=NetDevice("gone0", None, 99999)),)), False),
         (replace(KVM, nics=(Interface("a", counters=NetDevice("a", "/run/netns/vmiostat-none", 3)),)), False),
         (replace(KVM, nics=(Interface("u", type="user", reason="no host interface"),)), True),
-        (replace(KVM, disks=(Disk("vda", source="/dev/a", counters=BlockDevice(8, 0)),)), True),
+        (replace(KVM, disks=(Disk("vda", source="/dev/a", counters=BlockDevice(999, 0, None)),)), True),
+        (replace(KVM, disks=(Disk("vda", source="/dev/a", counters=BlockDevice(999, 0, 7)),)), False),
+        (replace(KVM, total=Disk("total", "domain", "total", counters=ProcessIo(1))), True),
         (replace(KVM, disks=(Disk("vda", source="/dev/a", reason="/dev/a cannot be looked at"),)), False),
         (replace(KVM, disks=(Disk("sda", device="cdrom", reason="an empty drive"),)), True),
         (replace(KVM, disks=(Disk("vda", "file", source="/a.qcow2", reason="a file"),)), True),
+        (Domain("web1", type="xen"), False),
     ],
 )
 def test_what_was_resolved_stands_while_it_shows_no_change(domain: Domain, stands: bool) -> None:

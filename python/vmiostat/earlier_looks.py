@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from vmiostat.counters import NetDevice
+from vmiostat.block_device_number import diskseq
+from vmiostat.counters import BlockDevice, NetDevice
 from vmiostat.errors import SourceError
 from vmiostat.network_namespaces import NetworkNamespaces
 from vmiostat.process import pids
@@ -15,14 +16,14 @@ if TYPE_CHECKING:
     from vmiostat._core import Roots
     from vmiostat.discovery.definition import Defined
     from vmiostat.discovery.vmm_process import VmmProcess
-    from vmiostat.model import Domain, Interface
+    from vmiostat.model import Disk, Domain, Interface
 
 
 class EarlierLooks:
     """Kept by who looks again and again, and given to each look; each look replaces what it uses by what it saw.
 
-    What was read from something that can be compared (a file's version, a command line's text, the interface that has
-    the name) is used for as long as that is the same. The rest stands until a look asks for everything `anew`.
+    What was read from something that can be compared (a file's version, a command line, the device that has the name
+    or number) is used for as long as that is the same. The rest stands until a look asks for everything `anew`.
     """
 
     def __init__(self, roots: Roots) -> None:
@@ -68,11 +69,18 @@ class EarlierLooks:
         return complete
 
     def _stands(self, domain: Domain) -> bool:
-        """Whether its devices are where they were, as far as that shows. What was not there is looked for each time."""
-        missing = any(disk.type == "block" and disk.source and disk.counters is None for disk in domain.disks)
-        return not missing and all(self._is_there(nic) for nic in domain.nics)
+        """Whether its devices are those that they were. What was not there is looked for each time."""
+        if domain.type == "xen":  # its backends are set up by and by, and keep their numbers
+            return False
+        return all(map(self._is_same_disk, domain.disks)) and all(map(self._is_same_interface, domain.nics))
 
-    def _is_there(self, nic: Interface) -> bool:
+    def _is_same_disk(self, disk: Disk) -> bool:
+        device = disk.counters
+        if isinstance(device, BlockDevice):
+            return diskseq((device.major, device.minor), self._roots) == device.diskseq
+        return disk.type != "block" or disk.source is None or device is not None
+
+    def _is_same_interface(self, nic: Interface) -> bool:
         device = nic.counters
         if not isinstance(device, NetDevice):
             return True

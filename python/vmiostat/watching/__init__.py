@@ -1,6 +1,5 @@
 """What says that something on the machine has changed: one module a signal, and one thread that looks again."""
 
-from enum import IntEnum
 from typing import Protocol
 
 
@@ -14,13 +13,3 @@ class Signal(Protocol):
         """Takes what has come; whether it is a reason to look again. Raises OSError when nothing will come any more."""
 
     def close(self) -> None: ...
-
-
-class Heard(IntEnum):
-    """What there is to look for."""
-
-    NOTHING = 0
-    CHANGE = 1
-    """Something that a look sees by itself: a file's new version, an interface that came or went."""
-    DEVICE = 2
-    """Also another disk under the same path, or a Xen backend that is ready now."""

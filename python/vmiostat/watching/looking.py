@@ -9,7 +9,6 @@ from typing import NamedTuple
 
 from vmiostat.errors import Error
 from vmiostat.model import Domain
-from vmiostat.watching import Heard
 from vmiostat.watching.signals import Signals
 
 _QUIET, _STORM = 0.01, 0.05
@@ -19,7 +18,7 @@ _SOON = (0.1, 0.5, 2.0, 6.0)
 and Xen's backends have no counters until the guest's driver has connected; nobody tells of that. All but the first of
 these looks are at everything anew: at that time a hot-plug may be under way still, and is not to wait for it."""
 _BURST, _REST = 0.2, 1.0
-"""Seconds of looking without a rest, and of the longest rest. Where changes never end, looks take half of the time."""
+"""Seconds of work without a rest, and of the longest rest. Where changes never end, looks take half of a processor."""
 _PUT_OFF = 3
 """Looks in a row that count for nothing. One during which a domain's file was written may have read the old file and
 found another disk under its path: the next one comes at once."""
@@ -92,21 +91,26 @@ class Looking:
         try:
             signals.wake_by(self._wake)
             soon: list[Due] = []
-            anew = True
-            ended, tired = time.monotonic(), 0.0
+            anew, tired = True, 0.0
+            ended = time.monotonic()
+            slow = Due(ended, anew=True)
             while not self.stopped:
-                began = time.monotonic()
-                tired = max(0.0, tired - (began - ended))
+                tired = max(0.0, tired - (time.monotonic() - ended))
+                worked = time.thread_time()
                 self._look(signals, anew=anew)
                 ended = time.monotonic()
-                tired = min(tired + (ended - began), _BURST + _REST)
-                soon = [due for due in soon if due.at > ended]
-                due = min([Due(ended + self._every, anew=True), *soon])
+                tired = min(tired + time.thread_time() - worked, _BURST + _REST)
+                if anew:
+                    slow = Due(ended + self._every, anew=True)
+                soon = [due for due in soon if due.at > ended or (due.anew and not anew)]
+                due = min([slow, *soon])
                 earliest = ended + max(0.0, tired - _BURST)
-                if heard := self._noticed(signals, earliest, due.at):
-                    anew = heard is Heard.DEVICE
+                if self._noticed(signals, earliest, due.at):
+                    anew = False
                     now = time.monotonic()
-                    soon = [Due(now + later, anew=later > _SOON[0]) for later in _SOON]
+                    # One anew is not put off by further signals.
+                    soon = [due for due in soon if due.anew][:1]
+                    soon += [Due(now + later, anew=later > _SOON[0]) for later in _SOON]
                 else:
                     anew = due.anew
                     signals.renew()
@@ -116,20 +120,18 @@ class Looking:
                 self._wake = -1
             signals.close()
 
-    def _noticed(self, signals: Signals, earliest: float, due: float) -> Heard:
-        """Waits for the time of the next look; what is the reason for it."""
-        reason = Heard.NOTHING
+    def _noticed(self, signals: Signals, earliest: float, due: float) -> bool:
+        """Waits for the time of the next look; whether a signal is the reason for it."""
         first = last = None
         while not self.stopped:
             now = time.monotonic()
             at = max(earliest, due if first is None or last is None else min(first + _STORM, last + _QUIET))
             if now >= at:
                 break
-            if heard := signals.wait(at - now):
-                reason = max(reason, heard)
+            if signals.wait(at - now):
                 last = time.monotonic()
                 first = last if first is None else first
-        return reason
+        return first is not None
 
     def _look(self, signals: Signals, *, anew: bool) -> None:
         before = self.seen

@@ -10,7 +10,7 @@ from vmiostat._core import Roots
 from vmiostat.discovery.xenstore_socket import is_there
 from vmiostat.errors import Error, SourceError
 from vmiostat.model import Domain
-from vmiostat.watching import Heard, Signal
+from vmiostat.watching import Signal
 from vmiostat.watching.device_changes import DeviceChanges
 from vmiostat.watching.folder_changes import FolderChanges
 from vmiostat.watching.link_changes import LinkChanges
@@ -52,22 +52,20 @@ class Signals:
         """Waiting ends also when this descriptor can be read."""
         self._selector.register(descriptor, selectors.EVENT_READ)
 
-    def wait(self, seconds: float) -> Heard:
-        """Waits no longer than that for a reason to look again."""
-        heard = Heard.NOTHING
+    def wait(self, seconds: float) -> bool:
+        """Waits no longer than that; whether there is a reason to look again."""
+        look = False
         for key, _ in self._selector.select(max(0.0, seconds)):
             signal: Signal | None = key.data
             if signal is None:
                 continue
             try:
-                if signal.drain():
-                    of_devices = isinstance(signal, DeviceChanges | XenstoreChanges)
-                    heard = max(heard, Heard.DEVICE if of_devices else Heard.CHANGE)
+                look |= signal.drain()
             except OSError as error:
                 self._remove(signal)
                 self._deaf.append(_deaf(error, "something changes"))
-                heard = Heard.DEVICE
-        return heard
+                look = True
+        return look
 
     def definitions_changed(self) -> bool:
         """Whether there is something to hear of domains, not only of devices. It is not heard yet."""
