@@ -22,7 +22,11 @@ def check(expected: list[Row], rows: list[Row], name: str) -> int:
     """Each row has the right numbers or says which error it is that keeps it from them. Gives how many have none."""
     for right, row in zip(expected, rows, strict=True):
         if row.state == "ok":
-            assert row.counters == right.counters
+            # A disk's sizes have a file of their own, and where it cannot be opened they are unknown.
+            sizes = 3 if row.kind == "block" else 0
+            counts = len(row.counters) - sizes
+            assert row.counters[:counts] == right.counters[:counts]
+            assert row.counters[counts:] in (right.counters[counts:], (-1,) * sizes)
             continue
         assert row.state == "unreadable"
         assert row.problem is not None
@@ -40,12 +44,14 @@ def test_whatever_fails_the_rest_is_opened(machine: Machine, many: Path, source:
         cost = dict.fromkeys(CALLS, 0)
         for call in CALLS:
             for name in ERRORS:
-                for nth in ("1", "2", "3", "4", "5", "6", "1+"):
+                # Each of the first calls once, and all of them.
+                for nth in (*"12345678"[ERRORS.index(name) :: len(ERRORS)], "1+"):
                     with process.having(Fault(call, name, nth)):
                         process.call("open", source)
                     cost[call] += check(expected, process.poll(), name)
                     process.call("reopen")
-                    assert check(expected, process.poll(), name) == 0, (call, name, nth)
+                    after = process.poll()
+                    assert [row.counters for row in after] == [row.counters for row in expected], (call, name, nth)
         # There is always another way than a socket.
         assert cost["openat2"] > 0
         assert cost["fstat"] > 0

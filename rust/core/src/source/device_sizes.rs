@@ -4,7 +4,7 @@
 //! often than they change: a volume is extended by hand, and takes the new size on within `ANEW`.
 
 use std::fs::File;
-use std::io::read_to_string;
+use std::io::{Read, read_to_string};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -17,6 +17,8 @@ use crate::roots::Roots;
 use crate::rows::Rows;
 use crate::state::State;
 
+/// Room for one number.
+const LONGEST: u64 = 32;
 const ANEW: Duration = Duration::from_secs(10);
 
 /// sysfs's sectors, whatever the device's own are.
@@ -59,9 +61,12 @@ impl<S: Source> Source for WithSizes<S> {
 
     fn reopen(&mut self, roots: &Roots) -> usize {
         let opened = self.source.reopen(roots);
-        if opened > 0 || self.read.elapsed() > ANEW {
+        let all = opened > 0 || self.read.elapsed() > ANEW;
+        if all {
             self.read = Instant::now();
-            self.devices.iter_mut().for_each(|device| device.size = size_of(roots, device.number));
+        }
+        for device in self.devices.iter_mut().filter(|device| all || device.size < 0) {
+            device.size = size_of(roots, device.number);
         }
         opened
     }
@@ -85,7 +90,8 @@ impl<S: Source> Source for WithSizes<S> {
 
 fn size_of(roots: &Roots, (major, minor): DeviceNumber) -> i64 {
     let file = roots.open_regular(&PathBuf::from(format!("/sys/dev/block/{major}:{minor}/size")));
-    let sectors = file.ok().and_then(|file| read_to_string(File::from(file)).ok()?.trim().parse::<i64>().ok());
+    let text = file.ok().and_then(|file| read_to_string(File::from(file).take(LONGEST)).ok());
+    let sectors = text.and_then(|text| text.trim().parse::<i64>().ok());
     sectors.filter(|sectors| *sectors >= 0).and_then(|sectors| sectors.checked_mul(SECTOR)).unwrap_or(-1)
 }
 
