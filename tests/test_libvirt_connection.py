@@ -13,6 +13,7 @@ import pytest
 
 from tests.command import vmiostat
 from tests.fake_libvirt import NO_DOMAIN, Daemon, Libvirt, LibvirtError, uuid
+from tests.forks import in_a_fork
 from tests.libvirt_tree import LibvirtTree
 from vmiostat import Host, Roots
 from vmiostat.discovery.found import Found
@@ -501,3 +502,16 @@ def test_a_bad_deadline() -> None:
 
 def test_the_command_asks_libvirt() -> None:
     assert "not allowed with" in vmiostat("-c", URI, "--xml", "x.xml", status=2)
+
+
+def test_in_a_fork_the_connection_is_over_and_stays_open_for_the_first_process(daemon: Daemon, roots: Roots) -> None:
+    connection = LibvirtConnection(URI)
+    assert len(connection.domains(roots).domains) == 2
+
+    def fork() -> None:
+        assert "was closed" in str(connection.domains(roots).problems[0])
+        connection.close()
+
+    in_a_fork(fork)
+    assert len(connection.domains(roots).domains) == 2
+    connection.close()

@@ -1,20 +1,22 @@
 """A fork of a process that has a Poller: the fork may not use it, can have one of its own, and the first goes on."""
 
-import os
-import signal
 import threading
 import time
-import traceback
-import warnings
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from tests import fake_qemu
 from tests.counters_of import counters_of
+from tests.forks import in_a_fork
 from tests.real.domain import write_domain
 from tests.real.machine import Machine
-from vmiostat import BlockStats, Host, InterfaceStats, Poller, Sample
+from vmiostat import BlockStats, Host, InterfaceStats, Poller, Roots, Sample
+from vmiostat._core import Report
+from vmiostat.askers.qmp import QmpAsker
+from vmiostat.askers.rounds import Rounds
+from vmiostat.askers.slots import Slots
 from vmiostat.counters import InterfaceSource
 
 FORKS = 6
@@ -25,25 +27,6 @@ WAYS: list[tuple[InterfaceSource, bool]] = [
     ("auto", False),
     ("auto", True),  # a thread asks netlink, and does not come along into a fork
 ]
-
-
-def in_a_fork(work: Callable[[], None]) -> None:
-    """Runs the work in a fork of this process; fails when it fails there, or takes 20 seconds."""
-    with warnings.catch_warnings():
-        # That there are other threads, which the fork does not have, is what is tested.
-        warnings.simplefilter("ignore", DeprecationWarning)
-        child = os.fork()
-    if child == 0:
-        try:
-            signal.alarm(20)
-            work()
-            os._exit(0)
-        except BaseException:
-            traceback.print_exc()
-        finally:
-            os._exit(1)
-    _, status = os.waitpid(child, 0)
-    assert status == 0, "see what the fork has printed"
 
 
 def numbers(sample: Sample) -> list[tuple[int, ...]]:
@@ -129,3 +112,22 @@ def test_a_watch_and_what_follows_it_are_closed_in_a_fork(machine: Machine) -> N
         write_domain(machine.xml, "guest", bridge=["tap0"])
         assert poller.watch.wait(changes, timeout=10)
         assert poller.interface_rows < rows
+
+
+def test_nobody_is_asked_in_a_fork(tmp_path: Path) -> None:
+    with fake_qemu.running(tmp_path / "qmp") as qemu:
+        report = Report("QMP /qmp")
+        rounds = Rounds("on demand", 5.0)
+        rounds.set([QmpAsker("/qmp", Roots(tmp_path), {report: ("virtio-disk0",)}, Slots(8))])
+        assert rounds.ask(5.0)
+
+        def fork() -> None:
+            assert not rounds.ask(1.0)
+            rounds.close()
+
+        for _ in range(FORKS):
+            in_a_fork(fork)
+            asked = len(qemu.commands)
+            assert rounds.ask(5.0)
+            assert len(qemu.commands) > asked
+        rounds.close()

@@ -17,6 +17,7 @@ from typing import Literal
 
 from vmiostat.askers.question import Asker, AskError
 from vmiostat.askers.turn import NEVER, Turn
+from vmiostat.forks import tell_in_forks
 
 OnDemand = Literal["on demand"]
 
@@ -48,6 +49,7 @@ class Rounds:
         self._turns: dict[Asker, Turn] = {}
         self._times: list[tuple[float, int, Turn]] = []
         self._number = count()
+        tell_in_forks(self)
 
     def set(self, askers: Iterable[Asker]) -> None:
         """Who is asked from now on. One that was before keeps its place in the round; a new one is asked at once."""
@@ -86,6 +88,11 @@ class Rounds:
             self._wake_up()
         if self._thread is not None and self._thread is not threading.current_thread():
             self._thread.join(timeout=1.0)
+
+    def forked(self) -> None:
+        """In a fork nobody asks: it is closed."""
+        self._changed = threading.Condition()
+        self._closing = True
 
     def _wake_up(self) -> None:
         if self._thread is not None:

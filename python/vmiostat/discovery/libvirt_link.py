@@ -12,6 +12,10 @@ from vmiostat.discovery.libvirt_events import Changes
 from vmiostat.discovery.libvirt_module import load
 from vmiostat.discovery.libvirt_session import Session
 from vmiostat.errors import TopologyError
+from vmiostat.forks import tell_in_forks
+
+_left_alone: list[Session] = []
+"""Sessions of the process that this one is a fork of."""
 
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 10.0
 """Seconds between two attempts; each pause is twice as long as the one before."""
@@ -30,6 +34,15 @@ class Link:
         self._next_attempt = 0.0
         self._problem = TopologyError("the connection was lost as soon as it was there", uri)
         self._alarm: threading.Timer | None = None
+        tell_in_forks(self)
+
+    def forked(self) -> None:
+        """In a fork it is ended. The session is left alone: to close it would be said on the first process's socket."""
+        self._lock = threading.RLock()
+        self._ended = True
+        if self._session is not None:
+            _left_alone.append(self._session)
+            self._session = None
 
     def session(self, roots: Roots, until: float) -> Session:
         """An open session, opened now if need be, before that time. Raises TopologyError."""

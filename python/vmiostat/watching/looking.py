@@ -3,11 +3,11 @@
 import os
 import threading
 import time
-import weakref
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from vmiostat.errors import Error
+from vmiostat.forks import tell_in_forks
 from vmiostat.model import Domain
 from vmiostat.watching.signals import Signals
 
@@ -66,12 +66,12 @@ class Looking:
         self._put_off = 0
         self.news = threading.Condition()
         """Told of each change of `seen.changes` and `stopped`."""
-        _all.add(self)
+        tell_in_forks(self)
         self._thread = threading.Thread(target=self._run, name="vmiostat-watch", daemon=True)
         self._thread.start()
 
     def forked(self) -> None:
-        """A fork has no such thread; the lock may be held for ever, and the descriptors are the first process's."""
+        """In a fork nobody looks: it is stopped."""
         self.stopped = True
         self.news = threading.Condition()
         self._wake = -1
@@ -154,14 +154,3 @@ class Looking:
         with self.news:
             self.seen = Seen(changes, domains, (*problems, *signals.problems))
             self.news.notify_all()
-
-
-_all: "weakref.WeakSet[Looking]" = weakref.WeakSet()
-
-
-def _forked() -> None:
-    for looking in list(_all):
-        looking.forked()
-
-
-os.register_at_fork(after_in_child=_forked)
