@@ -3,7 +3,9 @@
 import errno
 import os
 import resource
-from contextlib import suppress
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -11,7 +13,8 @@ import pytest
 from tests.faults.faulty_process import ChildFailed, Fault, FaultyProcess, Row
 from tests.real.machine import Machine
 from tests.real.process import descriptors
-from vmiostat import Host, SourceError
+from vmiostat import Host, Poller, Roots, SourceError
+from vmiostat.counters import BlockDevice
 
 ERRORS = ["EMFILE", "ENFILE", "ENOMEM", "EACCES"]
 CALLS = ["openat2", "fstat", "socket", "bind", "clone3"]
@@ -60,29 +63,36 @@ def test_whatever_fails_the_rest_is_opened(machine: Machine, many: Path, source:
         assert process.call("descriptors") == held
 
 
+@contextmanager
+def no_descriptor_left(room: int = 0) -> Iterator[None]:
+    """This process can open only so many files more."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    highest = max(int(descriptor.name) for descriptor in Path("/proc/self/fd").iterdir())
+    resource.setrlimit(resource.RLIMIT_NOFILE, (highest + 1, hard))
+    full = []
+    try:
+        with suppress(OSError):  # when there is no room left, also not in the gaps below the highest one
+            while True:
+                full.append(os.open("/dev/null", os.O_RDONLY))
+        resource.setrlimit(resource.RLIMIT_NOFILE, (highest + 1 + room, hard))
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        for descriptor in full:
+            os.close(descriptor)
+
+
 def test_a_process_that_has_no_descriptor_left(machine: Machine) -> None:
     """Not only by the book: the limit is really reached."""
     host = Host(xml=machine.xml, sys=machine.sys)
     domains, held = host.domains(), descriptors()
     with host.poller(domains) as poller:
         expected = poller.poll()
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     for room in range(8):
-        highest = max(int(descriptor.name) for descriptor in Path("/proc/self/fd").iterdir())
-        resource.setrlimit(resource.RLIMIT_NOFILE, (highest + 1, hard))
-        full = []
-        try:
-            with suppress(OSError):  # when there is no room left, also not in the gaps below the highest one
-                while True:
-                    full.append(os.open("/dev/null", os.O_RDONLY))
-            resource.setrlimit(resource.RLIMIT_NOFILE, (highest + 1 + room, hard))
+        with no_descriptor_left(room):
             poller = host.poller(domains)
             during = [poller.poll() for _ in range(3)][-1]
             problem = poller.problem("block", 1)
-        finally:
-            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-            for descriptor in full:
-                os.close(descriptor)
         rows = [*during.block, *during.interface]
         for right, row in zip([*expected.block, *expected.interface], rows, strict=True):
             assert row.state in ("ok", "unreadable")
@@ -95,6 +105,34 @@ def test_a_process_that_has_no_descriptor_left(machine: Machine) -> None:
         assert {row.state for row in [*poller.poll().block, *poller.poll().interface]} == {"ok"}
         poller.close()
     assert descriptors() == held
+
+
+def test_disks_that_cannot_be_told_apart_are_no_other_ones(machine: Machine, tmp_path: Path) -> None:
+    """Some disk has changed, and there is no descriptor left to ask each for its number in the kernel's count."""
+    folder, numbers = tmp_path / "made", " ".join(str(number) for number in range(1, 18))
+    (folder / "proc").mkdir(parents=True)
+    (folder / "proc/diskstats").write_text("".join(f"8 {minor} sd {numbers}\n" for minor in range(3)))
+    for minor in range(3):
+        (folder / f"sys/dev/block/8:{minor}").mkdir(parents=True)
+        (folder / f"sys/dev/block/8:{minor}/diskseq").write_text(f"{minor + 1}\n")
+    rows = [("vm", f"vd{minor}", BlockDevice(8, minor)) for minor in range(3)]
+    event = os.open(f"/sys/block/{machine.loops[0].name}/uevent", os.O_WRONLY)
+    with Poller(Roots(proc=folder / "proc", sys=folder / "sys"), rows, []) as poller:
+        assert poller.explain()[0].source.endswith("/diskstats")
+        before = poller.poll().block
+        with no_descriptor_left():
+            os.write(event, b"change")
+            time.sleep(0.05)
+            during, problem = poller.poll().block, poller.problem("block", 2)
+            # It is still not known.
+            again = poller.poll().block
+        after = poller.poll().block
+    os.close(event)
+    assert {row.state for row in (*during, *again)} == {"unreadable"}
+    assert isinstance(problem, SourceError)
+    assert problem.errno == errno.EMFILE
+    assert [tuple(row.v1) for row in after] == [tuple(row.v1) for row in before]
+    assert {(row.state, row.generation) for row in (*before, *after)} == {("ok", 0)}
 
 
 def test_a_host_that_cannot_be_opened_is_an_error_and_not_the_end(machine: Machine) -> None:
