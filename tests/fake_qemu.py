@@ -61,7 +61,7 @@ class FakeQemu:
         match command:
             case "query-blockstats":
                 return self.disks
-            case "query-block":
+            case "query-named-block-nodes":
                 return self.images
             case _:
                 return {}

@@ -6,14 +6,18 @@ import pytest
 
 from tests.fake_qemu import disk, stats
 from vmiostat import BLOCK_FIELDS
-from vmiostat.askers.qemu_answers import requests_by_name, sizes_by_name
+from vmiostat.askers.qemu_answers import counters_by_name, sizes_by_node
 
 ONLY_THE_KERNEL_S = {"errs", "in_flight", "busy_time", "queue_time"}
 SIZES = {"capacity", "physical"}
 
 
+def nested(depth: int) -> dict[str, Any]:
+    return {"parent": nested(depth - 1)} if depth else {}
+
+
 def test_every_counter_of_qemu_s_has_its_field() -> None:
-    found = requests_by_name([disk("virtio-disk0", 100)])["virtio-disk0"]
+    found = counters_by_name([disk("virtio-disk0", 100)], {})["virtio-disk0"]
     numbers = {field.name for field in BLOCK_FIELDS if field.kind != "row"}
     assert found.keys() == numbers - ONLY_THE_KERNEL_S - SIZES
     told = stats(100)
@@ -23,9 +27,9 @@ def test_every_counter_of_qemu_s_has_its_field() -> None:
 
 
 def test_the_image_s_allocation_is_its_file_s() -> None:
-    with_format = requests_by_name([disk("a", 100)])["a"]
+    with_format = counters_by_name([disk("a", 100)], {})["a"]
     assert (with_format["wr_highest"], with_format["allocation"]) == (stats(100)["wr_highest_offset"], 1100)
-    without = requests_by_name([{"qdev": "a", "stats": {"wr_highest_offset": 7}}])["a"]
+    without = counters_by_name([{"qdev": "a", "stats": {"wr_highest_offset": 7}}], {})["a"]
     assert (without["wr_highest"], without["allocation"]) == (7, 7)
 
 
@@ -40,32 +44,50 @@ def test_the_image_s_allocation_is_its_file_s() -> None:
     ],
 )
 def test_a_disk_s_names(told: dict[str, Any], names: list[str]) -> None:
-    found = requests_by_name([told | {"stats": {"rd_bytes": 5}}])
+    found = counters_by_name([told | {"stats": {"rd_bytes": 5}}], {})
     assert [found[name] for name in names] == [{"rd_bytes": 5}] * len(names)
 
 
 def test_a_device_s_id_goes_before_another_s_node() -> None:
     told = [{"node-name": "a", "stats": {"rd_bytes": 1}}, {"qdev": "a", "stats": {"rd_bytes": 2}}]
-    assert requests_by_name(told)["a"] == {"rd_bytes": 2}
+    assert counters_by_name(told, {})["a"] == {"rd_bytes": 2}
 
 
-def test_sizes() -> None:
-    image = {"virtual-size": 1 << 30, "actual-size": 4096, "format": "qcow2"}
-    sizes = {"capacity": 1 << 30, "physical": 4096}
-    assert sizes_by_name([{"qdev": "a", "inserted": {"image": image, "node-name": "n"}}]) == {"a": sizes, "n": sizes}
-    assert sizes_by_name([{"qdev": "cd"}]) == {"cd": {}}
-    of_a_block_device = {"virtual-size": 1 << 30, "actual-size": 0}
-    assert sizes_by_name([{"qdev": "a", "inserted": {"image": of_a_block_device}}])["a"] == {"capacity": 1 << 30}
+def test_a_disk_s_sizes_are_those_of_its_image_and_of_the_file_that_it_is_in() -> None:
+    nodes = [
+        {"node-name": "libvirt-1-format", "image": {"virtual-size": 1 << 30, "actual-size": 4096}},
+        {"node-name": "libvirt-1-storage", "image": {"virtual-size": 200704}},
+    ]
+    sizes = sizes_by_node(nodes)
+    assert sizes == {"libvirt-1-format": 1 << 30, "libvirt-1-storage": 200704}
+    of_an_image = counters_by_name([disk("a", 100)], sizes)["a"]
+    assert (of_an_image["capacity"], of_an_image["physical"]) == (1 << 30, 200704)
+    of_a_file = counters_by_name([{"qdev": "a", "node-name": "libvirt-1-storage"}], sizes)["a"]
+    assert (of_a_file["capacity"], of_a_file["physical"]) == (200704, 200704)
+    through_a_filter = disk("a", 100)
+    through_a_filter = {"qdev": "a", "node-name": "throttle", "parent": through_a_filter}
+    found = counters_by_name([through_a_filter], sizes | {"throttle": 1 << 30})["a"]
+    assert (found["capacity"], found["physical"], found["allocation"]) == (1 << 30, 200704, 1100)
+    assert counters_by_name([{"qdev": "cd"}], sizes) == {"cd": {}}
 
 
 @pytest.mark.parametrize("value", [-1, 1 << 63, 1e3, "7", True, None, [], {}])
 def test_what_is_no_counter_is_left_out(value: object) -> None:
-    assert requests_by_name([{"qdev": "a", "stats": {"rd_bytes": value, "wr_bytes": 1}}]) == {"a": {"wr_bytes": 1}}
+    assert counters_by_name([{"qdev": "a", "stats": {"rd_bytes": value, "wr_bytes": 1}}], {}) == {"a": {"wr_bytes": 1}}
 
 
 @pytest.mark.parametrize(
     "answer",
-    [None, 7, "x", {}, [None], [[]], [{"qdev": 7, "device": [], "stats": 1, "parent": [], "inserted": "x"}]],
+    [
+        None,
+        7,
+        "x",
+        {},
+        [None],
+        [[]],
+        [{"qdev": 7, "device": [], "stats": 1, "parent": [], "image": "x"}],
+        [nested(100)],
+    ],
 )
 def test_what_is_no_answer(answer: object) -> None:
-    assert requests_by_name(answer) == sizes_by_name(answer) == {}
+    assert counters_by_name(answer, {}) == sizes_by_node(answer) == {}

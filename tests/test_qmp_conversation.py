@@ -15,13 +15,13 @@ ANSWERS = [line({"return": {}, "id": 0}), line({"return": [{"device": "x"}], "id
 
 
 def greeted() -> Conversation:
-    talk = Conversation(["query-blockstats"])
+    talk = Conversation({"query-blockstats": {}})
     talk.receive(line(GREETING))
     return talk
 
 
 def test_nothing_is_said_before_the_greeting() -> None:
-    talk = Conversation(["query-blockstats"])
+    talk = Conversation({"query-blockstats": {}})
     assert talk.outgoing == b""
     talk.receive(line(EVENT))
     assert talk.outgoing == b""
@@ -33,7 +33,7 @@ def test_nothing_is_said_before_the_greeting() -> None:
 @given(cuts=st.lists(st.integers(0, 400)))
 def test_wherever_the_bytes_are_cut(cuts: list[int]) -> None:
     text = line(GREETING) + line(EVENT) + ANSWERS[0] + line(EVENT) + ANSWERS[1]
-    talk = Conversation(["query-blockstats"])
+    talk = Conversation({"query-blockstats": {}})
     places = [0, *sorted(min(cut, len(text)) for cut in cuts), len(text)]
     for start, end in pairwise(places):
         talk.receive(text[start:end])
@@ -77,7 +77,7 @@ def test_a_refusal_is_an_answer() -> None:
 )
 def test_what_is_no_qmp(text: bytes, why: str) -> None:
     with pytest.raises(AskError, match=why) as raised:
-        Conversation(["query-blockstats"]).receive(text)
+        Conversation({"query-blockstats": {}}).receive(text)
     assert len(str(raised.value)) < 1000
     assert str(raised.value).isprintable()
 
@@ -93,7 +93,7 @@ def words_of(talk: Conversation, text: bytes) -> str:
 
 @given(text=st.binary(max_size=200))
 def test_no_bytes_do_harm(text: bytes) -> None:
-    for talk in (Conversation(["query-blockstats"]), greeted()):
+    for talk in (Conversation({"query-blockstats": {}}), greeted()):
         assert words_of(talk, text + b"\n").isprintable()
 
 
@@ -110,5 +110,5 @@ JSON = st.recursive(
 def test_no_json_does_harm(message: object, number: object) -> None:
     if isinstance(message, dict) and number is not None:
         message |= {"id": number}
-    for talk in (Conversation(["query-blockstats"]), greeted()):
+    for talk in (Conversation({"query-blockstats": {}}), greeted()):
         assert words_of(talk, line(message)).isprintable()

@@ -77,7 +77,8 @@ def states(poller: Poller) -> list[str]:
 @pytest.mark.parametrize("serve", [None, fake_qemu.byte_by_byte])
 def test_an_answer_becomes_a_row(asked: Asked, serve: Serve | None) -> None:
     qemu = asked.qemu("a", serve)
-    qemu.images = [{"qdev": "virtio-disk0", "inserted": {"image": {"virtual-size": 1 << 30, "actual-size": 4096}}}]
+    sizes = {"libvirt-1-format": 1 << 30, "libvirt-1-storage": 4096}
+    qemu.images = [{"node-name": name, "image": {"virtual-size": size}} for name, size in sizes.items()]
     poller = asked.poller()
     row = poller.poll().block[0]
     assert (row.state, row.time_ns, row.generation, row.rd_req) == ("stale", -1, -1, -1)
@@ -87,17 +88,17 @@ def test_an_answer_becomes_a_row(asked: Asked, serve: Serve | None) -> None:
     assert before < row.time_ns < time.monotonic_ns()
     assert (row.state, row.generation, row.rd_req, row.errs, row.in_flight) == ("ok", 0, 100, -1, -1)
     assert (row.allocation, row.capacity, row.physical) == (1100, 1 << 30, 4096)
-    assert qemu.commands == ["qmp_capabilities", "query-blockstats", "query-block"]
+    assert qemu.commands == ["qmp_capabilities", "query-blockstats", "query-named-block-nodes"]
     assert poller.poll().block[0].time_ns == row.time_ns, "the answer's own time"
 
 
 def test_sizes_are_asked_seldom_and_stay(asked: Asked) -> None:
     qemu = asked.qemu("a")
-    qemu.images = [{"qdev": "virtio-disk0", "inserted": {"image": {"virtual-size": 7}}}]
+    qemu.images = [{"node-name": "libvirt-1-format", "image": {"virtual-size": 7}}]
     rounds, poller = asked.rounds(), asked.poller()
     assert all(rounds.ask(5.0) for _ in range(3))
     assert qemu.commands.count("query-blockstats") >= 3
-    assert qemu.commands.count("query-block") == 1
+    assert qemu.commands.count("query-named-block-nodes") == 1
     assert poller.poll().block[0].capacity == 7
 
 

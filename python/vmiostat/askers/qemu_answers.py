@@ -1,10 +1,10 @@
-"""From what query-blockstats and query-block return to the fields of a block device's struct, disk by disk.
+"""From what query-blockstats and query-named-block-nodes return to the fields of a block device's struct, disk by disk.
 
 https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html. Every value may be missing or of another type: an old QEMU,
 or one that a guest has taken over. What is no number that can be is left out.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 Counters = dict[str, int]
@@ -37,43 +37,55 @@ _REQUESTS = {
 """Our name of a counter, and QEMU's (BlockDeviceStats). Discards since QEMU 4.1, their merges since 5.1."""
 
 _MOST = (1 << 63) - 1
+_DEEPEST = 16
+"""Nodes between a disk and its file: a format, and perhaps filters."""
 _PERIPHERAL = "/machine/peripheral/"
 
 
-def requests_by_name(blockstats: object) -> dict[str, Counters]:
-    """The counters of each disk in what query-blockstats returned, under every name that QEMU has for it."""
-    return _by_name((disk, _counters(disk)) for disk in _objects(blockstats))
+def counters_by_name(blockstats: object, sizes: Mapping[str, int]) -> dict[str, Counters]:
+    """The counters of each disk in what query-blockstats returned, under every name that QEMU has for it.
 
-
-def sizes_by_name(block: object) -> dict[str, Counters]:
-    """The sizes of each disk's image in what query-block returned, likewise."""
-    return _by_name((disk, _sizes(disk)) for disk in _objects(block))
-
-
-def _counters(disk: dict[str, Any]) -> Counters:
-    stats = _object(disk, "stats")
-    found = _numbers(stats, _REQUESTS)
-    # As libvirt does: of the image's file, which `parent` is; the disk itself where there is no format in between.
-    file = _object(_object(disk, "parent"), "stats") or stats
-    return found | _numbers(file, {"allocation": "wr_highest_offset"})
-
-
-def _sizes(disk: dict[str, Any]) -> Counters:
-    image = _object(_object(disk, "inserted"), "image")
-    found = _numbers(image, {"capacity": "virtual-size", "physical": "actual-size"})
-    # A block device has no allocated blocks of its own.
-    return {name: size for name, size in found.items() if size}
-
-
-def _by_name(disks: Iterator[tuple[dict[str, Any], Counters]]) -> dict[str, Counters]:
-    """A device's id is chosen by who started QEMU and goes before the names of what it holds."""
-    listed = list(disks)
+    `sizes` are those of the block nodes, by their names: an image, and the file or device that it is in, are nodes.
+    """
+    disks = [(disk, _counters(disk, sizes)) for disk in _objects(blockstats)]
     found: dict[str, Counters] = {}
+    # A device's id is chosen by who started QEMU, and goes before the names of what it holds.
     for names in (_device_names, _drive_names, _node_names):
-        for disk, counters in listed:
+        for disk, counters in disks:
             for name in names(disk):
                 found.setdefault(name, counters)
     return found
+
+
+def sizes_by_node(nodes: object) -> dict[str, int]:
+    """The size of each node in what query-named-block-nodes returned: an image's is what the guest sees of it."""
+    found: dict[str, int] = {}
+    for node in _objects(nodes):
+        name = node.get("node-name")
+        if isinstance(name, str):
+            found |= _numbers(_object(node, "image"), {name: "virtual-size"})
+    return found
+
+
+def _counters(disk: dict[str, Any], sizes: Mapping[str, int]) -> Counters:
+    found = _numbers(_object(disk, "stats"), _REQUESTS)
+    file = _file(disk)
+    found |= _numbers(_object(file, "stats"), {"allocation": "wr_highest_offset"})
+    for name, node in (("capacity", disk), ("physical", file)):
+        size = sizes.get(str(node.get("node-name")))
+        if size is not None:
+            found[name] = size
+    return found
+
+
+def _file(disk: dict[str, Any]) -> dict[str, Any]:
+    """The node of the file or device that the disk is in: what QEMU calls its parent, or that one's."""
+    for _ in range(_DEEPEST):
+        parent = _object(disk, "parent")
+        if not parent:
+            break
+        disk = parent
+    return disk
 
 
 def _device_names(disk: dict[str, Any]) -> Iterator[str]:
@@ -92,10 +104,9 @@ def _drive_names(disk: dict[str, Any]) -> Iterator[str]:
 
 
 def _node_names(disk: dict[str, Any]) -> Iterator[str]:
-    for part in (disk, _object(disk, "inserted")):
-        name = part.get("node-name")
-        if isinstance(name, str) and name:
-            yield name
+    name = disk.get("node-name")
+    if isinstance(name, str) and name:
+        yield name
 
 
 def _numbers(values: dict[str, Any], names: dict[str, str]) -> Counters:

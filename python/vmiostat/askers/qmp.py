@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 
 from vmiostat._core import Report, Roots
-from vmiostat.askers.qemu_answers import Counters, requests_by_name, sizes_by_name
+from vmiostat.askers.qemu_answers import Counters, counters_by_name, sizes_by_node
 from vmiostat.askers.qmp_conversation import Conversation
 from vmiostat.askers.question import AskError
 from vmiostat.askers.slots import Slots
@@ -24,6 +24,9 @@ from vmiostat.errors import SourceError
 SIZES_EVERY = 60.0
 """Seconds between two questions for the sizes of images: QEMU looks at their files, and may wait for the storage."""
 
+_SIZES = {"query-named-block-nodes": {"flat": True}}
+"""Since QEMU 5.0; without `flat`, each image is told with all that lie behind it, and these with all behind them."""
+
 _CHUNK = 1 << 16
 _CREDENTIALS = struct.Struct("3i")
 
@@ -31,7 +34,7 @@ _CREDENTIALS = struct.Struct("3i")
 class QmpQuestion:
     """One connection: greeting, questions, answers."""
 
-    def __init__(self, path: str, roots: Roots, commands: Sequence[str]) -> None:
+    def __init__(self, path: str, roots: Roots, commands: Mapping[str, Mapping[str, object]]) -> None:
         self.talk = Conversation(commands)
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
         try:
@@ -81,16 +84,14 @@ class QmpAsker:
         self._path = path
         self._roots = roots
         self._names = reports
-        self._sizes: dict[str, Counters] = {}
+        self._sizes: dict[str, int] = {}
         self._sizes_due = -SIZES_EVERY
         self._server: int | None = None
 
     def ask(self) -> QmpQuestion:
         """Connects. Raises AskError."""
-        commands = ["query-blockstats"]
-        if time.monotonic() >= self._sizes_due:
-            commands.append("query-block")
-        return QmpQuestion(self._path, self._roots, commands)
+        sizes = _SIZES if time.monotonic() >= self._sizes_due else {}
+        return QmpQuestion(self._path, self._roots, {"query-blockstats": {}, **sizes})
 
     def take(self, question: QmpQuestion, time_ns: int, fresh_ns: int) -> None:
         """Each disk's counters to its report. Raises AskError where there are no counters at all."""
@@ -103,16 +104,16 @@ class QmpAsker:
                 report.restarted()
             self._sizes = {}
         self._server = question.server
-        if "query-block" in talk.returned:
-            self._sizes = sizes_by_name(talk.returned["query-block"])
+        for command in _SIZES.keys() & (talk.returned.keys() | talk.refused.keys()):
+            self._sizes = sizes_by_node(talk.returned.get(command))
             self._sizes_due = time.monotonic() + SIZES_EVERY
-        requests = requests_by_name(talk.returned["query-blockstats"])
+        found = counters_by_name(talk.returned["query-blockstats"], self._sizes)
         for report, names in self._names.items():
-            counters = _of_first(names, requests)
+            counters = _of_first(names, found)
             if counters is None:
                 report.failed(f"it knows no disk {' or '.join(map(ascii, names))}")
             else:
-                report.put(time_ns, fresh_ns, **(counters | (_of_first(names, self._sizes) or {})))
+                report.put(time_ns, fresh_ns, **counters)
 
 
 def _of_first(names: Sequence[str], found: Mapping[str, Counters]) -> Counters | None:

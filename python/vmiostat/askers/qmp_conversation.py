@@ -5,7 +5,8 @@ https://www.qemu.org/docs/master/interop/qmp-spec.html
 """
 
 import json
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Mapping
 from typing import Any
 
 from vmiostat.askers.question import AskError
@@ -20,19 +21,20 @@ _SHOWN = 200
 class Conversation:
     """Sends the commands once QEMU has greeted, and gathers what they return.
 
-    >>> talk = Conversation(["query-name"])
+    >>> talk = Conversation({"query-name": {}})
     >>> talk.receive(b'{"QMP": {"version": {}, "capabilities": []}}\\r\\n')
     >>> talk.outgoing.splitlines()[1]
-    b'{"execute": "query-name", "id": 1}'
+    b'{"execute": "query-name", "arguments": {}, "id": 1}'
     >>> talk.receive(b'{"return": {}, "id": 0}\\r\\n{"return": {"name": "vm1"}, "id": 1}\\r\\n')
     >>> talk.done, talk.returned
     (True, {"qmp_capabilities": {}, "query-name": {"name": "vm1"}})
     """
 
-    def __init__(self, commands: Sequence[str]) -> None:
-        self._commands = ("qmp_capabilities", *commands)
+    def __init__(self, commands: Mapping[str, Mapping[str, object]]) -> None:
+        """The commands in their order, each with its arguments."""
+        self._commands = {"qmp_capabilities": {}, **commands}
+        self._unanswered = deque(enumerate(self._commands))
         self._greeted = False
-        self._answered = 0
         self._line = bytearray()
         self._received = 0
         self.outgoing = b""
@@ -45,7 +47,7 @@ class Conversation:
     @property
     def done(self) -> bool:
         """Whether every command has an answer."""
-        return self._answered == len(self._commands)
+        return not self._unanswered
 
     def receive(self, data: bytes) -> None:
         """Takes what QEMU sent. Raises AskError when that is no QMP."""
@@ -76,14 +78,16 @@ class Conversation:
                 raise AskError(f"it did not greet as QMP does, but said {_shown(line)}")
             self._greeted = True
             # All at once: QEMU takes up to 8 commands at a time, and answers them in their order.
-            commands = ({"execute": command, "id": number} for number, command in enumerate(self._commands))
+            commands = (
+                {"execute": command, "arguments": arguments, "id": number}
+                for number, (command, arguments) in enumerate(self._commands.items())
+            )
             self.outgoing = b"".join(json.dumps(command).encode() + b"\n" for command in commands)
-        elif message.get("id") == self._answered and not isinstance(message["id"], bool):
+        elif message.get("id") == self._unanswered[0][0] and not isinstance(message["id"], bool):
             self._answer(message)
 
     def _answer(self, message: dict[str, Any]) -> None:
-        command = self._commands[self._answered]
-        self._answered += 1
+        _, command = self._unanswered.popleft()
         if "return" in message:
             self.returned[command] = message["return"]
         else:

@@ -52,7 +52,9 @@ class Rounds:
         tell_in_forks(self)
 
     def set(self, askers: Iterable[Asker]) -> None:
-        """Who is asked from now on. One that was before keeps its place in the round; a new one is asked at once."""
+        """Who is asked from now on. One that was before keeps its place in the round; a new one is asked at once,
+        or on demand.
+        """
         with self._changed:
             if self._closing:
                 return
@@ -134,7 +136,7 @@ class Rounds:
         for asker in before.keys() - self._turns.keys():
             self._drop(before[asker])
         for asker, turn in self._turns.items():
-            if asker not in before or (everybody_now and turn.state == "idle"):
+            if turn.state == "idle" and (everybody_now or (asker not in before and not self._on_demand)):
                 self._at(now, turn)
             elif everybody_now and turn.state == "overdue":  # it has failed already, and is not asked twice
                 self._settled(turn)

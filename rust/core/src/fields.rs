@@ -204,7 +204,7 @@ macro_rules! block_fields {
             capacity 3 Gauge Bytes None,
                 "size of the disk as the guest sees it";
             physical 3 Gauge Bytes None,
-                "what the disk takes up on the host: of an image the allocated blocks, of a block device its size";
+                "size on the host of what the disk is in: of an image's file its length, of a block device its size";
         }
     };
 }
