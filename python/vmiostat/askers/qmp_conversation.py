@@ -27,7 +27,7 @@ class Conversation:
     b'{"execute": "query-name", "arguments": {}, "id": 1}'
     >>> talk.receive(b'{"return": {}, "id": 0}\\r\\n{"return": {"name": "vm1"}, "id": 1}\\r\\n')
     >>> talk.done, talk.returned
-    (True, {"qmp_capabilities": {}, "query-name": {"name": "vm1"}})
+    (True, {'qmp_capabilities': {}, 'query-name': {'name': 'vm1'}})
     """
 
     def __init__(self, commands: Mapping[str, Mapping[str, object]]) -> None:
