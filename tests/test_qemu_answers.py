@@ -29,7 +29,7 @@ def test_every_counter_of_qemu_s_has_its_field() -> None:
 def test_the_image_s_allocation_is_its_file_s() -> None:
     with_format = counters_by_name([disk("a", 100)], {})["a"]
     assert (with_format["wr_highest"], with_format["allocation"]) == (stats(100)["wr_highest_offset"], 1100)
-    without = counters_by_name([{"qdev": "a", "stats": {"wr_highest_offset": 7}}], {})["a"]
+    without = counters_by_name([{"qdev": "a", "node-name": "f", "stats": {"wr_highest_offset": 7}}], {})["a"]
     assert (without["wr_highest"], without["allocation"]) == (7, 7)
 
 
@@ -56,19 +56,22 @@ def test_a_device_s_id_goes_before_another_s_node() -> None:
 def test_a_disk_s_sizes_are_those_of_its_image_and_of_the_file_that_it_is_in() -> None:
     nodes = [
         {"node-name": "libvirt-1-format", "image": {"virtual-size": 1 << 30, "actual-size": 4096}},
-        {"node-name": "libvirt-1-storage", "image": {"virtual-size": 200704}},
+        {"node-name": "libvirt-1-storage", "image": {"virtual-size": 200704, "actual-size": 4096}},
+        {"node-name": "device", "image": {"virtual-size": 1 << 20, "actual-size": 0}},
     ]
     sizes = sizes_by_node(nodes)
-    assert sizes == {"libvirt-1-format": 1 << 30, "libvirt-1-storage": 200704}
     of_an_image = counters_by_name([disk("a", 100)], sizes)["a"]
-    assert (of_an_image["capacity"], of_an_image["physical"]) == (1 << 30, 200704)
-    of_a_file = counters_by_name([{"qdev": "a", "node-name": "libvirt-1-storage"}], sizes)["a"]
-    assert (of_a_file["capacity"], of_a_file["physical"]) == (200704, 200704)
-    through_a_filter = disk("a", 100)
-    through_a_filter = {"qdev": "a", "node-name": "throttle", "parent": through_a_filter}
-    found = counters_by_name([through_a_filter], sizes | {"throttle": 1 << 30})["a"]
-    assert (found["capacity"], found["physical"], found["allocation"]) == (1 << 30, 200704, 1100)
-    assert counters_by_name([{"qdev": "cd"}], sizes) == {"cd": {}}
+    assert (of_an_image["capacity"], of_an_image["physical"]) == (1 << 30, 4096)
+    of_a_device = counters_by_name([{"qdev": "a", "node-name": "device"}], sizes)["a"]
+    assert of_a_device == {"capacity": 1 << 20, "physical": 1 << 20}
+    sizes["libvirt-1-format"]["actual"] = 0
+    of_an_empty_file = counters_by_name([disk("a", 100)], sizes)["a"]
+    assert (of_an_empty_file["capacity"], of_an_empty_file["physical"]) == (1 << 30, 200704)
+    behind_a_filter = {"qdev": "a", "node-name": "throttle", "parent": disk("a", 100)}
+    found = counters_by_name([behind_a_filter], sizes | {"throttle": {"virtual": 1 << 30, "actual": 4096}})["a"]
+    assert (found["capacity"], found["physical"], found["allocation"]) == (1 << 30, 4096, 1100)
+    empty = {"qdev": "cd", "stats": {"rd_bytes": 0, "wr_highest_offset": 0}}
+    assert counters_by_name([empty], sizes) == {"cd": {"rd_bytes": 0, "wr_highest": 0}}
 
 
 @pytest.mark.parametrize("value", [-1, 1 << 63, 1e3, "7", True, None, [], {}])

@@ -1,6 +1,7 @@
 """A real QEMU of the test's own, without a guest: its monitor reads and writes its disks. No root, no KVM."""
 
 import json
+import os
 import signal
 import socket
 import subprocess
@@ -22,13 +23,26 @@ class PlainQemu:
     DISKS = ("raw0", "qcow0", "cd0")
 
     def __init__(self, name: str, folder: Path) -> None:
-        self.name = name
+        # Of no other test's that runs at the same time: of two machines of one name one is called otherwise.
+        self.name = f"{name}-{os.getpid()}"
         self.raw, self.qcow2 = folder / f"{name}.raw", folder / f"{name}.qcow2"
         self.qmp, self._control = folder / f"{name}.qmp", folder / f"{name}.control"
         _image(self.raw, "raw", 4 * MIB)
         _image(self.qcow2, "qcow2", 8 * MIB)
         words = [
-            *(QEMU, "-name", name, "-machine", "pc,accel=tcg", "-m", "16", "-S", "-display", "none", "-nodefaults"),
+            *(
+                QEMU,
+                "-name",
+                self.name,
+                "-machine",
+                "pc,accel=tcg",
+                "-m",
+                "16",
+                "-S",
+                "-display",
+                "none",
+                "-nodefaults",
+            ),
             *("-qmp", f"unix:{self.qmp},server=on,wait=off", "-qmp", f"unix:{self._control},server=on,wait=off"),
             *("-blockdev", f"raw,node-name=node0,file.driver=file,file.filename={self.raw}"),
             *("-device", "virtio-blk-pci,drive=node0,id=raw0"),

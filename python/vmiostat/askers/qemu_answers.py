@@ -42,10 +42,10 @@ _DEEPEST = 16
 _PERIPHERAL = "/machine/peripheral/"
 
 
-def counters_by_name(blockstats: object, sizes: Mapping[str, int]) -> dict[str, Counters]:
+def counters_by_name(blockstats: object, sizes: Mapping[str, Counters]) -> dict[str, Counters]:
     """The counters of each disk in what query-blockstats returned, under every name that QEMU has for it.
 
-    `sizes` are those of the block nodes, by their names: an image, and the file or device that it is in, are nodes.
+    `sizes` are those of the block nodes: an image is one, and so is the file or device that it is in.
     """
     disks = [(disk, _counters(disk, sizes)) for disk in _objects(blockstats)]
     found: dict[str, Counters] = {}
@@ -57,25 +57,27 @@ def counters_by_name(blockstats: object, sizes: Mapping[str, int]) -> dict[str, 
     return found
 
 
-def sizes_by_node(nodes: object) -> dict[str, int]:
-    """The size of each node in what query-named-block-nodes returned: an image's is what the guest sees of it."""
-    found: dict[str, int] = {}
-    for node in _objects(nodes):
-        name = node.get("node-name")
-        if isinstance(name, str):
-            found |= _numbers(_object(node, "image"), {name: "virtual-size"})
-    return found
+def sizes_by_node(nodes: object) -> dict[str, Counters]:
+    """`virtual` and `actual` size of each node in what query-named-block-nodes returned.
+
+    The virtual size of an image is what the guest sees, that of a file its length. The actual one is of what is
+    allocated, and 0 for a block device.
+    """
+    names = {"virtual": "virtual-size", "actual": "actual-size"}
+    named = ((node.get("node-name"), _object(node, "image")) for node in _objects(nodes))
+    return {name: _numbers(image, names) for name, image in named if isinstance(name, str)}
 
 
-def _counters(disk: dict[str, Any], sizes: Mapping[str, int]) -> Counters:
+def _counters(disk: dict[str, Any], sizes: Mapping[str, Counters]) -> Counters:
     found = _numbers(_object(disk, "stats"), _REQUESTS)
     file = _file(disk)
+    if "node-name" not in file:  # an empty drive
+        return found
     found |= _numbers(_object(file, "stats"), {"allocation": "wr_highest_offset"})
-    for name, node in (("capacity", disk), ("physical", file)):
-        size = sizes.get(str(node.get("node-name")))
-        if size is not None:
-            found[name] = size
-    return found
+    image, stored = (sizes.get(str(node.get("node-name")), {}) for node in (disk, file))
+    # As libvirt has it: of a file in which nothing is allocated, and of a device, it is the length.
+    size = {"capacity": image.get("virtual", 0), "physical": image.get("actual", 0) or stored.get("virtual", 0)}
+    return found | {name: number for name, number in size.items() if number}
 
 
 def _file(disk: dict[str, Any]) -> dict[str, Any]:

@@ -84,7 +84,7 @@ class QmpAsker:
         self._path = path
         self._roots = roots
         self._names = reports
-        self._sizes: dict[str, int] = {}
+        self._sizes: dict[str, Counters] = {}
         self._sizes_due = -SIZES_EVERY
         self._server: int | None = None
 

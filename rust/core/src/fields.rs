@@ -204,7 +204,7 @@ macro_rules! block_fields {
             capacity 3 Gauge Bytes None,
                 "size of the disk as the guest sees it";
             physical 3 Gauge Bytes None,
-                "size on the host of what the disk is in: of an image's file its length, of a block device its size";
+                "what the disk takes up on the host: the allocated part of an image's file (its length while that is 0), a block device's size";
         }
     };
 }

@@ -1,0 +1,312 @@
+"""Disks that only QEMU counts, beside a real libvirtd: what libvirt says of them, and what becomes of the others while
+guests or libvirtd itself stand still.
+"""
+
+import os
+import signal
+import statistics
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from typing import Any
+
+import pytest
+
+from tests.kvm.polls import Polls
+from tests.kvm.running_lab import RunningLab
+from tests.measured import Measured
+from vmiostat import AskingPoller, BlockStats, Domain, Host, Poller, Roots, Sample
+from vmiostat._core import Report
+from vmiostat.askers.libvirt_block import LibvirtBlockAsker, LibvirtStats
+from vmiostat.askers.rounds import Rounds
+from vmiostat.counters import Reported
+
+ONLY_QEMU_S = ("vdb", "sda", "hdc")
+"""vm1's disks in a qcow2 image and a raw file, and its empty cdrom."""
+INTERVAL = 0.5
+LIBVIRT_S = {
+    "rd_req": "rd_operations",
+    "rd_bytes": "rd_bytes",
+    "rd_time": "rd_total_times",
+    "wr_req": "wr_operations",
+    "wr_bytes": "wr_bytes",
+    "wr_time": "wr_total_times",
+    "fl_req": "flush_operations",
+    "fl_time": "flush_total_times",
+}
+"""Our name of a counter, and that of virDomainBlockStatsFlags."""
+
+
+@pytest.fixture
+def by_libvirt(lab: RunningLab) -> Host:
+    """The same machine, where libvirt may be asked, too."""
+    return Host(run=lab.run, libvirt=lab.uri)
+
+
+def guests(lab: RunningLab, host: Host, *names: str) -> list[Domain]:
+    found = lab.domains(host)
+    return [found[name] for name in names or sorted(found)]
+
+
+def until(true: Callable[[], object], seconds: float = 20.0) -> None:
+    end = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < end, "it did not come to be"
+        time.sleep(0.02)
+
+
+def check_counters(row: BlockStats, told: dict[str, int]) -> None:
+    assert row.state == "ok"
+    assert {ours: getattr(row, ours) for ours in LIBVIRT_S} == {ours: told[name] for ours, name in LIBVIRT_S.items()}
+
+
+def check_sizes(row: BlockStats, stats: dict[str, Any], target: str) -> None:
+    """Against virsh domstats --block, which leaves out what is not known."""
+    [number] = [key.split(".")[1] for key, value in stats.items() if key.endswith(".name") and value == target]
+    for name in ("allocation", "capacity", "physical"):
+        told = stats.get(f"block.{number}.{name}", -1)
+        assert getattr(row, name) == told, f"{target} {name}"
+
+
+def statistics_of(connection: Any, name: str) -> dict[str, Any]:
+    import libvirt
+
+    [(_, stats)] = connection.domainListGetStats([connection.lookupByName(name)], libvirt.VIR_DOMAIN_STATS_BLOCK)
+    return dict(stats)
+
+
+def write_and_read(lab: RunningLab) -> None:
+    for disk in ("vdb", "sda"):
+        lab.guest(f"dd if=/dev/zero of=/dev/{disk} bs=64k count=20 oflag=direct conv=notrunc,fsync")
+        lab.guest(f"dd if=/dev/{disk} of=/dev/null bs=4k count=50 iflag=direct")
+
+
+def test_by_its_second_monitor_they_are_what_libvirt_says(lab: RunningLab, host: Host, connection: Any) -> None:
+    told = connection.lookupByName(lab.RICH)
+    with lab.quiet(), host.poller(guests(lab, host, lab.RICH), qemu_interval="on demand") as poller:
+        write_and_read(lab)
+        assert poller.ask(10.0)
+        block = poller.poll().block
+        stats = statistics_of(connection, lab.RICH)
+        for target in ONLY_QEMU_S:
+            check_counters(block[lab.RICH, target], told.blockStatsFlags(target))
+            check_sizes(block[lab.RICH, target], stats, target)
+        assert block[lab.RICH, "vdb"].wr_bytes >= 20 << 16
+        # What both count is the kernel's row, with a device's size.
+        assert block[lab.RICH, "vda"].busy_time >= 0
+        check_sizes_of_a_device(block[lab.RICH, "vda"], stats)
+
+
+def check_sizes_of_a_device(row: BlockStats, stats: dict[str, Any]) -> None:
+    assert (row.allocation, row.capacity) == (-1, stats["block.0.capacity"])
+    assert row.physical == stats["block.0.physical"]
+
+
+def test_qemu_s_counters_of_a_block_disk_where_they_are_asked_for(
+    lab: RunningLab, by_libvirt: Host, connection: Any
+) -> None:
+    told = connection.lookupByName(lab.RICH)
+    domains = guests(lab, by_libvirt)
+    with lab.quiet(), by_libvirt.poller(domains, qemu_interval="on demand", block_source="qemu") as poller:
+        assert poller.ask(10.0)
+        block = poller.poll().block
+        check_counters(block[lab.RICH, "vda"], told.blockStatsFlags("vda"))
+        check_sizes(block[lab.RICH, "vda"], statistics_of(connection, lab.RICH), "vda")
+        # These have no second monitor: libvirt is asked.
+        check_counters(block["vm2", "vda"], connection.lookupByName("vm2").blockStatsFlags("vda"))
+        check_sizes(block["vm2", "vda"], statistics_of(connection, "vm2"), "vda")
+        assert any("libvirt" in one.source or "QMP" in one.source for one in poller.explain())
+
+
+def test_by_way_of_libvirt_they_are_what_libvirt_says(lab: RunningLab, host: Host, connection: Any) -> None:
+    [vm1] = guests(lab, host, lab.RICH)
+    assert vm1.uuid is not None
+    roots = Roots()
+    stats = LibvirtStats(lab.uri, roots)
+    reports = {Report("libvirt"): target for target in ONLY_QEMU_S}
+    rounds = Rounds("on demand", 5.0)
+    rounds.set([LibvirtBlockAsker(stats, vm1.uuid, vm1.process, roots, reports)])
+    with lab.quiet():
+        write_and_read(lab)
+        assert rounds.ask(10.0)
+        told = connection.lookupByName(lab.RICH)
+        rows = [(lab.RICH, target, Reported(report)) for report, target in reports.items()]
+        with Poller(roots, rows, []) as poller:
+            block = poller.poll().block
+        for target in ONLY_QEMU_S:
+            check_counters(block[lab.RICH, target], told.blockStatsFlags(target))
+            check_sizes(block[lab.RICH, target], statistics_of(connection, lab.RICH), target)
+    rounds.close()
+    stats.end()
+
+
+@contextmanager
+def stopped(*pids: int) -> Iterator[None]:
+    for pid in pids:
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        for pid in pids:
+            os.kill(pid, signal.SIGCONT)
+
+
+def states(sample: Sample, guest: str, *disks: str) -> set[str]:
+    return {sample.block[guest, disk].state for disk in disks}
+
+
+def seconds(polls: Polls, since: int, count: int) -> list[float]:
+    """What so many polls took, from one on."""
+    until(lambda: len(polls.seen) >= since + count, count * 0.1)
+    return [poll.ended - poll.began for poll in polls.seen[since : since + count]]
+
+
+def test_a_guest_and_then_libvirtd_stand_still(
+    lab: RunningLab, by_libvirt: Host, connection: Any, measured: Measured
+) -> None:
+    import libvirt
+
+    pids, daemon = lab.pids(), lab.libvirtd()
+    assert daemon is not None
+    domains = guests(lab, by_libvirt)
+    with (
+        by_libvirt.poller(domains, qemu_interval=INTERVAL, block_source="qemu") as poller,
+        Polls(poller.poll) as polls,
+    ):
+        every = sorted(pids)
+        polls.wait_for(lambda sample: {state for name in every for state in states(sample, name, "vda")} == {"ok"})
+        before = seconds(polls, len(polls.seen), 1000)
+        with stopped(pids["vm2"]):
+            theirs = Answer(lambda: libvirt.open(lab.uri).lookupByName("vm2").blockStats("vda"))
+            polls.wait_for(lambda sample: states(sample, "vm2", "vda") == {"stale"})
+            one_stopped = seconds(polls, len(polls.seen), 1000)
+            last = polls.seen[-1].sample
+            assert states(last, lab.RICH, "vda", *ONLY_QEMU_S) == states(last, "vm3", "vda") == {"ok"}
+            assert (time.monotonic_ns() - last.block["vm2", "vda"].time_ns) / 1e9 > 10
+            with stopped(daemon):
+                polls.wait_for(lambda sample: states(sample, "vm3", "vda") == {"stale"})
+                both_stopped = seconds(polls, len(polls.seen), 1000)
+                # What has a monitor of its own does not need libvirtd.
+                assert states(polls.seen[-1].sample, lab.RICH, "vda", *ONLY_QEMU_S) == {"ok"}
+            assert not theirs.is_back(), "libvirt's own client waits all this time"
+        polls.wait_for(
+            lambda sample: {state for name in every for state in states(sample, name, "vda")} == {"ok"}, within=60
+        )
+    assert theirs.wait() > 20
+    for name, took in (("a guest", one_stopped), ("libvirtd, too", both_stopped)):
+        measured(
+            f"polls while {name} stood still: median {statistics.median(took) * 1e6:.0f} us, longest "
+            f"{max(took) * 1e3:.2f} ms (before: {statistics.median(before) * 1e6:.0f} us, {max(before) * 1e3:.2f} ms)"
+        )
+        assert statistics.median(took) < 1.5 * statistics.median(before) + 20e-6
+        assert sorted(took)[-5] < 1.5 * sorted(before)[-5] + 1e-3
+    measured(f"libvirt's own blockStats of that guest meanwhile: {theirs.seconds:.0f} s")
+
+
+class Answer:
+    """What somebody else's call took, on a thread of its own."""
+
+    def __init__(self, call: Callable[[], object]) -> None:
+        self.seconds = 0.0
+        self._call = call
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+
+    def _run(self) -> None:
+        import libvirt
+
+        begin = time.monotonic()
+        with suppress(libvirt.libvirtError):
+            self._call()
+        self.seconds = time.monotonic() - begin
+
+    def is_back(self) -> bool:
+        return not self._thread.is_alive()
+
+    def wait(self) -> float:
+        self._thread.join(60)
+        return self.seconds
+
+
+def test_many_stopped_guests_exhaust_no_worker_of_libvirtd_s(
+    lab: RunningLab, by_libvirt: Host, connection: Any, measured: Measured
+) -> None:
+    with more_guests(lab, 20):
+        pids = lab.pids()
+        ill = [f"vm{number}" for number in range(2, 7)]
+        domains = guests(lab, by_libvirt)
+        with by_libvirt.poller(domains, qemu_interval=INTERVAL, block_source="qemu") as poller:
+            until(lambda: all_ok(poller, pids), 60)
+            with stopped(*(pids[name] for name in ill)):
+                took = []
+                end = time.monotonic() + 60
+                while time.monotonic() < end:
+                    begin = time.monotonic()
+                    connection.lookupByName("vm20").blockStats("vda")
+                    took.append(time.monotonic() - begin)
+                    time.sleep(0.2)
+                block = poller.poll().block
+                assert {block[name, "vda"].state for name in ill} == {"stale"}
+                assert {block[name, "vda"].state for name in pids if name not in ill} == {"ok"}
+            until(lambda: all_ok(poller, pids), 60)
+    measured(f"another client's blockStats of a healthy guest while five of twenty stood still: {max(took):.3f} s")
+    assert max(took) < 1.0
+
+
+def all_ok(poller: AskingPoller, names: dict[str, int]) -> bool:
+    block = poller.poll().block
+    return all(block[name, "vda"].state == "ok" for name in names)
+
+
+@contextmanager
+def more_guests(lab: RunningLab, count: int) -> Iterator[None]:
+    had = len(lab.pids())
+    lab.up(count)
+    try:
+        yield
+    finally:
+        lab.up(had)
+
+
+PROGRAM = """
+import sys, threading, time
+from vmiostat import Host
+host = Host(run=sys.argv[1], libvirt=sys.argv[2])
+poller = host.poller(qemu_interval=0.2, block_source="qemu")
+poller.poll()
+print("asking", flush=True)
+try:
+    time.sleep(60)
+except KeyboardInterrupt:
+    start = time.monotonic()
+    poller.close()
+    print(time.monotonic() - start, sum(thread.name == "vmiostat-askers" for thread in threading.enumerate()))
+"""
+
+
+@pytest.mark.parametrize("what", ["a guest", "libvirtd", "both"])
+def test_the_process_ends_whatever_stands_still(lab: RunningLab, what: str) -> None:
+    daemon = lab.libvirtd()
+    assert daemon is not None
+    ill = {"a guest": [lab.pids()["vm2"]], "libvirtd": [daemon], "both": [lab.pids()["vm2"], daemon]}[what]
+    pipe = subprocess.PIPE
+    command = [sys.executable, "-c", PROGRAM, str(lab.run), lab.uri]
+    process = subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True)
+    try:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "asking\n"
+        with stopped(*ill):
+            time.sleep(3)
+            process.send_signal(signal.SIGINT)
+            start = time.monotonic()
+            said, complaint = process.communicate(timeout=30)
+            assert time.monotonic() - start < 1.5
+    finally:
+        process.kill()
+    closing, threads = said.split()
+    assert float(closing) < 1.0
+    assert threads == "0"
+    assert complaint == ""
