@@ -1,7 +1,7 @@
 """Runs programs in dom0: a file in the shared folder is a request, dom0_files/init.sh sees to it."""
 
-import shutil
 import sys
+import tarfile
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -50,14 +50,12 @@ def follow(place: Place, script: str, tell: Callable[[str], object] = sys.stdout
 
 
 def copy_in(place: Place, what: Path, to: str) -> None:
-    """Copies a file or a folder into a folder of dom0. Raises LabError."""
-    brought = place.shared / what.name
-    if what.is_dir():
-        shutil.copytree(what, brought, ignore=shutil.ignore_patterns("__pycache__"))
-    else:
-        shutil.copyfile(what, brought)
-    run(place, f"mkdir -p {to} && cp -r /shared/{what.name} {to}")
-    shutil.rmtree(brought) if brought.is_dir() else brought.unlink()
+    """Copies a file or a folder into a folder of dom0, in place of what is there. Raises LabError."""
+    brought = place.shared / f"{time.monotonic_ns()}.tar"
+    with tarfile.open(brought, "w") as archive:  # one file: each of many would be asked for over the shared folder
+        archive.add(what, what.name, filter=lambda one: None if one.name.endswith("__pycache__") else one)
+    run(place, f"mkdir -p {to} && rm -rf {to}/{what.name} && tar -x --no-same-owner -C {to} -f /shared/{brought.name}")
+    brought.unlink()
 
 
 def last_words(place: Place) -> str:

@@ -1,4 +1,4 @@
-"""Runs tests/xen in dom0, which has no network: all that they need is brought along, as wheels."""
+"""Runs tests/xen in dom0, which has no network: all that they need is brought along."""
 
 import shutil
 import sys
@@ -15,45 +15,43 @@ _PYTHON = "3.11"
 """What Debian's suite has."""
 _PLATFORMS = [f"manylinux_2_{minor}_x86_64" for minor in range(17, 37)]
 """glibc 2.36, and all that older ones can run. pip does not know that, if it is told a platform."""
+_PLACE = "/opt"
+"""Where all of it is in dom0: a folder that everybody may read."""
 _WITHIN = 1800
 
 
 def install(place: Place, wheel: Path) -> None:
-    """Installs the wheel in dom0, and what it and the tests need. Raises LabError."""
-    place.wheels.mkdir(exist_ok=True)
-    for old in place.wheels.glob("vmiostat-*"):
-        old.unlink()
+    """Installs the wheel by dom0's own pip, and puts what it and the tests need beside it. Raises LabError."""
+    shutil.rmtree(place.python, ignore_errors=True)
     run(
-        *(sys.executable, "-m", "pip", "download", "-q", "--disable-pip-version-check", "--dest", place.wheels),
-        *("--only-binary", ":all:", "--python-version", _PYTHON),
-        *(f"--platform={platform}" for platform in _PLATFORMS),
+        *(sys.executable, "-m", "pip", "install", "-q", "--disable-pip-version-check", "--target", place.python),
+        *("--only-binary", ":all:", "--python-version", _PYTHON, *(f"--platform={one}" for one in _PLATFORMS)),
         *("--group", f"{_PROJECT / 'pyproject.toml'}:dom0", wheel),
     )
-    dom0.copy_in(place, place.wheels, "/root")
+    for ours in place.python.glob("vmiostat*"):  # it was named for the sake of its dependencies
+        shutil.rmtree(ours)
+    dom0.copy_in(place, place.python, _PLACE)
+    dom0.copy_in(place, wheel, _PLACE)
     # Debian forbids pip to touch what its packages own; here nothing else is.
-    pip = "python3 -m pip install --quiet --root-user-action=ignore --break-system-packages --no-index --no-compile"
-    dom0.run(place, f"{pip} --find-links /root/wheels --force-reinstall --no-deps /root/wheels/*.whl", within=300)
+    options = "--quiet --root-user-action=ignore --break-system-packages --no-index --no-deps --force-reinstall"
+    dom0.run(place, f"python3 -m pip install {options} {_PLACE}/{wheel.name}", within=300)
 
 
 def run_all(place: Place, arguments: Sequence[str]) -> int:
     """Runs them with these arguments for pytest; its exit status, and 1 where a test skipped. Raises LabError."""
-    dom0.run(place, "rm -rf /root/project && mkdir /root/project")
-    dom0.copy_in(place, _PROJECT / "tests", "/root/project")
-    dom0.copy_in(place, _PROJECT / "pyproject.toml", "/root/project")
-    options = '-o addopts="-ra --import-mode=importlib" -p no:cacheprovider --junitxml=/shared/junit.xml'
-    words = " ".join(arguments) or "tests/xen"
-    status = dom0.follow(
-        place,
-        f"cd /root/project && VMIOSTAT_XEN=1 PYTHONUNBUFFERED=1 python3 -m pytest {options} {words}",
-        within=_WITHIN,
-    )
+    dom0.copy_in(place, _PROJECT / "tests", _PLACE)
+    dom0.copy_in(place, _PROJECT / "pyproject.toml", _PLACE)
     result = place.shared / "junit.xml"
+    result.unlink(missing_ok=True)
+    environment = f"VMIOSTAT_XEN=1 PYTHONUNBUFFERED=1 PYTHONPATH={_PLACE}/{place.python.name}"
+    options = f'-o addopts="-ra --import-mode=importlib" -p no:cacheprovider --junitxml=/shared/{result.name}'
+    words = " ".join(arguments) or "tests/xen"
+    status = dom0.follow(place, f"cd {_PLACE} && {environment} python3 -m pytest {options} {words}", within=_WITHIN)
     if not result.exists():
         raise LabError(f"the tests have not run in dom0 (exit status {status})")
-    shutil.copyfile(result, place.folder / "junit.xml")
-    skipped = [
-        case.get("name") for case in ElementTree.parse(result).iter("testcase") if case.find("skipped") is not None
-    ]
+    shutil.copyfile(result, place.folder / result.name)
+    cases = ElementTree.parse(result).iter("testcase")
+    skipped = [case.get("name", "") for case in cases if case.find("skipped") is not None]
     if skipped:
-        print(f"These skipped, and in dom0 none may: {', '.join(map(str, skipped))}")
+        print(f"These skipped, and in dom0 none may: {', '.join(skipped)}")
     return status or bool(skipped)

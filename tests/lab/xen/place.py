@@ -22,9 +22,9 @@ class Place:
         return self.folder / "images"
 
     @property
-    def wheels(self) -> Path:
-        """Python packages for dom0, kept as well."""
-        return self.folder / "wheels"
+    def python(self) -> Path:
+        """Python packages for dom0."""
+        return self.folder / "python"
 
     @property
     def shared(self) -> Path:

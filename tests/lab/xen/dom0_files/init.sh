@@ -35,7 +35,9 @@ do_requests &
 modprobe -a xenfs xen-privcmd xen-evtchn xen-gntdev xen-gntalloc xen-blkback xen-netback bridge loop tun dummy
 mount -t xenfs xenfs /proc/xen
 hostname dom0
-sysctl -q net.ipv6.conf.all.disable_ipv6=1 net.ipv6.conf.default.disable_ipv6=1 # nobody sends but who is told to
+# Nobody sends but who is told to: not even to ask whether neighbours are still there.
+sysctl -q net.ipv6.conf.all.disable_ipv6=1 net.ipv6.conf.default.disable_ipv6=1 \
+    net.ipv4.neigh.default.delay_first_probe_time=36000 net.ipv4.neigh.default.base_reachable_time_ms=36000000
 ip link set lo up
 for number in 0 1 2; do
     ip link add "br$number" type bridge

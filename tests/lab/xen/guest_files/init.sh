@@ -6,7 +6,10 @@ export PATH=/bin
 mount -t proc proc /proc
 mount -t sysfs sysfs /sys
 mount -t devtmpfs devtmpfs /dev
-echo 1 > /proc/sys/net/ipv6/conf/default/disable_ipv6 # nobody sends but who is told to
+# Nobody sends but who is told to: not even to ask whether neighbours are still there.
+echo 1 > /proc/sys/net/ipv6/conf/default/disable_ipv6
+echo 36000 > /proc/sys/net/ipv4/neigh/default/delay_first_probe_time
+echo 36000000 > /proc/sys/net/ipv4/neigh/default/base_reachable_time_ms
 for module in $(cat /modules/order); do insmod "/modules/$module"; done
 
 # Sets an interface up; its number is the last byte of its MAC address.

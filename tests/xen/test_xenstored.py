@@ -1,0 +1,73 @@
+"""xenstored does not answer: who polls does not notice, who looks is told, and when it is back all is as before."""
+
+import os
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from tests.kvm.polls import Polls
+from tests.measured import Measured
+from tests.xen import dom0
+from tests.xen.devices import DISKS
+from vmiostat import Host
+
+BOUND = 10.0
+"""Seconds in which a look ends, whoever does not answer."""
+
+
+@contextmanager
+def stopped() -> Iterator[None]:
+    """xenstored takes questions, and answers none."""
+    pid = int(Path("/run/xenstored.pid").read_text())
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(pid, signal.SIGCONT)
+
+
+def names(host: Host) -> set[str]:
+    return {domain.name for domain in host.domains()}
+
+
+def test_polls_go_on(host: Host, measured: Measured) -> None:
+    with host.poller(follow=True, every=1.0) as poller:
+        with Polls(poller.poll, every=0.05) as before:
+            time.sleep(3)
+        rows = [(row.state, row.generation) for row in before.seen[-1].sample.block]
+        with stopped(), Polls(poller.poll, every=0.05) as meanwhile:
+            time.sleep(6)
+    for poll in meanwhile.seen:
+        assert [(row.state, row.generation) for row in poll.sample.block] == rows
+    measured(
+        f"longest poll: {before.longest() * 1e3:.1f} ms, with xenstored stopped {meanwhile.longest() * 1e3:.1f} ms"
+    )
+    assert meanwhile.longest_gap() < before.longest_gap() + 0.5
+
+
+def test_who_looks_is_told_and_not_held_up(host: Host, measured: Measured) -> None:
+    assert set(DISKS) <= names(host)
+    assert host.problems == ()
+    with stopped():
+        started = time.monotonic()
+        found = host.domains()
+        took = time.monotonic() - started
+        assert any("xenstore" in str(problem) for problem in host.problems), host.problems
+        assert sum(len(domain.disks) for domain in found) >= sum(map(len, DISKS.values()))
+    measured(f"a look while xenstored is stopped ends after {took:.1f} s")
+    assert took < BOUND
+    assert set(DISKS) <= names(host)
+    assert host.problems == ()
+
+
+def test_who_watches_keeps_what_is_known(host: Host) -> None:
+    with host.watch(every=1.0) as watch:
+        watch.wait()
+        assert set(DISKS) <= {domain.name for domain in watch.domains}
+        with stopped():
+            dom0.wait(lambda: any("xenstore" in str(problem) for problem in watch.problems))
+            assert set(DISKS) <= {domain.name for domain in watch.domains}
+        dom0.wait(lambda: watch.problems == ())
+        assert set(DISKS) <= {domain.name for domain in watch.domains}
