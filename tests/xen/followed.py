@@ -36,7 +36,11 @@ class Followed:
 
     def wait_until_gone(self, guest: str, target: str) -> None:
         """Waits until no disk and no interface of this name has numbers."""
-        self.polls.wait_for(lambda sample: _disk(sample, guest, target) is _nic(sample, guest, target) is None, _WITHIN)
+
+        def gone(sample: Sample) -> bool:
+            return _disk(sample, guest, target) is None and _nic(sample, guest, target) is None
+
+        self.polls.wait_for(gone, _WITHIN)
 
 
 @contextmanager
@@ -86,7 +90,8 @@ def _check_rates(samples: list[Sample], at_most: int) -> None:
 
 
 def _check(table: BlockRatesTable | InterfaceRatesTable, fields: tuple[str, ...], at_most: int) -> None:
-    for row, rate in enumerate(table):
+    for row in range(len(table)):
+        rate = table[row]
         for field in fields:
             value, interval = getattr(rate, field), rate.interval
             if value is not None and interval is not None:

@@ -86,7 +86,8 @@ def test_a_disk_counts_what_the_guest_counts(guests: dict[str, Domain], name: st
     inside = DISKS[name][target].inside
     words = [int(word) for word in dom0.guest(name, f"cat /sys/block/{inside}/stat").split()]
     stats = block(guests[name], target)
-    assert stats.v1[:4] == (words[0], words[2] * 512, words[4], words[6] * 512)
+    told = (stats.rd_req, stats.rd_bytes, stats.wr_req, stats.wr_bytes)
+    assert told == (words[0], words[2] * 512, words[4], words[6] * 512)
 
 
 @pytest.mark.parametrize(("name", "target"), kernel_disks())
