@@ -17,7 +17,7 @@ _PLATFORMS = [f"manylinux_2_{minor}_x86_64" for minor in range(17, 37)]
 """glibc 2.36, and all that older ones can run. pip does not know that, if it is told a platform."""
 _PLACE = "/opt"
 """Where all of it is in dom0: a folder that everybody may read."""
-_WITHIN = 1800
+_WITHIN = 3600
 
 
 def install(place: Place, wheel: Path) -> None:
