@@ -2,7 +2,6 @@
 
 from collections import defaultdict
 from collections.abc import Iterable
-from dataclasses import replace
 from typing import NamedTuple
 
 from vmiostat.counters import NetDevice
@@ -58,7 +57,7 @@ def _device(row: BlockRow | InterfaceRow) -> tuple[object, ...]:
     """
     domain, name, counters, *swapped = row
     if isinstance(counters, NetDevice) and None not in (counters.namespace, counters.index):
-        return domain, name, replace(counters, namespace="its own"), *swapped
+        return domain, name, counters.name, counters.index, *swapped
     return row
 
 
