@@ -148,7 +148,7 @@ class Tap:
 def make_veths(pairs: Sequence[tuple[str, str]]) -> None:
     """Makes pairs of veths, up. They go with their namespace, or by `remove_interface`."""
     lines = [f"link add {one} up type veth peer name {other}\nlink set {other} up\n" for one, other in pairs]
-    subprocess.run(["ip", "-batch", "-"], input="".join(lines), text=True, check=True)
+    subprocess.run(["ip", "-batch", "-"], input="".join(lines).encode(), check=True)
 
 
 def remove_interface(name: str) -> None:
@@ -165,7 +165,7 @@ class Loop:
     BLOCK = 4096
 
     def __init__(self, file: Path, *, number: int | None = None, size: int = 1 << 20) -> None:
-        with file.open("a") as backing:
+        with file.open("ab") as backing:
             backing.truncate(size)
         control = os.open("/dev/loop-control", os.O_RDWR)
         try:

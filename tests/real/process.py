@@ -11,4 +11,4 @@ def descriptors() -> int:
 
 def resident_bytes() -> int:
     """Memory that is really there: also what C, Rust and the allocators hold, which tracemalloc cannot see."""
-    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    return int(Path("/proc/self/statm").read_bytes().split()[1]) * os.sysconf("SC_PAGE_SIZE")
