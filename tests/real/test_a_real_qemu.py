@@ -204,7 +204,10 @@ def ends_within_a_second(process: "subprocess.Popen[str]") -> None:
     start = time.monotonic()
     process.send_signal(signal.SIGINT)
     try:
-        process.communicate(timeout=30)
+        process.communicate(timeout=10)
+    except subprocess.TimeoutExpired:
+        process.send_signal(signal.SIGABRT)  # Python then says where it is
+        pytest.fail(f"it does not end: {process.communicate()[1]}")
     finally:
         process.kill()
     assert time.monotonic() - start < 1.0
@@ -232,7 +235,7 @@ with vmiostat.Host().poller(qemu_interval=0.1) as poller:
 def test_ctrl_c_ends_a_program_while_one_stands_still(qemu: PlainQemu) -> None:
     with qemu.stopped():
         pipe = subprocess.PIPE
-        process = subprocess.Popen([sys.executable, "-c", PROGRAM], stdout=pipe, stderr=pipe, text=True)
+        process = subprocess.Popen([sys.executable, "-X", "faulthandler", "-c", PROGRAM], stdout=pipe, stderr=pipe, text=True)
         assert process.stdout is not None
         assert process.stdout.readline() == "asking\n"
         ends_within_a_second(process)
