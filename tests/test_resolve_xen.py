@@ -69,6 +69,18 @@ def test_a_disk_without_a_backend_has_a_reason(tmp_path: Path, disk: Disk, domid
     assert words in found.reason
 
 
+def test_a_vif_that_was_renamed_is_found_by_its_backend(tmp_path: Path) -> None:
+    have(tmp_path, f"{BUS}/vif-5-0/net/lan", f"{BUS}/vif-5-1/net/vif5.1", f"{BUS}/vif-55-0/net/vif55.0", "proc/net")
+    (tmp_path / "proc/net/dev").write_text("\n\n" + "".join(f"{name}: 0\n" for name in ("lan", "vif5.1", "vif55.0")))
+    targets = ("vif5.0", "vif5.1", "vif55.1", "vif6.0")
+    nics = tuple(Interface(target) for target in targets)
+    found = resolve(Domain("web1", id=5, type="xen", nics=nics), Roots(tmp_path)).nics
+    assert [nic.target for nic in found] == ["lan", *targets[1:]]
+    assert found[0].counters == NetDevice("lan")
+    assert found[0].reason == ""
+    assert "no interface" in found[3].reason
+
+
 def test_what_qemu_emulates_beside_a_vif_is_told(tmp_path: Path) -> None:
     have(tmp_path, "proc/net")
     zeros = " ".join(["0"] * 16)

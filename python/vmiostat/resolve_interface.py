@@ -12,6 +12,7 @@ from vmiostat.errors import SourceError
 from vmiostat.model import Domain, Interface
 from vmiostat.network_namespaces import Interfaces, NetworkNamespaces
 from vmiostat.virtual_function import COUNTED, virtual_function
+from vmiostat.xen_backend import renamed
 
 _NAME_SIZE = 16
 """IFNAMSIZ, with the zero byte at its end."""
@@ -60,6 +61,8 @@ def resolve_interface(nic: Interface, domain: Domain, namespaces: NetworkNamespa
         namespace, there = _where(nic.target, domain, namespaces)
     except SourceError as error:
         return replace(nic, reason=f"the host's interfaces cannot be read: {error}")
+    if nic.target not in there and domain.type == "xen" and domain.id is not None:
+        nic = replace(nic, target=renamed(nic.target, domain.id, roots) or nic.target)
     if nic.target not in there and not _can_be_a_name(nic.target):
         return replace(nic, reason=_nameless(nic, domain))
     counters = NetDevice(nic.target, namespace, there.get(nic.target))

@@ -1,6 +1,7 @@
 """Where the kernel keeps the backend devices of Xen domains: folders KIND-DOMID-NUMBER below xen-backend."""
 
 import errno
+import re
 
 from vmiostat._core import Roots
 from vmiostat.errors import SourceError
@@ -33,3 +34,19 @@ def devices(roots: Roots) -> list[tuple[str, str]]:
 def device(name: str, roots: Roots) -> str | None:
     """The path of the backend device called `name` (vbd-1-51712), None where there is none."""
     return next((f"{folder}/{name}" for folder in FOLDERS if roots.exists(f"{folder}/{name}")), None)
+
+
+def renamed(name: str, domid: int, roots: Roots) -> str | None:
+    """What the interface that Xen made as `name` (vif1.0) is called now; None where that is not known.
+
+    libvirt goes on telling the first name.
+    """
+    match = re.fullmatch(r"vif([0-9]+)\.([0-9]+)", name)
+    if match is None or int(match[1]) != domid:
+        return None
+    folder = device(f"vif-{match[1]}-{match[2]}", roots)
+    try:
+        names = roots.list(f"{folder}/net") if folder is not None else []
+    except SourceError:
+        return None
+    return names[0] if len(names) == 1 else None
