@@ -547,7 +547,10 @@ class Explanation:
 
 @disjoint_base
 class Poller:
-    """Holds the handles of a plan's rows open, and reads them all in one call. Safe to poll from several threads."""
+    """Holds the handles of a plan's rows open, and reads them all in one call. Safe to poll from several threads.
+
+    They are of the process that opened them: in a fork of it every call but `close` raises ValueError.
+    """
     def __new__(
         cls,
         roots: Roots,

@@ -48,6 +48,8 @@ type BlockRows<'py> = Vec<(Name<'py>, Name<'py>, Option<BlockCounters>)>;
 type InterfaceRows<'py> = Vec<(Name<'py>, Name<'py>, Option<InterfaceCounters>, bool)>;
 
 /// Holds the handles of a plan's rows open, and reads them all in one call. Safe to poll from several threads.
+///
+/// They are of the process that opened them: in a fork of it every call but `close` raises ValueError.
 #[pyclass(name = "Poller", module = "vmiostat._core", frozen, subclass)]
 pub(crate) struct PyPoller {
     /// Held for a moment alone. A call works on the plan that it finds, also when there is another one before it ends.
