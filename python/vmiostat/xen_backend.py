@@ -36,17 +36,22 @@ def device(name: str, roots: Roots) -> str | None:
     return next((f"{folder}/{name}" for folder in FOLDERS if roots.exists(f"{folder}/{name}")), None)
 
 
+def vif_name(domid: int, number: int | str, roots: Roots) -> str | None:
+    """What the kernel calls a vif: any name by `vifname=`, and it can be renamed while it is up.
+
+    None while the vif is being set up, when it is in another network namespace, and on kernels of 2007.
+    """
+    folder = device(f"vif-{domid}-{number}", roots)
+    try:
+        return None if folder is None else next(iter(roots.list(f"{folder}/net")), None)
+    except SourceError:
+        return None
+
+
 def renamed(name: str, domid: int, roots: Roots) -> str | None:
     """What the interface that Xen made as `name` (vif1.0) is called now; None where that is not known.
 
     libvirt goes on telling the first name.
     """
     match = re.fullmatch(r"vif([0-9]+)\.([0-9]+)", name)
-    if match is None or int(match[1]) != domid:
-        return None
-    folder = device(f"vif-{match[1]}-{match[2]}", roots)
-    try:
-        names = roots.list(f"{folder}/net") if folder is not None else []
-    except SourceError:
-        return None
-    return names[0] if len(names) == 1 else None
+    return None if match is None or int(match[1]) != domid else vif_name(domid, match[2], roots)

@@ -3,9 +3,8 @@
 from collections.abc import Collection, Iterator
 
 from vmiostat._core import Roots
-from vmiostat.errors import SourceError
 from vmiostat.model import Interface
-from vmiostat.xen_backend import device
+from vmiostat.xen_backend import vif_name
 
 
 def vif_interfaces(
@@ -24,21 +23,9 @@ def vif_interfaces(
     """
     plain = f"vif{domid}.{number}"
     likely = [name for name in (configured, plain) if name is not None]
-    name = _name_now(f"vif-{domid}-{number}", roots) or next((name for name in likely if name in there), likely[0])
+    name = vif_name(domid, number, roots) or next((name for name in likely if name in there), likely[0])
     yield Interface(name, "ethernet", mac=mac, source=bridge)
     # xl names QEMU's tap after the configured name, XenServer and xend by the domid.
     for emulated in dict.fromkeys((f"{configured or plain}-emu", f"{name}-emu", f"tap{domid}.{number}")):
         if emulated in there:
             yield Interface(emulated, "ethernet", mac=mac, source=bridge)
-
-
-def _name_now(backend: str, roots: Roots) -> str | None:
-    """What the kernel calls it: any name by `vifname=`, and it can be renamed while it is up.
-
-    None while the vif is being set up, when it is in another network namespace, and on kernels of 2007.
-    """
-    folder = device(backend, roots)
-    try:
-        return None if folder is None else next(iter(roots.list(f"{folder}/net")), None)
-    except SourceError:
-        return None
