@@ -1,5 +1,6 @@
 """Virtual machines that no libvirt manages: processes that call themselves a VMM, with real taps and a real disk."""
 
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -25,8 +26,11 @@ def vmm(code: str, *words: str) -> Iterator[int]:
     """A process that holds what the code opens, and has a VMM's command line; the value is its pid."""
     code += "print('ready', flush=True); input()"
     command = ["qemu-system-x86_64", "-c", code, *words]
+    # Python 3.11 looks for its library beside what it is called, and that is a program where QEMU is installed.
+    home = {**os.environ, "PYTHONHOME": sys.base_prefix}
+    pipe = subprocess.PIPE
     with subprocess.Popen(
-        command, executable=sys.executable, cwd=ROOT, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        command, executable=sys.executable, env=home, cwd=ROOT, text=True, stdin=pipe, stdout=pipe
     ) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "ready\n"
