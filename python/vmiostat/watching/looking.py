@@ -11,8 +11,8 @@ from vmiostat.forks import tell_in_forks
 from vmiostat.model import Domain
 from vmiostat.watching.signals import Signals
 
-_QUIET, _STORM = 0.01, 0.05
-"""Seconds. Changes come in bursts: a look waits until one has ended, but not for ever."""
+_APART = 0.01
+"""Seconds between two looks: changes come in bursts."""
 _SOON = (0.1, 0.5, 2.0, 6.0)
 """Seconds after a signal at which to look again. Much is late: libvirt writes a domain's file before the domain runs,
 and Xen's backends have no counters until the guest's driver has connected; nobody tells of that. All but the first of
@@ -104,15 +104,15 @@ class Looking:
                     slow = Due(ended + self._every, anew=True)
                 soon = [due for due in soon if due.at > ended or (due.anew and not anew)]
                 due = min([slow, *soon])
-                earliest = ended + max(0.0, tired - _BURST)
-                if self._noticed(signals, earliest, due.at):
-                    anew = False
-                    now = time.monotonic()
+                earliest = ended + max(_APART, tired - _BURST)
+                heard = self._noticed(signals, earliest, due.at)
+                now = time.monotonic()
+                anew = due.anew and now >= due.at
+                if heard:
                     # One anew is not put off by further signals.
                     soon = [due for due in soon if due.anew][:1]
                     soon += [Due(now + later, anew=later > _SOON[0]) for later in _SOON]
                 else:
-                    anew = due.anew
                     signals.renew()
         finally:
             with self.news:
@@ -122,16 +122,13 @@ class Looking:
 
     def _noticed(self, signals: Signals, earliest: float, due: float) -> bool:
         """Waits for the time of the next look; whether a signal is the reason for it."""
-        first = last = None
+        heard = False
         while not self.stopped:
-            now = time.monotonic()
-            at = max(earliest, due if first is None or last is None else min(first + _STORM, last + _QUIET))
-            if now >= at:
+            left = (earliest if heard else max(earliest, due)) - time.monotonic()
+            if left <= 0:
                 break
-            if signals.wait(at - now):
-                last = time.monotonic()
-                first = last if first is None else first
-        return first is not None
+            heard |= signals.wait(left)
+        return heard
 
     def _look(self, signals: Signals, *, anew: bool) -> None:
         before = self.seen
