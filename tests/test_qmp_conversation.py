@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.fake_qemu import EVENT, GREETING, line
-from vmiostat.askers.qmp_conversation import LONGEST, Conversation
+from vmiostat.askers.qmp_conversation import LONGEST, LONGEST_LINE, Conversation
 from vmiostat.askers.question import AskError
 
 ANSWERS = [line({"return": {}, "id": 0}), line({"return": [{"device": "x"}], "id": 1})]
@@ -80,6 +80,14 @@ def test_what_is_no_qmp(text: bytes, why: str) -> None:
         Conversation({"query-blockstats": {}}).receive(text)
     assert len(str(raised.value)) < 1000
     assert str(raised.value).isprintable()
+
+
+def test_a_line_without_end() -> None:
+    talk = Conversation({"query-blockstats": {}})
+    for _ in range((LONGEST_LINE >> 16) + 1):
+        talk.receive(b" " * (1 << 16))
+    with pytest.raises(AskError, match="a line of more than 1 MiB"):
+        talk.receive(b" ")
 
 
 def words_of(talk: Conversation, text: bytes) -> str:

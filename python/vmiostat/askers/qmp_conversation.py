@@ -12,7 +12,12 @@ from typing import Any
 from vmiostat.askers.question import AskError
 
 LONGEST = 4 << 20
-"""Bytes of one conversation, events included. A disk and an image behind it take some 3 KB of query-blockstats each."""
+"""Bytes of one conversation, events included."""
+
+LONGEST_LINE = 1 << 20
+"""Bytes of one message. A disk takes some 3 KB of query-blockstats, and as much for each image behind it. To parse as
+much takes tens of milliseconds, in which no other thread of Python runs: hence no more.
+"""
 
 _SHOWN = 200
 """Characters of QEMU's own words in a message."""
@@ -54,6 +59,8 @@ class Conversation:
         self._received += len(data)
         if self._received > LONGEST:
             raise AskError(f"it sent more than {LONGEST >> 20} MiB")
+        if len(self._line) > LONGEST_LINE:
+            raise AskError(f"it sent a line of more than {LONGEST_LINE >> 20} MiB")
         self._line += data
         # Most chunks end in the middle of a line, and only new bytes can end it.
         if b"\n" not in data:
