@@ -329,6 +329,25 @@ def test_a_look_during_which_a_definition_was_written_counts_for_nothing(
         assert next(iter(watch))[0].name == told
 
 
+def test_a_look_that_counted_for_nothing_is_made_again(tmp_path: Path) -> None:
+    """Whatever was written: here it is no definition."""
+    tree = LibvirtTree(tmp_path / "machine")
+    tree.interfaces({})
+    tree.start("web1")
+    looks = 0
+
+    def look(anew: bool) -> tuple[list[Domain], tuple[Error, ...]]:
+        nonlocal looks
+        looks += 1
+        if looks == 1:
+            (tree.folder / "web1.pid").write_text("1")
+        return found(f"look {looks}")
+
+    with watching(look, tree.root, NEVER) as watch:
+        assert watch.wait(timeout=10)
+        assert names(watch) == ["look 2"]
+
+
 def test_a_storm_of_changes_does_not_put_off_a_look_at_everything(tmp_path: Path) -> None:
     tree = LibvirtTree(tmp_path / "machine")
     tree.interfaces({})

@@ -103,6 +103,8 @@ class Looking:
                 if anew:
                     slow = Due(ended + self._every, anew=True)
                 soon = [due for due in soon if due.at > ended or (due.anew and not anew)]
+                if self._put_off:  # also where what was heard turns out to be nothing
+                    soon.append(Due(ended, anew=False))
                 due = min([slow, *soon])
                 earliest = ended + max(_APART, tired - _BURST)
                 heard = self._noticed(signals, earliest, due.at)
@@ -133,14 +135,14 @@ class Looking:
     def _look(self, signals: Signals, *, anew: bool) -> None:
         before = self.seen
         domains = before.domains
+        put_off, self._put_off = self._put_off, 0
         try:
             found, problems = self._look_for(anew)
             if self.stopped:
                 return
-            if self._put_off < _PUT_OFF and signals.definitions_changed():
-                self._put_off += 1
+            if put_off < _PUT_OFF and signals.definitions_changed():
+                self._put_off = put_off + 1
                 return
-            self._put_off = 0
             domains = tuple(found)
             signals.follow(domains)
             if self._told is not None:
