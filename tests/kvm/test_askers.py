@@ -300,7 +300,7 @@ def test_the_process_ends_whatever_stands_still(lab: RunningLab, what: str) -> N
 def seconds_to_end(lab: RunningLab, ill: list[int]) -> float:
     """From Ctrl-C on, while these processes stand still."""
     pipe = subprocess.PIPE
-    command = [sys.executable, "-c", PROGRAM, str(lab.run), lab.uri]
+    command = [sys.executable, "-X", "faulthandler", "-c", PROGRAM, str(lab.run), lab.uri]
     process = subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True)
     try:
         assert process.stdout is not None
@@ -311,8 +311,12 @@ def seconds_to_end(lab: RunningLab, ill: list[int]) -> float:
             start = time.monotonic()
             said, complaint = process.communicate(timeout=30)
             took = time.monotonic() - start
+    except subprocess.TimeoutExpired:
+        process.send_signal(signal.SIGABRT)  # Python then says where it is
+        pytest.fail(f"it does not end: {process.communicate()[1]}")
     finally:
         process.kill()
+        process.wait()
     closing, threads = said.split()
     assert float(closing) < 1.0
     assert threads == "0"
