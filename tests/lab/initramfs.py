@@ -13,7 +13,7 @@ def write(path: Path, files: Mapping[str, bytes]) -> None:
     entries += [(name, stat.S_IFREG | 0o755, data) for name, data in files.items()]
     entries.append(("TRAILER!!!", 0, b""))
     archive = b"".join(_entry(number, *entry) for number, entry in enumerate(entries, 1))
-    path.write_bytes(gzip.compress(archive, compresslevel=1))
+    path.write_bytes(gzip.compress(archive, compresslevel=1, mtime=0))
 
 
 def _entry(number: int, name: str, mode: int, data: bytes) -> bytes:

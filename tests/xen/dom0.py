@@ -1,12 +1,15 @@
 """What tests ask dom0 for: Xen's own tools, the guests, and the kernel's files as they are."""
 
+import json
 import os
 import re
+import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from tests.lab.xen.dom0_files import console
 
@@ -54,6 +57,21 @@ def vbd(domid: int, devid: int) -> dict[str, int]:
     return {name: int((folder / name).read_text()) for name in VBD_FILES}
 
 
+def query_blockstats(domid: int) -> list[dict[str, Any]]:
+    """What the QEMU that serves disks to a guest says of them, over its socket for statistics."""
+    with socket.socket(socket.AF_UNIX) as monitor, monitor.makefile("rw") as lines:
+        monitor.settimeout(10)
+        monitor.connect(f"/run/xen/qmp-libxenstat-{domid}")
+        answer: dict[str, Any] = {}
+        for command in ("qmp_capabilities", "query-blockstats"):
+            lines.write(json.dumps({"execute": command}) + "\n")
+            lines.flush()
+            while "return" not in (answer := json.loads(lines.readline())):
+                assert "error" not in answer, answer
+        devices: list[dict[str, Any]] = answer["return"]
+        return devices
+
+
 def vif(name: str) -> dict[str, int]:
     """The kernel's counters of an interface, in the host's view, by their files' names."""
     return {file.name: int(file.read_text()) for file in Path(f"/sys/class/net/{name}/statistics").iterdir()}
@@ -65,6 +83,13 @@ def wait(what: Callable[[], object], within: float = 60) -> None:
     while not what():
         assert time.monotonic() < until, f"it has not come within {within} s"
         time.sleep(0.05)
+
+
+def rename(old: str, new: str) -> None:
+    """Gives an interface another name: it has to be down for that."""
+    run("ip", "link", "set", old, "down")
+    run("ip", "link", "set", old, "name", new)
+    run("ip", "link", "set", new, "up")
 
 
 @contextmanager

@@ -155,6 +155,21 @@ def test_a_disk_that_qemu_serves_says_so(guests: dict[str, Domain], name: str, t
     assert "QEMU" in disk.reason
 
 
+@pytest.mark.parametrize(("name", "target"), qemu_disks())
+def test_a_disk_that_qemu_serves_counts_what_qemu_counts(guests: dict[str, Domain], name: str, target: str) -> None:
+    domain = guests[name]
+    with Host().poller([domain], qemu_interval="on demand") as poller:
+        assert poller.ask(wait=10)
+        stats = poller.poll().block[name, target]
+    assert stats.state == "ok"
+    devices = dom0.query_blockstats(domain.id or 0)
+    told = next(one["stats"] for one in devices if str(one["node-name"]).startswith(f"{target}-"))
+    assert (stats.rd_req, stats.rd_bytes) == (told["rd_operations"], told["rd_bytes"])
+    assert (stats.wr_req, stats.wr_bytes) == (told["wr_operations"], told["wr_bytes"])
+    assert stats.fl_req == told["flush_operations"]
+    assert min(stats.rd_bytes, stats.wr_bytes) > 0
+
+
 def _columns(text: str) -> dict[str, int]:
     """Lines `DEVICE NAME NUMBER`."""
     return {words[1]: int(words[2]) for line in text.splitlines() if len(words := line.split()) == 3}

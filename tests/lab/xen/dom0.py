@@ -1,61 +1,72 @@
-"""Runs programs in dom0: a file in the shared folder is a request, dom0_files/init.sh sees to it."""
+"""Runs programs in dom0, over a serial port of QEMU's; dom0_files/init.sh is the other end. One at a time."""
 
+import io
+import re
+import secrets
+import socket
 import sys
 import tarfile
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 
 from tests.lab.command import LabError
-from tests.lab.xen import machine
 from tests.lab.xen.place import Place
 
 
-def run(place: Place, script: str, *, within: float = 120) -> str:
-    """Runs a shell script in dom0; what it printed. Raises LabError, also when it fails."""
+def run(place: Place, command: str, *, sent: bytes = b"", within: float = 600) -> str:
+    """Runs a shell command of one line in dom0; what it printed. Raises LabError, also when it fails."""
     said: list[str] = []
-    status = follow(place, script, said.append, within=within)
+    status = follow(place, command, said.append, sent=sent, within=within)
     if status != 0:
-        raise LabError(f"dom0: {script!r} failed ({status}): {''.join(said).strip()[-2000:]}")
+        raise LabError(f"dom0: {command!r} failed ({status}): {''.join(said).strip()[-2000:]}")
     return "".join(said)
 
 
-def follow(place: Place, script: str, tell: Callable[[str], object] = sys.stdout.write, *, within: float) -> int:
-    """Runs a shell script in dom0, and tells what it prints as it does; its exit status. Raises LabError."""
-    request = place.shared / str(time.monotonic_ns())
-    unfinished = request.with_suffix(".new")
-    unfinished.write_text(script + "\n")
-    unfinished.rename(request.with_suffix(".do"))
-    said, status = request.with_suffix(".said"), request.with_suffix(".status")
-    until, told = time.monotonic() + within, 0
-    while True:
-        ended = status.exists()  # asked first: what was said before the end is there then
-        with suppress(FileNotFoundError), said.open("rb") as file:
-            file.seek(told)
-            new = file.read()
-            told += len(new)
-            tell(new.decode(errors="replace"))
-        if ended:
-            break
-        if machine.pid(place) is None:
-            raise LabError(f"QEMU has ended; the last of dom0's console:\n{last_words(place)}")
-        if time.monotonic() > until:
-            raise LabError(f"dom0 has not ended {script!r} within {within} s")
-        time.sleep(0.1)
-    code = int(status.read_text())
-    for suffix in (".doing", ".said", ".status"):
-        request.with_suffix(suffix).unlink()
-    return code
+def follow(
+    place: Place,
+    command: str,
+    tell: Callable[[str], object] = sys.stdout.write,
+    *,
+    sent: bytes = b"",
+    within: float,
+) -> int:
+    """Runs it with `sent` as its input, and tells each line that it prints as it does; its exit status.
+
+    Who comes meanwhile waits. Raises LabError.
+    """
+    word = secrets.token_hex(8)
+    end = re.compile(f"(.*){word} ([0-9]+)\n")
+    until = time.monotonic() + within
+    with socket.socket(socket.AF_UNIX) as port:
+        try:
+            port.connect(str(place.requests))
+            port.settimeout(within)
+            port.sendall(f"{word} {len(sent)} {command}\n".encode() + sent)
+            with port.makefile(encoding="utf-8", errors="replace", newline="\n") as lines:
+                while (line := lines.readline()) and not line.endswith(f"{word}\n"):
+                    continue  # what somebody did not stay to hear
+                while line := lines.readline():
+                    if found := end.fullmatch(line):
+                        tell(found[1])
+                        return int(found[2])
+                    tell(line)
+                    port.settimeout(max(0.001, until - time.monotonic()))
+        except TimeoutError:
+            raise LabError(f"dom0 has not ended {command!r} within {within} s") from None
+        except OSError as error:
+            raise LabError(f"dom0 cannot be told anything at {place.requests}: {error}") from None
+    raise LabError(f"QEMU has ended; the last of its console:\n{last_words(place)}")
 
 
 def copy_in(place: Place, what: Path, to: str) -> None:
     """Copies a file or a folder into a folder of dom0, in place of what is there. Raises LabError."""
-    brought = place.shared / f"{time.monotonic_ns()}.tar"
-    with tarfile.open(brought, "w") as archive:  # one file: each of many would be asked for over the shared folder
-        archive.add(what, what.name, filter=lambda one: None if one.name.endswith("__pycache__") else one)
-    run(place, f"mkdir -p {to} && rm -rf {to}/{what.name} && tar -x --no-same-owner -C {to} -f /shared/{brought.name}")
-    brought.unlink()
+    archive = io.BytesIO()
+    with tarfile.open(fileobj=archive, mode="w") as members:
+        members.add(what, what.name, filter=lambda one: None if one.name.endswith("__pycache__") else one)
+    # dom0's clock is behind: what is copied is from its future.
+    unpack = f"tar -x -m --no-same-owner -C {to} -f -"
+    run(place, f"mkdir -p {to} && rm -rf {to}/{what.name} && {unpack}", sent=archive.getvalue())
 
 
 def last_words(place: Place) -> str:

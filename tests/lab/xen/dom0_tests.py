@@ -6,7 +6,7 @@ import xml.etree.ElementTree as ElementTree
 from collections.abc import Sequence
 from pathlib import Path
 
-from tests.lab.command import LabError, run
+from tests.lab.command import run
 from tests.lab.xen import dom0
 from tests.lab.xen.place import Place
 
@@ -41,15 +41,17 @@ def run_all(place: Place, arguments: Sequence[str]) -> int:
     """Runs them with these arguments for pytest; its exit status, and 1 where a test skipped. Raises LabError."""
     dom0.copy_in(place, _PROJECT / "tests", _PLACE)
     dom0.copy_in(place, _PROJECT / "pyproject.toml", _PLACE)
-    result = place.shared / "junit.xml"
-    result.unlink(missing_ok=True)
     environment = f"VMIOSTAT_XEN=1 PYTHONUNBUFFERED=1 PYTHONPATH={_PLACE}/{place.python.name}"
-    options = f'-o addopts="-ra --import-mode=importlib" -p no:cacheprovider --junitxml=/shared/{result.name}'
+    options = f'-o addopts="-ra --import-mode=importlib" -p no:cacheprovider --junitxml={_PLACE}/junit.xml'
     words = " ".join(arguments) or "tests/xen"
-    status = dom0.follow(place, f"cd {_PLACE} && {environment} python3 -m pytest {options} {words}", within=_WITHIN)
-    if not result.exists():
-        raise LabError(f"the tests have not run in dom0 (exit status {status})")
-    shutil.copyfile(result, place.folder / result.name)
+    status = dom0.follow(
+        place,
+        f"cd {_PLACE} && rm -f junit.xml && {environment} python3 -m pytest {options} {words}",
+        lambda line: print(line, end="", flush=True),
+        within=_WITHIN,
+    )
+    result = place.folder / "junit.xml"
+    result.write_text(dom0.run(place, f"cat {_PLACE}/junit.xml"))
     cases = ElementTree.parse(result).iter("testcase")
     skipped = [case.get("name", "") for case in cases if case.find("skipped") is not None]
     if skipped:

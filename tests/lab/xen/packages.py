@@ -3,7 +3,7 @@
 SUITE = "bookworm"
 XEN = "4.17"
 
-HERE = ("qemu-system-x86", "mmdebstrap", "debian-archive-keyring", "e2fsprogs", "busybox-static", "kmod")
+HERE = ("qemu-system-x86", "qemu-utils", "mmdebstrap", "debian-archive-keyring", "e2fsprogs", "busybox-static", "kmod")
 """What this machine needs to make dom0 and to run it."""
 
 HYPERVISOR = f"xen-hypervisor-{XEN}-amd64"
@@ -31,7 +31,7 @@ DOM0 = (
 """What dom0 consists of, beside the least that Debian can be."""
 
 DOM0_MODULES = (
-    *("9p", "9pnet_virtio", "virtio_pci", "virtio_blk", "ext4", "crc32c_generic"),
+    *("virtio_pci", "virtio_blk", "virtio_console", "ext4", "crc32c_generic"),
     *("xenfs", "xen-privcmd", "xen-evtchn", "xen-gntdev", "xen-gntalloc", "xen-blkback", "xen-netback"),
     *("bridge", "loop", "tun", "dummy"),
 )

@@ -27,14 +27,19 @@ class Place:
         return self.folder / "python"
 
     @property
-    def shared(self) -> Path:
-        """What dom0 sees as /shared, and both write to."""
-        return self.folder / "shared"
-
-    @property
     def console(self) -> Path:
         """What Xen, dom0's kernel and its first process have said since the start."""
         return self.folder / "console"
+
+    @property
+    def requests(self) -> Path:
+        """The socket at which dom0 is told what to do."""
+        return self.folder / "dom0.socket"
+
+    @property
+    def monitor(self) -> Path:
+        """The socket of QEMU's monitor (QMP)."""
+        return self.folder / "monitor.socket"
 
     @property
     def pid(self) -> Path:

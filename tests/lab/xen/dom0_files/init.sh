@@ -1,35 +1,32 @@
-# dom0's first process. It starts Xen's daemons and the guests, and does what it is told in /shared.
+# dom0's first process. It starts Xen's daemons and the guests, and does what it is told over a serial port.
 export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LANG=C.UTF-8 TERM=dumb
 exec < /dev/null > /dev/hvc0 2>&1
 cd /root || exit
 
 tell() { echo "dom0 [$(cut -d ' ' -f 1 /proc/uptime)] $*"; }
 # Whoever waits outside is told, and dom0 stays, to be looked at.
-trap 'tell "failed: $BASH_COMMAND"; [ -e /shared/failed ] || echo "$BASH_COMMAND" > /shared/failed' ERR
+trap 'tell "failed: $BASH_COMMAND"; [ -e /run/lab/failed ] || echo "$BASH_COMMAND" > /run/lab/failed' ERR
 
 # No udev runs here, which would make these. xl's scripts wait for ever for their lock without /dev/stdin.
 for link in fd: stdin:/0 stdout:/1 stderr:/2; do ln -sfn "/proc/self/fd${link#*:}" "/dev/${link%%:*}"; done
-mkdir -p /dev/pts /dev/shm /shared
+mkdir -p /dev/pts /dev/shm
 mount -t devpts -o gid=5,mode=620,ptmxmode=666 devpts /dev/pts
 for folder in /dev/shm /tmp; do mount -t tmpfs -o mode=1777 tmpfs "$folder"; done
-modprobe -a 9p 9pnet_virtio
-mount -t 9p -o trans=virtio,version=9p2000.L,msize=262144 shared /shared
 
-# A request is a file NAME.do, a program; NAME.said is what it says, NAME.status how it ended.
+# A request is a line of a word, a length and a command, and so many bytes, which are the command's input. The answer is
+# the word, what the command prints, then the word and the command's exit status.
 do_requests() {
-    while sleep 0.5; do
-        for request in /shared/*.do; do
-            [ -e "$request" ] || continue
-            name=${request%.do}
-            mv "$request" "$name.doing"
-            {
-                setsid bash "$name.doing" > "$name.said" 2>&1
-                echo $? > "$name.ended"
-                mv "$name.ended" "$name.status"
-            } &
-        done
+    trap - ERR
+    exec 3<> /dev/vport*p1
+    while :; do
+        # While nobody is connected outside, there is an end of file.
+        read -r word length command <&3 || { sleep 0.3; continue; }
+        echo "$word" >&3
+        head -c "$length" <&3 | (eval "$command") >&3 2>&1 3>&-
+        echo "$word $?" >&3
     done
 }
+modprobe virtio_console
 do_requests &
 
 modprobe -a xenfs xen-privcmd xen-evtchn xen-gntdev xen-gntalloc xen-blkback xen-netback bridge loop tun dummy
@@ -69,5 +66,5 @@ for guest in vm1 vm2 lv1; do
     python3 /run/lab/console.py "$guest" true
 done
 tell "up"
-touch /shared/up
+touch /run/lab/up
 wait

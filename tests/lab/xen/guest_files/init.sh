@@ -12,6 +12,14 @@ echo 36000 > /proc/sys/net/ipv4/neigh/default/delay_first_probe_time
 echo 36000000 > /proc/sys/net/ipv4/neigh/default/base_reachable_time_ms
 for module in $(cat /modules/order); do insmod "/modules/$module"; done
 
+# Waits for a file, half a minute at most.
+cat > /bin/await << 'END'
+#!/bin/sh
+for _ in $(seq 300); do [ -e "$1" ] && exit; sleep 0.1; done
+echo "$1 does not come"
+exit 1
+END
+
 # Sets an interface up; its number is the last byte of its MAC address.
 cat > /bin/connect << 'END'
 #!/bin/sh
@@ -20,7 +28,7 @@ host=$(sed 's/.*lab.host=\([0-9]*\).*/\1/' /proc/cmdline)
 ip addr add "10.92.$number.$host/24" dev "$1"
 ip link set "$1" up
 END
-chmod +x /bin/connect
+chmod +x /bin/await /bin/connect
 for interface in /sys/class/net/eth*; do connect "${interface##*/}"; done
 
 stty -F /dev/hvc0 raw -echo
