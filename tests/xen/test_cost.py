@@ -16,7 +16,7 @@ from tests.xen import dom0
 from vmiostat import BlockStats
 
 DISKS = 500
-POLLS = 20
+POLLS = 5
 
 # In a process of its own, between two calls of getppid that mark it in a trace.
 PROGRAM = """
