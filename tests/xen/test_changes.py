@@ -18,6 +18,15 @@ MOST = 4 << 20
 """Bytes: more than any of these tests moves, less than what a number made by mistake would be."""
 
 
+@pytest.fixture(autouse=True, scope="module")
+def started_anew() -> Iterator[None]:
+    """Afterwards vm1 is started anew: what was restored or unbound counts on where the host begins anew at 0."""
+    yield
+    dom0.xl("destroy", "vm1")
+    dom0.xl("create", "-q", "/run/lab/vm1.cfg")
+    dom0.wait_for_guest("vm1")
+
+
 @pytest.fixture
 def seen(host: Host) -> Iterator[Followed]:
     """All that polls see while a test changes something."""
