@@ -15,7 +15,9 @@ from tests.lab.xen.place import Place
 GUESTS = ("vm1", "vm2", "lv1")
 _BOOT = 1800
 """Seconds after which something is wrong. It takes some 100, and several times that where others compute, too."""
-_WAIT = "until [ -e /run/lab/up ] || [ -e /run/lab/failed ]; do sleep 0.5; done; cat /run/lab/failed 2>/dev/null || true"
+_WAIT = (
+    "until [ -e /run/lab/up ] || [ -e /run/lab/failed ]; do sleep 0.5; done; cat /run/lab/failed 2>/dev/null || true"
+)
 
 
 def up(place: Place) -> None:
