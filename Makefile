@@ -111,11 +111,11 @@ instructions: build $(VENV)/.test ## Count the instructions of polls anew, and w
 	$(BIN)/python -m benches.instructions
 
 # Each target is a program of its own, and no part of the workspace either. In its folder is how cargo is to build it.
-fuzz: fuzz/target/.built ## Fuzz every parser for SECONDS each (5)
-	"$(newest)" fuzz/run.py seconds $(or $(SECONDS),5)
+fuzz: fuzz/target/.built $(VENV)/.built $(VENV)/.fuzz ## Fuzz every parser for SECONDS each (5)
+	$(BIN)/python fuzz/run.py seconds $(or $(SECONDS),5)
 
-fuzz-long: fuzz/target/.built ## Fuzz every parser until it has had EXECUTIONS inputs (100,000,000); goes on where it was stopped
-	"$(newest)" fuzz/run.py executions $(or $(EXECUTIONS),100000000)
+fuzz-long: fuzz/target/.built $(VENV)/.built $(VENV)/.fuzz ## Fuzz every parser until it has had EXECUTIONS inputs (100,000,000); goes on where it was stopped
+	$(BIN)/python fuzz/run.py executions $(or $(EXECUTIONS),100000000)
 
 soak: build $(VENV)/.test ## Poll at 100 Hz for SECONDS (3600) while devices come and go, and print what that took (root)
 	$(BIN)/python -m tests.soak $(or $(SECONDS),3600)
@@ -137,7 +137,7 @@ $(VENV)/.built: $(RUST_SOURCES) pyproject.toml | $(VENV)/.venv
 	touch $@
 
 # pip knows dependency groups since 25.1: the venv's own has just been upgraded.
-$(VENV)/.test $(VENV)/.lint $(VENV)/.bench $(VENV)/.kvm: $(VENV)/.%: pyproject.toml | $(VENV)/.venv
+$(VENV)/.test $(VENV)/.lint $(VENV)/.bench $(VENV)/.kvm $(VENV)/.fuzz: $(VENV)/.%: pyproject.toml | $(VENV)/.venv
 	$(BIN)/python -m pip install -q --group $*
 	touch $@
 

@@ -12,21 +12,24 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 RUNS = HERE / "runs"
-TARGETS = sorted(path.stem for path in (HERE / "src" / "bin").glob("*.rs"))
+IN_PYTHON = {path.stem: path for path in (HERE / "python").glob("*.py")}
+TARGETS = sorted([*IN_PYTHON, *(path.stem for path in (HERE / "src" / "bin").glob("*.rs"))])
 STEP = 2_000_000
 """Executions between two looks at the tally."""
-SLOWER = {"line_table": 100}
-"""One of its executions writes and reads files, up to four times; it has to make so many fewer."""
+SLOWER = dict.fromkeys(["line_table", *IN_PYTHON], 100)
+"""So many fewer are asked of these: one's executions write and read files, up to four times, the others run in Python."""
 
 
 def executions_of(target: str, *limits: str) -> int:
     """Runs a target; how many inputs it was given."""
     found = RUNS / target
     found.mkdir(parents=True, exist_ok=True)
-    (program,) = HERE.glob(f"target/*/release/{target}")
-    command: list[str | Path] = [
-        program,
-        "-max_len=1000",
+    if target in IN_PYTHON:
+        program: list[str | Path] = [sys.executable, IN_PYTHON[target], "-max_len=4000"]
+    else:
+        program = [*HERE.glob(f"target/*/release/{target}"), "-max_len=1000"]
+    command = [
+        *program,
         "-print_final_stats=1",
         f"-artifact_prefix={RUNS}/{target}-",
         *limits,
@@ -37,7 +40,9 @@ def executions_of(target: str, *limits: str) -> int:
     told = done.stderr.decode(errors="replace")
     count = re.search(r"number_of_executed_units: (\d+)", told)
     if done.returncode != 0 or count is None:
-        sys.exit(f"{told}\n{target} failed: the input is named above; `{program} INPUT` does it again")
+        sys.exit(
+            f"{told}\n{target} failed: the input is named above; `{' '.join(map(str, program))} INPUT` does it again"
+        )
     return int(count[1])
 
 

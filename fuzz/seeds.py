@@ -4,6 +4,7 @@ Run it as `python fuzz/seeds.py`. A seed's name is its hash, as libFuzzer's own 
 """
 
 import hashlib
+import json
 import struct
 from itertools import chain
 from pathlib import Path
@@ -92,4 +93,65 @@ def main() -> None:
         write("tapdisk", pages)
 
 
+def texts() -> None:
+    """Seeds of what is read in Python."""
+    for folder in ("domain-xml", "domain-xml-bad"):
+        for file in sorted((ROOT / "fixtures" / folder).glob("*.xml")):
+            write("domain_xml", file.read_bytes()[:4000])
+    greeting = {"QMP": {"version": {"qemu": {"major": 9}}, "capabilities": ["oob"]}}
+    node = {"node-name": "libvirt-1-storage", "stats": {"wr_highest_offset": 4096}}
+    stats = {
+        "rd_bytes": 512,
+        "rd_operations": 1,
+        "wr_total_time_ns": 2**63,
+        "unmap_merged": -1,
+        "flush_operations": 1e3,
+    }
+    disk = {"device": "drive-virtio-disk0", "qdev": "/machine/peripheral/virtio-disk0/virtio-backend", "stats": stats}
+    nodes = [{"node-name": "libvirt-1-storage", "image": {"virtual-size": 1 << 30, "actual-size": 4096}}]
+    answers: list[list[dict[str, object]]] = [
+        [{"return": {}, "id": 0}, {"return": [disk | {"node-name": "f", "parent": node}], "id": 1}],
+        [{"return": {}, "id": 0}, {"return": [{"device": "ide0", "stats": {}}], "id": 1}, {"return": nodes, "id": 2}],
+        [{"event": "RESET", "data": {}}, {"error": {"class": "GenericError", "desc": "a\x1bb"}, "id": 0}],
+        [{"return": [None, [], {"qdev": 7}], "id": 0}],
+    ]
+    for answer in answers:
+        lines = b"".join(json.dumps(message).encode() + b"\r\n" for message in [greeting, *answer])
+        write("qmp", b"\0\x30" + lines)
+    commands = (
+        "qemu-system-x86_64 -name guest=web1,debug-threads=on -machine pc-q35-7.2,accel=kvm -uuid %s "
+        '-blockdev {"driver":"file","filename":"/srv/a,b.qcow2","node-name":"f"} '
+        '-blockdev {"node-name":"n","driver":"qcow2","file":"f"} '
+        "-device virtio-blk-pci,drive=n,id=virtio-disk0 -netdev tap,fds=3:4,id=n0 -device virtio-net,netdev=n0",
+        "/usr/bin/kvm -id 100 -name web1,debug-threads=on -smbios type=1,uuid=%s "
+        "-drive file=/dev/vg0/vm-100,if=none,id=drive-scsi0,format=raw -device scsi-hd,drive=drive-scsi0,id=scsi0 "
+        "-netdev type=tap,id=net0,ifname=tap100i0,script=/bin/true -device e1000,mac=00:16:3E:00:00:01,netdev=net0",
+        "qemu-system-i386 -xen-domid 3 -hda disk,,1.img -drive if=virtio,file=/dev/sdb,readonly=on -nic user -nic vde",
+        "qemu -machine none -display none",
+    )
+    for command in commands:
+        command = command.replace("%s", "7f1c0a52-7a4e-4d0b-9a55-6a0f0e5f2b11")
+        write("qemu_command_line", command.replace(" ", "\0").encode())
+    running = {
+        "domid": 3,
+        "config": {
+            "c_info": {"name": "web1", "uuid": "7f1c0a52-7a4e-4d0b-9a55-6a0f0e5f2b11"},
+            "disks": [{"pdev_path": "/dev/vg0/web1", "vdev": "xvda", "backend": "phy", "is_cdrom": 0}],
+            "nics": [{"devid": 0, "mac": "00:16:3e:00:00:01", "bridge": "br0", "ifname": "lan"}],
+        },
+    }
+    write("xl_config", json.dumps([running, {"domid": 0}, {}]).encode())
+    write(
+        "xl_config", b"# a guest\nname = 'web' + \"1\"; memory=512\ndisk = ['/dev/vg0/a,raw,xvda,w', 'phy:/b,hda,r']\n"
+    )
+    write("xl_config", b'name="web2"\nvif=["mac=00:16:3e:00:00:02,bridge=br0,vifname=lan", "",]\nuuid="x\\n\\x41"\n')
+    told = [(1, 7, b"1\02\0"), (2, 8, b"web1"), (16, 9, b"ENOENT\0"), (15, 0, b"/local/domain\0token\0")]
+    messages = [struct.pack("=IIII", kind, request, 0, len(payload)) + payload for kind, request, payload in told]
+    for sent in [*messages, b"".join(messages), struct.pack("=IIII", 2, 1, 0, 2**31)]:
+        write("xenstore", b"\0\x11" + sent)
+    for file in sorted((ROOT / "fixtures" / "solaris-kstat").glob("*.txt")):
+        write("solaris_kstat", file.read_bytes()[:4000])
+
+
 main()
+texts()

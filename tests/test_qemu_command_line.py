@@ -71,6 +71,21 @@ def test_a_file_name_may_be_a_storage(name: str, kind: str, source: str) -> None
     assert drives("-drive", f"file={name},if=virtio") == [("virtio0", kind, "disk", source)]
 
 
+def test_every_disk_has_a_name() -> None:
+    words = [
+        "kvm",
+        "-device",
+        "scsi-cd,id=",
+        "-device",
+        "vhost-user-blk-pci,id=,chardev=c",
+        "-device",
+        "scsi-hd,drive=",
+    ]
+    found = command_line(words)
+    assert found is not None
+    assert [disk.target for disk in found.disks] == ["scsi-cd", "vhost-user-blk-pci", "scsi-hd"]
+
+
 def test_filters_and_references_are_followed() -> None:
     words = [
         "-blockdev", '{"driver":"host_device","filename":"/dev/vg/a","node-name":"s"}',

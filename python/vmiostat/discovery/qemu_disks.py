@@ -58,14 +58,17 @@ def disks(options: BlockOptions, *, units: int = 2) -> Iterator[tuple[Disk, bool
         only_read = False
         driver = device.get("driver", "")
         reference = device.get("drive")
+        target = device.get("id") or reference or driver
+        if not target:
+            continue
         if driver.startswith("vhost-user-blk"):
-            found = Disk(device.get("id", driver), type="vhostuser", source=device.get("chardev"), driver="qemu")
+            found = Disk(target, type="vhostuser", source=device.get("chardev"), driver="qemu")
         elif reference is not None:
             drive = by_name.pop(reference, None)
-            found = _of_reference(device, reference, drive, options.nodes)
+            found = _of_reference(target, driver, reference, drive, options.nodes)
             only_read = _only_read(drive or options.nodes.get(reference, {}))
         elif driver in _REMOVABLE:
-            found = Disk(device.get("id", driver), "file", _REMOVABLE[driver], driver="qemu")
+            found = Disk(target, "file", _REMOVABLE[driver], driver="qemu")
         else:
             continue
         if found.target not in seen:
@@ -90,10 +93,8 @@ def _only_read(node: Values) -> bool:
     return "on" in (node.get("read-only"), node.get("readonly"))
 
 
-def _of_reference(device: Values, reference: str, drive: Values | None, nodes: Mapping[str, Values]) -> Disk:
-    driver = device.get("driver", "")
+def _of_reference(target: str, driver: str, reference: str, drive: Values | None, nodes: Mapping[str, Values]) -> Disk:
     kind = _REMOVABLE.get(driver) or ("lun" if driver in _PASSED_THROUGH else "disk")
-    target = device.get("id") or reference
     if drive is not None:
         return _disk(target, drive.get("media", kind) if kind == "disk" else kind, _of_drive(drive, nodes))
     return _disk(target, kind, storage(nodes[reference], nodes) if reference in nodes else UNKNOWN)

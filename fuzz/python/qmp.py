@@ -1,0 +1,44 @@
+"""What QEMU sends over QMP: however it is cut, the same is made of it, and nothing but counters comes out."""
+
+import sys
+
+import atheris
+
+with atheris.instrument_imports(include=["vmiostat"]):
+    from vmiostat.askers.qemu_answers import counters_by_name, sizes_by_node
+    from vmiostat.askers.qmp_conversation import Conversation
+    from vmiostat.askers.question import AskError
+
+COMMANDS: dict[str, dict[str, object]] = {"query-blockstats": {}, "query-named-block-nodes": {"flat": True}}
+
+
+def talk(*pieces: bytes) -> Conversation | str:
+    """A conversation in which QEMU sent this, or why it was broken off."""
+    conversation = Conversation(COMMANDS)
+    try:
+        for piece in pieces:
+            conversation.receive(piece)
+    except AskError as error:
+        return str(error)
+    return conversation
+
+
+def check(data: bytes) -> None:
+    # Where to cut it, and what is sent.
+    at, data = int.from_bytes(data[:2]) % max(1, len(data)), data[2:]
+    whole, cut = talk(data), talk(data[:at], data[at:])
+    if isinstance(whole, str):
+        assert cut == whole
+        assert whole.isprintable()
+        return
+    assert not isinstance(cut, str)
+    assert (cut.done, cut.refused) == (whole.done, whole.refused)
+    assert repr(cut.returned) == repr(whole.returned)  # a NaN is not equal to itself
+    assert all(reason.isprintable() for reason in whole.refused.values())
+    sizes = sizes_by_node(whole.returned.get("query-named-block-nodes"))
+    for counters in [*counters_by_name(whole.returned.get("query-blockstats"), sizes).values(), *sizes.values()]:
+        assert all(type(number) is int and 0 <= number < 1 << 63 for number in counters.values())
+
+
+atheris.Setup(sys.argv, check)
+atheris.Fuzz()
