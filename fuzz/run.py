@@ -17,7 +17,7 @@ TARGETS = sorted([*IN_PYTHON, *(path.stem for path in (HERE / "src" / "bin").glo
 STEP = 2_000_000
 """Executions between two looks at the tally."""
 SLOWER = dict.fromkeys(["line_table", *IN_PYTHON], 100)
-"""So many fewer are asked of these: one's executions write and read files, up to four times, the others run in Python."""
+"""So many fewer are asked of these: an execution of the one writes and reads files, the others are in Python."""
 
 
 def executions_of(target: str, *limits: str) -> int:
