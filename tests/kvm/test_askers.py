@@ -164,6 +164,7 @@ def seconds(polls: Polls, since: int, count: int) -> list[float]:
     return [poll.ended - poll.began for poll in polls.seen[since : since + count]]
 
 
+@pytest.mark.timeout(300)
 def test_a_guest_and_then_libvirtd_stand_still(
     lab: RunningLab, by_libvirt: Host, connection: Any, measured: Measured
 ) -> None:
