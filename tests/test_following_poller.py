@@ -13,7 +13,7 @@ from tests.libvirt_tree import LibvirtTree
 from tests.real.process import descriptors
 from tests.test_watch import NEVER, until, watch_threads
 from vmiostat import Domain, FollowingPoller, Host, InterfaceStats, SizeError
-from vmiostat.resolve_total import TARGET as TOTAL
+from vmiostat.resolve.total import TARGET as TOTAL
 
 DISK = "<disk type='block' device='disk'><source dev='/dev/{}'/><target dev='vda' bus='virtio'/></disk>"
 OVERLAY = (

@@ -11,7 +11,7 @@ from tests.command import COMMAND
 from tests.fake_xenstored import running
 from tests.xen_tree import XenTree
 from vmiostat import Host
-from vmiostat.xen_disk_name import device_number
+from vmiostat.xen_disk_name import xen_device_number
 
 DOMAINS, DISKS = 50, 20
 UUID = "ea1b1a9e-0000-4000-8000-{:012d}"
@@ -23,7 +23,7 @@ def tree(tmp_path_factory: pytest.TempPathFactory) -> Iterator[XenTree]:
     for domid in range(1, DOMAINS + 1):
         tree.domain(domid, f"web{domid}", UUID.format(domid))
         for disk in range(DISKS):
-            number = device_number(f"d{disk}p0")
+            number = xen_device_number(f"d{disk}p0")
             assert number is not None
             tree.vbd(domid, number, f"d{disk}p0", 100 * domid + disk)
     with running(tree.root, tree.store):

@@ -12,7 +12,7 @@ from tests.command import vmiostat
 from vmiostat import Disk, Domain, Host, NoCounters, Roots, UnknownDevice
 from vmiostat.counters import CgroupIo, ProcessIo
 from vmiostat.model import Process
-from vmiostat.resolve_total import resolve_total
+from vmiostat.resolve.total import resolve_total
 
 IO = "rchar: 9\nwchar: 9\nsyscr: 9\nsyscw: 9\nread_bytes: 4096\nwrite_bytes: 8192\ncancelled_write_bytes: 0\n"
 STAT = "8:0 rbytes=10 wbytes=20 rios=1 wios=2 dbytes=30 dios=3\n"

@@ -9,7 +9,7 @@ from vmiostat import Domain, Host, Interface, Roots
 from vmiostat.counters import VirtualFunction
 from vmiostat.discovery.interface_xml import interface
 from vmiostat.resolve import resolve
-from vmiostat.virtual_function import virtual_function
+from vmiostat.resolve.virtual_function import virtual_function
 
 CARD = "devices/pci0000:00/0000:00:02.0/0000:03:00.0"
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vmiostat.xen_disk_name import device_number, disk_name
+from vmiostat.xen_disk_name import disk_name, xen_device_number
 
 # From libvirt's own statstest, and from disks attached on a real Xen host (fixtures/xen-4.17-real).
 NUMBERS = {
@@ -53,7 +53,7 @@ NO_NAMES = [
 
 @pytest.mark.parametrize(("name", "number"), (NUMBERS | OTHER_SPELLINGS).items())
 def test_a_name_has_its_number(name: str, number: int) -> None:
-    assert device_number(name) == number
+    assert xen_device_number(name) == number
 
 
 @pytest.mark.parametrize(("name", "number"), NUMBERS.items())
@@ -63,13 +63,13 @@ def test_a_number_has_its_name(name: str, number: int) -> None:
 
 @pytest.mark.parametrize("name", NO_NAMES)
 def test_what_xen_has_no_number_for(name: str) -> None:
-    assert device_number(name) is None
+    assert xen_device_number(name) is None
 
 
 def test_xen_goes_on_where_the_oldest_libvirt_stopped() -> None:
     # libvirt 0.10's table ended at xvdiz; Xen attached xvdzz, so what lies between has its number too.
-    assert device_number("xvdja") == 1 << 28 | 260 << 8
-    assert device_number(disk_name(1 << 28 | (1 << 20) - 1 << 8)) == 1 << 28 | (1 << 20) - 1 << 8
+    assert xen_device_number("xvdja") == 1 << 28 | 260 << 8
+    assert xen_device_number(disk_name(1 << 28 | (1 << 20) - 1 << 8)) == 1 << 28 | (1 << 20) - 1 << 8
 
 
 @pytest.mark.parametrize(
@@ -82,7 +82,7 @@ def test_a_number_outside_every_scheme_is_its_own_name(number: int) -> None:
 
 @given(st.integers(min_value=1, max_value=(1 << 29) - 1))
 def test_every_number_comes_back_from_its_name(number: int) -> None:
-    assert device_number(disk_name(number)) == number
+    assert xen_device_number(disk_name(number)) == number
 
 
 @given(
@@ -100,12 +100,12 @@ def test_every_name_comes_back_from_its_number(parts: tuple[str, int, int]) -> N
         letters = chr(ord("a") + rest % 26) + letters
         rest = rest // 26 - 1
     name = f"{prefix}{letters}{partition or ''}"
-    number = device_number(name)
+    number = xen_device_number(name)
     assert number is not None
     assert disk_name(number) == name
 
 
 @given(st.text())
 def test_any_text_has_a_number_or_none(text: str) -> None:
-    number = device_number(text)
+    number = xen_device_number(text)
     assert number is None or 0 < number < 1 << 29

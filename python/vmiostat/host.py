@@ -16,7 +16,7 @@ from vmiostat.following_poller import FollowingPoller
 from vmiostat.model import Domain
 from vmiostat.plan_rows import disks, plan_rows
 from vmiostat.resolve import resolve
-from vmiostat.resolve_total import TARGET as TOTAL
+from vmiostat.resolve.total import TARGET as TOTAL
 from vmiostat.watch import Watch
 from vmiostat.watching.signals import Signals
 

@@ -31,8 +31,8 @@ def devices(roots: Roots) -> list[tuple[str, str]]:
     return [(folder, name) for name, folder in found.items()]
 
 
-def device(name: str, roots: Roots) -> str | None:
-    """The path of the backend device called `name` (vbd-1-51712), None where there is none."""
+def backend_folder(name: str, roots: Roots) -> str | None:
+    """The folder of the backend device called `name` (vbd-1-51712), None where there is none."""
     return next((f"{folder}/{name}" for folder in FOLDERS if roots.exists(f"{folder}/{name}")), None)
 
 
@@ -41,7 +41,7 @@ def vif_name(domid: int, number: int | str, roots: Roots) -> str | None:
 
     None while the vif is being set up, when it is in another network namespace, and on kernels of 2007.
     """
-    folder = device(f"vif-{domid}-{number}", roots)
+    folder = backend_folder(f"vif-{domid}-{number}", roots)
     try:
         return None if folder is None else next(iter(roots.list(f"{folder}/net")), None)
     except SourceError:

@@ -19,12 +19,12 @@ _DISK_AND_PARTITION = re.compile(r"d(0|[1-9][0-9]{0,6})p(0|[1-9][0-9]?)", re.ASC
 _NUMBER = re.compile(r"[1-9][0-9]{0,9}", re.ASCII)
 
 
-def device_number(name: str) -> int | None:
+def xen_device_number(name: str) -> int | None:
     """The device number of a disk called `name`, with or without /dev/; None for a name that Xen has no number for.
 
-    >>> device_number("xvda"), device_number("/dev/hdc"), device_number("d5p0"), device_number("51712")
+    >>> xen_device_number("xvda"), xen_device_number("/dev/hdc"), xen_device_number("d5p0"), xen_device_number("51712")
     (51712, 5632, 51792, 51712)
-    >>> device_number("vda") is None
+    >>> xen_device_number("vda") is None
     True
     """
     name = name.removeprefix("/dev/")
@@ -46,7 +46,7 @@ def disk_name(number: int) -> str:
     """
     for prefix, disk, partition in _readings(number):
         name = f"{prefix}{_letters_of(disk)}{partition or ''}"
-        if device_number(name) == number:
+        if xen_device_number(name) == number:
             return name
     return str(number)
 

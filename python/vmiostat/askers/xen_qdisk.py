@@ -2,8 +2,8 @@
 
 from vmiostat._core import Roots
 from vmiostat.model import Disk, Domain
-from vmiostat.xen_backend import device
-from vmiostat.xen_disk_name import device_number
+from vmiostat.xen_backend import backend_folder
+from vmiostat.xen_disk_name import xen_device_number
 
 _FORMATS = ("raw", "qcow2", "qcow", "qed", "vpc")
 """QEMU's words; vpc is Xen's vhd."""
@@ -11,8 +11,12 @@ _FORMATS = ("raw", "qcow2", "qcow", "qed", "vpc")
 
 def is_qdisk(disk: Disk, domain: Domain, roots: Roots) -> bool:
     """Whether a QEMU of this host serves the disk."""
-    number = device_number(disk.target)
-    return domain.id is not None and number is not None and device(f"qdisk-{domain.id}-{number}", roots) is not None
+    number = xen_device_number(disk.target)
+    return (
+        domain.id is not None
+        and number is not None
+        and backend_folder(f"qdisk-{domain.id}-{number}", roots) is not None
+    )
 
 
 def node_names(disk: Disk) -> tuple[str, ...]:

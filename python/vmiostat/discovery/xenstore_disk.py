@@ -5,7 +5,7 @@ import re
 from vmiostat.counters import Tapdisk
 from vmiostat.discovery.xenstore_devices import Device
 from vmiostat.model import Disk
-from vmiostat.xen_disk_name import device_number, disk_name
+from vmiostat.xen_disk_name import disk_name, xen_device_number
 
 _PID = re.compile(r"[1-9][0-9]{0,8}", re.ASCII)
 _DRIVERS = {"vbd": "phy", "qdisk": "qemu", "tap": "tap", "vbd3": "tapdisk"}
@@ -33,7 +33,7 @@ def _counters(device: Device) -> Tapdisk | None:
 def _target(device: Device) -> str:
     """As configured, `hda` or `d5p0`: a Linux guest shows another name, and numbers do not tell two spellings apart."""
     name = (device.value("dev") or "").removeprefix("/dev/")
-    return name if device_number(name) == device.number else disk_name(device.number)
+    return name if xen_device_number(name) == device.number else disk_name(device.number)
 
 
 def _source(device: Device) -> str | None:

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 
 from vmiostat.model import Disk, Interface
-from vmiostat.xen_disk_name import device_number
+from vmiostat.xen_disk_name import xen_device_number
 
 _FORMATS = frozenset({"raw", "qcow", "qcow2", "vhd", "qed"})
 _PREFIX = re.compile(r"(phy|file|tap2?|aio|ioemu|raw|qcow2?|vhd|qed|iscsi|nbd|drbd|e?nbd):", re.ASCII)
@@ -34,7 +34,7 @@ def xl_disk(specification: str) -> Disk | None:
 def disk(vdev: str, source: str, *, backend: str = "", server: str = "", cdrom: bool = False) -> Disk | None:
     """The disk of these words of xl's; `server` is the domain that its backend is in."""
     vdev = vdev.removeprefix("/dev/")
-    if device_number(vdev) is None:
+    if xen_device_number(vdev) is None:
         return None
     return Disk(
         vdev,
@@ -92,4 +92,4 @@ def _disk_parts(specification: str) -> Iterator[tuple[str, str]]:
 
 
 def _is_vdev(word: str) -> bool:
-    return device_number(word.removesuffix(":cdrom")) is not None
+    return xen_device_number(word.removesuffix(":cdrom")) is not None

@@ -10,9 +10,9 @@ from vmiostat.block_device_number import Number, device_number, diskseq
 from vmiostat.counters import BlockCounters, BlockDevice, Tapdisk, XenVbd
 from vmiostat.errors import SourceError
 from vmiostat.model import Disk, Domain
-from vmiostat.tapdisk_page import tapdisk_pid
-from vmiostat.xen_backend import device
-from vmiostat.xen_disk_name import device_number as xen_number
+from vmiostat.resolve.tapdisk_page import tapdisk_pid
+from vmiostat.xen_backend import backend_folder
+from vmiostat.xen_disk_name import xen_device_number
 
 _VMM = {"kvm": "QEMU", "qemu": "QEMU", "hvf": "QEMU", "xen": "QEMU"}
 _VMM_OF_DRIVER = {"cloud-hypervisor": "cloud-hypervisor", "firecracker": "Firecracker", "crosvm": "crosvm"}
@@ -89,21 +89,21 @@ def _as_its_process_sees_it(path: str, domain: Domain, roots: Roots) -> Number |
 def _xen_counters(disk: Disk, domain: Domain, roots: Roots) -> BlockCounters | str:
     if domain.id is None:
         return "the domain is not running as far as its definition says (it has no id)"
-    number = xen_number(disk.target)
+    number = xen_device_number(disk.target)
     if number is None:
         return f"Xen has no device number for a disk called {disk.target!r}"
     place = f"{domain.id}-{number}"
-    if device(f"vbd-{place}", roots):
+    if backend_folder(f"vbd-{place}", roots):
         return XenVbd("vbd", domain.id, number)
-    if device(f"tap-{place}", roots):
+    if backend_folder(f"tap-{place}", roots):
         return XenVbd("tap", domain.id, number)
-    if device(f"vbd3-{place}", roots):
+    if backend_folder(f"vbd3-{place}", roots):
         pid = tapdisk_pid(domain.id, number, roots)
         if pid is not None:
             return Tapdisk(pid, domain.id, number)
         page = roots.shown(f"/dev/shm/td3-PID/vbd-{place}")
         return f"its backend is tapdisk (vbd3-{place}), whose statistics ({page}) are not there, or only root's to see"
-    if device(f"qdisk-{place}", roots):
+    if backend_folder(f"qdisk-{place}", roots):
         if disk.type == "block":
             return _host_counters(disk, domain, roots)
         return f"its backend is QEMU (qdisk-{place}), which alone counts its requests"
@@ -128,7 +128,7 @@ def _switched_off(counters: BlockDevice, roots: Roots) -> str:
 def _not_connected(counters: XenVbd | Tapdisk, roots: Roots) -> str:
     backend = str(counters) if isinstance(counters, XenVbd) else f"vbd3-{counters.domid}-{counters.devid}"
     try:
-        state = roots.read(f"{device(backend, roots)}/state").decode(errors="replace").strip()
+        state = roots.read(f"{backend_folder(backend, roots)}/state").decode(errors="replace").strip()
     except SourceError:  # kernels of 2007 have no such file
         return ""
     return "" if state == "Connected" else f"its backend is in state {state}: the guest is not connected to it"

@@ -8,9 +8,9 @@ import errno
 
 from vmiostat._core import Roots
 from vmiostat.counters import BlockCounters, CgroupIo, ProcessIo
-from vmiostat.domain_cgroup import DomainCgroups, domain_cgroups
 from vmiostat.errors import SourceError
 from vmiostat.model import Disk, Domain, Process
+from vmiostat.resolve.domain_cgroup import DomainCgroups, domain_cgroups
 
 TARGET = "total"
 

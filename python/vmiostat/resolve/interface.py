@@ -11,7 +11,7 @@ from vmiostat.direction import direction
 from vmiostat.errors import SourceError
 from vmiostat.model import Domain, Interface
 from vmiostat.network_namespaces import Interfaces, NetworkNamespaces
-from vmiostat.virtual_function import COUNTED, virtual_function
+from vmiostat.resolve.virtual_function import COUNTED, virtual_function
 from vmiostat.xen_backend import renamed
 
 _NAME_SIZE = 16

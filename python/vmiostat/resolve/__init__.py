@@ -5,9 +5,9 @@ from dataclasses import replace
 from vmiostat._core import Roots
 from vmiostat.model import Domain
 from vmiostat.network_namespaces import NetworkNamespaces
-from vmiostat.resolve_disk import resolve_disk
-from vmiostat.resolve_interface import resolve_interface
-from vmiostat.resolve_total import resolve_total
+from vmiostat.resolve.disk import resolve_disk
+from vmiostat.resolve.interface import resolve_interface
+from vmiostat.resolve.total import resolve_total
 
 
 def resolve(domain: Domain, roots: Roots, namespaces: NetworkNamespaces | None = None) -> Domain:
