@@ -26,6 +26,9 @@ _REASONS = {
     "vhostuser": "its requests go to another process, through memory shared with the guest ({source})",
     "vhostvdpa": "its requests go from the guest to the device ({source}, vDPA), past the host's kernel",
 }
+_PAST_QEMU = ("vhostuser", "vhostvdpa")
+_ASKED = "; --qemu-interval, or Host.poller(qemu_interval=...), asks QEMU"
+"""What helps where QEMU counts the requests. No asker knows another VMM."""
 _FILE_SYSTEM_REASONS = {
     "mount": "a folder of the host ({source}): its requests are not told from others'",
     "bind": "a folder of the container ({source}): its requests are not told from others'",
@@ -44,7 +47,7 @@ def resolve_disk(disk: Disk, domain: Domain, roots: Roots) -> Disk:
     if isinstance(disk.counters, BlockDevice):
         found_as = replace(disk.counters, diskseq=diskseq((disk.counters.major, disk.counters.minor), roots))
         return replace(disk, counters=found_as, reason=disk.reason or _switched_off(found_as, roots))
-    if isinstance(disk.counters, XenVbd | Tapdisk) and not disk.reason:
+    if isinstance(disk.counters, XenVbd) and not disk.reason:
         return replace(disk, reason=_not_connected(disk.counters, roots))
     return disk
 
@@ -63,7 +66,8 @@ def _host_counters(disk: Disk, domain: Domain, roots: Roots) -> BlockCounters | 
             return found
     reason = reasons.get(disk.type, "of type {kind!r}: what counts that is not known here")
     vmm = _VMM_OF_DRIVER.get(disk.driver or "") or _VMM.get(domain.type, "its VMM")
-    return reason.format(source=source, kind=disk.type, vmm=vmm)
+    asked = _ASKED if vmm == "QEMU" and disk.type not in _PAST_QEMU else ""
+    return reason.format(source=source, kind=disk.type, vmm=vmm) + asked
 
 
 def _block_device(path: str, domain: Domain, roots: Roots) -> BlockDevice | str:
@@ -106,7 +110,7 @@ def _xen_counters(disk: Disk, domain: Domain, roots: Roots) -> BlockCounters | s
     if backend_folder(f"qdisk-{place}", roots):
         if disk.type == "block":
             return _host_counters(disk, domain, roots)
-        return f"its backend is QEMU (qdisk-{place}), which alone counts its requests"
+        return f"its backend is QEMU (qdisk-{place}), which alone counts its requests{_ASKED}"
     if disk.source is None:
         return "an empty drive"
     return f"the host has no backend for it (vbd-{place}): it is not set up yet, has gone, or is in another domain"
@@ -125,10 +129,10 @@ def _switched_off(counters: BlockDevice, roots: Roots) -> str:
     return ""
 
 
-def _not_connected(counters: XenVbd | Tapdisk, roots: Roots) -> str:
-    backend = str(counters) if isinstance(counters, XenVbd) else f"vbd3-{counters.domid}-{counters.devid}"
+def _not_connected(counters: XenVbd, roots: Roots) -> str:
+    """A driver of the kernel's keeps this state. Of what tapdisk or QEMU serves it is Initialising for ever."""
     try:
-        state = roots.read(f"{backend_folder(backend, roots)}/state").decode(errors="replace").strip()
+        state = roots.read(f"{backend_folder(str(counters), roots)}/state").decode(errors="replace").strip()
     except SourceError:  # kernels of 2007 have no such file
         return ""
     return "" if state == "Connected" else f"its backend is in state {state}: the guest is not connected to it"
