@@ -211,15 +211,3 @@ def test_nobody_is_told_what_root_would_be(
 
 def test_no_xenstore_is_no_problem(tmp_path: Path) -> None:
     assert xenstore.domains(Roots(tmp_path)) == Found()
-
-
-def test_libvirt_knows_its_domains_better(daemon: FakeXenstored, tmp_path: Path) -> None:
-    folder = tmp_path / "run/libvirt/libxl"
-    folder.mkdir(parents=True)
-    (folder / "lv1.xml").write_text(
-        f"""<domstatus state='running' pid='0'><domain type='xen' id='3'><name>lv1</name><uuid>{LV1}</uuid><devices>
-              <disk type='block' device='disk'><driver name='phy'/><source dev='/dev/loop100'/>
-                <target dev='xvda' bus='xen'/></disk></devices></domain></domstatus>"""
-    )
-    found = [(domain.name, domain.provider) for domain in Host(TREE, run=tmp_path / "run").domains()]
-    assert found == [("lv1", "libvirt-status"), ("vm1", "xenstore"), ("vm2", "xenstore")]

@@ -72,6 +72,7 @@ def test_configurations(tmp_path: Path) -> None:
         ("format=raw, vdev=hdc, access=ro, devtype=cdrom, target=/srv/a.iso",
          Disk("hdc", "file", "cdrom", "/srv/a.iso")),
         ("/srv/a=b.img,raw,xvda,w,direct-io-safe,discard", Disk("xvda", "file", source="/srv/a=b.img")),
+        ("/srv/profile:1.img,raw,xvda,w", Disk("xvda", "file", source="/srv/profile:1.img")),
         ("script=block-iscsi,vdev=xvda,target=iqn=iqn.2001-05:x,portal=y:1",
          Disk("xvda", "file", source="iqn=iqn.2001-05:x,portal=y:1")),
         ("/dev/vg/a", None),
@@ -100,6 +101,22 @@ def test_a_driver_domain_s_devices_say_so() -> None:
         found = xl_disk(words)
         assert found is not None
         assert found.reason == ""
+
+
+@pytest.mark.parametrize(
+    ("words", "server"),
+    [
+        ({"backend_domid": 5, "backend_domname": "storage"}, "'storage'"),
+        ({"backend_domid": 5}, "'5'"),
+        ({"backend_domid": 0}, None),
+        ({}, None),
+    ],
+)
+def test_a_running_domain_s_devices_say_which_domain_serves_them(words: dict[str, object], server: str | None) -> None:
+    devices = {"disks": [{"vdev": "xvda", **words}], "nics": [{"devid": 0, **words}]}
+    (found,) = xl_config.parse(json.dumps([{"domid": 1, "config": {"c_info": {"name": "a"}, **devices}}]).encode(), "l")
+    for device in (found.domain.disks[0], found.domain.nics[0]):
+        assert device.reason.startswith(f"its backend is in domain {server}") if server else device.reason == ""
 
 
 def test_syntax() -> None:

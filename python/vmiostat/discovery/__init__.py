@@ -1,7 +1,7 @@
 """Where domains and their devices are found: one module a provider.
 
 A provider's docstring says what it reads and needs. Here is only which of them are asked, and in what order: the
-earlier one knows more of a domain that two of them see.
+earlier one knows more of a domain that two of them see. Only a Xen domain's devices xenstore knows better than libvirt.
 """
 
 import os
@@ -34,6 +34,7 @@ def domains(
     """
     # Here, since lxml takes longer to import than all of the rest: who asks the command for help does not wait for it.
     from vmiostat.discovery import domain_xml, host_itself, libvirt_status, vmm_processes, xen_sysfs, xenstore
+    from vmiostat.discovery.libvirt_xen import with_devices_of_xenstore
 
     if xml is not None:
         return domain_xml.domains(xml)
@@ -43,8 +44,8 @@ def domains(
         told = libvirt.domains(roots)
         # Who may not read the files has asked the daemon for just that reason.
         asked = [*asked, told] if told.problems else [told, Found(asked[0].domains)]
-    asked.append(xenstore.domains(roots, earlier))
-    asked.append(xen_sysfs.domains(roots))
+    xen = xenstore.domains(roots, earlier)
+    asked = [*(with_devices_of_xenstore(found, xen.domains) for found in asked), xen, xen_sysfs.domains(roots)]
     # A process that is known already need not be looked at.
     pids = {domain.process.pid for found in asked for domain in found.domains if domain.process is not None}
     asked.append(vmm_processes.domains(roots, earlier, besides=pids))

@@ -2,6 +2,7 @@
 
 from lxml import etree
 
+from vmiostat.discovery.xl_devices import served_by
 from vmiostat.model import Disk
 
 CONTAINERS = frozenset({"lxc", "openvz", "vz", "parallels"})
@@ -18,6 +19,7 @@ def disk(element: etree._Element) -> Disk:
         source=_source(element.find("source"), kind),
         driver=_attribute(element, "driver", "name"),
         alias=_attribute(element, "alias", "name"),
+        reason=served_by(_attribute(element, "backenddomain", "name") or ""),
     )
 
 

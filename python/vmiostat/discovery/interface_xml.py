@@ -4,6 +4,7 @@ import re
 
 from lxml import etree
 
+from vmiostat.discovery.xl_devices import served_by
 from vmiostat.model import Interface
 
 _GENERATED = re.compile(r"(vnet|veth|macvtap|macvlan)[0-9]+|vif[0-9]+\.[0-9]+(-emu)?", re.ASCII)
@@ -27,12 +28,14 @@ def interface(element: etree._Element, *, live: bool) -> Interface:
     if not live and _GENERATED.fullmatch(name):
         name = ""
     mac = element.find("mac")
+    server = element.find("backenddomain")
     return Interface(
         target=name,
         type=kind,
         mac=None if mac is None else mac.get("address", "").lower() or None,
         source=_source(element, kind, sources),
         managed=target is None or target.get("managed") != "no",
+        reason="" if server is None else served_by(server.get("name", "")),
     )
 
 

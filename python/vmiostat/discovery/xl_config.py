@@ -94,7 +94,7 @@ def _disk(words: dict[str, Any]) -> Disk | None:
         _text(words, "vdev"),
         _text(words, "pdev_path"),
         backend=_text(words, "backend"),
-        server=_text(words, "backend_domname"),
+        server=_server(words),
         cdrom=words.get("is_cdrom") in (1, "True", True),
     )
 
@@ -107,8 +107,14 @@ def _nic(words: dict[str, Any], number: int, domid: int) -> Interface:
         _text(words, "bridge") or None,
         devid if type(devid) is int and devid >= 0 else number,
         domid,
-        _text(words, "backend_domname"),
+        _server(words),
     )
+
+
+def _server(words: dict[str, Any]) -> str:
+    """The domain that the backend is in, by its name or else its domid, as configurations have it, too."""
+    domid = words.get("backend_domid")
+    return _text(words, "backend_domname") or (str(domid) if type(domid) is int else "")
 
 
 def _uuid(value: object) -> str | None:

@@ -7,7 +7,7 @@ from vmiostat.model import Disk, Interface
 from vmiostat.xen_disk_name import xen_device_number
 
 _FORMATS = frozenset({"raw", "qcow", "qcow2", "vhd", "qed"})
-_PREFIX = re.compile(r"(phy|file|tap2?|aio|ioemu|raw|qcow2?|vhd|qed|iscsi|nbd|drbd|e?nbd):", re.ASCII)
+_PREFIX = re.compile(r"((phy|file|tap2?|aio|ioemu|raw|qcow2?|vhd|qed|iscsi|drbd|e?nbd):)+", re.ASCII)
 """What xm's syntax put before the path; several may follow on one another (tap:aio:/srv/a)."""
 _KEY = re.compile(r"[a-z][a-z-]*", re.ASCII)
 _DOM0 = frozenset({"", "0", "Domain-0"})
@@ -27,7 +27,9 @@ def xl_disk(specification: str) -> Disk | None:
     vdev = found.get("vdev", "")
     if vdev.endswith(":cdrom"):
         vdev, cdrom = vdev.removesuffix(":cdrom"), True
-    source = _PREFIX.sub("", _PREFIX.sub("", found.get("target", "")))
+    source = found.get("target", "")
+    if prefix := _PREFIX.match(source):
+        source = source[prefix.end() :]
     return disk(vdev, source, backend=found.get("backendtype", ""), server=found.get("backend", ""), cdrom=cdrom)
 
 
