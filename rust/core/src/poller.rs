@@ -9,7 +9,7 @@ use crate::plan::{InterfaceSource, Kept, Plan};
 use crate::process::Process;
 use crate::roots::Roots;
 use crate::rows::Rows;
-use crate::source::{Explanation, OpenHandles, Source, choice};
+use crate::source::{Explanation, OpenHandles, Reopened, Source, choice};
 
 /// The open handles of a plan. Polls of several threads take turns; each reads everything anew.
 ///
@@ -197,7 +197,11 @@ impl Rowset {
     }
 
     fn reopen(&self, roots: &Roots) -> usize {
-        self.lock().iter_mut().map(|source| source.reopen(roots)).sum()
+        let reopenings: Vec<_> =
+            self.lock().iter().enumerate().filter_map(|(place, source)| Some((place, source.reopening()?))).collect();
+        // The lock, for which polls wait, is not held while files are opened.
+        let put = |(place, opened): (usize, Reopened)| self.lock()[place].reopened(opened);
+        reopenings.into_iter().map(|(place, reopening)| put((place, reopening(roots)))).sum()
     }
 
     /// The open handles of the rows that are kept, by their new place.
@@ -236,5 +240,47 @@ impl Rowset {
                 }
             });
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Weak};
+
+    use super::*;
+    use crate::fields::block;
+    use crate::source::Reopening;
+    use crate::source::row::Occupant;
+
+    struct Missing(Weak<Rowset>);
+
+    impl Source for Missing {
+        fn read(&mut self, _: &mut Rows<'_>) {}
+
+        fn reopening(&self) -> Option<Reopening> {
+            let rowset = self.0.clone();
+            Some(Box::new(move |_| Box::new(rowset.upgrade().unwrap().sources.try_lock().is_ok())))
+        }
+
+        fn reopened(&mut self, opened: Reopened) -> usize {
+            usize::from(*opened.downcast::<bool>().unwrap())
+        }
+
+        fn problem(&self, _: usize) -> Option<Error> {
+            None
+        }
+
+        fn explain(&self) -> Explanation {
+            unreachable!()
+        }
+
+        fn each_occupant(&mut self, _: &mut dyn FnMut(usize, &mut Occupant, Option<u64>)) {}
+    }
+
+    #[test]
+    fn polls_go_on_while_files_are_opened() {
+        let sources = |rowset: &Weak<Rowset>| [(); 2].map(|()| Box::new(Missing(rowset.clone())) as Box<dyn Source>);
+        let rowset = Arc::new_cyclic(|rowset| Rowset::new::<block::Table>(0, sources(rowset).into()));
+        assert_eq!(rowset.reopen(&Roots::machine().unwrap()), 2);
     }
 }

@@ -211,6 +211,20 @@ fn every_layout_of_xen_s_statistics() {
 }
 
 #[test]
+fn what_a_vbd_s_folder_did_not_have_yet_is_opened_later() {
+    let machine = Machine::new();
+    let folder = "sys/bus/xen-backend/devices/vbd-1-51712";
+    machine.vbd(folder, &[("oo_req", "5\n"), ("rd_req", "1\n")]);
+    let poller = machine.poller(vec![vbd(1, 51712)], vec![]);
+    assert_eq!(block_row(&poller.poll().unwrap(), 0)[..5], [1, -1, -1, -1, 5]);
+    machine.vbd(folder, &[("rd_sect", "2\n"), ("wr_req", "3\n"), ("wr_sect", "4\n")]);
+    assert_eq!(block_row(&poller.poll().unwrap(), 0)[..5], [1, -1, -1, -1, 5], "a poll opens nothing");
+    assert_eq!(poller.reopen().unwrap(), 0, "no row has come back");
+    let row = block_row(&poller.poll().unwrap(), 0).to_vec();
+    assert_eq!((&row[..5], row[block::generation]), (&[1, 1024, 3, 2048, 5][..], 0));
+}
+
+#[test]
 fn a_size_s_counters_and_no_others_are_read_of_a_vbd() {
     let machine = Machine::new();
     machine.vbd(

@@ -1,7 +1,7 @@
 //! The sizes of block devices, added to the rows that another source fills: `capacity` and `physical` are one there.
 //!
-//! No poll reads them. They are read when a plan is opened, and again when somebody reopens what has gone, but not more
-//! often than they change: a volume is extended by hand, and takes the new size on within `ANEW`.
+//! No poll reads them, or waits while they are read. They are read when a plan is opened, and again when somebody reopens
+//! what has gone, but not more often than they change: a volume is extended by hand, and takes the new size on within `ANEW`.
 
 use std::fs::File;
 use std::io::{Read, read_to_string};
@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use super::row::Occupant;
-use super::{Explanation, OpenHandle, Source};
+use super::{Explanation, OpenHandle, Reopened, Reopening, Source};
 use crate::error::Error;
 use crate::fields::{Table, WORD, block};
 use crate::parse::diskstats::DeviceNumber;
@@ -28,8 +28,12 @@ const SECTOR: i64 = 512;
 pub(crate) struct WithSizes<S> {
     source: S,
     devices: Vec<Device>,
-    read: Instant,
+    /// When all of them were read; None where they are to be read anew.
+    read: Option<Instant>,
 }
+
+/// What was opened and read anew: the inner source's, each device's size by its place, and whether that was all of them.
+type Anew = (Option<Reopened>, Vec<(usize, i64)>, bool);
 
 struct Device {
     number: DeviceNumber,
@@ -41,7 +45,7 @@ struct Device {
 impl<S: Source> WithSizes<S> {
     pub(crate) fn new(roots: &Roots, devices: impl IntoIterator<Item = (DeviceNumber, usize)>, source: S) -> Self {
         let device = |(number, row)| Device { number, row, size: size_of(roots, number) };
-        WithSizes { source, devices: devices.into_iter().map(device).collect(), read: Instant::now() }
+        WithSizes { source, devices: devices.into_iter().map(device).collect(), read: Some(Instant::now()) }
     }
 }
 
@@ -59,14 +63,32 @@ impl<S: Source> Source for WithSizes<S> {
         }
     }
 
-    fn reopen(&mut self, roots: &Roots) -> usize {
-        let opened = self.source.reopen(roots);
-        let all = opened > 0 || self.read.elapsed() > ANEW;
-        if all {
-            self.read = Instant::now();
+    fn reopening(&self) -> Option<Reopening> {
+        let inner = self.source.reopening();
+        let all = self.read.is_none_or(|read| read.elapsed() > ANEW);
+        let devices = self.devices.iter().enumerate().filter(|(_, device)| all || device.size < 0);
+        let devices: Vec<_> = devices.map(|(place, device)| (place, device.number)).collect();
+        if inner.is_none() && devices.is_empty() {
+            return None;
         }
-        for device in self.devices.iter_mut().filter(|device| all || device.size < 0) {
-            device.size = size_of(roots, device.number);
+        Some(Box::new(move |roots| {
+            let sizes = devices.into_iter().map(|(place, number)| (place, size_of(roots, number))).collect();
+            let anew: Anew = (inner.map(|inner| inner(roots)), sizes, all);
+            Box::new(anew)
+        }))
+    }
+
+    fn reopened(&mut self, opened: Reopened) -> usize {
+        let Ok(anew) = opened.downcast::<Anew>() else { return 0 };
+        let (inner, sizes, all) = *anew;
+        for (place, size) in sizes {
+            self.devices[place].size = size;
+        }
+        let opened = inner.map_or(0, |inner| self.source.reopened(inner));
+        if opened > 0 {
+            self.read = None;
+        } else if all {
+            self.read = Some(Instant::now());
         }
         opened
     }

@@ -19,7 +19,7 @@ use super::netlink_socket::{NetlinkSocket, Question};
 use super::row::Occupant;
 use super::rtnetlink::{self, SHOWN, follow};
 use super::watched::Watched;
-use super::{Explanation, Failure, Source, cost};
+use super::{Explanation, Failure, Reopened, Reopening, Source, cost};
 use crate::error::Error;
 use crate::fields::interface;
 use crate::parse::link_stats;
@@ -97,9 +97,13 @@ impl Source for Hedged {
         watched.finish::<interface::Table>(rows, outcome);
     }
 
-    fn reopen(&mut self, roots: &Roots) -> usize {
+    fn reopening(&self) -> Option<Reopening> {
+        self.file.reopening()
+    }
+
+    fn reopened(&mut self, opened: Reopened) -> usize {
         let Hedged { index, interfaces, file, watched, .. } = self;
-        rtnetlink::reopen(roots, interfaces, index, file, watched)
+        rtnetlink::reopened(opened, interfaces, index, file, watched)
     }
 
     fn problem(&self, row: usize) -> Option<Error> {

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::row::Occupant;
-use super::{Explanation, Failure, OpenHandle, OpenHandles, Source};
+use super::{Explanation, Failure, OpenHandle, OpenHandles, Reopened, Reopening, Source};
 use crate::clock::monotonic_ns;
 use crate::error::Error;
 use crate::fields::Table;
@@ -21,6 +21,14 @@ pub(super) trait Handle: Send + Sync + Sized + 'static {
 
     /// Opens the device's files; also where they are, for messages.
     fn open(roots: &Roots, device: &Self::Device) -> (PathBuf, Result<Self, Failure>);
+
+    /// Opens what was not there when the device was opened, if anything was not.
+    fn complete(&self) {}
+
+    /// Whether `complete` may find more.
+    fn is_whole(&self) -> bool {
+        true
+    }
 
     /// The device's counters, as far as they stand in the first `size` bytes of the struct; `calls` counts system calls.
     fn counters(&self, size: usize, calls: &mut usize) -> Result<<Self::Table as Table>::Record, Failure>;
@@ -106,13 +114,38 @@ impl<H: Handle> Source for KeptOpen<H> {
         }
     }
 
-    fn reopen(&mut self, roots: &Roots) -> usize {
-        let mut opened = 0;
-        for row in self.rows.iter_mut().filter(|row| row.handle.is_err()) {
-            (row.shown, row.handle) = opened_anew(roots, &row.device);
-            opened += usize::from(row.handle.is_ok());
+    fn reopening(&self) -> Option<Reopening> {
+        let parts: Vec<_> = self
+            .rows
+            .iter()
+            .filter_map(|row| row.handle.as_ref().ok())
+            .filter(|handle| !handle.is_whole())
+            .cloned()
+            .collect();
+        let missing = self.rows.iter().enumerate().filter(|(_, row)| row.handle.is_err());
+        let missing: Vec<_> = missing.map(|(place, row)| (place, row.device.clone())).collect();
+        if parts.is_empty() && missing.is_empty() {
+            return None;
         }
-        opened
+        Some(Box::new(move |roots| {
+            parts.iter().for_each(|handle| handle.complete());
+            let anew = |(place, device)| (place, opened_anew::<H>(roots, &device));
+            Box::new(missing.into_iter().map(anew).collect::<Vec<_>>())
+        }))
+    }
+
+    fn reopened(&mut self, opened: Reopened) -> usize {
+        let Ok(opened) = opened.downcast::<Vec<(usize, (PathBuf, Result<Arc<H>, Failure>))>>() else { return 0 };
+        let mut count = 0;
+        for (place, (shown, handle)) in *opened {
+            let row = &mut self.rows[place];
+            // Somebody else may have been at it, too.
+            if row.handle.is_err() {
+                count += usize::from(handle.is_ok());
+                (row.shown, row.handle) = (shown, handle);
+            }
+        }
+        count
     }
 
     fn problem(&self, row: usize) -> Option<Error> {

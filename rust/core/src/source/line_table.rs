@@ -14,7 +14,7 @@ use super::identity::Identity;
 use super::lines::Lines;
 use super::row::Occupant;
 use super::watched::Watched;
-use super::{Explanation, Failure, Source};
+use super::{Explanation, Failure, Reopened, Reopening, Source};
 use crate::error::Error;
 use crate::fields::Table;
 use crate::roots::Roots;
@@ -98,8 +98,12 @@ impl<F: Format> Source for LineTable<F> {
         watched.finish::<F::Table>(rows, outcome);
     }
 
-    fn reopen(&mut self, roots: &Roots) -> usize {
-        self.file.reopen(roots)
+    fn reopening(&self) -> Option<Reopening> {
+        self.file.reopening()
+    }
+
+    fn reopened(&mut self, opened: Reopened) -> usize {
+        self.file.reopened(opened)
     }
 
     fn problem(&self, row: usize) -> Option<Error> {
@@ -116,6 +120,10 @@ impl<F: Format> Source for LineTable<F> {
     }
 }
 
+fn lines_of(roots: &Roots, path: &str) -> Result<Lines, Failure> {
+    Ok(Lines::new(roots.open_regular(Path::new(path))?))
+}
+
 /// The open file, and what is remembered of its lines.
 pub(super) struct LineFile<F: Format> {
     path: String,
@@ -129,17 +137,24 @@ pub(super) struct LineFile<F: Format> {
 impl<F: Format> LineFile<F> {
     /// Opens `path` to watch the devices that `by_key` leads to.
     pub(super) fn open(roots: &Roots, path: &str, by_key: HashMap<F::Key, usize>) -> LineFile<F> {
-        let lines = roots.open_regular(Path::new(path)).map(Lines::new).map_err(Failure::from);
         let shown = roots.shown(Path::new(path));
-        LineFile { path: path.to_owned(), lines, shown, by_key, layout: Vec::new() }
+        LineFile { path: path.to_owned(), lines: lines_of(roots, path), shown, by_key, layout: Vec::new() }
     }
 
-    pub(super) fn reopen(&mut self, roots: &Roots) -> usize {
+    /// See `Source::reopening`.
+    pub(super) fn reopening(&self) -> Option<Reopening> {
         // What a thread opened elsewhere as its own would be another file here.
         if self.lines.is_ok() || self.path == super::namespace::PROC_NET_DEV {
-            return 0;
+            return None;
         }
-        self.lines = roots.open_regular(Path::new(&self.path)).map(Lines::new).map_err(Failure::from);
+        let path = self.path.clone();
+        Some(Box::new(move |roots| Box::new(lines_of(roots, &path))))
+    }
+
+    /// See `Source::reopened`.
+    pub(super) fn reopened(&mut self, opened: Reopened) -> usize {
+        let (Err(_), Ok(lines)) = (&self.lines, opened.downcast()) else { return 0 };
+        self.lines = *lines;
         usize::from(self.lines.is_ok())
     }
 

@@ -51,8 +51,15 @@ pub(crate) trait Source: Send {
     /// Writes each of its rows, whatever the kernel says: a row that has no numbers says why in its state.
     fn read(&mut self, rows: &mut Rows<'_>);
 
-    /// Opens what could not be opened before, or has gone bad; how many handles that gave.
-    fn reopen(&mut self, roots: &Roots) -> usize;
+    /// What opens anew what could not be opened before, or has gone bad. It is done while polls go on.
+    fn reopening(&self) -> Option<Reopening> {
+        None
+    }
+
+    /// Puts in place what that opened; how many handles it was.
+    fn reopened(&mut self, _opened: Reopened) -> usize {
+        0
+    }
 
     /// What lies behind the state of a row, if the row is of this source and has such a problem.
     fn problem(&self, row: usize) -> Option<Error>;
@@ -66,6 +73,12 @@ pub(crate) trait Source: Send {
     /// Each row's open handle, where it has one that another plan's source can read, too.
     fn each_handle(&self, _each: &mut dyn FnMut(usize, OpenHandle)) {}
 }
+
+/// Opens files, and may take its time.
+pub(crate) type Reopening = Box<dyn FnOnce(&Roots) -> Reopened + Send>;
+
+/// What was opened; the source whose `reopening` it was knows what it is.
+pub(crate) type Reopened = Box<dyn Any + Send>;
 
 /// A handle that is open already. What it is, and of which device, is known to the source that takes it.
 pub(crate) type OpenHandle = Box<dyn Any + Send>;

@@ -8,7 +8,6 @@ use crate::clock::monotonic_ns;
 use crate::error::Error;
 use crate::fields::{Table, block};
 use crate::report::{Answer, Report};
-use crate::roots::Roots;
 use crate::rows::Rows;
 use crate::state::State;
 
@@ -40,10 +39,6 @@ impl Source for Reported {
         for row in &mut self.rows {
             rows.put(row.row, row.record(now).as_ref());
         }
-    }
-
-    fn reopen(&mut self, _: &Roots) -> usize {
-        0
     }
 
     fn problem(&self, row: usize) -> Option<Error> {

@@ -11,7 +11,7 @@ use super::netlink_interfaces::NetlinkInterfaces;
 use super::netlink_socket::NetlinkSocket;
 use super::row::Occupant;
 use super::watched::Watched;
-use super::{Explanation, Failure, Source, cost};
+use super::{Explanation, Failure, Reopened, Reopening, Source, cost};
 use crate::error::Error;
 use crate::fields::interface;
 use crate::parse::{link_stats, netdev};
@@ -68,9 +68,13 @@ impl Source for Rtnetlink {
         }
     }
 
-    fn reopen(&mut self, roots: &Roots) -> usize {
+    fn reopening(&self) -> Option<Reopening> {
+        self.file.reopening()
+    }
+
+    fn reopened(&mut self, opened: Reopened) -> usize {
         let Rtnetlink { index, interfaces, file, watched, .. } = self;
-        reopen(roots, interfaces, index, file, watched)
+        reopened(opened, interfaces, index, file, watched)
     }
 
     fn problem(&self, row: usize) -> Option<Error> {
@@ -92,15 +96,15 @@ impl Source for Rtnetlink {
     }
 }
 
-/// Opens the file if it could not be opened before, and looks at once for what it tells of.
-pub(super) fn reopen(
-    roots: &Roots,
+/// Takes the file, which could not be opened before, and looks at once for what it tells of.
+pub(super) fn reopened(
+    opened: Reopened,
     interfaces: &mut NetlinkInterfaces,
     index: &InterfaceIndex,
     file: &mut LineFile<NetDevFormat>,
     watched: &mut Watched<Swapped>,
 ) -> usize {
-    let opened = file.reopen(roots);
+    let opened = file.reopened(opened);
     if opened > 0 {
         // That it cannot be read is what the next poll will tell.
         let _ = follow(interfaces, index, file, watched);

@@ -7,7 +7,6 @@ use super::{Explanation, Source};
 use crate::clock::monotonic_ns;
 use crate::error::Error;
 use crate::fields::Table;
-use crate::roots::Roots;
 use crate::rows::Rows;
 use crate::state::State;
 
@@ -28,10 +27,6 @@ impl<T: Table + Send> Source for Uncounted<T> {
         for row in &self.rows {
             rows.put(*row, record.as_ref());
         }
-    }
-
-    fn reopen(&mut self, _: &Roots) -> usize {
-        0
     }
 
     fn problem(&self, _: usize) -> Option<Error> {

@@ -17,7 +17,7 @@ use super::card_asker::{Answer, CardAsker};
 use super::interface_rows::Swapped;
 use super::netlink_socket::NetlinkSocket;
 use super::row::Occupant;
-use super::{Explanation, Failure, OpenHandle, OpenHandles, Source, namespace};
+use super::{Explanation, Failure, OpenHandle, OpenHandles, Reopened, Reopening, Source, namespace};
 use crate::clock::monotonic_ns;
 use crate::error::Error;
 use crate::fields::{Table, interface};
@@ -34,6 +34,8 @@ const FIRST: Duration = Duration::from_secs(1);
 
 /// A physical function: its interface, and that one's network namespace.
 pub(super) type Card = (Option<PathBuf>, OsString);
+/// A card's thread, or why there is none.
+type Asker = Result<Arc<Mutex<CardAsker>>, Failure>;
 /// A row: which function of a card, where in the plan, in which direction.
 pub(super) type FunctionRow = (u32, usize, Swapped);
 
@@ -44,7 +46,7 @@ pub(crate) struct VirtualFunctions {
 struct Functions {
     card: Card,
     /// Of the plan before and of this one, if the card is in both.
-    asker: Result<Arc<Mutex<CardAsker>>, Failure>,
+    asker: Asker,
     rows: Vec<Row>,
     /// The card's own number, of the newest answer: another card under its name has another.
     index: Option<u32>,
@@ -94,7 +96,7 @@ fn lock(asker: &Mutex<CardAsker>) -> MutexGuard<'_, CardAsker> {
 }
 
 /// Starts the thread that asks for a card, in the card's network namespace.
-fn ask(roots: &Roots, (namespace, device): &Card) -> Result<Arc<Mutex<CardAsker>>, Failure> {
+fn ask(roots: &Roots, (namespace, device): &Card) -> Asker {
     if !roots.has_this_network() {
         return Err(namespace::CAPTURED);
     }
@@ -125,13 +127,26 @@ impl Source for VirtualFunctions {
         }
     }
 
-    fn reopen(&mut self, roots: &Roots) -> usize {
-        let mut opened = 0;
-        for card in self.cards.iter_mut().filter(|card| card.asker.is_err()) {
-            card.asker = ask(roots, &card.card);
-            opened += usize::from(card.asker.is_ok());
+    fn reopening(&self) -> Option<Reopening> {
+        let cards = self.cards.iter().enumerate().filter(|(_, card)| card.asker.is_err());
+        let cards: Vec<_> = cards.map(|(place, card)| (place, card.card.clone())).collect();
+        if cards.is_empty() {
+            return None;
         }
-        opened
+        let anew = |roots: &Roots, (place, card)| (place, ask(roots, &card));
+        Some(Box::new(move |roots| Box::new(cards.into_iter().map(|card| anew(roots, card)).collect::<Vec<_>>())))
+    }
+
+    fn reopened(&mut self, opened: Reopened) -> usize {
+        let Ok(opened) = opened.downcast::<Vec<(usize, Asker)>>() else { return 0 };
+        let mut count = 0;
+        for (place, asker) in *opened {
+            if self.cards[place].asker.is_err() {
+                count += usize::from(asker.is_ok());
+                self.cards[place].asker = asker;
+            }
+        }
+        count
     }
 
     fn problem(&self, row: usize) -> Option<Error> {
@@ -171,7 +186,7 @@ impl Source for VirtualFunctions {
 }
 
 impl Functions {
-    fn new(card: Card, asker: Result<Arc<Mutex<CardAsker>>, Failure>, rows: Vec<FunctionRow>) -> Functions {
+    fn new(card: Card, asker: Asker, rows: Vec<FunctionRow>) -> Functions {
         let row = |(number, row, swapped)| Row { number, row, swapped, occupant: Occupant::default(), failure: None };
         let index = asker.as_ref().ok().and_then(|asker| lock(asker).index());
         Functions { card, asker, rows: rows.into_iter().map(row).collect(), index }
@@ -407,6 +422,7 @@ mod tests {
         let mut source = VirtualFunctions::open(&roots, cards, &mut OpenHandles::new());
         assert_eq!(standing(&read(&mut source)[1]), (-1, State::Unreadable));
         assert!(source.problem(1).unwrap().to_string().ends_with("the machine is a captured one"));
-        assert_eq!(source.reopen(&roots), 0);
+        let opened = source.reopening().unwrap()(&roots);
+        assert_eq!(source.reopened(opened), 0);
     }
 }

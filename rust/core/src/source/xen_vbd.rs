@@ -6,7 +6,9 @@
 
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
+use rustix::fs::{FileType, Mode, OFlags, fstat, openat};
 use rustix::io::{Errno, pread, retry_on_intr};
 
 use super::Failure;
@@ -15,6 +17,9 @@ use crate::fields::{WORD, block};
 use crate::parse::xen_vbd;
 use crate::plan::XenVbd;
 use crate::roots::Roots;
+
+/// Nothing waits for a FIFO's other end, and no link leads out of a captured machine.
+const FLAGS: OFlags = OFlags::RDONLY.union(OFlags::NONBLOCK).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
 
 const FOLDERS: [&str; 2] = ["/sys/bus/xen-backend/devices", "/sys/devices/xen-backend"];
 
@@ -49,8 +54,12 @@ const STATISTICS: [Statistic; 7] = statistics![
 
 pub(crate) type XenVbds = KeptOpen<Statistics>;
 
-/// The open files, in the order of `STATISTICS`; none for a file that this kernel does not have.
-pub(crate) struct Statistics([Option<OwnedFd>; STATISTICS.len()]);
+/// The open files, in the order of `STATISTICS`; none for a file that is not there.
+pub(crate) struct Statistics {
+    files: [OnceLock<OwnedFd>; STATISTICS.len()],
+    /// While a file is missing. This kernel may not have it, but the kernel also makes them one by one.
+    folder: Option<OwnedFd>,
+}
 
 impl Handle for Statistics {
     type Device = XenVbd;
@@ -67,10 +76,21 @@ impl Handle for Statistics {
         }
     }
 
+    fn complete(&self) {
+        if let Some(folder) = &self.folder {
+            // Nothing is in the folder of a device that has gone.
+            let _ = open_missing(folder, &self.files);
+        }
+    }
+
+    fn is_whole(&self) -> bool {
+        self.files.iter().all(|file| file.get().is_some())
+    }
+
     fn counters(&self, size: usize, calls: &mut usize) -> Result<block::Record, Failure> {
         let mut record = block::UNKNOWN;
-        for (file, statistic) in self.0.iter().zip(&STATISTICS) {
-            let Some(file) = file.as_ref().filter(|_| statistic.word * WORD < size) else { continue };
+        for (file, statistic) in self.files.iter().zip(&STATISTICS) {
+            let Some(file) = file.get().filter(|_| statistic.word * WORD < size) else { continue };
             let mut text = [0; 32];
             *calls += 1;
             let length = retry_on_intr(|| pread(file, &mut text, 0))?;
@@ -84,20 +104,37 @@ impl Handle for Statistics {
 /// The files that a statistics folder has. None at all is as no folder: a new vbd stands for seconds without its statistics,
 /// until the hotplug script has set the backing device.
 fn open_files(roots: &Roots, folder: &Path) -> Result<Statistics, Failure> {
-    let mut files = [const { None }; STATISTICS.len()];
-    for (file, statistic) in files.iter_mut().zip(&STATISTICS) {
-        *file = open_first(roots, folder, statistic.names)?;
+    let folder = roots.open(folder)?;
+    let files = [const { OnceLock::new() }; STATISTICS.len()];
+    open_missing(&folder, &files)?;
+    let missing = files.iter().filter(|file| file.get().is_none()).count();
+    match missing {
+        0 => Ok(Statistics { files, folder: None }),
+        _ if missing == files.len() => Err(Failure::Errno(Errno::NOENT)),
+        _ => Ok(Statistics { files, folder: Some(folder) }),
     }
-    if files.iter().all(Option::is_none) { Err(Failure::Errno(Errno::NOENT)) } else { Ok(Statistics(files)) }
 }
 
-/// The first of these files that there is; any problem but its absence is one.
-fn open_first(roots: &Roots, folder: &Path, names: &[&str]) -> Result<Option<OwnedFd>, Failure> {
+/// Opens those that are not open and that there are; any problem but a file's absence is one.
+fn open_missing(folder: &OwnedFd, files: &[OnceLock<OwnedFd>]) -> Result<(), Failure> {
+    for (place, statistic) in files.iter().zip(&STATISTICS).filter(|(place, _)| place.get().is_none()) {
+        if let Some(file) = open_first(folder, statistic.names)? {
+            let _ = place.set(file); // another thread's is as good
+        }
+    }
+    Ok(())
+}
+
+/// The first of these files that there is.
+fn open_first(folder: &OwnedFd, names: &[&str]) -> Result<Option<OwnedFd>, Failure> {
     for name in names {
-        match roots.open_regular(&folder.join(name)).map_err(Failure::from) {
-            Ok(file) => return Ok(Some(file)),
-            Err(Failure::Errno(Errno::NOENT | Errno::NOTDIR)) => {}
-            Err(failure) => return Err(failure),
+        match openat(folder, *name, FLAGS, Mode::empty()) {
+            Ok(file) if FileType::from_raw_mode(fstat(&file)?.st_mode) == FileType::RegularFile => {
+                return Ok(Some(file));
+            }
+            Ok(_) => return Err(Failure::Malformed("not a regular file")),
+            Err(Errno::NOENT | Errno::NOTDIR) => {}
+            Err(errno) => return Err(Failure::Errno(errno)),
         }
     }
     Ok(None)
