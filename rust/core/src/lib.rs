@@ -12,6 +12,7 @@ pub mod report;
 pub mod roots;
 pub mod rows;
 mod source;
+pub mod started;
 pub use source::Explanation;
 pub use source::interfaces::{Interface, interfaces};
 pub mod state;

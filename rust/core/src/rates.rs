@@ -41,13 +41,13 @@ pub fn between<T: Table>(before: &T::Record, after: &T::Record, values: &mut [f6
     Outcome { interval, state }
 }
 
-/// Since the machine started, when the monotonic clock was 0 and so was every counter.
-pub fn since_boot<T: Table>(after: &T::Record, values: &mut [f64]) -> Outcome {
+/// Since the machine started (`started::started_ns`), when every counter was 0.
+pub fn since_boot<T: Table>(after: &T::Record, started_ns: i64, values: &mut [f64]) -> Outcome {
     let mut before = after.to_owned();
     for field in fields::<T>() {
         before.as_mut()[field.word()] = 0;
     }
-    before.as_mut()[T::TIME_NS] = 0;
+    before.as_mut()[T::TIME_NS] = started_ns;
     between::<T>(&before, after, values)
 }
 
@@ -156,7 +156,7 @@ mod tests {
     fn since_boot_is_the_mean_over_the_clock() {
         let mut values = vec![0.0; fields::<interface::Table>().count()];
         let record = interface::Table::stamped([500; interface::WORDS], 10 * SECOND, 3, State::Ok);
-        let outcome = since_boot::<interface::Table>(&record, &mut values);
+        let outcome = since_boot::<interface::Table>(&record, 0, &mut values);
         assert_eq!((outcome.interval, outcome.state), (10.0, State::Ok));
         assert!(values.iter().all(|value| *value == 50.0));
     }

@@ -13,6 +13,7 @@ use vmiostat_core::plan::{
     BlockRow, CgroupIo, CgroupVersion, InterfaceRow, InterfaceSource, Kept, Plan, Tapdisk, XenVbd, XenVbdKind,
 };
 use vmiostat_core::poller::{Kind, Poller, Target};
+use vmiostat_core::started::started_ns;
 
 use crate::buffer::Memory;
 use crate::error::CoreError;
@@ -57,6 +58,7 @@ pub(crate) struct PyPoller {
     /// One at a time makes a new plan of the one that there is.
     replanning: Mutex<()>,
     pinned: bool,
+    started_ns: Option<i64>,
 }
 
 /// A plan's handles, and the names of its rows.
@@ -100,9 +102,9 @@ impl PyPoller {
         let wish = source_of(interface_source)?;
         let (plan, block, interface) = plan_of(py, block, interface, pinned)?;
         let roots = Arc::clone(&roots.get().0);
-        let poller = Some(py.detach(|| Poller::open(roots, &plan, wish)));
+        let (started_ns, poller) = py.detach(|| (started_ns(&roots), Some(Poller::open(roots, &plan, wish))));
         let planned = Mutex::new(Arc::new(Planned { poller, block, interface }));
-        Ok(PyPoller { planned, replanning: Mutex::new(()), pinned })
+        Ok(PyPoller { planned, replanning: Mutex::new(()), pinned, started_ns })
     }
 
     /// Another plan, of whose rows some are this one's: `kept_block[row]` is the number that the row had, None for a new one.
@@ -149,6 +151,7 @@ impl PyPoller {
         Ok(Sample {
             block: Py::new(py, BlockTable::of(Arc::clone(&planned.block), read.block))?,
             interface: Py::new(py, InterfaceTable::of(Arc::clone(&planned.interface), read.interface))?,
+            started_ns: self.started_ns,
         })
     }
 

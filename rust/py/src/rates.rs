@@ -72,21 +72,21 @@ macro_rules! rates_classes {
             /// A row is one word for each field (a float's bits), the interval's and the state's.
             const WORDS: usize = [$(stringify!($name)),+].len() + 2;
 
-            /// The rates of a sample's `words`, each row against its `earlier` one.
+            /// The rates of a sample's `words`, each row against its `earlier` one, else from when the machine `started`.
             pub(crate) fn new<'words>(
                 labels: Arc<Labels>,
                 words: &[i64],
-                since_start: bool,
+                started_ns: Option<i64>,
                 earlier: impl Fn(usize) -> Option<&'words [i64]>,
             ) -> $table {
                 let mut rates = Vec::with_capacity(labels.count() * $table::WORDS);
                 let mut values = [0.0; $table::WORDS - 2];
                 for (row, after) in words.chunks_exact($module::WORDS).enumerate() {
                     let after = record::<$module::Table>(after);
-                    let outcome = match earlier(row).map(record::<$module::Table>) {
-                        Some(before) => between::<$module::Table>(&before, &after, &mut values),
-                        None if since_start => since_boot::<$module::Table>(&after, &mut values),
-                        None => none(State::New, &mut values),
+                    let outcome = match (earlier(row).map(record::<$module::Table>), started_ns) {
+                        (Some(before), _) => between::<$module::Table>(&before, &after, &mut values),
+                        (None, Some(started_ns)) => since_boot::<$module::Table>(&after, started_ns, &mut values),
+                        (None, None) => none(State::New, &mut values),
                     };
                     let floats = values.iter().chain([&outcome.interval]);
                     rates.extend(floats.map(|value| value.to_bits().cast_signed()));

@@ -39,10 +39,10 @@ macro_rules! counters_table {
                 &SCHEMA
             }
 
-            fn rates(&self, py: Python<'_>, before: Option<&$class>) -> PyResult<$rates> {
+            fn rates(&self, py: Python<'_>, before: Option<&$class>, started_ns: Option<i64>) -> PyResult<$rates> {
                 let rows = before.map(|before| self.labels.rows_in(py, &before.labels)).transpose()?;
                 let earlier = |row: usize| before.zip(rows.as_ref()?[row]).map(|(before, row)| before.words_of(row));
-                Ok($rates::new(Arc::clone(&self.labels), &self.words, before.is_none(), earlier))
+                Ok($rates::new(Arc::clone(&self.labels), &self.words, started_ns.filter(|_| before.is_none()), earlier))
             }
         }
     };
@@ -60,18 +60,21 @@ pub(crate) struct Sample {
     /// The interfaces' rows.
     #[pyo3(get)]
     pub(crate) interface: Py<InterfaceTable>,
+    /// When the machine started, if that is known.
+    pub(crate) started_ns: Option<i64>,
 }
 
 #[pymethods]
 impl Sample {
     /// Per second between `before` and this sample, row by row and by each row's own time.
     ///
-    /// Rows are matched by domain and device. Without `before`: since the machine started.
+    /// Rows are matched by domain and device. Without `before`: since the machine started; of a captured machine, whose time
+    /// is not this one's, as far as its /proc/uptime tells.
     #[pyo3(signature = (before=None))]
     fn rates(&self, py: Python<'_>, before: Option<&Bound<'_, Sample>>) -> PyResult<Rates> {
         let before = before.map(|before| before.get());
-        let block = self.block.get().rates(py, before.map(|before| before.block.get()))?;
-        let interface = self.interface.get().rates(py, before.map(|before| before.interface.get()))?;
+        let block = self.block.get().rates(py, before.map(|before| before.block.get()), self.started_ns)?;
+        let interface = self.interface.get().rates(py, before.map(|before| before.interface.get()), self.started_ns)?;
         Ok(Rates { block: Py::new(py, block)?, interface: Py::new(py, interface)? })
     }
 
