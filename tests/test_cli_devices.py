@@ -50,6 +50,21 @@ def test_one_kind_alone() -> None:
     assert all(not domain["interface"] for domain in explained("--root", XEN, "-b").values())
 
 
+def test_an_interface_that_is_not_there_says_so_once(tmp_path: Path) -> None:
+    (tmp_path / "proc/net").mkdir(parents=True)
+    (tmp_path / "proc/net/dev").write_text("\n\n")
+    (tmp_path / "web1.xml").write_text(
+        "<domain type='kvm' id='1'><name>web1</name><devices>"
+        "<interface type='bridge'><target dev='vnet7'/></interface></devices></domain>"
+    )
+    options = ["--root", str(tmp_path), "--xml", str(tmp_path / "web1.xml")]
+    shown = " ".join(vmiostat("devices", *options).split())
+    assert "counters: interface vnet7 gone now the host has no interface 'vnet7' (/proc/net/dev): " in shown
+    assert "No such device" not in shown
+    (nic,) = explained(*options)["web1"]["interface"]
+    assert nic["problem"] == f"{tmp_path}/proc/net/dev: No such device"
+
+
 def test_a_device_whose_counters_cannot_be_read_now_says_so(tmp_path: Path) -> None:
     shutil.copytree(XEN, tmp_path / "xen", symlinks=True)
     (tmp_path / "xen/sys/devices/vbd-1-51712/statistics/rd_sect").write_text("many\n")

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.command import vmiostat
+from vmiostat import STATE_HELP, STATES
 
 
 @pytest.mark.parametrize(
@@ -27,7 +28,10 @@ from tests.command import vmiostat
         (["--json", "--csv"], "not allowed with"),
         (["--view", "mine"], "invalid choice: 'mine'"),
         (["--root"], "expected one argument"),
-        (["--root", "/", "devices"], "the command stands before all options: vmiostat devices"),
+        (["--root", "/", "devices"], "put it first: vmiostat devices"),
+        (["--root", ""], "argument --root: an empty text is no path"),
+        (["--xml", ""], "argument --xml: an empty text is no path"),
+        (["--block-source", "qemu"], "--block-source qemu takes a --qemu-interval"),
         (["devices", "1"], "unrecognized arguments: 1"),
         (["bad\nline"], r"bad\nline"),
     ],
@@ -49,7 +53,8 @@ def test_a_root_that_is_not_there(command: list[str], tmp_path: Path) -> None:
 
 def test_a_machine_with_nothing_to_report(tmp_path: Path) -> None:
     *warnings, last = vmiostat("--root", tmp_path, status=1).splitlines()
-    assert last == "vmiostat: there is no device and no interface to report"
+    hint = f"is {tmp_path} the folder that holds a machine's proc and sys?"
+    assert last == f"vmiostat: there is no device and no interface to report: {hint}"
     assert all(line.startswith("vmiostat: warning: ") for line in warnings)
 
 
@@ -61,6 +66,18 @@ def test_version() -> None:
 def test_help_names_the_commands() -> None:
     assert "vmiostat devices [options]" in vmiostat("--help")
     assert "--json" in vmiostat("devices", "--help")
+
+
+@pytest.mark.parametrize("command", [[], ["devices"]])
+def test_help_fits_into_80_columns_and_tells_of_every_state(
+    command: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    text = vmiostat(*command, "--help")
+    assert max(map(len, text.splitlines())) < 80
+    if not command:
+        told = " ".join(text.split())
+        assert [word for word, help_ in zip(STATES, STATE_HELP, strict=True) if f"{word} {help_}" not in told] == ["ok"]
 
 
 def test_help_waits_for_nothing_that_it_does_not_need() -> None:

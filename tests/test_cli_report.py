@@ -140,7 +140,7 @@ def test_csv_is_a_table_that_machines_read() -> None:
     header, *rest = records
     assert {len(record) for record in records} == {len(header)}
     assert len(set(header)) == len(header)
-    assert header[:6] == ["time", "kind", "domain", "device", "state", "interval"]
+    assert header[:7] == ["time", "since_boot", "kind", "domain", "device", "state", "interval"]
     devices = sum(len(domain.disks) + len(domain.nics) for domain in Host(XEN).domains())
     assert len(rest) == 2 * devices
     block = rows(vmiostat("--root", XEN, "--json"), "block")
@@ -160,7 +160,7 @@ def test_one_kind_alone() -> None:
     assert "Interface" in both
     assert "Device" in both
     (line,) = vmiostat("--root", XEN, "-i", "--json").splitlines()
-    assert set(json.loads(line)) == {"time", "interface"}
+    assert set(json.loads(line)) == {"time", "since_boot", "interface"}
     (header, *_) = csv.reader(io.StringIO(vmiostat("--root", XEN, "-b", "--csv")))
     numbers = [field.name for field in BLOCK_FIELDS if field.kind != "row"]
     assert set(numbers) < set(header)
@@ -171,7 +171,7 @@ def test_idle_devices_are_hidden_on_demand() -> None:
     # A captured tree stands still: after the first report nothing moves.
     since_boot, quiet = vmiostat("--root", XEN, "--json", "-z", "0.05", "2").splitlines()
     assert json.loads(since_boot)["block"]
-    assert json.loads(quiet) | {"time": ""} == {"time": "", "block": [], "interface": []}
+    assert json.loads(quiet) | {"time": ""} == {"time": "", "since_boot": False, "block": [], "interface": []}
     assert len(vmiostat("--root", XEN, "-y", "-z", "0.05", "1").splitlines()) == 3
 
 
@@ -191,6 +191,14 @@ def test_the_first_report_since_boot_can_be_omitted() -> None:
     assert alone == pytest.approx(uptime, rel=0.1)
 
 
+def test_which_report_is_that_since_boot_is_marked() -> None:
+    lines = vmiostat("--root", XEN, "--json", "0.05", "2").splitlines()
+    assert [json.loads(line)["since_boot"] for line in lines] == [True, False]
+    records = list(csv.DictReader(io.StringIO(vmiostat("--root", XEN, "--csv", "0.05", "2"))))
+    devices = len(records) // 2
+    assert [record["since_boot"] for record in records] == ["true"] * devices + ["false"] * devices
+
+
 def test_the_guests_view_is_the_hosts_turned_around() -> None:
     guest = rows(vmiostat("--root", XEN, "--json"), "interface")
     host = rows(vmiostat("--root", XEN, "--json", "--view", "host"), "interface")
@@ -204,6 +212,25 @@ def test_the_roots_can_be_given_one_by_one() -> None:
     text = vmiostat("--proc", XEN / "proc", "--sys", XEN / "sys", "--json", "-b")
     counters = [row["counters"] for row in rows(text, "block").values()]
     assert counters == [row["counters"] for row in rows(vmiostat("--root", XEN, "--json"), "block").values()] != []
+
+
+def test_a_machine_whose_folders_are_elsewhere(tmp_path: Path) -> None:
+    tree = LibvirtTree(tmp_path / "machine")
+    tree.interfaces({"vnet0": 10})
+    tree.start("web1", ["vnet0"])
+    folders: list[str | Path] = []
+    for folder in ("proc", "sys", "run"):
+        (tree.root / folder).mkdir(exist_ok=True)
+        folders += [f"--{folder}", (tree.root / folder).rename(tmp_path / folder)]
+    text = vmiostat("--root", tree.root, *folders, "-i", "--json")
+    assert rows(text, "interface")["web1", "vnet0"]["state"] == "ok"
+
+
+def test_a_heading_without_a_host_name_is_that_of_its_root(tmp_path: Path) -> None:
+    (tmp_path / "a.xml").write_text(
+        "<domain type='kvm'><name>a</name><devices><disk type='file'><target dev='vda'/></disk></devices></domain>"
+    )
+    assert vmiostat("--proc", tmp_path, "-b", "--xml", tmp_path / "a.xml").startswith("Linux (/)  ")
 
 
 def test_a_thousand_reports_a_second(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """The table, on rates that were made up: what it shows, and how it stands in columns."""
 
+import time
 from types import SimpleNamespace
 from typing import Any
 
@@ -9,10 +10,10 @@ from vmiostat.cli.rows import BLOCK, INTERFACE, Kind, Report, Row
 from vmiostat.cli.table import Table
 
 
-def row(kind: Kind, domain: str, device: str, state: str = "ok", **rates: float | None) -> Row:
+def row(kind: Kind, domain: str, device: str, state: str = "ok", time_ns: int = -1, **rates: float | None) -> Row:
     known = dict.fromkeys((field.name for field in kind.numbers), None if state != "ok" else 0.0)
     made: Any = SimpleNamespace(**(known | rates), interval=1.0, state=state)
-    stats: Any = SimpleNamespace()
+    stats: Any = SimpleNamespace(time_ns=time_ns)
     return Row(domain, device, stats, made)
 
 
@@ -66,6 +67,14 @@ def test_unknown_is_a_dash_and_the_row_tells_its_state() -> None:
     assert heading.split()[-1] == "State"
     assert known.split()[2:] == ["0.00"] * 4 + ["-"] + ["0.00"] * 4
     assert unknown.split() == ["web1", "vdb", *["-"] * 9, "unsupported"]
+
+
+def test_a_stale_row_tells_how_old_it_is() -> None:
+    _, answered, never = lines(
+        row(BLOCK, "web1", "vda", "stale", time.monotonic_ns() - 12_500_000_000), row(BLOCK, "web1", "vdb", "stale")
+    )
+    assert answered.endswith(" - stale 12s")
+    assert never.endswith(" - stale")
 
 
 def test_there_is_no_state_column_where_all_is_well() -> None:

@@ -228,6 +228,9 @@ def test_only_what_was_selected(tree: LibvirtTree) -> None:
         until(lambda: rows(poller) == {("db1", "vnet2"): (2, "ok"), ("db1", "vnet3"): (3, "ok")})
     with pytest.raises(ValueError, match="select"):
         Host(tree.root).poller([], follow=True)  # type: ignore[call-overload]
+    for options in ({"select": select}, {"every": 5.0}):
+        with pytest.raises(ValueError, match="follow=True"):
+            Host(tree.root).poller(**options)
 
 
 def test_closed_or_forgotten_it_leaves_nothing(tree: LibvirtTree) -> None:

@@ -112,6 +112,19 @@ def test_a_device_that_went_between_discovery_and_reading(tmp_path: Path) -> Non
         domain.interface_stats("xenbr1")
 
 
+def test_an_interface_that_was_never_there_says_what_may_be(tmp_path: Path) -> None:
+    (tmp_path / "proc/net").mkdir(parents=True)
+    (tmp_path / "proc/net/dev").write_text("\n\n")
+    definition = tmp_path / "web1.xml"
+    definition.write_text(
+        "<domain type='kvm' id='1'><name>web1</name><devices>"
+        "<interface type='bridge'><target dev='vnet7'/></interface></devices></domain>"
+    )
+    domain = Host(tmp_path, xml=definition).domain("web1")
+    with pytest.raises(SourceError, match=r"web1 vnet7: No such device; the host has no interface 'vnet7'.*not up yet"):
+        domain.interface_stats("vnet7")
+
+
 def test_the_host_itself_has_the_host_s_direction() -> None:
     domain = this_host()
     stats = domain.interface_stats("lo")

@@ -83,6 +83,23 @@ def test_every_other_disk_has_a_reason(kind: str, tree: Tree) -> None:
     assert len(found.reason) > 20
 
 
+@pytest.mark.parametrize(
+    ("disk", "kind", "asked"),
+    [
+        (Disk("vda", type="file", source="/a.qcow2"), "kvm", True),
+        (Disk("vda", type="network", source="rbd:pool/a"), "qemu", True),
+        (Disk("vda", type="volume", source="pool/a"), "kvm", True),
+        (Disk("vda", type="vhostuser", source="/run/a.sock"), "kvm", False),
+        (Disk("vda", type="file", source="/a.raw", driver="firecracker"), "kvm", False),
+        (Disk("sda", type="file", source="/a.vhdx"), "hyperv", False),
+        (Disk("/", type="file", source="/a.img", device="filesystem"), "lxc", False),
+    ],
+)
+def test_who_can_be_asked_is_told(disk: Disk, kind: str, asked: bool, tree: Tree) -> None:
+    found = disk_of(disk, tree(), kind)
+    assert found.reason.endswith("; --qemu-interval, or Host.poller(qemu_interval=...), asks QEMU") == asked
+
+
 def test_an_empty_drive(tree: Tree) -> None:
     assert disk_of(Disk("sda", type="file", device="cdrom"), tree()).reason == "an empty drive"
 

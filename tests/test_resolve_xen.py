@@ -51,6 +51,7 @@ def test_a_qdisk_is_counted_only_where_it_is_a_block_device(tmp_path: Path) -> N
     file = disk_of(tmp_path, Disk("xvda", type="file", source="/srv/a.qcow2", driver="qemu"))
     assert file.counters is None
     assert "qdisk-5-51712" in file.reason
+    assert "--qemu-interval" in file.reason
     assert disk_of(tmp_path, Disk("xvda", source="/dev/sdb", driver="qemu")).counters == BlockDevice(8, 16)
 
 

@@ -119,7 +119,7 @@ class Host:
         domains: Iterable[Domain] | None = None,
         *,
         follow: bool = False,
-        every: float = 10.0,
+        every: float | None = None,
         select: Callable[[Domain], Domain | None] | None = None,
         interface_source: InterfaceSource = "auto",
         qemu_interval: "float | OnDemand | None" = None,
@@ -135,12 +135,16 @@ class Host:
         or "on demand" (then `ask` of the poller asks). A QEMU is asked by a QMP socket that it has to give, else by way
         of this Host's libvirt, if it has one. Without `qemu_interval` no virtual machine is asked anything, and these
         rows are `unsupported`. `block_source` is whose counters a disk has that both the kernel and QEMU count.
+
+        Raises ValueError for options that do not go together. A device that cannot be opened costs its own row alone.
         """
         if follow and domains is not None:
             raise ValueError("a poller that follows looks for domains by itself: `select` chooses among them")
+        if not follow and (every is not None or select is not None):
+            raise ValueError("every and select are for a poller that follows: they take follow=True")
         askers = self._askers(qemu_interval, block_source)
         if follow:
-            watch = partial(self._watch, every)
+            watch = partial(self._watch, 10.0 if every is None else every)
             return FollowingPoller(self.roots, watch, interface_source=interface_source, select=select, askers=askers)
         domains = self.domains() if domains is None else domains
         if askers is None:
@@ -169,7 +173,8 @@ class Host:
         return Watch(partial(self._found, EarlierLooks(self.roots)), self._signals, every, told)
 
     def _signals(self) -> Signals:
-        return Signals(self.roots, self._xml, [self._libvirt.changes()] if self._libvirt is not None else [])
+        more = {} if self._libvirt is None else {"libvirt's domains change (its events)": self._libvirt.changes}
+        return Signals(self.roots, self._xml, more)
 
     def _found(self, earlier: EarlierLooks, anew: bool) -> tuple[list[Domain], tuple[Error, ...]]:
         """The domains and what kept discovery from finding more."""
@@ -241,6 +246,7 @@ def _check(state: str, reason: str, device: str, problem: OSError | None) -> Non
         return
     if state == "unsupported":
         raise NoCounters(f"{device}: {reason}")
+    known = f"; {reason}" if reason else ""
     if problem is None or problem.errno is None:
-        raise SourceError(f"{device}: {problem or os.strerror(errno.ENODEV)}")
-    raise SourceError(problem.errno, f"{device}: {problem.strerror}", problem.filename)
+        raise SourceError(f"{device}: {problem or os.strerror(errno.ENODEV)}{known}")
+    raise SourceError(problem.errno, f"{device}: {problem.strerror}{known}", problem.filename)

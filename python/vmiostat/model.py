@@ -101,7 +101,14 @@ class Domain:
     def block_stats(self, target: str, *, size: int | None = None) -> BlockStats:
         """The counters of one block device, read now; see `Host.poller` for all of them, often.
 
+        Nobody is asked: a disk that only its QEMU counts has no counters here (`Host.poller(qemu_interval=...)` asks).
         `size` gives the first so many bytes of the struct (40: what a client of libvirt's first struct compiled).
+
+        >>> from vmiostat import Host
+        >>> domain = Host("fixtures/xen-4.17-real/instant-1").domain(1)
+        >>> tuple(domain.block_stats("xvda", size=40))
+        (311, 20197376, 252, 16515072, 0)
+
         Raises UnknownDevice, NoCounters, SourceError or SizeError.
         """
         return self._reader().block_stats(self, target, size)

@@ -11,6 +11,10 @@ if TYPE_CHECKING:
     from vmiostat import Domain, Host
 
 
+FOLDERS = ("proc", "sys", "dev", "run")
+"""A machine's, each of which may be elsewhere than below its root."""
+
+
 class Parser(argparse.ArgumentParser):
     """An argument parser whose errors are one sentence."""
 
@@ -45,6 +49,7 @@ def parser(command: str, *, usage: str, description: str, epilog: str | None = N
     where.add_argument(
         "--xml",
         metavar="PATH",
+        type=_path,
         action="append",
         help="a libvirt domain XML file, a folder of them, or a file of Xen's (xl list -l, *.cfg), instead of what "
         "runs here (can be given several times)",
@@ -53,10 +58,16 @@ def parser(command: str, *, usage: str, description: str, epilog: str | None = N
         "-c", "--connect", metavar="URI", help="ask libvirt, too, for the VMs that run here (qemu:///system)"
     )
     machine.add_argument(
-        "--root", metavar="DIR", default="/", help="a captured machine: the folder that holds its proc and sys"
+        "--root",
+        metavar="DIR",
+        type=_path,
+        default="/",
+        help="a captured machine: the folder that holds its proc and sys",
     )
-    machine.add_argument("--proc", metavar="DIR", help="where its /proc is, if not below the root")
-    machine.add_argument("--sys", metavar="DIR", help="where its /sys is, if not below the root")
+    for folder in FOLDERS:
+        machine.add_argument(
+            f"--{folder}", metavar="DIR", type=_path, help=f"where its /{folder} is, if not below the root"
+        )
     made.add_argument("--version", action="store_true", help="print the version and end")
     return made
 
@@ -65,9 +76,14 @@ def machine(options: argparse.Namespace) -> Host:
     """The machine that the options mean."""
     from vmiostat import Host
 
-    return Host(
-        options.root, proc=options.proc, sys=options.sys, xml=options.xml, libvirt=options.connect, view=options.view
-    )
+    folders = {folder: getattr(options, folder) for folder in FOLDERS}
+    return Host(options.root, **folders, xml=options.xml, libvirt=options.connect, view=options.view)
+
+
+def _path(text: str) -> str:
+    if not text:
+        raise argparse.ArgumentTypeError("an empty text is no path")
+    return text
 
 
 def asked(domain: Domain, options: argparse.Namespace) -> Domain:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class CsvRecords:
-    """`time,kind,domain,device,state,interval,time_ns,generation`, then for each kind its counters and its rates.
+    """`time,since_boot,kind,domain,device,state,interval,time_ns,generation`, then each kind's counters and rates.
 
     Counters bear their names, their rates end in `/s`; both are in the field table's units. A record leaves the columns
     of other kinds empty, and what is unknown: `state` says why. With one kind only, its columns alone are there.
@@ -27,7 +27,7 @@ class CsvRecords:
 
     def start(self) -> str:
         """The header."""
-        names = ["time", "kind", "domain", "device", "state", "interval", "time_ns", "generation"]
+        names = ["time", "since_boot", "kind", "domain", "device", "state", "interval", "time_ns", "generation"]
         for kind in self._kinds:
             names += [field.name for field in kind.numbers] + [f"{field.name}/s" for field in kind.rated]
         return _records([names])
@@ -35,12 +35,12 @@ class CsvRecords:
     def report(self, report: Report) -> str:
         """The records of one report."""
         records: list[list[object]] = []
-        now = iso_time(report.time)
+        now = [iso_time(report.time), "true" if report.since_boot else "false"]
         for kind, rows in report.rows.items():
             for row in rows:
                 names = [escaped(row.domain), escaped(row.device)]
                 read = [None if word == -1 else word for word in (row.stats.time_ns, row.stats.generation)]
-                record: list[object] = [now, kind.name, *names, row.rates.state, row.rates.interval, *read]
+                record: list[object] = [*now, kind.name, *names, row.rates.state, row.rates.interval, *read]
                 for other in self._kinds:
                     if other is kind:
                         record += [row.total(field) for field in kind.numbers]

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from vmiostat.cli import arguments
 from vmiostat.cli.names import cell, one_line, valid, width
+from vmiostat.cli.output import sentence
 
 if TYPE_CHECKING:
     import argparse
@@ -16,8 +17,9 @@ if TYPE_CHECKING:
     from vmiostat.cli.stopping import Signals
 
 EPILOG = """\
-With --json, each domain is an object on a line of its own, with its "block" and "interface" devices: "counters" names
-their source, or is null and "reason" tells why; "state" is that of a poll made just now.
+With --json, each domain is an object on a line of its own, with its "block"
+and "interface" devices: "counters" names their source, or is null and "reason"
+tells why; "state" is that of a poll made just now.
 """
 
 
@@ -29,7 +31,7 @@ def parser() -> arguments.Parser:
         description="Tells for each device where its counters come from, or why it has none.",
         epilog=EPILOG,
     )
-    made.add_argument("--json", action="store_true", help="a JSON object a domain, each on a line of its own")
+    made.add_argument("--json", action="store_true", help="one JSON object per domain, each on a line of its own")
     return made
 
 
@@ -94,7 +96,8 @@ def _nic(nic: Interface) -> dict[str, Any]:
 
 def _now(poller: Poller, sample: Sample, kind: Literal["block", "interface"], row: int) -> dict[str, Any]:
     stats = (sample.block if kind == "block" else sample.interface)[row]
-    return {"state": stats.state, "problem": _text(poller.problem(kind, row))}
+    problem = poller.problem(kind, row)
+    return {"state": stats.state, "problem": None if problem is None else sentence(problem)}
 
 
 def _text(thing: object) -> str | None:
@@ -120,7 +123,7 @@ def _paragraph(domain: dict[str, Any]) -> str:
         name = cell(device["device"])
         what = [device["type"], device.get("drive"), device.get("mac"), device["source"]]
         lines.append(f"  {name}{' ' * (widest - width(name))}  {one_line(' '.join(word for word in what if word))}")
-        lines += [" " * (widest + 4) + one_line(sentence) for sentence in _sentences(device)]
+        lines += [" " * (widest + 4) + one_line(said) for said in _sentences(device)]
     return "\n".join(lines if devices else [*lines, "  no devices"]) + "\n"
 
 
@@ -128,7 +131,9 @@ def _sentences(device: dict[str, Any]) -> Iterator[str]:
     if device["counters"]:
         yield f"counters: {device['counters']}"
         if device["state"] != "ok":
-            yield f"{device['state']} now" + (f": {device['problem']}" if device["problem"] else "")
+            # Of what is not there the kernel says less than the reason.
+            told = None if device["state"] == "gone" and device["reason"] else device["problem"]
+            yield f"{device['state']} now" + (f": {told}" if told else "")
         if device["reason"]:
             yield device["reason"]
     else:

@@ -15,7 +15,7 @@ def heading(host: Host) -> str:
     """`Linux 6.1.0 (node1)  2026-07-01  (8 CPU)`; of a captured machine, what its files tell."""
     # Not os.uname(): that is the machine that we run on, and not the one whose counters follow.
     kernel = _first_line(host, "/proc/sys/kernel/osrelease")
-    name = _first_line(host, "/proc/sys/kernel/hostname") or cell(host.roots.shown("/").rstrip("/"))
+    name = _first_line(host, "/proc/sys/kernel/hostname") or cell(host.roots.shown("/").rstrip("/") or "/")
     # /proc/stat has a line "cpuN ..." for each CPU that is online, after the sum of all, "cpu  ...".
     cpus = sum(line.startswith(b"cpu") for line in _read(host, "/proc/stat").splitlines()) - 1
     parts = [f"Linux {kernel}".rstrip() + f" ({name})", time.strftime("%Y-%m-%d")]

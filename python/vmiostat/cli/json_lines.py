@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class JsonLines:
-    """`{"time": ..., "block": [ROW, ...], "interface": [ROW, ...]}`.
+    """`{"time": ..., "since_boot": ..., "block": [ROW, ...], "interface": [ROW, ...]}`.
 
     A row is `{"domain", "device", "state", "interval", "time_ns", "generation", "rates": {...}, "counters": {...}}`:
     rates are the fields' growth a second over `interval` seconds, counters the fields as they are now. Both are in the
@@ -27,7 +27,7 @@ class JsonLines:
     def report(self, report: Report) -> str:
         """One line."""
         rows = {kind.name: [self._row(kind, row) for row in rows] for kind, rows in report.rows.items()}
-        return line({"time": iso_time(report.time)} | rows)
+        return line({"time": iso_time(report.time), "since_boot": report.since_boot} | rows)
 
     def _row(self, kind: Kind, row: Row) -> dict[str, Any]:
         return {

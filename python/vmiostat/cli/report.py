@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import math
+import textwrap
 import time
 from functools import partial
 from itertools import islice
@@ -28,14 +29,25 @@ LONGEST_INTERVAL = 10**9
 
 USAGE = "vmiostat [options] [interval [count]]\n       vmiostat devices [options]"
 EPILOG = """\
-Without an interval there is one report, of the time since the machine started. With one, the first report is that too,
-and each further one tells of the interval before it. Rates are a second; kB are 1024 bytes; "-" is unknown, and a row
-that has no number at all ends with the reason in a word:
-  new, reset, replaced, wrapped       no rate yet, for this interval; the next report has it
-  gone, stale, unreadable             its counters cannot be read now
-  unsupported                         nothing in the kernel counts it: `vmiostat devices` tells why;
-                                      what QEMU counts, --qemu-interval asks for
+Without an interval there is one report, of the time since the machine started.
+With one, the first report is that too, and each further one tells of the
+interval before it. Rates are per second; kB are 1024 bytes; "-" is unknown. A
+row that is not "ok" ends with its state:
+{states}
+`vmiostat devices` tells for each device why it is "unsupported".
 """
+
+
+def epilog() -> str:
+    """What `--help` ends with, in lines of less than 80 columns."""
+    from vmiostat import STATE_HELP, STATES
+
+    told = [
+        textwrap.fill(help_, 79, initial_indent=f"  {word:<13}", subsequent_indent=" " * 15)
+        for word, help_ in zip(STATES, STATE_HELP, strict=True)
+        if word != "ok"
+    ]
+    return EPILOG.format(states="\n".join(told))
 
 
 def parser() -> arguments.Parser:
@@ -44,7 +56,7 @@ def parser() -> arguments.Parser:
         "",
         usage=USAGE,
         description="iostat for virtual machines: what the disks and interfaces of each domain do.",
-        epilog=EPILOG,
+        epilog=epilog(),
     )
     made.add_argument("interval", nargs="?", type=_interval, help="seconds between two reports; 0.001 is possible")
     made.add_argument("count", nargs="?", type=_count, help="how many reports; for ever without it")
@@ -68,26 +80,28 @@ def parser() -> arguments.Parser:
     )
     form = made.add_mutually_exclusive_group()
     form.add_argument(
-        "--json", action="store_true", help="a JSON object a report, on a line of its own; raw units (bytes, ns)"
+        "--json", action="store_true", help="one JSON object per report, on a line of its own; raw units (bytes, ns)"
     )
-    form.add_argument("--csv", action="store_true", help="a CSV record a device and report, after a header; raw units")
+    form.add_argument(
+        "--csv", action="store_true", help="one CSV record per device and report, after a header; raw units"
+    )
     return made
 
 
 def run(options: argparse.Namespace, signals: Signals) -> None:
     """Prints the reports."""
-    from vmiostat import Error
-
     if options.block_source == "qemu" and options.qemu_interval is None:
-        raise Error("--block-source qemu takes a --qemu-interval: without one no QEMU is asked")
+        parser().error("--block-source qemu takes a --qemu-interval: without one no QEMU is asked")
     host, poller = _opened(options)
+    from vmiostat import Error
     from vmiostat.cli.output import write
     from vmiostat.cli.rows import BLOCK, INTERFACE
 
     kinds = [BLOCK] * (options.block or not options.interface) + [INTERFACE] * (options.interface or not options.block)
     with poller:
         if not poller.block_rows + poller.interface_rows:
-            raise Error(f"there is no {' and no '.join(kind.title.lower() for kind in kinds)} to report")
+            hint = "" if options.root == "/" else f": is {options.root} the folder that holds a machine's proc and sys?"
+            raise Error(f"there is no {' and no '.join(kind.title.lower() for kind in kinds)} to report{hint}")
         form = _form(options, host, kinds)
         write(form.start())
         for report in islice(reports(poller, kinds, options), options.count):
@@ -171,7 +185,7 @@ def _interval(text: str) -> float:
     except ValueError:
         from vmiostat.cli.main import COMMANDS
 
-        hint = f"; the command stands before all options: vmiostat {text} ..." if text in COMMANDS else ""
+        hint = f"; put it first: vmiostat {text} ..." if text in COMMANDS else ""
         raise argparse.ArgumentTypeError(f"{text!r} is no number of seconds{hint}") from None
     if not 0 < seconds <= LONGEST_INTERVAL:
         raise argparse.ArgumentTypeError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 
 from vmiostat.cli.names import cell, width
@@ -43,7 +44,7 @@ class Table:
         states = any(row.rates.state != "ok" for row in rows)
         lines = [["Domain", kind.title, *(str(field.heading) for field in fields), *(["State"] * states)]]
         for row in rows:
-            state = [row.rates.state.replace("ok", "")] * states
+            state = [_state(row)] * states
             lines.append(
                 [cell(row.domain), cell(row.device), *(number(row.rate(field), field) for field in fields), *state]
             )
@@ -57,6 +58,13 @@ class Table:
                 line[column] = gap + line[column] if column in numbers else line[column] + gap
             text += " ".join(line).rstrip() + "\n"
         return text
+
+
+def _state(row: Row) -> str:
+    """What keeps the row from having rates, and how old a stale answer is: "stale 12s"."""
+    if row.rates.state == "stale" and row.stats.time_ns != -1:
+        return f"stale {max(0, time.monotonic_ns() - row.stats.time_ns) // 10**9}s"
+    return row.rates.state.replace("ok", "")
 
 
 def number(rate: float | None, field: Field) -> str:
