@@ -72,6 +72,26 @@ def test_a_command_that_hangs_is_ended() -> None:
     assert time.monotonic() - began < 20
 
 
+@pytest.mark.parametrize("stream", ["stdout", "stderr"])
+def test_a_command_that_never_stops_printing_is_ended(stream: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(solaris_kstat, "_LIMIT", 1 << 20)
+    words = "has printed more than" if stream == "stdout" else r"has not ended in 2 s"
+    command = [sys.executable, "-c", f"import sys\nwhile True: print('x' * 4096, file=sys.{stream})"]
+    with pytest.raises(SourceError, match=words):
+        solaris_kstat.from_command(command, timeout=60 if stream == "stdout" else 2)
+
+
+def test_a_file_that_is_too_long(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its last number might be half a number."""
+    path = tmp_path / "kstat"
+    path.write_text("xdb:0:req_statistics:rd_reqs\t1234")
+    monkeypatch.setattr(solaris_kstat, "_LIMIT", path.stat().st_size)
+    assert solaris_kstat.from_file(path).block["xdb0"].rd_req == 1234
+    monkeypatch.setattr(solaris_kstat, "_LIMIT", path.stat().st_size - 1)
+    with pytest.raises(SourceError, match="holds more than"):
+        solaris_kstat.from_file(path)
+
+
 def test_a_file_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match="No such file") as raised:
         solaris_kstat.from_file(tmp_path / "none")

@@ -10,8 +10,10 @@ counted. They are in the host's view: what the guest sends is rx.
 
 import os
 import re
+import selectors
 import struct
 import subprocess
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -34,6 +36,9 @@ _INTERFACE = {
 _MOST = (1 << 63) - 1
 _LIMIT = 64 << 20
 """Bytes of text. A large machine prints a few million."""
+_TOO_LONG = f"more than {_LIMIT} bytes, which no kstat does"
+_SAID = 4096
+"""Bytes of what a command says on standard error, of which the last line is told."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,25 +81,62 @@ def from_file(path: str | os.PathLike[str]) -> Kstat:
     """What a file holds. Raises SourceError."""
     try:
         with Path(path).open("rb") as file:
-            return parse(file.read(_LIMIT).decode("ascii", "replace"))
+            text = file.read(_LIMIT + 1)
     except OSError as error:
         raise SourceError(error.errno, error.strerror, os.fspath(path)) from error
+    if len(text) > _LIMIT:
+        raise SourceError(f"{os.fspath(path)} holds {_TOO_LONG}")
+    return parse(text.decode("ascii", "replace"))
 
 
 def from_command(command: Sequence[str], timeout: float = 10.0) -> Kstat:
     """What a command prints, which is ended after so many seconds. Raises SourceError."""
+    until = time.monotonic() + timeout
+    pipe = subprocess.PIPE
     try:
-        done = subprocess.run(command, capture_output=True, timeout=timeout, check=False, stdin=subprocess.DEVNULL)
+        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=pipe, stderr=pipe)
     except OSError as error:
         raise SourceError(error.errno, error.strerror, command[0]) from error
-    except subprocess.TimeoutExpired as error:
-        raise SourceError(f"{command[0]} has not ended in {timeout:g} s") from error
-    if done.returncode != 0:
-        said = done.stderr.decode(errors="replace").strip().splitlines()[-1:]
-        raise SourceError(
-            f"{command[0]} has failed with status {done.returncode}: {''.join(said) or 'it said nothing'}"
-        )
-    return parse(done.stdout[:_LIMIT].decode("ascii", "replace"))
+    with process:
+        try:
+            text, said = _outputs(process, until)
+            if len(text) > _LIMIT:
+                raise SourceError(f"{command[0]} has printed {_TOO_LONG}")
+            status = process.wait(until - time.monotonic())
+        except (TimeoutError, subprocess.TimeoutExpired):
+            raise SourceError(f"{command[0]} has not ended in {timeout:g} s") from None
+        finally:
+            process.kill()
+    if status != 0:
+        last = said.decode(errors="replace").strip().splitlines()[-1:]
+        raise SourceError(f"{command[0]} has failed with status {status}: {''.join(last) or 'it said nothing'}")
+    return parse(text.decode("ascii", "replace"))
+
+
+def _outputs(process: subprocess.Popen[bytes], until: float) -> tuple[bytes, bytes]:
+    """What it prints, no further than past the limit, and the end of what it says on standard error.
+
+    Raises TimeoutError.
+    """
+    assert process.stdout is not None
+    assert process.stderr is not None
+    text, said = bytearray(), b""
+    with selectors.DefaultSelector() as selector:
+        selector.register(process.stdout, selectors.EVENT_READ)
+        selector.register(process.stderr, selectors.EVENT_READ)
+        while selector.get_map() and len(text) <= _LIMIT:
+            left = until - time.monotonic()
+            if left <= 0:
+                raise TimeoutError
+            for key, _ in selector.select(left):
+                data = os.read(key.fd, 1 << 16)
+                if not data:
+                    selector.unregister(key.fileobj)
+                elif key.fileobj is process.stdout:
+                    text += data
+                else:
+                    said = (said + data)[-_SAID:]
+    return bytes(text), said
 
 
 def _packed(fields: Iterable[Field], names: Mapping[str, str], found: Mapping[str, str]) -> bytes:
