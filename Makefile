@@ -47,11 +47,11 @@ test-rust: ## Rust's unit, property and doc tests
 test-python: $(VENV)/.built $(VENV)/.test ## Python's tests, and each benchmark once (PYTHON=... VENV=... for another version)
 	$(BIN)/python -m pytest $(ARGS)
 
-test-oldest: .venv/.built ## The same under the oldest Python on this machine (3.11 where there is one)
+test-oldest: .venv/.built ## Python's tests under the oldest version on this machine (3.11 where there is one)
 	@oldest='$(oldest)'; version='import sys; print(sys.version_info[:2])'; \
 	if [ "$$("$$oldest" -c "$$version")" = "$$(.venv/bin/python -c "$$version")" ]; \
 	then echo 'There is one Python on this machine, and the tests ran under it.'; \
-	else $(MAKE) --no-print-directory test-python VENV=.venv-oldest PYTHON="$$oldest"; fi
+	else $(MAKE) --no-print-directory test-python VENV=.venv-oldest PYTHON="$$oldest" ARGS="python tests $(ARGS)"; fi
 
 test-kvm: $(VENV)/.built $(VENV)/.kvm ## Tests beside a real libvirtd with real guests (root, Debian; some five minutes; ARGS=...)
 	@trap '$(LAB) down' EXIT; $(LAB) up && VMIOSTAT_KVM=1 $(BIN)/python -m pytest tests/kvm $(ARGS)
