@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
@@ -21,7 +22,7 @@ QEMU = (
     "-display none -nographic -machine xenpv -m 160"
 )
 BACKENDS = "/local/domain/0/backend"
-XVDA, XVDB, XVDC, XVDD = 51712, 51728, 51744, 51760
+XVDA, XVDB, XVDC, XVDD, XVDE = 51712, 51728, 51744, 51760, 51776
 
 
 def drive(node: str, number: int) -> dict[str, object]:
@@ -64,6 +65,25 @@ def test_qemu_is_asked_for_the_disks_that_it_serves(tree: XenTree) -> None:
         block = poller.poll().block
         seen = {device: (row.state, row.rd_req) for device, row in zip(block.devices, block, strict=True)}
     assert seen == {"xvda": ("ok", 100), "d1p0": ("ok", 200), "xvdc": ("ok", 7), "xvdd": ("unsupported", -1)}
+
+
+@pytest.mark.parametrize(("source", "reads"), [("kernel", 5), ("qemu", 300)])
+def test_a_qdisk_on_a_block_device_has_the_kernel_s_counters_unless_qemu_s_are_wanted(
+    tree: XenTree, qemu: FakeQemu, source: Literal["kernel", "qemu"], reads: int
+) -> None:
+    tree.store |= {f"{BACKENDS}/qdisk/2/{XVDE}/dev": "xvde", f"{BACKENDS}/qdisk/2/{XVDE}/params": "qcow2:/dev/vg-a"}
+    tree.folder(f"qdisk-2-{XVDE}").mkdir(parents=True)
+    device = tree.root / "sys/class/block/vg-a"
+    device.mkdir(parents=True)
+    (device / "dev").write_text("252:3\n")
+    stat = tree.root / "sys/dev/block/252:3/stat"
+    stat.parent.mkdir(parents=True)
+    stat.write_text(" ".join(["5"] * 17) + "\n")
+    qemu.disks.append(drive("xvde-qcow2", 300))
+    with Host(tree.root).poller(qemu_interval="on demand", block_source=source) as poller:
+        assert poller.ask(10.0)
+        row = poller.poll().block["web1", "xvde"]
+    assert (row.state, row.rd_req) == ("ok", reads)
 
 
 @pytest.mark.usefixtures("qemu")

@@ -121,9 +121,9 @@ class Askers:
         return disk if report is None else replace(disk, counters=Reported(report))
 
     def _is_wanted(self, disk: Disk, domain: Domain) -> bool:
-        if domain.type == "xen":  # blkback's disks are none of QEMU's, nor what a driver domain serves
-            return disk.counters is None and is_qdisk(disk, domain, self._roots)
         asked = disk.counters is None or self._block_source == "qemu"
+        if domain.type == "xen":  # blkback's disks are none of QEMU's, nor what a driver domain serves
+            return asked and is_qdisk(disk, domain, self._roots)
         return asked and domain.type in _QEMU and disk.type not in _NOT_QEMU_S and disk.device != "filesystem"
 
     def _asked(self, domain: Domain, disks: dict[str, tuple[str, ...]], before: dict[str, Report]) -> _Asked:
