@@ -1,8 +1,11 @@
 """What the kernel sends to those who watch is read as bytes from anywhere: what is no message is none."""
 
+import ctypes
+import errno
 import os
 import socket
 import struct
+import time
 from contextlib import suppress
 from pathlib import Path
 
@@ -10,6 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.faults.no_descriptor_left import no_descriptor_left
 from vmiostat import Domain, Interface, Roots
 from vmiostat.counters import NetDevice
 from vmiostat.watching import device_changes, folder_changes, link_changes
@@ -160,7 +164,7 @@ class Broken:
 
 def test_a_signal_that_fails_is_told_once_and_costs_itself_alone(tmp_path: Path) -> None:
     (tmp_path / "run/libvirt/qemu").mkdir(parents=True)
-    signals = Signals(Roots(tmp_path), None, [Broken()])
+    signals = Signals(Roots(tmp_path), None, {"it breaks": Broken})
     try:
         assert signals.wait(1)
         assert not signals.wait(0)
@@ -172,18 +176,104 @@ def test_a_signal_that_fails_is_told_once_and_costs_itself_alone(tmp_path: Path)
         signals.close()
 
 
-def test_signals_that_cannot_be_had_are_problems(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_signals_that_cannot_be_had_are_problems_and_are_tried_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def refused(*arguments: object) -> int:
         raise OSError(24, "Too many open files")
 
-    monkeypatch.setattr("vmiostat.watching.signals.FolderChanges", refused)
-    monkeypatch.setattr("vmiostat.watching.signals.LinkChanges", refused)
-    signals = Signals(Roots(run=tmp_path), None)
+    (tmp_path / "libvirt/qemu").mkdir(parents=True)
+    with monkeypatch.context() as broken:
+        broken.setattr("vmiostat.watching.signals.FolderChanges.__init__", refused)
+        broken.setattr("vmiostat.watching.signals.LinkChanges.__init__", refused)
+        signals = Signals(Roots(run=tmp_path), None)
     try:
-        assert len(signals.problems) == 2
+        assert len(list(signals.problems)) == 2
         assert all("Too many open files" in str(problem) for problem in signals.problems)
         assert not signals.wait(0)
         signals.renew()
+        assert len(signals.problems) == 2  # not so soon: what fails for ever is not to cost much
+        monkeypatch.setattr("vmiostat.watching.signals._AGAIN", 0.0)
+        signals.renew()
+        assert not signals.problems
+        (tmp_path / "libvirt/qemu/web1.xml").write_text("")
+        assert signals.wait(1)
+    finally:
+        signals.close()
+
+
+def test_a_machine_with_more_folders_than_may_be_watched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class NoMore:
+        """libc, at the limit of the user's watches."""
+
+        def inotify_add_watch(self, *arguments: object) -> int:
+            ctypes.set_errno(errno.ENOSPC)
+            return -1
+
+        def __getattr__(self, name: str) -> object:
+            return getattr(libc, name)
+
+    libc = folder_changes._libc
+    with monkeypatch.context() as full:
+        full.setattr(folder_changes, "_libc", NoMore())
+        signals = Signals(Roots(tmp_path), tmp_path)
+    try:
+        (problem,) = signals.problems
+        assert "No space left" in str(problem)
+        signals.renew()
+        assert signals.problems == ()
+        (tmp_path / "web1.xml").write_text("")
+        assert signals.wait(1)
+    finally:
+        signals.close()
+
+
+def test_folders_stay_watched_while_they_cannot_be_opened(tmp_path: Path) -> None:
+    signals = Signals(Roots(tmp_path), tmp_path)
+    try:
+        with no_descriptor_left():
+            signals.renew()
+            assert "Too many open files" in str(signals.problems[0])
+        (tmp_path / "web1.xml").write_text("")
+        assert signals.wait(1)
+        signals.renew()
+        assert signals.problems == ()
+    finally:
+        signals.close()
+
+
+def test_a_wait_that_the_kernel_refuses_is_a_problem_while_it_does(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(*arguments: object) -> object:
+        raise OSError(errno.ENOMEM, "Cannot allocate memory")
+
+    signals = Signals(Roots(tmp_path), None)
+    try:
+        with monkeypatch.context() as broken:
+            broken.setattr("selectors.PollSelector.select", refused)
+            spent = time.process_time()
+            assert not any(signals.wait(1000.0) for _ in range(3))
+            assert time.process_time() - spent < 0.2
+            assert "Cannot allocate memory" in str(signals.problems[0])
+        assert not signals.wait(0)
+        assert signals.problems == ()
+    finally:
+        signals.close()
+
+
+def test_a_namespace_s_signal_that_fails_is_had_again_at_the_next_look(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("vmiostat.watching.signals.links_in", lambda namespace: Broken())
+    signals = Signals(Roots(run=tmp_path), None)
+    domains = [Domain("web1", nics=(Interface("vnet0", counters=NetDevice("vnet0", "/proc/self/ns/net")),))]
+    try:
+        for _ in range(3):
+            signals.follow(domains)
+            assert not [problem for problem in signals.problems if "Input/output" in str(problem)]
+            assert signals.wait(1)
+            assert [problem for problem in signals.problems if "Input/output" in str(problem)]
     finally:
         signals.close()
 

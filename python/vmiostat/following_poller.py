@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     Told = Callable[[tuple[Domain, ...]], None]
     Select = Callable[[Domain], Domain | None]
 
+FIRST_LOOK = 10.0
+"""Seconds that a new poller waits for its first plan: a look may hang."""
+
 
 class FollowingPoller(Poller):
     """A Poller that is told of changes; made by `Host.poller(follow=True)`.
@@ -45,7 +48,10 @@ class FollowingPoller(Poller):
         select: Select | None = None,
         askers: Askers | None = None,
     ) -> Self:
-        """`watch` makes a watch that tells each look's domains; the first look's are the first plan."""
+        """`watch` makes a watch that tells each look's domains; the first look's are the first plan.
+
+        While that look hangs there is none: no rows, and `watch.problems` say so.
+        """
         self = super().__new__(cls, roots, [], [], interface_source=interface_source, pinned=True)
         self.domains = ()
         self._select = select
@@ -60,7 +66,7 @@ class FollowingPoller(Poller):
                 now(domains)
 
         self.watch = watch(told)
-        self.watch.wait()
+        self.watch.wait(timeout=FIRST_LOOK)
         return self
 
     def _follow(self, domains: tuple[Domain, ...]) -> None:

@@ -45,8 +45,8 @@ class Watch:
 
     @property
     def problems(self) -> tuple[Error, ...]:
-        """What kept the last look from seeing more, and what cannot be noticed but by looking again."""
-        return self._looking.seen.problems
+        """What kept the last look from seeing more, what is noticed by looking again alone, and that a look hangs."""
+        return self._looking.problems
 
     @property
     def changes(self) -> int:
@@ -56,7 +56,7 @@ class Watch:
     def wait(self, after: int = 0, timeout: float | None = None) -> bool:
         """Waits until there are more than `after` changes; False when `timeout` seconds have passed or it was closed.
 
-        `wait()` waits for the first look.
+        `wait()` waits for the first look, and that may hang: `problems` then say so.
         """
         looking = self._looking
         with looking.news:

@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Literal
 
 from tests.counters_of import counters_of
-from vmiostat import BlockStats, Host, InterfaceStats, Poller
+from vmiostat import BlockStats, FollowingPoller, Host, InterfaceStats, Poller
 from vmiostat.counters import InterfaceSource
 from vmiostat.model import Domain
+from vmiostat.watching import signals
 
 host: Host | None = None
 domains: list[Domain] = []
@@ -39,6 +40,23 @@ def open_poller(source: InterfaceSource) -> None:
     if poller is not None:
         poller.close()
     poller = host.poller(domains, interface_source=source)
+
+
+def follow(xml: str, roots: dict[str, str]) -> list[str]:
+    """Opens a poller that follows what the XML defines; what it cannot notice at once."""
+    global poller
+    # What could not be had is tried again soon.
+    signals._AGAIN = 0.1
+    if poller is not None:
+        poller.close()
+    poller = Host(xml=xml, **roots).poller(follow=True, every=0.3)  # type: ignore[arg-type]
+    return problems()
+
+
+def problems() -> list[str]:
+    """Of the poller that follows."""
+    assert isinstance(poller, FollowingPoller)
+    return [str(problem) for problem in poller.watch.problems]
 
 
 def sources() -> list[str]:
@@ -69,6 +87,8 @@ def descriptors() -> int:
 CALLS = {
     "discover": discover,
     "open": open_poller,
+    "follow": follow,
+    "problems": problems,
     "sources": sources,
     "poll": poll,
     "reopen": reopen,

@@ -2,15 +2,13 @@
 
 import errno
 import os
-import resource
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
 
 from tests.faults.faulty_process import ChildFailed, Fault, FaultyProcess, Row
+from tests.faults.no_descriptor_left import no_descriptor_left
 from tests.real.machine import Machine
 from tests.real.process import descriptors
 from vmiostat import Host, Poller, Roots, SourceError
@@ -61,25 +59,6 @@ def test_whatever_fails_the_rest_is_opened(machine: Machine, many: Path, source:
         assert cost["socket"] == cost["bind"] == cost["clone3"] == 0
         process.call("open", source)
         assert process.call("descriptors") == held
-
-
-@contextmanager
-def no_descriptor_left(room: int = 0) -> Iterator[None]:
-    """This process can open only so many files more."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    highest = max(int(descriptor.name) for descriptor in Path("/proc/self/fd").iterdir())
-    resource.setrlimit(resource.RLIMIT_NOFILE, (highest + 1, hard))
-    full = []
-    try:
-        with suppress(OSError):  # when there is no room left, also not in the gaps below the highest one
-            while True:
-                full.append(os.open("/dev/null", os.O_RDONLY))
-        resource.setrlimit(resource.RLIMIT_NOFILE, (highest + 1 + room, hard))
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-        for descriptor in full:
-            os.close(descriptor)
 
 
 def test_a_process_that_has_no_descriptor_left(machine: Machine) -> None:

@@ -5,10 +5,10 @@ folder is watched and not the file, which is another one each time.
 """
 
 import ctypes
+import errno
 import os
 import struct
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
 
 _IN_CLOSE_WRITE, _IN_CREATE = 0x8, 0x100
 _IN_MOVED_FROM, _IN_MOVED_TO, _IN_DELETE = 0x40, 0x80, 0x200
@@ -19,6 +19,11 @@ _IN_ONLYDIR = 0x01000000
 _WRITTEN = _IN_CLOSE_WRITE | _IN_MOVED_FROM | _IN_MOVED_TO | _IN_DELETE
 """Not _IN_CREATE: a file that was just made has nothing in it yet."""
 _FOLDER_ITSELF = _IN_DELETE_SELF | _IN_MOVE_SELF | _IN_UNMOUNT | _IN_IGNORED
+
+_FOR_NOW = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)
+"""Errors that say nothing of the folder: it may be there as before."""
+_NO_FOLDER = (errno.ENOENT, errno.ENOTDIR, errno.EACCES)
+"""It went meanwhile, is a file, or discovery tells that it may not be read."""
 
 _EVENT = struct.Struct("=iIII")  # watch, mask, cookie, length of the name that follows
 
@@ -36,7 +41,9 @@ class FolderChanges:
         self._opened = opened
         self._paths = tuple(dict.fromkeys(paths))
         self._names = frozenset(os.fsencode(os.path.basename(path.rstrip("/"))) for path in self._paths)  # noqa: PTH119
-        self._watches: frozenset[int] = frozenset()
+        self._watches: dict[str, int] = {}
+        self.unwatched: OSError | None = None
+        """Why one of the folders that are there is not watched."""
         self._inotify = _checked(_libc.inotify_init1(os.O_NONBLOCK | os.O_CLOEXEC), "inotify")
         self.renew()
 
@@ -45,8 +52,9 @@ class FolderChanges:
 
     def renew(self) -> None:
         """Watches the folders that stand under the paths now, and no others: some came, went, or lie under a mount."""
-        watches = frozenset(watch for path in self._paths if (watch := self._watch(path)) is not None)
-        for old in self._watches - watches:
+        self.unwatched = None
+        watches = {path: watch for path in self._paths if (watch := self._watch(path)) is not None}
+        for old in set(self._watches.values()) - set(watches.values()):
             _libc.inotify_rm_watch(self._inotify, old)
         self._watches = watches
 
@@ -57,7 +65,8 @@ class FolderChanges:
             return False
         look = renew = False
         for watch, mask, name in _events(events):
-            if mask & _IN_Q_OVERFLOW or (mask & _FOLDER_ITSELF and watch in self._watches) or name in self._names:
+            is_folder = mask & _FOLDER_ITSELF and watch in self._watches.values()
+            if mask & _IN_Q_OVERFLOW or is_folder or name in self._names:
                 look = renew = True
             elif mask & _WRITTEN and name.endswith(b".xml"):
                 look = True
@@ -72,13 +81,18 @@ class FolderChanges:
         """The folder's watch, the same number as before if it is the same folder; None where it cannot be watched."""
         try:
             folder = self._opened(path)
-        except OSError:  # discovery tells of what it may not read
-            return None
+        except (OSError, ValueError) as error:  # discovery tells of what it may not read
+            if not isinstance(error, OSError) or error.errno not in _FOR_NOW:
+                return None
+            self.unwatched = OSError(error.errno, error.strerror, path)
+            return self._watches.get(path)
         try:
             mask = _WRITTEN | _IN_CREATE | _IN_DELETE_SELF | _IN_MOVE_SELF | _IN_ONLYDIR
             # By our own descriptor: a captured machine's symlinks were followed within it.
-            with suppress(OSError):
-                return _checked(_libc.inotify_add_watch(self._inotify, b"/proc/self/fd/%d" % folder, mask), path)
+            return _checked(_libc.inotify_add_watch(self._inotify, b"/proc/self/fd/%d" % folder, mask), path)
+        except OSError as error:
+            if error.errno not in _NO_FOLDER:
+                self.unwatched = error
             return None
         finally:
             os.close(folder)

@@ -24,6 +24,10 @@ _PUT_OFF = 3
 found another disk under its path: the next one comes at once."""
 _JOIN = 0.5
 """Seconds that closing waits for a look to end. One that hangs ends when it does, and harms nobody."""
+_LONG = 5.0
+"""Seconds after which a look that has not ended is a problem. libvirt, too, has this long to answer."""
+_UNWOKEN = 0.1
+"""Seconds after which a thread that cannot be woken sees by itself that it is to end."""
 
 Found = tuple[Sequence[Domain], Sequence[Error]]
 Look = Callable[[bool], Found]
@@ -60,19 +64,36 @@ class Looking:
         told: Callable[[tuple[Domain, ...]], None] | None = None,
     ) -> None:
         self._look_for, self._open_signals, self._every, self._told = look, signals, every, told
-        self._wake = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         self.seen = Seen()
         self.stopped = False
+        self._began: float | None = None
+        """When the look that is under way began."""
         self._put_off = 0
         self.news = threading.Condition()
         """Told of each change of `seen.changes` and `stopped`."""
         tell_in_forks(self)
+        self._wake = _eventfd()
         self._thread = threading.Thread(target=self._run, name="vmiostat-watch", daemon=True)
-        self._thread.start()
+        try:
+            self._thread.start()
+        except RuntimeError as error:
+            self._close_wake()
+            raise Error(f"changes cannot be followed, which takes a thread: {error}") from error
+
+    @property
+    def problems(self) -> tuple[Error, ...]:
+        """The newest look's, and that one has been under way for long."""
+        began, problems = self._began, self.seen.problems
+        seconds = 0.0 if began is None else time.monotonic() - began
+        if seconds < _LONG:
+            return problems
+        late = f"a look has been under way for {seconds:.0f} s, since something that it reads does not answer"
+        return (*problems, Error(f"{late}: what came or went meanwhile is not seen yet"))
 
     def forked(self) -> None:
         """In a fork nobody looks: it is stopped."""
         self.stopped = True
+        self._began = None
         self.news = threading.Condition()
         self._wake = -1
 
@@ -87,40 +108,56 @@ class Looking:
             self._thread.join(_JOIN)
 
     def _run(self) -> None:
-        signals = self._open_signals()
+        signals: Signals | None = None
         try:
-            signals.wake_by(self._wake)
-            soon: list[Due] = []
-            anew, tired = True, 0.0
-            ended = time.monotonic()
-            slow = Due(ended, anew=True)
-            while not self.stopped:
-                tired = max(0.0, tired - (time.monotonic() - ended))
-                worked = time.thread_time()
-                self._look(signals, anew=anew)
-                ended = time.monotonic()
-                tired = min(tired + time.thread_time() - worked, _BURST + _REST)
-                if anew:
-                    slow = Due(ended + self._every, anew=True)
-                soon = [due for due in soon if due.at > ended or (due.anew and not anew)]
-                if self._put_off:  # also where what was heard turns out to be nothing
-                    soon.append(Due(ended, anew=False))
-                due = min([slow, *soon])
-                earliest = ended + max(_APART, tired - _BURST)
-                heard = self._noticed(signals, earliest, due.at)
-                now = time.monotonic()
-                anew = due.anew and now >= due.at
-                if heard:
-                    # One anew is not put off by further signals.
-                    soon = [due for due in soon if due.anew][:1]
-                    soon += [Due(now + later, anew=later > _SOON[0]) for later in _SOON]
-                else:
-                    signals.renew()
+            signals = self._open_signals()
+            if self._wake >= 0:
+                signals.wake_by(self._wake)
+            self._look_again_and_again(signals)
+        except Exception as error:  # a mistake of ours: whoever waits is to know
+            self.seen = self.seen._replace(problems=(Error(f"changes are no longer followed: {error!r}"),))
         finally:
             with self.news:
-                os.close(self._wake)
-                self._wake = -1
-            signals.close()
+                self.stopped = True
+                self._close_wake()
+                self.news.notify_all()
+            if signals is not None:
+                signals.close()
+
+    def _look_again_and_again(self, signals: Signals) -> None:
+        soon: list[Due] = []
+        anew, tired = True, 0.0
+        ended = time.monotonic()
+        slow = Due(ended, anew=True)
+        while not self.stopped:
+            tired = max(0.0, tired - (time.monotonic() - ended))
+            worked = time.thread_time()
+            self._began = time.monotonic()
+            self._look(signals, anew=anew)
+            self._began = None
+            ended = time.monotonic()
+            tired = min(tired + time.thread_time() - worked, _BURST + _REST)
+            if anew:
+                slow = Due(ended + self._every, anew=True)
+            soon = [due for due in soon if due.at > ended or (due.anew and not anew)]
+            if self._put_off:  # also where what was heard turns out to be nothing
+                soon.append(Due(ended, anew=False))
+            due = min([slow, *soon])
+            earliest = ended + max(_APART, tired - _BURST)
+            heard = self._noticed(signals, earliest, due.at)
+            now = time.monotonic()
+            anew = due.anew and now >= due.at
+            if heard:
+                # One anew is not put off by further signals.
+                soon = [due for due in soon if due.anew][:1]
+                soon += [Due(now + later, anew=later > _SOON[0]) for later in _SOON]
+            else:
+                signals.renew()
+
+    def _close_wake(self) -> None:
+        if self._wake >= 0:
+            os.close(self._wake)
+        self._wake = -1
 
     def _noticed(self, signals: Signals, earliest: float, due: float) -> bool:
         """Waits for the time of the next look; whether a signal is the reason for it."""
@@ -129,7 +166,7 @@ class Looking:
             left = (earliest if heard else max(earliest, due)) - time.monotonic()
             if left <= 0:
                 break
-            heard |= signals.wait(left)
+            heard |= signals.wait(left if self._wake >= 0 else min(left, _UNWOKEN))
         return heard
 
     def _look(self, signals: Signals, *, anew: bool) -> None:
@@ -153,3 +190,11 @@ class Looking:
         with self.news:
             self.seen = Seen(changes, domains, (*problems, *signals.problems))
             self.news.notify_all()
+
+
+def _eventfd() -> int:
+    """What wakes the thread; -1 where no descriptor is left for it."""
+    try:
+        return os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+    except OSError:
+        return -1

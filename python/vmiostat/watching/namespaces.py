@@ -1,6 +1,7 @@
 """The network namespaces that domains' interfaces are in, and how to listen in one of them."""
 
 import ctypes
+import errno
 import os
 import threading
 from collections.abc import Iterable
@@ -38,7 +39,10 @@ def links_in(namespace: int) -> LinkChanges:
             result.append(error)
 
     thread = threading.Thread(target=listen, name="vmiostat-namespace", daemon=True)
-    thread.start()
+    try:
+        thread.start()
+    except RuntimeError as error:
+        raise OSError(errno.EAGAIN, str(error)) from error
     thread.join()
     if isinstance(result[0], OSError):
         raise result[0]

@@ -2,9 +2,9 @@
 
 import os
 import selectors
-from collections.abc import Callable, Iterable
+import time
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
-from typing import TypeVar
 
 from vmiostat._core import Roots
 from vmiostat.discovery.xenstore_socket import is_there
@@ -19,34 +19,50 @@ from vmiostat.watching.netlink_group import NetlinkGroup
 from vmiostat.watching.xenstore_changes import XenstoreChanges
 
 StrPath = str | os.PathLike[str]
-One = TypeVar("One", bound=Signal)
+Opened = Callable[[], Signal | None]
+"""Opens a signal; None where this machine has nobody who would give it."""
+
+_AGAIN = 10.0
+"""Seconds until what cannot be had is tried again."""
+_BLIND = 0.1
+"""Seconds of sleep instead of a wait that the kernel refuses."""
 
 
 class Signals:
-    """Opens every signal that this machine has. One that cannot be had is a problem, and costs itself alone.
+    """Opens every signal that this machine has. One that cannot be had is a problem, costs itself alone, and is tried
+    again now and then. Nothing here raises.
 
     A captured machine has no kernel that would speak of it: its files are watched, and xenstore if one runs there.
+    `more` are others, by when they tell.
     """
 
-    def __init__(self, roots: Roots, xml: StrPath | Iterable[StrPath] | None, more: Iterable[Signal] = ()) -> None:
-        self._deaf: list[Error] = []
-        self._deaf_in: list[Error] = []
+    def __init__(
+        self, roots: Roots, xml: StrPath | Iterable[StrPath] | None, more: Mapping[str, Opened] | None = None
+    ) -> None:
         self._roots = roots
-        self._selector = selectors.DefaultSelector()
-        self._in_namespaces: dict[tuple[int, int], LinkChanges] = {}
-        self._folders = self._add(partial(FolderChanges, *_folders(roots, xml)), "files are written (inotify)")
+        # Not epoll, which is a descriptor: a process that has none left follows, too, if slowly.
+        self._selector = selectors.PollSelector()
+        self._openers: dict[str, Opened] = {"files are written (inotify)": partial(_folder_changes, roots, xml)}
         if not roots.captured:
-            self._add(LinkChanges, "interfaces come or go (rtnetlink)")
-            self._add(DeviceChanges, "disks come or go (uevents)")
-        if xml is None and is_there(roots):
-            self._add(partial(XenstoreChanges, roots), "Xen domains come or go (xenstore)")
-        for signal in more:
-            self._selector.register(signal, selectors.EVENT_READ, signal)
+            self._openers |= {
+                "interfaces come or go (rtnetlink)": LinkChanges,
+                "disks come or go (uevents)": DeviceChanges,
+            }
+        if xml is None:
+            self._openers["Xen domains come or go (xenstore)"] = partial(_xenstore_changes, roots)
+        self._openers |= more or {}
+        self._signals: dict[str | tuple[int, int], Signal] = {}
+        """By when they tell; those in namespaces by the namespace's file."""
+        self._deaf: dict[str | tuple[int, int], Error] = {}
+        self._cannot_wait: tuple[Error, ...] = ()
+        self._open_what_is_not()
 
     @property
     def problems(self) -> tuple[Error, ...]:
         """What nobody tells of."""
-        return (*self._deaf, *self._deaf_in)
+        unwatched = [signal.unwatched for signal in self._signals.values() if isinstance(signal, FolderChanges)]
+        unheard = [_deaf(error, f"{error.filename} is written") for error in unwatched if error is not None]
+        return (*self._deaf.values(), *unheard, *self._cannot_wait)
 
     def wake_by(self, descriptor: int) -> None:
         """Waiting ends also when this descriptor can be read."""
@@ -55,87 +71,109 @@ class Signals:
     def wait(self, seconds: float) -> bool:
         """Waits no longer than that; whether there is a reason to look again."""
         look = False
-        for key, _ in self._selector.select(max(0.0, seconds)):
-            signal: Signal | None = key.data
-            if signal is None:
-                continue
+        for name in self._told(max(0.0, seconds)):
             try:
-                look |= signal.drain()
-            except OSError as error:
-                self._remove(signal)
-                self._deaf.append(_deaf(error, "something changes"))
+                look |= self._signals[name].drain()
+            except Exception as error:  # whatever it is: the others go on
+                self._drop(name)
+                self._deaf[name] = _deaf(error, name if isinstance(name, str) else "interfaces come or go")
                 look = True
         return look
 
     def definitions_changed(self) -> bool:
         """Whether there is something to hear of domains, not only of devices. It is not heard yet."""
-        signals = [key.data for key, _ in self._selector.select(0)]
-        return any(signal is not None and not isinstance(signal, NetlinkGroup) for signal in signals)
+        return any(not isinstance(self._signals[name], NetlinkGroup) for name in self._told(0.0))
 
     def renew(self) -> None:
-        """Finds folders that came in a way nobody tells of: something was mounted over them."""
-        if self._folders is not None:
-            self._folders.renew()
+        """Tries what could not be had before, and finds folders that came in a way nobody tells of: something was
+        mounted over them.
+        """
+        if time.monotonic() >= self._tried + _AGAIN:
+            self._open_what_is_not()
+        for signal in self._signals.values():
+            if isinstance(signal, FolderChanges):
+                signal.renew()
 
     def follow(self, domains: Iterable[Domain]) -> None:
         """Listens in the namespaces that these domains' interfaces are in, and in no others.
 
         A namespace is told by its file's inode: the path of one holds a pid or a name, which are used again.
         """
-        wanted: set[tuple[int, int]] = set()
-        self._deaf_in = []
+        self._deaf = {name: error for name, error in self._deaf.items() if name in self._openers}
+        wanted: set[str | tuple[int, int]] = set()
         for path in sorted(namespaces(domains)) if not self._roots.captured else ():
             try:
                 wanted.add(self._listen(path))
             except OSError as error:
-                self._deaf_in.append(_deaf(error, f"interfaces come or go in {path}"))
-        for identity in self._in_namespaces.keys() - wanted:
-            self._remove(self._in_namespaces.pop(identity))
+                self._deaf[path] = _deaf(error, f"interfaces come or go in {path}")
+        for name in self._signals.keys() - self._openers.keys() - wanted:
+            self._drop(name)
 
     def close(self) -> None:
-        for key in list(self._selector.get_map().values()):
-            if key.data is not None:
-                self._remove(key.data)
+        for name in list(self._signals):
+            self._drop(name)
         self._selector.close()
 
-    def _add(self, opened: Callable[[], One], when: str) -> One | None:
+    def _told(self, seconds: float) -> list[str | tuple[int, int]]:
+        """Who has something to tell, after so many seconds at most."""
         try:
-            signal = opened()
+            ready = self._selector.select(seconds)
         except OSError as error:
-            self._deaf.append(_deaf(error, when))
-            return None
-        self._selector.register(signal, selectors.EVENT_READ, signal)
-        return signal
+            self._cannot_wait = (_deaf(error, "something changes"),)
+            time.sleep(min(seconds, _BLIND))
+            return []
+        self._cannot_wait = ()
+        return [key.data for key, _ in ready if key.data is not None]
+
+    def _open_what_is_not(self) -> None:
+        self._tried = time.monotonic()
+        for when in [when for when in self._openers if when not in self._signals]:
+            try:
+                signal = self._openers[when]()
+            except Exception as error:  # whatever it is: the others tell, and the slow look sees everything
+                self._deaf[when] = _deaf(error, when)
+                continue
+            self._deaf.pop(when, None)
+            if signal is not None:
+                self._add(when, signal)
 
     def _listen(self, path: str) -> tuple[int, int]:
         namespace = self._roots.open(path)
         try:
             status = os.fstat(namespace)
             identity = status.st_dev, status.st_ino
-            if identity not in self._in_namespaces:
-                links = links_in(namespace)
-                self._selector.register(links, selectors.EVENT_READ, links)
-                self._in_namespaces[identity] = links
+            if identity not in self._signals:
+                self._add(identity, links_in(namespace))
             return identity
         finally:
             os.close(namespace)
 
-    def _remove(self, signal: Signal) -> None:
+    def _add(self, name: str | tuple[int, int], signal: Signal) -> None:
+        self._selector.register(signal, selectors.EVENT_READ, name)
+        self._signals[name] = signal
+
+    def _drop(self, name: str | tuple[int, int]) -> None:
+        signal = self._signals.pop(name)
         self._selector.unregister(signal)
         signal.close()
 
 
-def _folders(roots: Roots, xml: StrPath | Iterable[StrPath] | None) -> tuple[Callable[[str], int], list[str]]:
-    """How to open the folders that definitions are in, and their paths and those of the folders above them."""
+def _folder_changes(roots: Roots, xml: StrPath | Iterable[StrPath] | None) -> FolderChanges:
+    """Watches the folders that definitions are in, and those above them."""
     if xml is None:
         # Here, since it imports lxml.
         from vmiostat.discovery.libvirt_status import DRIVERS
 
-        return roots.open, ["/run", "/run/libvirt", *(f"/run/libvirt/{driver}" for driver in DRIVERS)]
+        return FolderChanges(roots.open, ["/run", "/run/libvirt", *(f"/run/libvirt/{driver}" for driver in DRIVERS)])
     paths = [os.path.abspath(path) for path in ([xml] if isinstance(xml, str | os.PathLike) else xml)]  # noqa: PTH100
     above = [os.path.dirname(path) for path in paths]  # noqa: PTH120
-    return partial(os.open, flags=os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC), above + paths
+    return FolderChanges(partial(os.open, flags=os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC), above + paths)
 
 
-def _deaf(error: OSError, when: str) -> Error:
-    return SourceError(f"nothing tells when {when}: {error.strerror}; it is seen at the next look")
+def _xenstore_changes(roots: Roots) -> XenstoreChanges | None:
+    return XenstoreChanges(roots) if is_there(roots) else None
+
+
+def _deaf(error: Exception, when: str) -> Error:
+    reason = error.strerror if isinstance(error, OSError) and error.strerror else repr(error)
+    return SourceError(f"nothing tells when {when}: {reason}; it is seen at the next look")

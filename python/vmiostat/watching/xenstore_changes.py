@@ -28,9 +28,13 @@ class XenstoreChanges:
             raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), SOCKETS[0])
         self._xenstore = xenstore
         self._messages = Messages()
-        for number, path in enumerate(_WATCHED):
-            # A socket's buffer has room for these. The path is the token, too; each watch is answered with an event.
-            self._xenstore.send(Message(WATCH, number, path + b"\0" + path + b"\0").packed())
+        try:
+            for number, path in enumerate(_WATCHED):
+                # A socket's buffer has room for these. The path is the token, too; each watch is answered by an event.
+                self._xenstore.send(Message(WATCH, number, path + b"\0" + path + b"\0").packed())
+        except OSError:
+            self.close()
+            raise
 
     def fileno(self) -> int:
         return self._xenstore.fileno()
