@@ -41,7 +41,7 @@ $structs
 ## States
 
 The number in a record's `state`, and the word that stands for it in Python and in the command's output. A row whose
-counters could be read is `ok`; a rate has more reasons to be missing than a row. No number is ever given away anew.
+counters could be read is `ok`; a rate has more reasons to be missing than a row. No number is ever reused.
 
 | number | word | meaning |
 |---|---|---|

@@ -1,6 +1,8 @@
 """The face of the package, on captured machines."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -132,6 +134,15 @@ def test_the_host_itself_has_the_host_s_direction() -> None:
     assert stats.rx_errs == int(columns.split()[3])
     assert stats.rx_frame >= 0
     assert not any(nic.swapped for nic in domain.nics)
+
+
+def test_what_is_public_is_there_and_what_is_dear_is_imported_when_it_is_used() -> None:
+    program = (
+        "import sys, vmiostat; before = set(sys.modules); there = {name: getattr(vmiostat, name) for name in "
+        "vmiostat.__all__}; print('lxml.etree' in before, 'vmiostat.askers.rounds' in before, len(there) > 30)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout == "False False True\n"
 
 
 def test_a_root_that_cannot_be_opened(tmp_path: Path) -> None:

@@ -9,6 +9,8 @@
 True
 """
 
+from typing import TYPE_CHECKING
+
 from vmiostat._core import (
     BLOCK_FIELDS,
     INTERFACE_FIELDS,
@@ -31,12 +33,30 @@ from vmiostat._core import (
     __version__,
 )
 from vmiostat.asking_poller import AskingPoller
+from vmiostat.counters import (
+    BlockCounters,
+    BlockDevice,
+    CgroupIo,
+    InterfaceCounters,
+    InterfaceSource,
+    NetDevice,
+    ProcessIo,
+    Reported,
+    Tapdisk,
+    VirtualFunction,
+    XenVbd,
+)
 from vmiostat.errors import Error, NoCounters, SizeError, SourceError, TopologyError, UnknownDevice, UnknownDomain
 from vmiostat.following_poller import FollowingPoller
 from vmiostat.host import Host
-from vmiostat.model import Disk, Domain, Interface
+from vmiostat.model import Disk, Domain, Interface, Process
 from vmiostat.psutil_names import as_psutil
 from vmiostat.watch import Watch
+
+if TYPE_CHECKING:
+    from vmiostat.askers.askers import BlockSource
+    from vmiostat.askers.rounds import OnDemand
+    from vmiostat.discovery.libvirt_connection import LibvirtConnection
 
 __all__ = [
     "BLOCK_FIELDS",
@@ -44,10 +64,14 @@ __all__ = [
     "STATES",
     "STATE_HELP",
     "AskingPoller",
+    "BlockCounters",
+    "BlockDevice",
     "BlockRates",
     "BlockRatesTable",
+    "BlockSource",
     "BlockStats",
     "BlockTable",
+    "CgroupIo",
     "Disk",
     "Domain",
     "Error",
@@ -56,21 +80,47 @@ __all__ = [
     "FollowingPoller",
     "Host",
     "Interface",
+    "InterfaceCounters",
     "InterfaceRates",
     "InterfaceRatesTable",
+    "InterfaceSource",
     "InterfaceStats",
     "InterfaceTable",
+    "LibvirtConnection",
+    "NetDevice",
     "NoCounters",
+    "OnDemand",
     "Poller",
+    "Process",
+    "ProcessIo",
     "Rates",
+    "Reported",
     "Roots",
     "Sample",
     "SizeError",
     "SourceError",
+    "Tapdisk",
     "TopologyError",
     "UnknownDevice",
     "UnknownDomain",
+    "VirtualFunction",
     "Watch",
+    "XenVbd",
     "__version__",
     "as_psutil",
 ]
+
+_LATER = {
+    "BlockSource": "vmiostat.askers.askers",
+    "LibvirtConnection": "vmiostat.discovery.libvirt_connection",
+    "OnDemand": "vmiostat.askers.rounds",
+}
+"""Imported when they are first used: they bring lxml or threads along, which most programs do without."""
+
+
+def __getattr__(name: str) -> object:
+    if name in _LATER:
+        from importlib import import_module
+
+        return getattr(import_module(_LATER[name]), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -132,8 +132,8 @@ class Host:
         it out. `interface_source` is how interfaces are read; `Poller.explain` tells what that means here.
 
         With `qemu_interval`, disks that only their QEMU counts are asked for beside the poll: every so many seconds,
-        or "on demand" (then `ask` of the poller asks). A QEMU is asked by a QMP socket that it has to give, else by way
-        of this Host's libvirt, if it has one. Without `qemu_interval` no virtual machine is asked anything, and these
+        or "on demand" (then `ask` of the poller asks). A QEMU is asked by a QMP socket that it offers, else by way of
+        this Host's libvirt, if it has one. Without `qemu_interval` no virtual machine is asked anything, and these
         rows are `unsupported`. `block_source` is whose counters a disk has that both the kernel and QEMU count.
 
         Raises ValueError for options that do not go together. A device that cannot be opened costs its own row alone.

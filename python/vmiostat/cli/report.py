@@ -60,17 +60,15 @@ def parser() -> arguments.Parser:
     )
     made.add_argument("interval", nargs="?", type=_interval, help="seconds between two reports; 0.001 is possible")
     made.add_argument("count", nargs="?", type=_count, help="how many reports; for ever without it")
-    made.add_argument(
-        "-y", dest="omit_first", action="store_true", help="with an interval: omit the report since the start"
-    )
+    made.add_argument("-y", dest="omit_first", action="store_true", help="with an interval: omit the first report")
     made.add_argument("-z", dest="hide_idle", action="store_true", help="omit devices that did nothing")
     qemu = made.add_argument_group("disks that only QEMU counts")
     qemu.add_argument(
         "--qemu-interval",
         metavar="SECONDS",
         type=_interval,
-        help="ask QEMU about them, beside the reports, at most every so many seconds: by a QMP socket that it has to "
-        "give, else by way of libvirt (-c); nobody is asked without this",
+        help="ask QEMU about them, beside the reports, at most every so many seconds: by a QMP socket that it offers, "
+        "else by way of libvirt (-c); nobody is asked without this",
     )
     qemu.add_argument(
         "--block-source",
