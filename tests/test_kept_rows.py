@@ -26,7 +26,9 @@ def test_rows_are_found_wherever_they_move_to() -> None:
 @pytest.mark.parametrize(
     "now",
     [
-        replace(WEB1, name="web2"),
+        replace(WEB1, name="web2", uuid=None),
+        replace(WEB1, name="web2", uuid="u-3"),
+        replace(WEB1, name="web2", id=3),
         replace(WEB1, id=3),
         replace(WEB1, uuid="u-3"),
         replace(WEB1, process=Process(101, 5000)),
@@ -81,6 +83,20 @@ def test_an_old_row_is_continued_once() -> None:
     twins = replace(WEB1, nics=(NIC, NIC))
     assert kept_rows([WEB1], [twins]).interface == [0, None]
     assert kept_rows([twins], [twins]).interface == [0, 1]
+
+
+def test_a_domain_that_is_renamed_while_it_runs() -> None:
+    web2 = replace(WEB1, name="web2")
+    assert kept_rows([WEB1, DB1], [DB1, web2]) == ([2, 0, 1], [0])
+    assert kept_rows([WEB1], [replace(web2, id=None, process=None)]) == ([0, 1], [0])
+    # Another domain takes its name meanwhile.
+    assert kept_rows([WEB1, DB1], [replace(DB1, name="web1"), web2]) == ([2, 0, 1], [0])
+
+
+def test_a_domain_that_is_migrated_within_its_host() -> None:
+    old, now = replace(WEB1, process=None), replace(WEB1, process=None, id=3, name="web1@u-1")
+    assert kept_rows([old], [old, now]) == ([0, 1, None, None], [0, None])
+    assert kept_rows([old, now], [replace(now, name="web1")]) == ([2, 3], [1])
 
 
 def test_the_row_of_the_whole_domain() -> None:

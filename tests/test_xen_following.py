@@ -92,6 +92,40 @@ def test_a_domain_that_comes_back_with_another_id_goes_on_under_its_name(
     assert after.rates(before).block[0].state == "replaced"
 
 
+def generations(poller: FollowingPoller, domain: str) -> list[int]:
+    sample = poller.poll()
+    return [sample.block[domain, "xvda"].generation, sample.interface[domain, sample.interface.devices[0]].generation]
+
+
+def test_a_domain_that_is_renamed_keeps_its_devices(
+    tree: XenTree, daemon: FakeXenstored, poller: FollowingPoller
+) -> None:
+    before = generations(poller, "web1")
+    tree.store["/local/domain/1/name"] = "web2"
+    daemon.tell("@introduceDomain")
+    until(lambda: rows(poller) == [("web2", "xvda", "ok", 100), ("web2", "vif1.0", "ok", 10)])
+    assert generations(poller, "web2") == before
+
+
+def test_a_domain_that_is_migrated_within_its_host_goes_on_under_its_name(
+    tree: XenTree, daemon: FakeXenstored, poller: FollowingPoller
+) -> None:
+    first = poller.poll()
+    tree.domain(2, "web1", UUID)
+    tree.vbd(2, XVDA, "xvda", 3)
+    daemon.tell("@introduceDomain")
+    beside = f"web1@{UUID}"
+    until(lambda: (beside, "xvda", "ok", 3) in rows(poller))
+    both = poller.poll()
+    assert both.rates(first).block["web1", "xvda"].state == "ok"
+    tree.end(1)
+    daemon.tell("@releaseDomain")
+    until(lambda: rows(poller) == [("web1", "xvda", "ok", 3)])
+    last = poller.poll()
+    assert last.rates(both).block["web1", "xvda"].state == "replaced"
+    assert last.block["web1", "xvda"].generation == both.block[beside, "xvda"].generation
+
+
 def test_a_frontend_that_disconnects_is_no_spike(tree: XenTree, daemon: FakeXenstored, poller: FollowingPoller) -> None:
     before = poller.poll()
     tree.vbd(1, XVDA, "xvda", 0)

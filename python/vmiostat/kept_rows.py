@@ -1,7 +1,8 @@
 """Which row of a new plan continues a row of the old one: the same device of the same run of the same domain."""
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import replace
 from typing import NamedTuple
 
 from vmiostat.counters import NetDevice
@@ -18,12 +19,29 @@ class KeptRows(NamedTuple):
 
 def kept_rows(old: Iterable[Domain], new: Iterable[Domain]) -> KeptRows:
     """For the plans that `plan_rows` makes of these domains."""
-    before, after = _rows(old), _rows(new)
+    old = list(old)
+    before, after = _rows(old), _rows(_under_old_names(old, list(new)))
     return KeptRows(*(_kept(was, now) for was, now in zip(before, after, strict=True)))
 
 
 Row = tuple[BlockRow | InterfaceRow, Domain]
 """A row: its names, the counters (with the device's identity: ifindex, diskseq), whether it is swapped; its domain."""
+
+
+def _under_old_names(old: Iterable[Domain], new: Collection[Domain]) -> Iterator[Domain]:
+    """The new domains under the names that they had: one that runs may be renamed, and is known by its UUID.
+
+    One that is migrated within its host is beside itself meanwhile, and takes the name over in the end.
+    """
+    by_uuid: defaultdict[str, list[Domain]] = defaultdict(list)
+    for domain in old:
+        if domain.uuid is not None:
+            by_uuid[domain.uuid].append(domain)
+    names = [[known.name for known in by_uuid.get(domain.uuid or "", ()) if _same_run(known, domain)] for domain in new]
+    still = {domain.name for domain, had in zip(new, names, strict=True) if not had or domain.name in had}
+    for domain, had in zip(new, names, strict=True):
+        was = None if domain.name in still else next((name for name in had if name not in still), None)
+        yield domain if was is None else replace(domain, name=was)
 
 
 def _rows(domains: Iterable[Domain]) -> tuple[list[Row], list[Row]]:
