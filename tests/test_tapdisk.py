@@ -98,6 +98,19 @@ def test_the_kernel_s_word_for_its_state_says_nothing(tree: Tree) -> None:
 
 
 @pytest.mark.parametrize(
+    ("state", "reason"),
+    [("4", ""), ("2", "its backend is in state InitWait: the guest is not connected to it"), ("9", ""), ("", "")],
+)
+def test_xenstore_knows_whether_its_guest_is_connected(tree: Tree, state: str, reason: str) -> None:
+    tree.page(300, page(4))
+    backend = f"/local/domain/0/backend/vbd3/1/{XVDA}"
+    tree.store |= {f"{backend}/kthread-pid": "300", f"{backend}/state": state}
+    with running(tree.root, tree.store):
+        (disk,) = Host(tree.root).domain("web1").disks
+    assert (disk.counters, disk.reason) == (Tapdisk(300, 1, XVDA), reason)
+
+
+@pytest.mark.parametrize(
     ("data", "words"),
     [
         (page(4, version=2).ljust(4096, b"\0"), "of another version of tapdisk's statistics than 1"),

@@ -22,6 +22,9 @@ def host(tmp_path: Path) -> Host:
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(f"{text}\n")
     tree.vif(4, 0, "vif4.0")
+    shown = tmp_path / "sys/class/net/vif4.0"
+    shown.mkdir(parents=True)
+    (shown / "device").symlink_to("../../../bus/xen-backend/devices/vif-4-0")
     return Host(tmp_path)
 
 
@@ -31,6 +34,10 @@ def test_what_qemu_emulates_is_a_row_of_its_own(host: Host) -> None:
     assert domain.interface_stats("vif4.0-emu").v1 == (53434, 93, 0, 0, 54020, 100, 0, 0)
     assert domain.interface_stats("vif4.0").v1 == (0,) * 8
     assert all(nic.swapped for nic in domain.nics)
+    assert [nic.reason for nic in domain.nics] == [
+        "its backend is in state InitWait: the guest is not connected to it",
+        "",
+    ]
 
 
 def test_an_emulated_disk_is_counted_nowhere_and_says_so(host: Host) -> None:

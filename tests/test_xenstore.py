@@ -63,6 +63,12 @@ def test_counters_under_the_configured_name(host: Host) -> None:
         host.domain("vm2").block_stats("xvda")
 
 
+def test_a_disk_of_qemu_s_whose_guest_is_not_connected_says_so(daemon: FakeXenstored, host: Host) -> None:
+    daemon.store["/local/domain/0/backend/qdisk/2/51712/state"] = "5"
+    xvda = next(disk for disk in host.domain("vm2").disks if disk.target == "xvda")
+    assert "QEMU (qdisk-2-51712), which alone counts its requests, and is in state Closing" in xvda.reason
+
+
 @pytest.mark.parametrize(
     ("dev", "target"),
     [("d1p0", "d1p0"), ("51728", "51728"), ("/dev/xvdb", "xvdb"), ("xvdc", "xvdb"), ("", "xvdb"), ("../x", "xvdb")],

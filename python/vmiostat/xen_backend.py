@@ -12,6 +12,8 @@ DEVICES = "/sys/devices/xen-backend"
 """The folders themselves, in kernels of the time when the bus was their parent (Linux 2.6.18 with Xen's patches)."""
 FOLDERS = (BUS, DEVICES)
 
+NOT_CONNECTED = "its backend is in state {}: the guest is not connected to it"
+
 
 def devices(roots: Roots) -> list[tuple[str, str]]:
     """(folder, name) of every backend device, each name once, links before folders; none where there is no Xen.
@@ -34,6 +36,18 @@ def devices(roots: Roots) -> list[tuple[str, str]]:
 def backend_folder(name: str, roots: Roots) -> str | None:
     """The folder of the backend device called `name` (vbd-1-51712), None where there is none."""
     return next((f"{folder}/{name}" for folder in FOLDERS if roots.exists(f"{folder}/{name}")), None)
+
+
+def not_connected(device: str | None, roots: Roots) -> str:
+    """That the guest is not connected to the backend device that has this folder; "" if it is, or nobody knows.
+
+    A driver of the kernel's keeps this state. Of what tapdisk or QEMU serves it is Initialising for ever.
+    """
+    try:
+        state = "Connected" if device is None else roots.read(f"{device}/state").decode(errors="replace").strip()
+    except SourceError:  # kernels of 2007 have no such file
+        return ""
+    return "" if state == "Connected" else NOT_CONNECTED.format(state)
 
 
 def vif_name(domid: int, number: int | str, roots: Roots) -> str | None:

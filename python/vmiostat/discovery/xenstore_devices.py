@@ -17,7 +17,8 @@ _BACKEND = re.compile(r"/local/domain/([1-9][0-9]{0,4})/backend/([a-z0-9]{1,16})
 _KEYS = {
     VIF: ("vifname", "mac", "bridge"),
     "vbd": ("dev", "params", "device-type", "physical-device-path"),
-    "vbd3": ("dev", "params", "device-type", "kthread-pid"),
+    "vbd3": ("dev", "params", "device-type", "state", "kthread-pid"),
+    "qdisk": ("dev", "params", "device-type", "state"),
 }
 _OF_DISK = ("dev", "params", "device-type")
 

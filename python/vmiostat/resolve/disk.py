@@ -11,7 +11,7 @@ from vmiostat.counters import BlockCounters, BlockDevice, Tapdisk, XenVbd
 from vmiostat.errors import SourceError
 from vmiostat.model import Disk, Domain
 from vmiostat.resolve.tapdisk_page import tapdisk_pid
-from vmiostat.xen_backend import backend_folder
+from vmiostat.xen_backend import backend_folder, not_connected
 from vmiostat.xen_disk_name import xen_device_number
 
 _VMM = {"kvm": "QEMU", "qemu": "QEMU", "hvf": "QEMU", "xen": "QEMU"}
@@ -48,7 +48,7 @@ def resolve_disk(disk: Disk, domain: Domain, roots: Roots) -> Disk:
         found_as = replace(disk.counters, diskseq=diskseq((disk.counters.major, disk.counters.minor), roots))
         return replace(disk, counters=found_as, reason=disk.reason or _switched_off(found_as, roots))
     if isinstance(disk.counters, XenVbd) and not disk.reason:
-        return replace(disk, reason=_not_connected(disk.counters, roots))
+        return replace(disk, reason=not_connected(backend_folder(str(disk.counters), roots), roots))
     return disk
 
 
@@ -127,12 +127,3 @@ def _switched_off(counters: BlockDevice, roots: Roots) -> str:
         except SourceError:
             continue
     return ""
-
-
-def _not_connected(counters: XenVbd, roots: Roots) -> str:
-    """A driver of the kernel's keeps this state. Of what tapdisk or QEMU serves it is Initialising for ever."""
-    try:
-        state = roots.read(f"{backend_folder(str(counters), roots)}/state").decode(errors="replace").strip()
-    except SourceError:  # kernels of 2007 have no such file
-        return ""
-    return "" if state == "Connected" else f"its backend is in state {state}: the guest is not connected to it"

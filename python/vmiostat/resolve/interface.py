@@ -12,7 +12,7 @@ from vmiostat.errors import SourceError
 from vmiostat.model import Domain, Interface
 from vmiostat.network_namespaces import Interfaces, NetworkNamespaces
 from vmiostat.resolve.virtual_function import COUNTED, virtual_function
-from vmiostat.xen_backend import renamed
+from vmiostat.xen_backend import not_connected, renamed
 
 _NAME_SIZE = 16
 """IFNAMSIZ, with the zero byte at its end."""
@@ -68,7 +68,7 @@ def resolve_interface(nic: Interface, domain: Domain, namespaces: NetworkNamespa
     counters = NetDevice(nic.target, namespace, there.get(nic.target))
     swapped, why = (nic.swapped, nic.direction) if nic.direction else direction(nic, counters, domain, roots)
     # One that is not there now is watched all the same: it is found once it comes.
-    reason = _emulated(nic, domain, there) if nic.target in there else _absent(nic, namespace)
+    reason = _unused(nic, namespace, domain, there, roots) if nic.target in there else _absent(nic, namespace)
     return replace(nic, counters=counters, swapped=swapped, direction=why, reason=reason)
 
 
@@ -126,9 +126,14 @@ def _absent(nic: Interface, namespace: str | None) -> str:
     )
 
 
-def _emulated(nic: Interface, domain: Domain, names: Collection[str]) -> str:
-    """A Xen guest without Xen's own drivers sends through an interface that QEMU emulates, not through the vif."""
-    beside = f"{nic.target}-emu"
-    if domain.type != "xen" or beside not in names or beside in domain.interfaces:
+def _unused(nic: Interface, namespace: str | None, domain: Domain, names: Collection[str], roots: Roots) -> str:
+    """Why nothing may go through a Xen guest's vif: without Xen's own drivers it uses one that QEMU emulates."""
+    if domain.type != "xen":
         return ""
-    return f"{beside}, which QEMU emulates for it, has counters of its own: what goes through it is not counted here"
+    beside = f"{nic.target}-emu"
+    if beside in names and beside not in domain.interfaces:
+        return (
+            f"{beside}, which QEMU emulates for it, has counters of its own: what goes through it is not counted here"
+        )
+    # The machine's sysfs does not show another namespace's interfaces, and may show others of their names.
+    return "" if namespace is not None else not_connected(f"/sys/class/net/{nic.target}/device", roots)
