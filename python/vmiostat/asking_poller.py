@@ -18,26 +18,28 @@ class AskingPoller(Poller):
     `stale` before its first answer and when the last one has grown old; `problem` then tells what came of the question.
     """
 
-    def __new__(cls, _askers: Askers, *plan: Any, **options: Any) -> Self:
-        return super().__new__(cls, *plan, **options)
+    _askers: Askers | None
 
-    def __init__(self, askers: Askers, *_plan: Any, **_options: Any) -> None:
+    def __new__(cls, askers: Askers | None, *plan: Any, **options: Any) -> Self:
+        self = super().__new__(cls, *plan, **options)
         self._askers = askers
-        self._end = weakref.finalize(self, askers.close)
-        # The thread is a daemon, and what it asks need not hear that the process ends.
-        self._end.atexit = False
+        if askers is not None:
+            # The thread is a daemon, and what it asks need not hear that the process ends.
+            weakref.finalize(self, askers.close).atexit = False
+        return self
 
     def ask(self, wait: float = 0.0) -> bool:
         """Asks every QEMU of the plan now; whether each has answered, or failed to, within `wait` seconds.
 
-        The next polls have what is answered meanwhile.
+        The next polls have what is answered meanwhile. False where no `qemu_interval` was given, and so none is asked.
         """
-        return self._askers.ask(wait)
+        return self._askers is not None and self._askers.ask(wait)
 
     def close(self) -> None:
         """Closes the handles, and asks no more."""
         super().close()
-        self._end()
+        if self._askers is not None:
+            self._askers.close()
 
     def __exit__(self, *_error: object) -> None:
         self.close()

@@ -5,13 +5,14 @@ from __future__ import annotations
 import weakref
 from typing import TYPE_CHECKING, Self
 
-from vmiostat._core import Poller, Roots
+from vmiostat.asking_poller import AskingPoller
 from vmiostat.kept_rows import kept_rows
 from vmiostat.plan_rows import plan_rows
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from vmiostat._core import Roots
     from vmiostat.askers.askers import Askers
     from vmiostat.counters import InterfaceSource
     from vmiostat.model import Domain
@@ -24,8 +25,8 @@ FIRST_LOOK = 10.0
 """Seconds that a new poller waits for its first plan: a look may hang."""
 
 
-class FollowingPoller(Poller):
-    """A Poller that is told of changes; made by `Host.poller(follow=True)`.
+class FollowingPoller(AskingPoller):
+    """A Poller that is told of changes, and asks where it is told to; made by `Host.poller(follow=True)`.
 
     Its watch's thread makes each new plan and opens what is new in it: polls go on with the old plan meanwhile, and a
     sample is wholly of one plan. A row that is the same device of the same run of its domain keeps its handle, its
@@ -37,7 +38,6 @@ class FollowingPoller(Poller):
     domains: tuple[Domain, ...]
     """The domains whose rows the current plan has, in the rows' order."""
     _select: Select | None
-    _askers: Askers | None
 
     def __new__(
         cls,
@@ -52,12 +52,9 @@ class FollowingPoller(Poller):
 
         While that look hangs there is none: no rows, and `watch.problems` say so.
         """
-        self = super().__new__(cls, roots, [], [], interface_source=interface_source, pinned=True)
+        self = super().__new__(cls, askers, roots, [], [], interface_source=interface_source, pinned=True)
         self.domains = ()
         self._select = select
-        self._askers = askers
-        if askers is not None:
-            weakref.finalize(self, askers.close).atexit = False
         # The thread must not keep alive a poller that everybody else has forgotten.
         follow = weakref.WeakMethod(self._follow)
 
@@ -81,16 +78,7 @@ class FollowingPoller(Poller):
             self.replan(*plan_rows(domains), *kept_rows(self.domains, domains))
         self.domains = domains
 
-    def ask(self, wait: float = 0.0) -> bool:
-        """Asks every QEMU of the plan now: see `AskingPoller.ask`. False where no `qemu_interval` was given."""
-        return self._askers is not None and self._askers.ask(wait)
-
     def close(self) -> None:
         """Ends the watch and the questions, and closes all handles."""
         self.watch.close()
-        if self._askers is not None:
-            self._askers.close()
         super().close()
-
-    def __exit__(self, *args: object) -> None:
-        self.close()

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal, overload
 
 from vmiostat import discovery
 from vmiostat._core import BlockStats, InterfaceStats, Poller, Roots
+from vmiostat.asking_poller import AskingPoller
 from vmiostat.counters import InterfaceSource
 from vmiostat.earlier_looks import EarlierLooks
 from vmiostat.errors import Error, NoCounters, SizeError, SourceError, UnknownDevice, UnknownDomain
@@ -23,7 +24,6 @@ from vmiostat.watching.signals import Signals
 if TYPE_CHECKING:
     from vmiostat.askers.askers import Askers, BlockSource
     from vmiostat.askers.rounds import OnDemand
-    from vmiostat.asking_poller import AskingPoller
     from vmiostat.discovery.libvirt_connection import LibvirtConnection
 
 StrPath = str | os.PathLike[str]
@@ -100,7 +100,7 @@ class Host:
         interface_source: InterfaceSource = "auto",
         qemu_interval: "float | OnDemand",
         block_source: "BlockSource" = "kernel",
-    ) -> "AskingPoller": ...
+    ) -> AskingPoller: ...
 
     @overload
     def poller(
@@ -149,8 +149,6 @@ class Host:
         domains = self.domains() if domains is None else domains
         if askers is None:
             return Poller(self.roots, *plan_rows(domains), interface_source=interface_source)
-        from vmiostat.asking_poller import AskingPoller
-
         rows = plan_rows(askers.reported(domains))
         return AskingPoller(askers, self.roots, *rows, interface_source=interface_source)
 

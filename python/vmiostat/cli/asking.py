@@ -7,7 +7,7 @@ import time
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from vmiostat import AskingPoller, FollowingPoller, Poller
+    from vmiostat import AskingPoller, Poller
 
 FIRST = 3.0
 """Seconds that the first report waits for answers: longer than any QEMU may take for one."""
@@ -17,11 +17,11 @@ class Asking:
     """Asks at most every `interval` seconds; nobody, where that is None."""
 
     def __init__(self, poller: Poller, interval: float | None) -> None:
-        self._asks: AskingPoller | FollowingPoller | None = None
+        self._asks: AskingPoller | None = None
         if interval is not None:
-            from vmiostat import AskingPoller, FollowingPoller
+            from vmiostat import AskingPoller
 
-            assert isinstance(poller, AskingPoller | FollowingPoller)
+            assert isinstance(poller, AskingPoller)
             self._asks = poller
         self._interval = interval or math.inf
         self._start = self._next = 0.0
