@@ -39,15 +39,20 @@ OTHER_SPELLINGS = {
     "d5p0": 51792,
     "d15p0": 51952,
     "d16p0": 268439552,
+    "d0p16": 1 << 28 | 16,
+    "d15p255": 1 << 28 | 15 << 8 | 255,
+    "d16p16": 1 << 28 | 16 << 8 | 16,
     "51712": 51712,
+    "0xca00": 51712,
+    "0XCA00": 51712,
     "51968": 51968,
     "268442112": 268442112,
 }
 NO_NAMES = [
     "xvd", "xvd1", "xvda0", "xvda01", "xvda16", "xvda+1", "hdu", "hda64", "sdix", "sda16",  # libvirt's statstest
     "vda", "vdb", "", "/dev/", "/dev/dev/xvda", "xvdA", " xvda", "xvda ", "xvda\n", "xvda1٣", "sr0", "fda",
-    "d5", "p0", "d5p", "d5p16", "d05p0", "d1048576p0", "xvdbhxka", "0", "051712", "-51712", "0xca00", "536870912",
-    "9" * 5000,
+    "d5", "p0", "d5p", "d5p256", "d05p0", "d1048576p0", "xvdbhxka", "0", "051712", "-51712", "536870912",
+    "0x0", "0x20000000", "0x", "ca00", "9" * 5000,
 ]  # fmt: skip
 
 
@@ -72,9 +77,12 @@ def test_xen_goes_on_where_the_oldest_libvirt_stopped() -> None:
     assert xen_device_number(disk_name(1 << 28 | (1 << 20) - 1 << 8)) == 1 << 28 | (1 << 20) - 1 << 8
 
 
-@pytest.mark.parametrize(
-    "number", [0, 7, 255, 51968 << 3, 1 << 28, 1 << 28 | 1, 1 << 28 | 16 << 8 | 16, 1 << 29, 1 << 40]
-)
+def test_a_partition_above_15_is_named_as_libxl_alone_names_it() -> None:
+    for name in ("d0p16", "d15p255", "d16p16"):
+        assert disk_name(OTHER_SPELLINGS[name]) == name
+
+
+@pytest.mark.parametrize("number", [0, 7, 255, 51968 << 3, 1 << 28, 1 << 28 | 1, 1 << 29, 1 << 40])
 def test_a_number_outside_every_scheme_is_its_own_name(number: int) -> None:
     # Also those that a scheme could spell, but writes otherwise: disk 0 of the extended scheme is xvda, 51712.
     assert disk_name(number) == str(number)

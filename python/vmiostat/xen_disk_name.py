@@ -15,8 +15,8 @@ _IDE_MAJORS = (3, 22, 33, 34, 56, 57, 88, 89, 90, 91)
 _SCSI_MAJORS = (8, 65, 66, 67, 68, 69, 70, 71, 128, 129, 130, 131, 132, 133, 134, 135)
 
 _LETTERS = re.compile(r"(xvd|hd|sd)([a-z]{1,5})([1-9][0-9]?)?", re.ASCII)
-_DISK_AND_PARTITION = re.compile(r"d(0|[1-9][0-9]{0,6})p(0|[1-9][0-9]?)", re.ASCII)
-_NUMBER = re.compile(r"[1-9][0-9]{0,9}", re.ASCII)
+_DISK_AND_PARTITION = re.compile(r"d(0|[1-9][0-9]{0,6})p(0|[1-9][0-9]{0,2})", re.ASCII)
+_NUMBER = re.compile(r"[1-9][0-9]{0,9}|0[xX][0-9a-fA-F]{1,8}", re.ASCII)
 
 
 def xen_device_number(name: str) -> int | None:
@@ -24,6 +24,8 @@ def xen_device_number(name: str) -> int | None:
 
     >>> xen_device_number("xvda"), xen_device_number("/dev/hdc"), xen_device_number("d5p0"), xen_device_number("51712")
     (51712, 5632, 51792, 51712)
+    >>> xen_device_number("d0p16") == 1 << 28 | 16, xen_device_number("0xca00")
+    (True, 51712)
     >>> xen_device_number("vda") is None
     True
     """
@@ -32,29 +34,35 @@ def xen_device_number(name: str) -> int | None:
         scheme, letters, partition = found[1], found[2], int(found[3] or 0)
         return _SCHEMES[scheme](_disk_of(letters), partition)
     if found := _DISK_AND_PARTITION.fullmatch(name):
-        return _xvd(int(found[1]), int(found[2]))
-    if _NUMBER.fullmatch(name) and int(name) < _EXTENDED + (_DISKS << 8):
-        return int(name)
-    return None
+        return _d(int(found[1]), int(found[2]))
+    number = int(name, 0) if _NUMBER.fullmatch(name) else 0
+    return number if 0 < number < _EXTENDED + (_DISKS << 8) else None
 
 
 def disk_name(number: int) -> str:
     """The name that has this number; where no scheme has it, the number itself in decimal, which is a name too.
 
-    >>> disk_name(51712), disk_name(268439552), disk_name(5632), disk_name(7)
-    ('xvda', 'xvdq', 'hdc', '7')
+    >>> disk_name(51712), disk_name(268439552), disk_name(5632), disk_name(1 << 28 | 16), disk_name(7)
+    ('xvda', 'xvdq', 'hdc', 'd0p16', '7')
     """
     for prefix, disk, partition in _readings(number):
-        name = f"{prefix}{_letters_of(disk)}{partition or ''}"
-        if xen_device_number(name) == number:
-            return name
+        for name in (f"{prefix}{_letters_of(disk)}{partition or ''}", f"d{disk}p{partition}"):
+            if xen_device_number(name) == number:
+                return name
     return str(number)
 
 
 def _xvd(disk: int, partition: int) -> int | None:
-    if partition > 15 or disk >= _DISKS:
+    """libvirt's rule. libxl takes partitions above 15 by this name, too."""
+    return None if partition > 15 else _d(disk, partition)
+
+
+def _d(disk: int, partition: int) -> int | None:
+    """libxl's rule."""
+    if partition > 255 or disk >= _DISKS:
         return None
-    return _XVD_MAJOR << 8 | disk << 4 | partition if disk < 16 else _EXTENDED | disk << 8 | partition
+    fits = disk < 16 and partition < 16
+    return _XVD_MAJOR << 8 | disk << 4 | partition if fits else _EXTENDED | disk << 8 | partition
 
 
 def _hd(disk: int, partition: int) -> int | None:
