@@ -9,6 +9,7 @@ from tests.fake_xenstored import FakeXenstored, running
 from tests.test_watch import NEVER, until
 from tests.xen_tree import XenTree
 from vmiostat import FollowingPoller, Host, Roots
+from vmiostat.watching import signals
 from vmiostat.watching.xenstore_changes import XenstoreChanges
 
 BACKENDS = "/local/domain/0/backend"
@@ -184,3 +185,16 @@ def test_a_watch_that_hears_nonsense_ends(tree: XenTree, daemon: FakeXenstored) 
     with pytest.raises(OSError, match="announced"):
         until(changes.drain)
     changes.close()
+
+
+def test_a_xenstored_that_comes_late_or_comes_back_is_watched(tree: XenTree, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(signals, "_AGAIN", 0.0)
+    with Host(tree.root).watch(every=0.1) as watch:
+        watch.wait()
+        assert [domain.name for domain in watch.domains] == ["Domain-1"]
+        for _ in range(2):
+            with running(tree.root, tree.store) as daemon:
+                until(lambda daemon=daemon: len(daemon.watched) == 3)  # type: ignore[misc]
+                until(lambda: (watch.problems, [domain.name for domain in watch.domains]) == ((), ["web1"]))
+            until(lambda: "nothing tells when Xen domains come or go" in str(watch.problems))
+            (tree.root / "run/xenstored/socket").unlink()
