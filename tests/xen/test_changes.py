@@ -151,6 +151,52 @@ def test_an_interface_that_is_renamed_is_known_by_its_new_name(seen: Followed, g
         seen.wait_for_nic(guest, new, lambda row, before=before: row.tx_packets >= before + 10)  # type: ignore[misc]
 
 
+def test_a_guest_of_libvirt_s_has_what_xl_attaches(seen: Followed) -> None:
+    image = Path("/srv/lab/hot-lv1.raw")
+    image.touch()
+    os.truncate(image, MOST)
+    dom0.xl("block-attach", "lv1", f"{image},raw,xvdf,w")
+    write("lv1", "xvdf", 6)
+    seen.wait_for_disk("lv1", "xvdf", wrote(6))
+    assert "xvdf" not in dom0.virsh("domblklist", "lv1")
+    dom0.xl("block-detach", "lv1", "xvdf")
+    seen.wait_until_gone("lv1", "xvdf")
+
+
+def test_an_interface_with_a_name_of_its_own_in_a_guest_of_libvirt_s(seen: Followed, tmp_path: Path) -> None:
+    definition = tmp_path / "nic.xml"
+    definition.write_text(
+        "<interface type='bridge'><mac address='00:16:3e:92:21:01'/><source bridge='br1'/><target dev='lan-lv1'/>"
+        "</interface>"
+    )
+    dom0.virsh("attach-device", "lv1", definition, "--live")
+    send("lv1", 1, 10)
+    seen.wait_for_nic("lv1", "lan-lv1", sent(10))
+    # Its name is not its number: only xenstore tells whose it is when libvirt's name of it is no more.
+    for old, new in pairwise(("lan-lv1", "dmz-lv1", "lan-lv1")):
+        before = seen.nic("lv1", old)[-1][-1].tx_packets
+        dom0.rename(old, new)
+        seen.wait_until_gone("lv1", old)
+        send("lv1", 1, 10)
+        seen.wait_for_nic("lv1", new, lambda row, before=before: row.tx_packets >= before + 10)  # type: ignore[misc]
+    dom0.virsh("detach-device", "lv1", definition, "--live")
+    seen.wait_until_gone("lv1", "lan-lv1")
+
+
+def test_a_guest_that_is_renamed_keeps_its_devices(seen: Followed) -> None:
+    write("vm2", "xvdd", 4)
+    seen.wait_for_disk("vm2", "sdd", lambda row: row.wr_bytes >= 4 * BLOCK)
+    before = seen.disk("vm2", "sdd")[-1][-1]
+    dom0.xl("rename", "vm2", "vm3")
+    try:
+        seen.wait_for_disk("vm3", "sdd", lambda row: True)
+    finally:
+        dom0.xl("rename", "vm3", "vm2")
+    after = seen.disk("vm3", "sdd")[0][0]
+    assert (after.generation, after.wr_bytes) == (before.generation, before.wr_bytes)
+    seen.wait_for_disk("vm2", "sdd", lambda row: True)
+
+
 def test_a_disk_whose_frontend_is_unbound_starts_from_nothing(seen: Followed) -> None:
     write("vm1", "xvdb", 5)
     seen.wait_for_disk("vm1", "xvdb", lambda row: row.wr_bytes >= 5 * BLOCK)

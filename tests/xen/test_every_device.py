@@ -3,7 +3,7 @@
 import pytest
 
 from tests.xen import dom0
-from tests.xen.devices import DISKS, MACS, NICS, UUIDS, all_nics, kernel_disks, nic, qemu_disks
+from tests.xen.devices import DISKS, MACS, NICS, PROVIDERS, UUIDS, all_nics, kernel_disks, nic, qemu_disks
 from vmiostat import BlockStats, Domain, Host, InterfaceStats
 from vmiostat.counters import NetDevice, XenVbd
 
@@ -56,6 +56,7 @@ def interface(domain: Domain, number: int) -> InterfaceStats:
 def test_a_guest_has_its_name_and_all_its_devices(guests: dict[str, Domain], name: str) -> None:
     domain = guests[name]
     assert (domain.id, domain.uuid, domain.type) == (dom0.domid(name), UUIDS[name], "xen")
+    assert domain.provider == PROVIDERS[name]
     assert sorted(disk.target for disk in domain.disks) == sorted(DISKS[name])
     for disk in domain.disks:
         backend, devid, _ = DISKS[name][disk.target]
@@ -168,6 +169,16 @@ def test_a_disk_that_qemu_serves_counts_what_qemu_counts(guests: dict[str, Domai
     assert (stats.wr_req, stats.wr_bytes) == (told["wr_operations"], told["wr_bytes"])
     assert stats.fl_req == told["flush_operations"]
     assert min(stats.rd_bytes, stats.wr_bytes) > 0
+
+
+@pytest.mark.parametrize("target", [target for name, target in qemu_disks() if name == "lv1"])
+def test_libvirt_has_no_numbers_of_a_disk_that_qemu_serves(guests: dict[str, Domain], target: str) -> None:
+    with pytest.raises(AssertionError, match="unsupported disk driver"):
+        dom0.virsh("domblkstat", "lv1", target)
+    with Host().poller([guests["lv1"]], qemu_interval="on demand") as poller:
+        assert poller.ask(wait=10)
+        stats = poller.poll().block["lv1", target]
+    assert (stats.state, min(stats.rd_req, stats.wr_req) > 0) == ("ok", True)
 
 
 def _columns(text: str) -> dict[str, int]:

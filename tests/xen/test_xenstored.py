@@ -12,6 +12,7 @@ from tests.measured import Measured
 from tests.xen import dom0
 from tests.xen.devices import DISKS
 from vmiostat import Host
+from vmiostat.discovery import xenstore_socket
 
 BOUND = 10.0
 """Seconds in which a look ends, whoever does not answer."""
@@ -71,3 +72,16 @@ def test_who_watches_keeps_what_is_known(host: Host) -> None:
             assert set(DISKS) <= {domain.name for domain in watch.domains}
         dom0.wait(lambda: watch.problems == ())
         assert set(DISKS) <= {domain.name for domain in watch.domains}
+
+
+def test_the_kernel_s_device_tells_the_same_where_the_daemon_s_socket_is_not_seen(host: Host, tmp_path: Path) -> None:
+    """As in a dom0 whose xenstored runs in a domain of its own."""
+    by_device = Host(run=tmp_path)
+    assert xenstore_socket.daemon_socket(by_device.roots) is None
+    found = {domain.name: domain for domain in by_device.domains()}
+    for name, domain in {domain.name: domain for domain in host.domains()}.items():
+        assert (found[name].id, found[name].uuid) == (domain.id, domain.uuid)
+        assert found[name].block_devices == domain.block_devices
+        assert found[name].interfaces == domain.interfaces
+    assert {domain.provider for domain in found.values()} == {"xenstore"}
+    assert by_device.problems == ()
