@@ -90,7 +90,7 @@ format: $(VENV)/.lint ## Format Rust and Python, and repair what the lints can
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
-docs: build ## Write docs/abi.md anew from the field table
+docs: build ## Write docs/abi.md and the stub's fields anew from the field table
 	$(BIN)/python docs/abi.py
 
 wheel: dist/.built ## Build the abi3 wheel and the sdist into dist/

@@ -1,10 +1,13 @@
-"""Writes docs/abi.md from the field table that the built package has: `make docs`.
+"""Writes docs/abi.md and the stub's fields from the field table that the built package has: `make docs`.
 
 What is new in the table is also added to tests/golden/abi.json, the list of all that was ever published. Nothing is
 taken out of it or changed there: a test compares the table with it.
 """
 
 import json
+import re
+import textwrap
+from collections.abc import Iterator
 from pathlib import Path
 from string import Template
 
@@ -62,6 +65,11 @@ $members
 ```
 """)
 
+STUB_FIELDS = re.compile(r"(    # The fields of (\w+), made by `make docs` from here\n)(?:.*\n)*?(    # to here\n)")
+
+STUB = Path(__file__).parent.parent / "python/vmiostat/_core.pyi"
+STATE = "A word of STATES; in the tuple, the bytes and the arrays it is that word's number."
+
 WORD = 8
 """Bytes of each field: they are all int64_t."""
 
@@ -95,6 +103,26 @@ def _struct(name: str, fields: tuple[Field, ...]) -> str:
     return STRUCT.substitute(name=name, rows="\n".join(rows), tag=tag, members="\n".join(members))
 
 
+def stub(text: str) -> str:
+    """_core.pyi with the fields of its structs as they are now."""
+    return STUB_FIELDS.sub(lambda found: found[1] + "".join(_properties(found[2])) + found[3], text)
+
+
+def _properties(name: str) -> Iterator[str]:
+    for field in BLOCK_FIELDS if name.startswith("Block") else INTERFACE_FIELDS:
+        head = f"    @property\n    def {field.name}(self) ->"
+        if name.endswith("Rates"):
+            if field.kind != "row":
+                yield f"{head} float | None: ...\n"
+        elif field.name == "state":
+            yield f'{head} str:\n        """{STATE}"""\n'
+        else:
+            unit = "" if field.unit == "number" else f"; in {field.unit}"
+            gauge = ", a gauge" * (field.kind == "gauge")
+            told = f'"""{field.help[0].upper()}{field.help[1:]}{unit}{gauge}."""'
+            yield f"{head} int:\n{textwrap.indent(textwrap.fill(told, 112), ' ' * 8)}\n"
+
+
 def published(before: dict[str, dict[str, list[int]]]) -> dict[str, dict[str, list[int]]]:
     """`before` and what is new: fields by name with [offset, version], states by word with [number]."""
     now = {
@@ -116,5 +144,6 @@ def _lines(golden: dict[str, dict[str, list[int]]]) -> str:
 
 if __name__ == "__main__":
     Path(__file__).with_suffix(".md").write_text(page(), encoding="utf-8")
+    STUB.write_text(stub(STUB.read_text(encoding="utf-8")), encoding="utf-8")
     golden = Path(__file__).parent.parent / "tests/golden/abi.json"
     golden.write_text(_lines(published(json.loads(golden.read_text(encoding="utf-8")))), encoding="utf-8")

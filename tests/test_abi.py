@@ -36,6 +36,13 @@ def test_the_page_is_made_from_the_table() -> None:
     assert f"| `InterfaceStats` | 64 bytes | {InterfaceStats.SIZE} bytes |" in page
 
 
+def test_the_stub_s_fields_are_those_of_the_table() -> None:
+    text = abi.STUB.read_text(encoding="utf-8")
+    assert abi.stub(text) == text, "run `make docs`"
+    assert len(abi.STUB_FIELDS.findall(text)) == 4
+    assert abi.stub(text.replace("    def rd_req(self) -> int: ...", "    def of_old(self) -> int: ...")) == text
+
+
 def test_the_list_of_what_is_published_only_grows() -> None:
     assert abi.published(GOLDEN) == GOLDEN, "run `make docs`"
     moved = {"block": {"rd_req": [8, 1], "long_gone": [0, 1]}, "interface": {}, "states": {}}

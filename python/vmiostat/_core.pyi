@@ -37,28 +37,39 @@ __version__: str
 STATES: tuple[str, ...]
 """The words for a row's state, by its number in the struct."""
 STATE_HELP: tuple[str, ...]
+"""What each of these words means, in the same order."""
 BLOCK_FIELDS: tuple[Field, ...]
+"""The fields of BlockStats, in the struct's order."""
 INTERFACE_FIELDS: tuple[Field, ...]
+"""The fields of InterfaceStats, in the struct's order."""
 
 @final
 class Field:
-    """One row of the field table."""
+    """One row of the field table, which is docs/abi.md."""
     @property
-    def name(self) -> str: ...
+    def name(self) -> str:
+        """Its name in C, in Python, in arrays, JSON and CSV: "rd_bytes"."""
     @property
-    def offset(self) -> int: ...
+    def offset(self) -> int:
+        """Bytes from the struct's beginning."""
     @property
-    def version(self) -> int: ...
+    def version(self) -> int:
+        """The struct's version that brought it."""
     @property
-    def kind(self) -> Literal["counter", "gauge", "row"]: ...
+    def kind(self) -> Literal["counter", "gauge", "row"]:
+        """A counter only grows, a gauge goes up and down; "row" tells of the reading and not of the device."""
     @property
-    def unit(self) -> str: ...
+    def unit(self) -> str:
+        """bytes, requests, packets, events, ns or number."""
     @property
-    def heading(self) -> str | None: ...
+    def heading(self) -> str | None:
+        """Its heading in the command's table, "rkB/s"; None where it has no column."""
     @property
-    def scale(self) -> float | None: ...
+    def scale(self) -> float | None:
+        """What its rate is multiplied by below that heading."""
     @property
-    def help(self) -> str: ...
+    def help(self) -> str:
+        """What it counts, in a few words."""
 
 @final
 class Roots:
@@ -83,7 +94,8 @@ class Roots:
         """A folder's names, sorted. Raises OSError."""
     def real(self, path: str) -> str:
         """The path with all symlinks followed, again as on the machine itself. Raises OSError."""
-    def exists(self, path: str) -> bool: ...
+    def exists(self, path: str) -> bool:
+        """Whether there is such a file or folder (and this process may know of it)."""
     def device_number(self, path: str) -> tuple[int, int] | None:
         """Major and minor of a block device node, None for any other file. Raises OSError."""
     def interfaces(self, namespace: str | None = None) -> dict[str, int | None]:
@@ -109,75 +121,114 @@ class BlockStats(Buffer):
     """Bytes of the newest struct."""
     V1_SIZE: int
     """Bytes of version 1, libvirt's struct."""
+    # The fields of BlockStats, made by `make docs` from here
     @property
-    def rd_req(self) -> int: ...
+    def rd_req(self) -> int:
+        """Read requests completed; in requests."""
     @property
-    def rd_bytes(self) -> int: ...
+    def rd_bytes(self) -> int:
+        """Bytes read; in bytes."""
     @property
-    def wr_req(self) -> int: ...
+    def wr_req(self) -> int:
+        """Write requests completed; in requests."""
     @property
-    def wr_bytes(self) -> int: ...
+    def wr_bytes(self) -> int:
+        """Bytes written; in bytes."""
     @property
-    def errs(self) -> int: ...
+    def errs(self) -> int:
+        """Xen's oo_req: times that blkback found no free request slot (not I/O errors; kept in this place for libvirt's
+        sake); in events."""
     @property
-    def fl_req(self) -> int: ...
+    def fl_req(self) -> int:
+        """Flush requests completed (block devices: since Linux 5.5); in requests."""
     @property
-    def ds_req(self) -> int: ...
+    def ds_req(self) -> int:
+        """Discard requests completed (block devices: since Linux 4.18); in requests."""
     @property
-    def ds_bytes(self) -> int: ...
+    def ds_bytes(self) -> int:
+        """Bytes discarded (block devices: since Linux 4.18); in bytes."""
     @property
-    def rd_time(self) -> int: ...
+    def rd_time(self) -> int:
+        """Time that read requests took, summed over requests (the kernel counts whole milliseconds in 32 bits); in
+        ns."""
     @property
-    def wr_time(self) -> int: ...
+    def wr_time(self) -> int:
+        """Time that write requests took, summed over requests; in ns."""
     @property
-    def fl_time(self) -> int: ...
+    def fl_time(self) -> int:
+        """Time that flush requests took, summed over requests (since Linux 5.5); in ns."""
     @property
-    def ds_time(self) -> int: ...
+    def ds_time(self) -> int:
+        """Time that discard requests took, summed over requests (since Linux 4.18); in ns."""
     @property
-    def rd_merged(self) -> int: ...
+    def rd_merged(self) -> int:
+        """Read requests merged into one that was queued already; in requests."""
     @property
-    def wr_merged(self) -> int: ...
+    def wr_merged(self) -> int:
+        """Write requests merged into one that was queued already; in requests."""
     @property
-    def in_flight(self) -> int: ...
+    def in_flight(self) -> int:
+        """Requests handed to the device and not yet completed; in requests, a gauge."""
     @property
-    def busy_time(self) -> int: ...
+    def busy_time(self) -> int:
+        """Time during which at least one request was in flight; in ns."""
     @property
-    def queue_time(self) -> int: ...
+    def queue_time(self) -> int:
+        """Time that all requests spent in flight, summed over requests; in ns."""
     @property
-    def time_ns(self) -> int: ...
+    def time_ns(self) -> int:
+        """When this row was read, or answered by the VMM, on the monotonic clock; -1: never; in ns."""
     @property
-    def generation(self) -> int: ...
+    def generation(self) -> int:
+        """Goes up when another device stands in this row's place; -1: no device seen yet."""
     @property
     def state(self) -> str:
         """A word of STATES; in the tuple, the bytes and the arrays it is that word's number."""
     @property
-    def ds_merged(self) -> int: ...
+    def ds_merged(self) -> int:
+        """Discard requests merged into one that was queued already (block devices: since Linux 4.18); in requests."""
     @property
-    def rd_failed(self) -> int: ...
+    def rd_failed(self) -> int:
+        """Read requests that failed (QEMU); in requests."""
     @property
-    def wr_failed(self) -> int: ...
+    def wr_failed(self) -> int:
+        """Write requests that failed (QEMU); in requests."""
     @property
-    def fl_failed(self) -> int: ...
+    def fl_failed(self) -> int:
+        """Flush requests that failed (QEMU); in requests."""
     @property
-    def ds_failed(self) -> int: ...
+    def ds_failed(self) -> int:
+        """Discard requests that failed (QEMU); in requests."""
     @property
-    def rd_invalid(self) -> int: ...
+    def rd_invalid(self) -> int:
+        """Read requests that were refused as invalid (QEMU); in requests."""
     @property
-    def wr_invalid(self) -> int: ...
+    def wr_invalid(self) -> int:
+        """Write requests that were refused as invalid (QEMU); in requests."""
     @property
-    def fl_invalid(self) -> int: ...
+    def fl_invalid(self) -> int:
+        """Flush requests that were refused as invalid (QEMU); in requests."""
     @property
-    def ds_invalid(self) -> int: ...
+    def ds_invalid(self) -> int:
+        """Discard requests that were refused as invalid (QEMU); in requests."""
     @property
-    def wr_highest(self) -> int: ...
+    def wr_highest(self) -> int:
+        """End of the furthest write to the disk since the VMM opened it (QEMU); in bytes, a gauge."""
     @property
-    def allocation(self) -> int: ...
+    def allocation(self) -> int:
+        """End of the furthest write to the image's file, as libvirt's allocation: 0 until one was seen (QEMU); in
+        bytes, a gauge."""
     @property
-    def capacity(self) -> int: ...
+    def capacity(self) -> int:
+        """Size of the disk as the guest sees it; in bytes, a gauge."""
     @property
-    def physical(self) -> int: ...
+    def physical(self) -> int:
+        """What the disk takes up on the host: the allocated part of an image's file (its length while that is 0), a
+        block device's size; in bytes, a gauge."""
+    # to here
     @property
-    def size(self) -> int: ...
+    def size(self) -> int:
+        """Bytes of this struct."""
     def cut(self, size: int) -> Self:
         """The first `size` bytes of this struct, all of it if it has no more. Raises SizeError."""
     @property
@@ -227,6 +278,7 @@ class BlockTable(Buffer):
 @final
 class BlockRates:
     """One row's rates: counters a second, gauges as they are; None where there is no number: `state` says why."""
+    # The fields of BlockRates, made by `make docs` from here
     @property
     def rd_req(self) -> float | None: ...
     @property
@@ -287,11 +339,13 @@ class BlockRates:
     def capacity(self) -> float | None: ...
     @property
     def physical(self) -> float | None: ...
+    # to here
     @property
     def interval(self) -> float | None:
         """Seconds between the two reads of this row."""
     @property
-    def state(self) -> str: ...
+    def state(self) -> str:
+        """`ok`, or why there is no number: a word of STATES."""
 
 @final
 class BlockRatesTable(Buffer):
@@ -300,9 +354,11 @@ class BlockRatesTable(Buffer):
     For numpy and Arrow like the sample's tables; there, no number is NULL.
     """
     @property
-    def domains(self) -> tuple[str, ...]: ...
+    def domains(self) -> tuple[str, ...]:
+        """The domain's name, row by row."""
     @property
-    def devices(self) -> tuple[str, ...]: ...
+    def devices(self) -> tuple[str, ...]:
+        """The device's name within its domain, row by row."""
     def __len__(self) -> int: ...
     @overload
     def __getitem__(self, row: int, /) -> BlockRates: ...
@@ -331,47 +387,72 @@ class InterfaceStats(Buffer):
     """Bytes of the newest struct."""
     V1_SIZE: int
     """Bytes of version 1, libvirt's struct."""
+    # The fields of InterfaceStats, made by `make docs` from here
     @property
-    def rx_bytes(self) -> int: ...
+    def rx_bytes(self) -> int:
+        """Bytes received; in bytes."""
     @property
-    def rx_packets(self) -> int: ...
+    def rx_packets(self) -> int:
+        """Packets received; in packets."""
     @property
-    def rx_errs(self) -> int: ...
+    def rx_errs(self) -> int:
+        """Packets received with errors; in packets."""
     @property
-    def rx_drop(self) -> int: ...
+    def rx_drop(self) -> int:
+        """Packets dropped on the way in (the host's rx side: rx_dropped + rx_missed_errors, as /proc/net/dev sums
+        them); in packets."""
     @property
-    def tx_bytes(self) -> int: ...
+    def tx_bytes(self) -> int:
+        """Bytes sent; in bytes."""
     @property
-    def tx_packets(self) -> int: ...
+    def tx_packets(self) -> int:
+        """Packets sent; in packets."""
     @property
-    def tx_errs(self) -> int: ...
+    def tx_errs(self) -> int:
+        """Packets that could not be sent for an error; in packets."""
     @property
-    def tx_drop(self) -> int: ...
+    def tx_drop(self) -> int:
+        """Packets dropped on the way out; in packets."""
     @property
-    def rx_fifo(self) -> int: ...
+    def rx_fifo(self) -> int:
+        """Packets lost to a full receive queue; in packets."""
     @property
-    def rx_frame(self) -> int: ...
+    def rx_frame(self) -> int:
+        """Framing errors received (length + overrun + CRC + alignment); -1 in the guest's view: a tap's transmit side
+        has none; in packets."""
     @property
-    def rx_compressed(self) -> int: ...
+    def rx_compressed(self) -> int:
+        """Compressed packets received (SLIP, PPP); in packets."""
     @property
-    def rx_multicast(self) -> int: ...
+    def rx_multicast(self) -> int:
+        """Multicast packets received; -1 in the guest's view: the kernel counts them on the host's receive side only;
+        in packets."""
     @property
-    def tx_fifo(self) -> int: ...
+    def tx_fifo(self) -> int:
+        """Packets lost to a full send queue; in packets."""
     @property
-    def tx_colls(self) -> int: ...
+    def tx_colls(self) -> int:
+        """Collisions; -1 in the guest's view: a tap's receive side has none; in packets."""
     @property
-    def tx_carrier(self) -> int: ...
+    def tx_carrier(self) -> int:
+        """Carrier losses (carrier + aborted + window + heartbeat errors); -1 in the guest's view, likewise; in
+        packets."""
     @property
-    def tx_compressed(self) -> int: ...
+    def tx_compressed(self) -> int:
+        """Compressed packets sent (SLIP, PPP); in packets."""
     @property
-    def time_ns(self) -> int: ...
+    def time_ns(self) -> int:
+        """When this row was read, on the monotonic clock; -1: never; in ns."""
     @property
-    def generation(self) -> int: ...
+    def generation(self) -> int:
+        """Goes up when another device stands in this row's place; -1: no device seen yet."""
     @property
     def state(self) -> str:
         """A word of STATES; in the tuple, the bytes and the arrays it is that word's number."""
+    # to here
     @property
-    def size(self) -> int: ...
+    def size(self) -> int:
+        """Bytes of this struct."""
     def cut(self, size: int) -> Self:
         """The first `size` bytes of this struct, all of it if it has no more. Raises SizeError."""
     @property
@@ -421,6 +502,7 @@ class InterfaceTable(Buffer):
 @final
 class InterfaceRates:
     """One row's rates: counters a second, gauges as they are; None where there is no number: `state` says why."""
+    # The fields of InterfaceRates, made by `make docs` from here
     @property
     def rx_bytes(self) -> float | None: ...
     @property
@@ -453,11 +535,13 @@ class InterfaceRates:
     def tx_carrier(self) -> float | None: ...
     @property
     def tx_compressed(self) -> float | None: ...
+    # to here
     @property
     def interval(self) -> float | None:
         """Seconds between the two reads of this row."""
     @property
-    def state(self) -> str: ...
+    def state(self) -> str:
+        """`ok`, or why there is no number: a word of STATES."""
 
 @final
 class InterfaceRatesTable(Buffer):
@@ -466,9 +550,11 @@ class InterfaceRatesTable(Buffer):
     For numpy and Arrow like the sample's tables; there, no number is NULL.
     """
     @property
-    def domains(self) -> tuple[str, ...]: ...
+    def domains(self) -> tuple[str, ...]:
+        """The domain's name, row by row."""
     @property
-    def devices(self) -> tuple[str, ...]: ...
+    def devices(self) -> tuple[str, ...]:
+        """The device's name within its domain, row by row."""
     def __len__(self) -> int: ...
     @overload
     def __getitem__(self, row: int, /) -> InterfaceRates: ...
@@ -488,22 +574,27 @@ class InterfaceRatesTable(Buffer):
 class Sample:
     """What one poll read."""
     @property
-    def block(self) -> BlockTable: ...
+    def block(self) -> BlockTable:
+        """The block devices' rows."""
     @property
-    def interface(self) -> InterfaceTable: ...
+    def interface(self) -> InterfaceTable:
+        """The interfaces' rows."""
     def rates(self, before: Sample | None = None) -> Rates:
         """Per second between `before` and this sample, row by row and by each row's own time.
 
-        Rows are matched by domain and device. Without `before`: since the machine started.
+        Rows are matched by domain and device. Without `before`: since the machine started; of a captured machine, whose
+        time is not this one's, as far as its /proc/uptime tells. See docs/arrays.md for an example.
         """
 
 @final
 class Rates:
     """What happened between two samples."""
     @property
-    def block(self) -> BlockRatesTable: ...
+    def block(self) -> BlockRatesTable:
+        """The block devices' rows, in the later sample's order."""
     @property
-    def interface(self) -> InterfaceRatesTable: ...
+    def interface(self) -> InterfaceRatesTable:
+        """The interfaces' rows, likewise."""
 
 @final
 class Report:
@@ -531,7 +622,8 @@ class Report:
 class Explanation:
     """What one source does in a poll, and why it and no other reads these rows."""
     @property
-    def kind(self) -> Literal["block", "interface"]: ...
+    def kind(self) -> Literal["block", "interface"]:
+        """What kind of rows it fills."""
     @property
     def source(self) -> str:
         """What is read."""
@@ -591,20 +683,29 @@ class Poller:
     ) -> None:
         """Writes every row into the caller's memory, `block_size` (`interface_size`) bytes a row; allocates nothing.
 
-        What is not asked for is not read. Raises SizeError.
+        The memory is any writable, contiguous buffer of at least rows x size bytes: row n begins at byte n x size. The
+        size is the newest struct's unless another one is given (40 and 64 are libvirt's). What is not asked for is not
+        read. Raises SizeError. See docs/arrays.md for an example.
         """
     @property
-    def block_rows(self) -> int: ...
+    def block_rows(self) -> int:
+        """Rows of the block table."""
     @property
-    def interface_rows(self) -> int: ...
+    def interface_rows(self) -> int:
+        """Rows of the interface table."""
     def problem(self, kind: Literal["block", "interface"], row: int) -> OSError | None:
-        """The error behind a row's state `unreadable` or `gone`, a SourceError."""
+        """The error behind a row's state `gone` or `unreadable`, a SourceError; None where there is none.
+
+        Of a row that is asked for beside the poll, also why it is `stale` or `unsupported`.
+        """
     def explain(self) -> list[Explanation]:
         """What a poll does, source by source: polls once, and tells."""
     def reopen(self) -> int:
         """Tries anew to open what could not be opened or has gone; how many handles were opened. Not for every poll."""
-    def close(self) -> None: ...
+    def close(self) -> None:
+        """Closes the handles, after the polls that are under way."""
     @property
-    def closed(self) -> bool: ...
+    def closed(self) -> bool:
+        """Whether it was closed."""
     def __enter__(self) -> Self: ...
     def __exit__(self, *args: object) -> None: ...

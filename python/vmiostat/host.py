@@ -136,6 +136,13 @@ class Host:
         this Host's libvirt, if it has one. Without `qemu_interval` no virtual machine is asked anything, and these
         rows are `unsupported`. `block_source` is whose counters a disk has that both the kernel and QEMU count.
 
+        >>> with Host("fixtures/xen-4.17-real/instant-1").poller() as poller:
+        ...     sample = poller.poll()
+        ...     memory = bytearray(poller.block_rows * 40)
+        ...     poller.poll_into(block=memory, block_size=40)
+        >>> sample.block["Domain-1", "xvda"].rd_bytes, bytes(sample.block[0].v1) == memory[:40]
+        (20197376, True)
+
         Raises ValueError for options that do not go together. A device that cannot be opened costs its own row alone.
         """
         if follow and domains is not None:

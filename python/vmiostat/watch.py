@@ -78,6 +78,7 @@ class Watch:
 
     @property
     def closed(self) -> bool:
+        """Whether it was closed, or is in a fork of the process that made it."""
         return self._looking.stopped
 
     def __enter__(self) -> Self:
