@@ -1,6 +1,7 @@
 """A watch sees what libvirt's status files become, and nothing that goes wrong there ends it."""
 
 import gc
+import os
 import signal
 import subprocess
 import sys
@@ -9,12 +10,13 @@ import time
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.libvirt_tree import LibvirtTree
 from tests.real.process import descriptors
-from vmiostat import Domain, Error, Host, Roots, TopologyError
+from vmiostat import Domain, Error, Host, Roots, TopologyError, discovery
 from vmiostat.watch import Watch
 from vmiostat.watching.looking import Look
 from vmiostat.watching.signals import Signals
@@ -241,6 +243,101 @@ def test_a_look_that_hangs_holds_nobody_up(tmp_path: Path) -> None:
     assert time.monotonic() - start < 2
     goes_on.set()
     until(lambda: not watch_threads())
+
+
+def test_a_look_that_hangs_is_a_problem_until_it_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("vmiostat.watching.looking._LONG", 0.2)
+    goes_on = threading.Event()
+
+    def look(anew: bool) -> tuple[list[Domain], tuple[Error, ...]]:
+        goes_on.wait()
+        return found("a")
+
+    with watching(look, tmp_path) as watch:
+        assert watch.problems == ()
+        until(lambda: watch.problems)
+        assert "a look has been under way for 0 s" in " ".join(map(str, watch.problems))
+        assert not watch.wait(timeout=0)
+        goes_on.set()
+        assert watch.wait(timeout=10)
+        until(lambda: watch.problems == ())
+
+
+def test_a_first_look_that_hangs_gives_a_poller_without_rows(
+    tree: LibvirtTree, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They come when it ends."""
+    monkeypatch.setattr("vmiostat.watching.looking._LONG", 0.1)
+    monkeypatch.setattr("vmiostat.following_poller.FIRST_LOOK", 0.3)
+    goes_on = threading.Event()
+    find = discovery.domains
+
+    def hangs(*arguments: Any, **options: Any) -> Any:
+        goes_on.wait()
+        return find(*arguments, **options)
+
+    monkeypatch.setattr(discovery, "domains", hangs)
+    start = time.monotonic()
+    with Host(tree.root).poller(follow=True, every=NEVER) as poller:
+        assert 0.3 <= time.monotonic() - start < 5
+        assert (len(poller.poll().interface), poller.domains) == (0, ())
+        assert "under way" in str(poller.watch.problems[0])
+        goes_on.set()
+        until(lambda: poller.interface_rows)
+        assert poller.poll().interface["web1", "vnet0"].state == "ok"
+        until(lambda: poller.watch.problems == ())
+
+
+@pytest.mark.parametrize("breaks", ["opening", "wait", "renew"])
+def test_a_watch_that_ends_by_a_mistake_says_so_and_holds_nobody_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, breaks: str
+) -> None:
+    def broken(*arguments: object) -> Signals:
+        raise RuntimeError("broken")
+
+    if breaks != "opening":
+        monkeypatch.setattr(Signals, breaks, broken)
+    signals = broken if breaks == "opening" else partial(Signals, Roots(tmp_path), None)
+    with Watch(lambda anew: found("a"), signals, 0.05) as watch:
+        seen = 0 if breaks == "opening" else 1
+        assert watch.wait(timeout=10) == bool(seen)
+        assert not watch.wait(seen, timeout=10)
+        assert watch.closed
+        assert len(list(watch)) == 0
+        (problem,) = watch.problems
+        assert "no longer followed" in str(problem)
+        assert "broken" in str(problem)
+        until(lambda: not watch_threads())
+
+
+def test_a_watch_without_a_thread_is_an_error_and_leaves_nothing(
+    tree: LibvirtTree, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    host = Host(tree.root)
+    host.domains()
+    before = descriptors()
+    with monkeypatch.context() as broken:
+        broken.setattr(threading.Thread, "start", refused)
+        with pytest.raises(Error, match="can't start new thread"):
+            host.watch()
+    assert descriptors() == before
+
+
+def test_a_watch_that_cannot_be_woken_ends_all_the_same(tree: LibvirtTree, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(*arguments: object) -> int:
+        raise OSError(24, "Too many open files")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(os, "eventfd", refused)
+        watch = Host(tree.root).watch(NEVER)
+    assert watch.wait(timeout=10)
+    tree.start("db1")
+    until(lambda: names(watch) == ["db1", "web1"])
+    watch.close()
+    assert not watch_threads()
 
 
 @pytest.mark.parametrize("ends", ["", "raise KeyboardInterrupt"])

@@ -97,7 +97,7 @@ def run(options: argparse.Namespace, signals: Signals) -> None:
 
     kinds = [BLOCK] * (options.block or not options.interface) + [INTERFACE] * (options.interface or not options.block)
     with poller:
-        if not poller.block_rows + poller.interface_rows:
+        if not poller.block_rows + poller.interface_rows and not _rows_may_come(poller):
             hint = "" if options.root == "/" else f": is {options.root} the folder that holds a machine's proc and sys?"
             raise Error(f"there is no {' and no '.join(kind.title.lower() for kind in kinds)} to report{hint}")
         form = _form(options, host, kinds)
@@ -105,6 +105,13 @@ def run(options: argparse.Namespace, signals: Signals) -> None:
         for report in islice(reports(poller, kinds, options), options.count):
             with signals.whole():
                 write(form.report(report))
+
+
+def _rows_may_come(poller: Poller) -> bool:
+    """Whether the first look has not ended, and so has said nothing."""
+    from vmiostat import FollowingPoller
+
+    return isinstance(poller, FollowingPoller) and not poller.watch.changes and not poller.watch.closed
 
 
 def _opened(options: argparse.Namespace) -> tuple[Host, Poller]:

@@ -84,7 +84,7 @@ class FolderChanges:
         except (OSError, ValueError) as error:  # discovery tells of what it may not read
             if not isinstance(error, OSError) or error.errno not in _FOR_NOW:
                 return None
-            self.unwatched = OSError(error.errno, error.strerror, path)
+            self.unwatched = _without_frames(error)
             return self._watches.get(path)
         try:
             mask = _WRITTEN | _IN_CREATE | _IN_DELETE_SELF | _IN_MOVE_SELF | _IN_ONLYDIR
@@ -92,7 +92,7 @@ class FolderChanges:
             return _checked(_libc.inotify_add_watch(self._inotify, b"/proc/self/fd/%d" % folder, mask), path)
         except OSError as error:
             if error.errno not in _NO_FOLDER:
-                self.unwatched = error
+                self.unwatched = _without_frames(error)
             return None
         finally:
             os.close(folder)
@@ -106,6 +106,11 @@ def _events(data: bytes) -> Iterator[tuple[int, int, bytes]]:
         start += _EVENT.size
         yield watch, mask, data[start : start + length].rstrip(b"\0")
         start += length
+
+
+def _without_frames(error: OSError) -> OSError:
+    """To be kept: its traceback would keep what it went through."""
+    return OSError(error.errno, error.strerror, error.filename)
 
 
 def _checked(result: int, path: str) -> int:

@@ -77,6 +77,7 @@ class Looking:
         try:
             self._thread.start()
         except RuntimeError as error:
+            del self._thread  # which holds what holds it
             self._close_wake()
             raise Error(f"changes cannot be followed, which takes a thread: {error}") from error
 
