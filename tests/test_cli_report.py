@@ -23,14 +23,22 @@ def statistics(device: str) -> dict[str, int]:
     return {path.name: int(path.read_text()) for path in folder.iterdir()}
 
 
+@pytest.fixture
+def xen(tmp_path: Path) -> Path:
+    """The captured host, to be changed; when it had started is known, which was not captured."""
+    shutil.copytree(XEN, tmp_path / "xen", symlinks=True)
+    (tmp_path / "xen/proc/uptime").write_text("86400.00 100.00\n")
+    return tmp_path / "xen"
+
+
 def rows(text: str, kind: str) -> dict[tuple[str, str], dict[str, Any]]:
     (line,) = text.splitlines()
     return {(row["domain"], row["device"]): row for row in json.loads(line)[kind]}
 
 
-def test_counters_of_a_captured_xen_host_are_those_of_its_files() -> None:
+def test_counters_of_a_captured_xen_host_are_those_of_its_files(xen: Path) -> None:
     seen = 0
-    block = rows(vmiostat("--root", XEN, "--json"), "block")
+    block = rows(vmiostat("--root", xen, "--json"), "block")
     for domain in Host(XEN).domains():
         for disk in domain.disks:
             row = block[domain.name, disk.target]
@@ -56,16 +64,15 @@ def test_the_table_shows_every_device_of_a_captured_host() -> None:
         assert {(domain.name, device) for device in domain.block_devices + domain.interfaces} <= shown
 
 
-def test_a_rate_is_what_the_counter_grew_by(tmp_path: Path) -> None:
-    shutil.copytree(XEN, tmp_path / "xen", symlinks=True)
-    sectors = tmp_path / "xen/sys/devices/vbd-1-51712/statistics/wr_sect"
+def test_a_rate_is_what_the_counter_grew_by(xen: Path) -> None:
+    sectors = xen / "sys/devices/vbd-1-51712/statistics/wr_sect"
     domain, device = next(
         (domain.name, disk.target)
         for domain in Host(XEN).domains()
         for disk in domain.disks
         if str(disk.counters) == "vbd-1-51712"
     )
-    with started("--root", tmp_path / "xen", "--json", "0.5", "2") as command:
+    with started("--root", xen, "--json", "0.5", "2") as command:
         assert command.stdout is not None
         first = rows(command.stdout.readline(), "block")[domain, device]
         sectors.write_text(f"{int(sectors.read_text()) + 2048}\n")
@@ -77,11 +84,10 @@ def test_a_rate_is_what_the_counter_grew_by(tmp_path: Path) -> None:
     assert second["rates"]["rd_bytes"] == 0
 
 
-def test_a_device_that_comes_back_is_shown_again(tmp_path: Path) -> None:
-    shutil.copytree(XEN, tmp_path / "xen", symlinks=True)
-    folder = tmp_path / "xen/sys/devices/vbd-1-51712/statistics"
+def test_a_device_that_comes_back_is_shown_again(xen: Path, tmp_path: Path) -> None:
+    folder = xen / "sys/devices/vbd-1-51712/statistics"
     folder.rename(tmp_path / "away")
-    with started("--root", tmp_path / "xen", "-b", "--json", "0.3") as command:
+    with started("--root", xen, "-b", "--json", "0.3") as command:
         assert command.stdout is not None
         states = []
         for line in command.stdout:
@@ -107,7 +113,7 @@ def test_a_domain_that_is_started_meanwhile_is_shown_and_one_that_ends_is_not(tm
     with started("--root", tree.root, "-i", "--json", "0.1") as command:
         assert command.stdout is not None
         reports = map(shown, command.stdout)
-        assert next(reports) == {"web1": "ok"}
+        assert list(next(reports)) == ["web1"]
         tree.start("a-new-domain-with-a-name-that-widens-the-table", ["vnet1"], number=2)
         came = next(report for report in reports if len(report) == 2)
         assert list(came.values()) == ["new", "ok"]
@@ -177,7 +183,7 @@ def test_idle_devices_are_hidden_on_demand() -> None:
 
 def test_the_first_report_since_boot_can_be_omitted() -> None:
     def intervals(*options: str) -> list[float]:
-        lines = vmiostat("--root", XEN, "-i", "--json", *options).splitlines()
+        lines = vmiostat("-i", "--json", *options).splitlines()
         return [json.loads(line)["interface"][0]["interval"] for line in lines]
 
     uptime = time.clock_gettime(time.CLOCK_BOOTTIME)
@@ -223,7 +229,7 @@ def test_a_machine_whose_folders_are_elsewhere(tmp_path: Path) -> None:
         (tree.root / folder).mkdir(exist_ok=True)
         folders += [f"--{folder}", (tree.root / folder).rename(tmp_path / folder)]
     text = vmiostat("--root", tree.root, *folders, "-i", "--json")
-    assert rows(text, "interface")["web1", "vnet0"]["state"] == "ok"
+    assert rows(text, "interface")["web1", "vnet0"]["counters"]["rx_bytes"] == 10
 
 
 def test_a_heading_without_a_host_name_is_that_of_its_root(tmp_path: Path) -> None:

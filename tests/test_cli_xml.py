@@ -73,6 +73,7 @@ def test_an_interface_with_a_hostile_name_breaks_no_output(tmp_path: Path) -> No
     (tmp_path / "proc/net/dev").write_bytes(b"a\nb\n" + name + b": 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16\n")
     Path(os.fsdecode(bytes(tmp_path / "sys/class/net") + b"/" + name)).mkdir(parents=True)
     (tmp_path / "sys/class/block").mkdir()
+    (tmp_path / "proc/uptime").write_text("86400.00 100.00\n")
     shown = r"net\xff\x1b[2J"
     assert f"host   {shown}   0.00" in vmiostat("--root", tmp_path)
     (row,) = json.loads(vmiostat("--root", tmp_path, "--json"))["interface"]
