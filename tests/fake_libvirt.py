@@ -60,6 +60,10 @@ class Daemon:
         self.errors: dict[str, LibvirtError] = {}
         """What the XML of a domain's UUID ends with."""
         self.asked: Counter[str] = Counter()
+        self.out: Counter[int] = Counter()
+        """Calls that have not returned, by the id() of their connection: nothing here keeps one alive."""
+        self.most_out = self.most_out_of_one = 0
+        """As many as there ever were, and as one connection ever had."""
         self.connections: list[Connection] = []
         self.changed = threading.Condition()
 
@@ -99,9 +103,13 @@ class Daemon:
                     connection.module.deliver(partial(callback, connection, domain, 0, 0, None))
 
     def serve(self, what: str, connection: "Connection | None" = None) -> None:
-        self.asked[what] += 1
         with self.changed:
+            self.asked[what] += 1
+            self.out[id(connection)] += 1
+            self.most_out = max(self.most_out, sum(self.out.values()))
+            self.most_out_of_one = max(self.most_out_of_one, *self.out.values())
             self.changed.wait_for(lambda: what not in self.stuck or (connection is not None and not connection.alive))
+            self.out[id(connection)] -= 1
         if connection is not None and not connection.alive:
             raise LibvirtError("internal error: client socket is closed")
 

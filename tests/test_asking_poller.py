@@ -1,10 +1,13 @@
 """A poller that asks QEMUs for the disks that only they count: whom it asks, and what it says where it may not."""
 
+import errno
 import gc
+import os
 import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -12,6 +15,7 @@ from tests import fake_qemu
 from tests.fake_qemu import FakeQemu
 from tests.process_tree import ProcessTree
 from vmiostat import Host, Poller
+from vmiostat.askers.turns import Turns
 
 KVM = (
     "/usr/bin/kvm -id {number} -name {name} -drive file=/images/{name}.qcow2,if=none,id=drive-virtio0 "
@@ -172,6 +176,49 @@ def test_closed_or_forgotten_it_asks_no_more(machine: Machine, web1: FakeQemu, *
     del forgotten
     gc.collect()
     until(lambda: asking() == 0)
+
+
+@pytest.mark.usefixtures("web1")
+@pytest.mark.parametrize("options", [{}, {"follow": True}])
+def test_a_poller_that_is_refused_asks_nobody(machine: Machine, options: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match="bad"):
+        machine.host.poller(qemu_interval=0.05, interface_source="bad", **options)  # type: ignore[call-overload]
+    gc.collect()
+    assert asking() == 0
+
+
+@pytest.mark.usefixtures("web1")
+def test_a_thread_that_cannot_start_costs_the_rows_of_qemu_alone(machine: Machine) -> None:
+    machine.sdb()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Turns, "__init__", no_descriptor)
+        poller = machine.host.poller(follow=True, every=0.1, qemu_interval=0.05)
+        assert of_disks(poller, "state") == ["stale", "ok"]
+        assert "QMP /run/web1.qmp: nothing can be asked: " in str(poller.problem("block", 0))
+        # Whoever comes gets its rows, and the watch goes on.
+        machine.vm(200, "db1", "")
+        until(lambda: of_disks(poller, "state") == ["stale", "ok", "unsupported", "ok"])
+        assert not poller.watch.problems
+    with poller:
+        until(lambda: of_disks(poller, "state") == ["ok", "ok", "unsupported", "ok"])
+
+
+def no_descriptor(*_: object) -> None:
+    raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+
+def test_one_whose_command_line_could_not_be_read_is_asked_later(machine: Machine) -> None:
+    machine.vm(100, "web1", "")
+    with (
+        fake_qemu.running(machine.root / "run/web1.qmp") as qemu,
+        machine.host.poller(follow=True, every=0.1, qemu_interval=0.05) as poller,
+    ):
+        qemu.disks = [fake_qemu.disk("virtio0", 100)]
+        assert poller.poll().block[0].state == "unsupported"
+        machine.write(
+            "proc/100/cmdline", "".join(f"{word}\0" for word in (KVM + QMP).format(name="web1", number=100).split())
+        )
+        until(lambda: poller.poll().block[0].state == "ok")
 
 
 def test_nobody_to_ask_takes_no_thread(machine: Machine) -> None:

@@ -1,25 +1,34 @@
 """Rounds of questions to QEMUs of which some do not answer: those cost their own disks only."""
 
+import os
 import re
+import resource
+import selectors
+import shutil
 import socket
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
+from typing import cast
 
 import pytest
 
 from tests import fake_qemu
 from tests.fake_qemu import FakeQemu, Serve
+from tests.process_tree import ProcessTree
 from vmiostat import Poller, Roots
 from vmiostat._core import Report
 from vmiostat.askers.qmp import QmpAsker
+from vmiostat.askers.question import AskError
 from vmiostat.askers.rounds import OnDemand, Rounds
 from vmiostat.askers.slots import Slots
+from vmiostat.askers.turns import Turns
 from vmiostat.counters import Reported
+from vmiostat.process import process
 
 DEADLINE = 0.3
 
@@ -41,6 +50,11 @@ class Asked:
         report = self.reports[name] = Report(f"QMP /run/{name}")
         self.askers[name] = QmpAsker(f"/run/{name}", self.roots, {report: ("virtio-disk0", "vda")}, self.slots)
         return made
+
+    def named(self, name: str, path: str) -> None:
+        """The QEMU is asked over another path to its socket."""
+        names = {self.reports[name]: ("virtio-disk0",)}
+        self.askers[name] = QmpAsker(f"/run/{path}", self.roots, names, self.slots)
 
     def rounds(self, interval: float | OnDemand = "on demand") -> Rounds:
         rounds = Rounds(interval, DEADLINE)
@@ -67,7 +81,8 @@ def until(true: Callable[[], object], seconds: float = 10.0) -> None:
 
 
 def open_files() -> set[str]:
-    return {path.name for path in Path("/proc/self/fd").iterdir()}
+    """What is open, but for the listing itself."""
+    return {path.name for path in Path("/proc/self/fd").iterdir() if path.is_symlink()}
 
 
 def states(poller: Poller) -> list[str]:
@@ -130,12 +145,167 @@ def test_one_that_does_not_answer_costs_its_own_row(asked: Asked, serve: Serve, 
 def test_one_that_is_not_there(asked: Asked) -> None:
     asked.qemu("a").close()
     poller = asked.poller()
-    rounds = asked.rounds()
-    assert rounds.ask(5.0)
+    assert asked.rounds().ask(5.0)
     assert "nobody listens there" in str(poller.problem("block", 0))
     (asked.folder / "run/a").unlink()
-    assert rounds.ask(5.0)
+    assert asked.rounds().ask(5.0)
     assert "it cannot be connected to: No such file or directory" in str(poller.problem("block", 0))
+
+
+@pytest.mark.parametrize("length", [90, 107, 255])
+def test_a_name_that_is_longer_than_an_address(asked: Asked, length: int) -> None:
+    name = "a" * length
+    asked.qemu("short").path.rename(asked.folder / "run" / name)
+    asked.named("short", name)
+    assert asked.rounds().ask(5.0)
+    assert states(asked.poller()) == ["ok"]
+
+
+def test_a_link_to_a_socket(asked: Asked) -> None:
+    asked.qemu("a")
+    (asked.folder / "run/link").symlink_to("/run/a")
+    asked.named("a", "link")
+    assert asked.rounds().ask(5.0)
+    assert states(asked.poller()) == ["ok"]
+
+
+def test_a_folder_that_is_made_anew(asked: Asked) -> None:
+    asked.qemu("a").close()
+    rounds, poller = asked.rounds(), asked.poller()
+    assert rounds.ask(5.0)
+    shutil.rmtree(asked.folder / "run")
+    (asked.folder / "run").mkdir()
+    with fake_qemu.running(asked.folder / "run/a"):
+        until(lambda: rounds.ask(5.0) and states(poller) == ["ok"])
+
+
+class Machine(ProcessTree):
+    """This machine with other processes than it has, and this process's number."""
+
+    def __init__(self, root: Path) -> None:
+        super().__init__(root)
+        self.link("proc/self", str(os.getpid()))
+
+    def asker(self, path: Path, pid: int) -> QmpAsker:
+        roots = Roots(proc=self.root / "proc")
+        found = process(pid, roots)
+        return QmpAsker(str(path), roots, {Report("QMP"): ("virtio-disk0",)}, Slots(8), found)
+
+
+def problem_of(asker: QmpAsker) -> str | None:
+    rounds = Rounds("on demand", DEADLINE)
+    rounds.set([asker])
+    try:
+        assert rounds.ask(5.0)
+    finally:
+        rounds.close()
+    return asker.reports[0].problem
+
+
+@pytest.fixture
+def machine(tmp_path: Path) -> Machine:
+    return Machine(tmp_path)
+
+
+def test_another_process_at_the_socket_is_not_believed(machine: Machine) -> None:
+    machine.process(os.getpid(), ["qemu"])
+    machine.process(7, ["qemu"])
+    with fake_qemu.running(machine.root / "socket") as qemu:
+        assert problem_of(machine.asker(qemu.path, os.getpid())) is None
+        asker = machine.asker(qemu.path, 7)
+        wrong = f"process {os.getpid()} listens there, and not this QEMU (process 7)"
+        assert problem_of(asker) == wrong
+        assert qemu.commands.count("query-blockstats") == 1
+        # Once its QEMU has ended, who listens there is its next run.
+        shutil.rmtree(machine.root / "proc/7")
+        assert problem_of(asker) is None
+
+
+def test_processes_of_another_namespace_cannot_be_compared(machine: Machine) -> None:
+    machine.process(7, ["qemu"])
+    (machine.root / "proc/self").unlink()
+    machine.link("proc/self", "8")
+    with fake_qemu.running(machine.root / "socket") as qemu:
+        assert problem_of(machine.asker(qemu.path, 7)) is None
+
+
+def test_a_path_is_looked_up_where_the_qemu_sees_it(machine: Machine) -> None:
+    machine.process(os.getpid(), ["qemu"])
+    path = machine.root / "run/a"
+    inside = machine.root / "container" / path.relative_to("/")
+    for made in (path, inside):
+        made.parent.mkdir(parents=True)
+    machine.link(f"proc/{os.getpid()}/root", str(machine.root / "container"))
+    # The link is the container's own: /run there, not here.
+    (machine.root / "container/link").symlink_to(path.parent)
+    with fake_qemu.running(path) as outside:
+        assert problem_of(machine.asker(path, os.getpid())) is None, "what is not inside is ours"
+        assert outside.clients == 1
+        with asked_by_a_short_path(inside) as qemu:
+            assert problem_of(machine.asker(path, os.getpid())) is None
+            assert problem_of(machine.asker(Path("/link/a"), os.getpid())) is None
+            assert (outside.clients, qemu.clients) == (1, 2)
+
+
+@contextmanager
+def asked_by_a_short_path(path: Path) -> Iterator[FakeQemu]:
+    """A QEMU whose socket is at a path that may be longer than an address."""
+    folder = os.open(path.parent, os.O_PATH)
+    try:
+        with fake_qemu.running(Path(f"/proc/self/fd/{folder}/{path.name}")) as qemu:
+            yield qemu
+    finally:
+        os.close(folder)
+
+
+class HangingRoots:
+    """Roots whose folder /hangs is on storage that does not answer until it is told to."""
+
+    captured = True
+
+    def __init__(self, roots: Roots) -> None:
+        self._roots = roots
+        self.go_on = threading.Event()
+
+    def open(self, path: str) -> int:
+        if path == "/hangs":
+            self.go_on.wait(30)
+            path = "/run"
+        return self._roots.open(path)
+
+
+def hanging(asked: Asked, name: str) -> HangingRoots:
+    """The QEMU's socket is in that folder."""
+    asked.qemu(name)
+    roots = HangingRoots(asked.roots)
+    names = {asked.reports[name]: ("virtio-disk0",)}
+    asked.askers[name] = QmpAsker(f"/hangs/{name}", cast(Roots, roots), names, asked.slots)
+    return roots
+
+
+def test_a_folder_that_does_not_answer_costs_its_own_row(asked: Asked) -> None:
+    asked.qemu("good")
+    roots = hanging(asked, "bad")
+    rounds, poller = asked.rounds(0.05), asked.poller()
+    until(lambda: asked.reports["bad"].problem == "no answer within 0.3 s")
+    end = time.monotonic() + 1.0
+    while time.monotonic() < end:
+        assert states(poller) == ["ok", "stale"]
+        time.sleep(0.02)
+    roots.go_on.set()
+    until(lambda: states(poller) == ["ok", "ok"])
+    rounds.close()
+
+
+def test_a_connection_that_nobody_waits_for_any_more_is_closed(asked: Asked) -> None:
+    roots = hanging(asked, "bad")
+    before = open_files()
+    rounds = asked.rounds()
+    assert rounds.ask(5.0)
+    rounds.close()
+    roots.go_on.set()
+    until(lambda: not any(thread.name == "vmiostat-qmp" for thread in threading.enumerate()))
+    until(lambda: not open_files() - before)
 
 
 def test_an_unknown_disk_is_a_problem_of_its_own(asked: Asked) -> None:
@@ -203,6 +373,186 @@ def test_one_that_refuses_is_asked_less_often(asked: Asked) -> None:
     asked.rounds(0.05)
     time.sleep(2.5)
     assert 3 < bad.clients < 15, "in 50 intervals"
+
+
+def test_one_that_refuses_is_asked_less_often_on_demand_too(asked: Asked) -> None:
+    bad, good = asked.qemu("bad", fake_qemu.hang_up), asked.qemu("good")
+    rounds, poller = asked.rounds(), asked.poller()
+    clients = []
+    for _ in range(30):
+        assert rounds.ask(5.0)
+        clients.append(bad.clients)
+        assert states(poller) == ["stale", "ok"]
+    assert good.clients == 30
+    assert [clients.index(number) + 1 for number in range(1, bad.clients + 1)] == [1, 3, 7, 13, 19, 25]
+    bad.serve = fake_qemu.answer
+    until(lambda: rounds.ask(5.0) and states(poller) == ["ok", "ok"])
+    assert all(rounds.ask(5.0) for _ in range(5))
+    assert bad.clients == 6 + 1 + 5
+
+
+def test_who_is_asked_before_the_time_is_asked_in_time_after_that(asked: Asked) -> None:
+    qemu = asked.qemu("a")
+    rounds = asked.rounds(0.2)
+    assert all(rounds.ask(5.0) for _ in range(30))
+    clients = qemu.clients
+    time.sleep(1.0)
+    assert qemu.clients - clients in (4, 5, 6)
+
+
+class Fails:
+    """An asker that raises an error, in asking or when it is to go on."""
+
+    events = selectors.EVENT_WRITE
+
+    def __init__(self, slots: Slots, error: Exception, *, later: bool = False) -> None:
+        self.reports = [Report("QMP")]
+        self.slots = slots
+        self.asked = 0
+        self._error, self._later = error, later
+
+    def ask(self) -> "Fails":
+        self.asked += 1
+        if not self._later:
+            raise self._error
+        self._pipe = os.pipe()
+        return self
+
+    def fileno(self) -> int:
+        return self._pipe[1]
+
+    def advance(self) -> bool:
+        raise self._error
+
+    def close(self) -> None:
+        for descriptor in self._pipe:
+            os.close(descriptor)
+
+    def take(self, _question: object, _time_ns: int, _fresh_ns: int) -> None:
+        raise AssertionError
+
+
+def test_many_that_fail_at_once(asked: Asked) -> None:
+    asked.qemu("good")
+    asked.slots = Slots(4)
+    failing = [Fails(asked.slots, AskError("no")) for _ in range(2000)]
+    rounds, poller = asked.rounds(0.2), asked.poller()
+    rounds.set([*failing, *asked.askers.values()])
+    until(lambda: all(one.asked for one in failing))
+    until(lambda: states(poller) == ["ok"])
+    assert {one.reports[0].problem for one in failing} == {"no"}
+
+
+@pytest.mark.parametrize("later", [False, True])
+def test_a_mistake_costs_its_own_row(asked: Asked, *, later: bool) -> None:
+    asked.qemu("good")
+    wrong = Fails(asked.slots, KeyError("what"), later=later)
+    rounds, poller = asked.rounds(0.05), asked.poller()
+    rounds.set([wrong, *asked.askers.values()])
+    until(lambda: wrong.asked > 2)
+    assert wrong.reports[0].problem == "a mistake of vmiostat's own: KeyError('what')"
+    assert states(poller) == ["ok"]
+
+
+def test_a_thread_that_ends_by_mistake_says_so_and_comes_again(asked: Asked, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked.qemu("a")
+    poller = asked.poller()
+    before = open_files()
+    rounds = asked.rounds(0.05)
+    until(lambda: states(poller) == ["ok"])
+    with monkeypatch.context() as patch:
+        patch.setattr(Turns, "go_on", fails(KeyError("what")))
+        until(lambda: states(poller) == ["stale"])
+        assert "asking has ended by a mistake of vmiostat's own: KeyError('what')" in str(poller.problem("block", 0))
+        until(lambda: not asking())
+    rounds.set(asked.askers.values())
+    until(lambda: states(poller) == ["ok"])
+    assert asking() == 1
+    rounds.close()
+    until(lambda: not open_files() - before)
+
+
+def fails(error: Exception) -> Callable[..., object]:
+    def fail(*_: object) -> object:
+        raise error
+
+    return fail
+
+
+def asking() -> int:
+    return sum(thread.name == "vmiostat-askers" for thread in threading.enumerate())
+
+
+@contextmanager
+def no_thread() -> Iterator[None]:
+    """None is to be had."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(threading.Thread, "start", fails(RuntimeError("can't start new thread")))
+        yield
+
+
+@contextmanager
+def no_descriptor() -> Iterator[None]:
+    """This process can open no file."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (0, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+WANT = [(no_thread, "can't start new thread"), (no_descriptor, "Too many open files")]
+"""What a process may have no more of, and what then is said."""
+
+
+@pytest.mark.parametrize(("want", "why"), WANT)
+@pytest.mark.parametrize("interval", ["on demand", 0.05])
+def test_where_asking_cannot_begin_it_says_so_and_heals(
+    asked: Asked, want: Callable[[], AbstractContextManager[None]], why: str, interval: float | OnDemand
+) -> None:
+    asked.qemu("a")
+    poller = asked.poller()
+    before = open_files()
+    with want():
+        rounds = asked.rounds(interval)
+        assert rounds.ask(5.0), "nobody is waited for"
+        rows = states(poller)
+    assert rows == ["stale"]
+    assert re.fullmatch(f"QMP /run/a: nothing can be asked: .*{why}.*", str(poller.problem("block", 0)))
+    assert not open_files() - before
+    assert rounds.ask(5.0)
+    assert states(poller) == ["ok"]
+    rounds.close()
+
+
+@pytest.mark.parametrize(("want", "why"), WANT)
+def test_where_asking_cannot_begin_it_can_be_closed(
+    asked: Asked, want: Callable[[], AbstractContextManager[None]], why: str
+) -> None:
+    asked.qemu("a")
+    with want():
+        rounds = asked.rounds()
+        rounds.close()
+    rounds.close()
+    assert why in str(asked.reports["a"].problem)
+
+
+@pytest.mark.parametrize(
+    ("want", "why"), [(no_thread, "there is no thread to ask it in"), (no_descriptor, "Too many open files")]
+)
+def test_where_a_question_cannot_be_asked_it_says_so_and_heals(
+    asked: Asked, want: Callable[[], AbstractContextManager[None]], why: str
+) -> None:
+    asked.qemu("a")
+    rounds, poller = asked.rounds(), asked.poller()
+    assert rounds.ask(5.0)
+    with want():
+        assert rounds.ask(5.0)
+        rows = states(poller)
+    assert rows == ["stale"]
+    assert why in str(poller.problem("block", 0))
+    until(lambda: rounds.ask(5.0) and states(poller) == ["ok"])
 
 
 def test_however_many_are_stuck_the_others_are_asked(asked: Asked) -> None:

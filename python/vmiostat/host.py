@@ -156,8 +156,12 @@ class Host:
         domains = self.domains() if domains is None else domains
         if askers is None:
             return Poller(self.roots, *plan_rows(domains), interface_source=interface_source)
-        rows = plan_rows(askers.reported(domains))
-        return AskingPoller(askers, self.roots, *rows, interface_source=interface_source)
+        try:
+            rows = plan_rows(askers.reported(domains))
+            return AskingPoller(askers, self.roots, *rows, interface_source=interface_source)
+        except BaseException:
+            askers.close()
+            raise
 
     def _askers(self, interval: "float | OnDemand | None", block_source: "BlockSource") -> "Askers | None":
         if interval is None:

@@ -128,7 +128,7 @@ def test_by_way_of_libvirt_they_are_what_libvirt_says(lab: RunningLab, host: Hos
     stats = LibvirtStats(lab.uri, roots)
     reports = {Report("libvirt"): target for target in ONLY_QEMU_S}
     rounds = Rounds("on demand", 5.0)
-    rounds.set([LibvirtBlockAsker(stats, vm1.uuid, vm1.process, roots, reports)])
+    rounds.set([LibvirtBlockAsker(stats, vm1.uuid, vm1.process, reports)])
     with lab.quiet():
         write_and_read(lab)
         assert rounds.ask(10.0)

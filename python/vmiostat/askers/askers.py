@@ -109,7 +109,8 @@ class Askers:
         run = _Run(domain.name, domain.uuid, domain.id, domain.process)
         names = {disk.target: _names(disk, domain) for disk in wanted}
         asked = known.get(run)
-        if asked is None or asked.disks != names:
+        # Where nobody can be asked, that may have been for want of a descriptor.
+        if asked is None or asked.asker is None or asked.disks != names:
             asked = self._asked(domain, names, {} if asked is None else asked.reports)
         self._known[run] = asked
         return replace(domain, disks=tuple(self._with_report(disk, asked) for disk in domain.disks))
@@ -133,11 +134,11 @@ class Askers:
             shown = os.fsencode(path).decode(errors="backslashreplace")
             reports = _reports(f"QMP {shown}", disks, before)
             names = {report: disks[target] for target, report in reports.items()}
-            return _Asked(disks, reports, QmpAsker(path, self._roots, names, self._slots))
+            return _Asked(disks, reports, QmpAsker(path, self._roots, names, self._slots, domain.process))
         if self._libvirt is not None and domain.uuid is not None and domain.provider.startswith("libvirt"):
             reports = _reports("libvirt", disks, before)
             targets = {report: target for target, report in reports.items()}
-            asker = LibvirtBlockAsker(self._libvirt, domain.uuid, domain.process, self._roots, targets)
+            asker = LibvirtBlockAsker(self._libvirt, domain.uuid, domain.process, targets)
             return _Asked(disks, reports, asker)
         reports = _reports("QEMU", disks, before)
         for report in reports.values():
@@ -145,7 +146,7 @@ class Askers:
         return _Asked(disks, reports)
 
     def _socket(self, domain: Domain) -> str | None:
-        """The path of a QMP socket of the domain's QEMU, below our roots."""
+        """The path of a QMP socket of the domain's QEMU, as that sees it."""
         if domain.process is None or process(domain.process.pid, self._roots) != domain.process:
             return None
         pid = domain.process.pid
@@ -153,13 +154,7 @@ class Askers:
             path = qmp_socket(command_line(pid, self._roots))
         except SourceError:
             return None
-        if path is None:
-            return None
-        if not path.startswith("/"):
-            return f"/proc/{pid}/cwd/{path}"
-        # It may have mounted other file systems than we see, a container's.
-        inside = f"/proc/{pid}/root{path}"
-        return path if self._roots.exists(path) or not self._roots.exists(inside) else inside
+        return path if path is None or path.startswith("/") else f"/proc/{pid}/cwd/{path}"
 
 
 def _names(disk: Disk, domain: Domain) -> tuple[str, ...]:

@@ -7,7 +7,6 @@ one for a domain, and none where the QEMU can be seen to stand still.
 Each question is a daemon thread's. One that is never answered sleeps on, and keeps no process from ending.
 """
 
-import os
 import selectors
 import threading
 import time
@@ -16,6 +15,7 @@ from concurrent.futures import Future
 from functools import partial
 
 from vmiostat._core import Report, Roots
+from vmiostat.askers.call import Call
 from vmiostat.askers.libvirt_answers import counters_by_target
 from vmiostat.askers.question import AskError
 from vmiostat.askers.slots import Slots
@@ -27,10 +27,13 @@ from vmiostat.errors import SourceError
 from vmiostat.model import Process
 
 AT_ONCE = 4
-"""Questions at a time. libvirtd has 20 workers, unless it is set otherwise, and takes 5 calls of one client."""
+"""Questions at a time that are in time, and calls over one connection: libvirtd takes 5 calls of one client."""
 
-_CONNECTING = 5.0
-"""Seconds that a question waits for the connection."""
+IN_ALL = 8
+"""Questions at a time with those that are overdue. libvirtd has 20 workers, unless it is set otherwise."""
+
+_CONNECTING = 1.5
+"""Seconds that a question waits for the connection: less than it may take, so that the row says what it waited for."""
 
 _STANDS_STILL = {
     b"T": "is stopped",
@@ -38,50 +41,65 @@ _STANDS_STILL = {
     b"D": "waits in the kernel, as for storage that does not answer",
 }
 
+_LOOKS, _APART = 10, 0.01
+"""How often a process is seen to wait in the kernel until that counts, and seconds between. Much input and output are
+many short waits.
+"""
+
 Stats = dict[str, object]
 
 
-class LibvirtStats:
-    """A connection to libvirt for statistics: its own, so that discovery's calls and these do not count together."""
+class _Connection:
+    """Its own, so that discovery's calls and these do not count together."""
 
     def __init__(self, uri: str, roots: Roots) -> None:
+        self.link = Link(uri, Calls(1), Changes(), events=False)
+        self.calls = Calls(AT_ONCE)
         self._roots = roots
-        self._link = Link(uri, Calls(1), Changes(), events=False)
-        self._calls = Calls(AT_ONCE)
-        self.slots = Slots(AT_ONCE, overdue_too=True)
+        self._opening = threading.Lock()
 
-    def start(self, uuid: str) -> Future[Stats]:
-        """Asks in a thread of its own. Raises AskError."""
-        future = self._calls.start(uuid, partial(self._block_stats, uuid))
-        if future is None:
-            raise AskError("no thread is to be had for the question")
-        return future
-
-    def end(self) -> None:
-        """Closes the connection; nobody waits for it."""
-        self._link.end()
-
-    def _block_stats(self, uuid: str) -> Stats:
-        session = self._link.session(self._roots, time.monotonic() + _CONNECTING)
+    def block_stats(self, uuid: str, process: Process | None) -> Stats:
+        if process is not None:
+            _refuse_what_stands_still(process, self._roots)
+        until = time.monotonic() + _CONNECTING
+        with self._opening:  # the first one opens it for all
+            session = self.link.session(self._roots, until)
         stats = session.block_stats(uuid)
-        self._link.works()
+        self.link.works()
         return stats
 
 
-class LibvirtQuestion:
-    """One call. Its descriptor can be read once it has returned."""
+class LibvirtStats:
+    """What libvirt knows of domains' disks. Each domain is asked about in a thread of its own."""
+
+    def __init__(self, uri: str, roots: Roots) -> None:
+        # All but the first are used, and opened, only while those before have as many calls out as they take.
+        self._connections = [_Connection(uri, roots) for _ in range(IN_ALL // AT_ONCE)]
+        self.slots = Slots(AT_ONCE, IN_ALL)
+
+    def ask(self, uuid: str, process: Process | None) -> Future[Stats] | None:
+        """None where there is no thread, or too many calls have not returned. Raises AskError.
+
+        `process` is the domain's QEMU: if it is seen to stand still, the answer is an AskError.
+        """
+        if any(one.calls.waiting(uuid) is not None for one in self._connections):
+            raise AskError("its last question has no answer yet")
+        for one in self._connections:
+            future = one.calls.start(uuid, partial(one.block_stats, uuid, process))
+            if future is not None:
+                return future
+        return None
+
+    def end(self) -> None:
+        """Closes the connections; nobody waits for it."""
+        for one in self._connections:
+            one.link.end()
+
+
+class LibvirtQuestion(Call[Stats]):
+    """One call."""
 
     events = selectors.EVENT_READ
-
-    def __init__(self, future: Future[Stats]) -> None:
-        self.future = future
-        self._descriptor = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
-        self._lock = threading.Lock()
-        self._returned = self._closed = False
-        future.add_done_callback(self._has_returned)
-
-    def fileno(self) -> int:
-        return self._descriptor
 
     def advance(self) -> bool:
         """The call has returned. Raises AskError with what it raised."""
@@ -90,43 +108,21 @@ class LibvirtQuestion:
             raise AskError(sentence(error)) from error
         return True
 
-    def close(self) -> None:
-        """A call cannot be taken back: the descriptor is its own until it returns."""
-        with self._lock:
-            self._closed = True
-            if self._returned:
-                os.close(self._descriptor)
-
-    def _has_returned(self, _: Future[Stats]) -> None:
-        with self._lock:
-            self._returned = True
-            if self._closed:
-                os.close(self._descriptor)
-            else:
-                os.eventfd_write(self._descriptor, 1)
-
 
 class LibvirtBlockAsker:
     """One domain of libvirt's. `reports` are its disks', each with its target."""
 
-    def __init__(
-        self, stats: LibvirtStats, uuid: str, process: Process | None, roots: Roots, reports: Mapping[Report, str]
-    ) -> None:
+    def __init__(self, stats: LibvirtStats, uuid: str, process: Process | None, reports: Mapping[Report, str]) -> None:
         self.reports: Sequence[Report] = tuple(reports)
         self.slots = stats.slots
         self._stats = stats
         self._uuid = uuid
         self._process = process
-        self._roots = roots
         self._targets = reports
 
     def ask(self) -> LibvirtQuestion:
-        """Raises AskError, also where the QEMU is seen to stand still: it would only cost libvirt a worker."""
-        if self._process is not None:
-            state = _state(self._process.pid, self._roots)
-            if state in _STANDS_STILL:
-                raise AskError(f"was not asked, since the QEMU (process {self._process.pid}) {_STANDS_STILL[state]}")
-        return LibvirtQuestion(self._stats.start(self._uuid))
+        """Raises AskError, and OSError."""
+        return LibvirtQuestion(partial(self._stats.ask, self._uuid, self._process))
 
     def take(self, question: LibvirtQuestion, time_ns: int, fresh_ns: int) -> None:
         """Each disk's counters to its report."""
@@ -136,6 +132,18 @@ class LibvirtBlockAsker:
                 report.put(time_ns, fresh_ns, **found[target])
             else:
                 report.failed(f"it has no counters of {target!r}: another call may keep the domain busy")
+
+
+def _refuse_what_stands_still(process: Process, roots: Roots) -> None:
+    """Raises AskError: to ask about it would only cost libvirt a worker."""
+    state = _state(process.pid, roots)
+    for _ in range(_LOOKS - 1):
+        if state != b"D":
+            break
+        time.sleep(_APART)
+        state = _state(process.pid, roots)
+    if state in _STANDS_STILL:
+        raise AskError(f"was not asked, since the QEMU (process {process.pid}) {_STANDS_STILL[state]}")
 
 
 def _state(pid: int, roots: Roots) -> bytes:

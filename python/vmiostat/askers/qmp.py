@@ -4,22 +4,22 @@ QEMU serves one client of a socket at a time, and lets two wait. So a connection
 one that is not greeted, since somebody else holds the socket or QEMU is stuck, is the only one of ours that waits.
 """
 
-import errno
-import os
 import selectors
 import socket
-import stat
-import struct
 import time
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from concurrent.futures import Future
+from functools import partial
 
 from vmiostat._core import Report, Roots
+from vmiostat.askers.call import Call
 from vmiostat.askers.qemu_answers import Counters, counters_by_name, sizes_by_node
+from vmiostat.askers.qmp_connection import Connection, connected
 from vmiostat.askers.qmp_conversation import Conversation
 from vmiostat.askers.question import AskError
 from vmiostat.askers.slots import Slots
-from vmiostat.errors import SourceError
+from vmiostat.discovery.libvirt_calls import Calls
+from vmiostat.model import Process
 
 SIZES_EVERY = 60.0
 """Seconds between two questions for the sizes of images: QEMU looks at their files, and may wait for the storage."""
@@ -28,24 +28,17 @@ _SIZES = {"query-named-block-nodes": {"flat": True}}
 """Since QEMU 5.0; without `flat`, each image is told with all that lie behind it, and these with all behind them."""
 
 _CHUNK = 1 << 16
-_CREDENTIALS = struct.Struct("3i")
 
 
 class QmpQuestion:
-    """One connection: greeting, questions, answers."""
+    """One connection, which is made in a thread of its own: greeting, questions, answers."""
 
-    def __init__(self, path: str, roots: Roots, commands: Mapping[str, Mapping[str, object]]) -> None:
+    def __init__(self, connecting: Call[Connection], commands: Mapping[str, Mapping[str, object]]) -> None:
         self.talk = Conversation(commands)
-        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
-        try:
-            _connect(self._socket, path, roots)
-        except BaseException:
-            self._socket.close()
-            raise
-        self.server = _CREDENTIALS.unpack(
-            self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
-        )[0]
-        """The process that listens; 0 where this process's namespace cannot see it."""
+        self._connecting = connecting
+        self._socket: socket.socket | None = None
+        self.server = 0
+        """The process that answers; 0 where this process's namespace cannot see it."""
 
     @property
     def events(self) -> int:
@@ -53,10 +46,13 @@ class QmpQuestion:
         return selectors.EVENT_WRITE if self.talk.outgoing else selectors.EVENT_READ
 
     def fileno(self) -> int:
-        return self._socket.fileno()
+        return (self._socket or self._connecting).fileno()
 
     def advance(self) -> bool:
-        """Sends what is to be sent, or takes what has come. Raises AskError."""
+        """Takes the connection, sends what is to be sent, or takes what has come. Raises AskError, and OSError."""
+        if self._socket is None:
+            self._socket, self.server = self._connecting.future.result()
+            return False
         try:
             if self.talk.outgoing:
                 self.talk.outgoing = self.talk.outgoing[self._socket.send(self.talk.outgoing) :]
@@ -72,26 +68,44 @@ class QmpQuestion:
         return self.talk.done
 
     def close(self) -> None:
-        self._socket.close()
+        # What is still being connected is closed once it is.
+        self._connecting.future.add_done_callback(_close)
+        self._connecting.close()
+
+
+def _close(connecting: Future[Connection]) -> None:
+    if connecting.exception() is None:
+        connecting.result().socket.close()
 
 
 class QmpAsker:
-    """One QEMU's socket at `path`. `reports` are its disks', each with the names that QEMU may have for it."""
+    """The socket of one QEMU, at `path`. `reports` are its disks', each with the names that QEMU may have for it.
 
-    def __init__(self, path: str, roots: Roots, reports: Mapping[Report, Sequence[str]], slots: Slots) -> None:
+    `qemu` is whose answers are believed; None: anybody's who listens there.
+    """
+
+    def __init__(
+        self,
+        path: str,
+        roots: Roots,
+        reports: Mapping[Report, Sequence[str]],
+        slots: Slots,
+        qemu: Process | None = None,
+    ) -> None:
         self.reports = tuple(reports)
         self.slots = slots
-        self._path = path
-        self._roots = roots
+        self._connect = partial(connected, path, qemu, roots)
+        self._calls = Calls(1, "vmiostat-qmp")
         self._names = reports
         self._sizes: dict[str, Counters] = {}
         self._sizes_due = -SIZES_EVERY
         self._server: int | None = None
 
     def ask(self) -> QmpQuestion:
-        """Connects. Raises AskError."""
+        """Begins to connect. Raises AskError, and OSError."""
         sizes = _SIZES if time.monotonic() >= self._sizes_due else {}
-        return QmpQuestion(self._path, self._roots, {"query-blockstats": {}, **sizes})
+        connecting = Call(partial(self._calls.start, "connect", self._connect))
+        return QmpQuestion(connecting, {"query-blockstats": {}, **sizes})
 
     def take(self, question: QmpQuestion, time_ns: int, fresh_ns: int) -> None:
         """Each disk's counters to its report. Raises AskError where there are no counters at all."""
@@ -118,41 +132,3 @@ class QmpAsker:
 
 def _of_first(names: Sequence[str], found: Mapping[str, Counters]) -> Counters | None:
     return next((found[name] for name in names if name in found), None)
-
-
-def _connect(connection: socket.socket, path: str, roots: Roots) -> None:
-    """Connects below the roots, through the folder's descriptor: a path may be longer than a socket's 107 bytes."""
-    folder, name = _folder(path, roots)
-    try:
-        connection.connect(f"/proc/self/fd/{folder}/{name}")
-    except OSError as error:
-        raise AskError(_why_not_connected(error)) from error
-    finally:
-        os.close(folder)
-
-
-def _folder(path: str, roots: Roots) -> tuple[int, str]:
-    """A descriptor of the folder, and the socket's name in it. A link of that name would not stay below the roots."""
-    try:
-        folder, name = os.path.split(path)
-        descriptor = roots.open(folder)
-        with suppress(OSError):
-            if stat.S_ISLNK(os.lstat(name, dir_fd=descriptor).st_mode):
-                os.close(descriptor)
-                folder, name = os.path.split(roots.real(path))
-                descriptor = roots.open(folder)
-    except SourceError as error:
-        raise AskError(f"there is no such socket: {error.strerror}") from error
-    return descriptor, name
-
-
-def _why_not_connected(error: OSError) -> str:
-    match error.errno:
-        case errno.EAGAIN:
-            return "too many others wait to be let in: it serves one client at a time"
-        case errno.ECONNREFUSED:
-            return "nobody listens there (any more)"
-        case errno.EACCES | errno.EPERM:
-            return "this user may not connect to it (it takes the user that QEMU runs as, or root)"
-        case _:
-            return f"it cannot be connected to: {error.strerror}"

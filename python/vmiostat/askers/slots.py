@@ -1,8 +1,8 @@
-"""How many questions of one kind may be out at once, so that stuck VMMs exhaust neither us nor whom we ask."""
+"""How many questions of one kind may be out, so that stuck VMMs exhaust neither us nor whom we ask."""
 
 from __future__ import annotations
 
-from collections import deque
+import math
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -10,38 +10,47 @@ if TYPE_CHECKING:
 
 
 class Slots:
-    """A bound on questions that are out, with `overdue_too` on all that are unanswered.
+    """A bound on the questions that are in time (`at_once`), and one on these and the overdue ones together (`in_all`).
 
-    VMMs whose last question failed may have a quarter of it: however many are stuck, the others go on.
+    VMMs whose last question failed may have a quarter of the first, and never the last slot of the second: however many
+    refuse, the others go on.
     """
 
-    def __init__(self, limit: int, *, overdue_too: bool = False) -> None:
-        self.overdue_too = overdue_too
-        self._free = limit
-        self._free_for_suspects = max(1, limit // 4)
-        self._waiting: deque[Turn] = deque()
-        self._suspects: deque[Turn] = deque()
+    def __init__(self, at_once: int, in_all: float = math.inf) -> None:
+        self._at_once, self._in_all = at_once, in_all
+        self._for_suspects = max(1, at_once // 4)
+        # In the order in which they came to wait.
+        self._waiting: dict[Turn, None] = {}
+        self._suspects: dict[Turn, None] = {}
+        self._asked: set[Turn] = set()
+        self._overdue: set[Turn] = set()
 
-    def take(self, turn: Turn) -> bool:
-        """Takes a slot, which stays taken until `free`. Without one the turn waits for `next`."""
-        if not self._free or (turn.suspect and not self._free_for_suspects):
-            (self._suspects if turn.suspect else self._waiting).append(turn)
-            return False
-        self._free -= 1
-        self._free_for_suspects -= turn.suspect
-        turn.slot = "suspect's" if turn.suspect else "anybody's"
-        return True
-
-    def free(self, turn: Turn) -> None:
-        """Gives the turn's slot back, if it has one."""
-        self._free += turn.slot is not None
-        self._free_for_suspects += turn.slot == "suspect's"
-        turn.slot = None
+    def wait(self, turn: Turn) -> None:
+        """From now on the turn waits for a slot."""
+        (self._suspects if turn.suspect else self._waiting)[turn] = None
 
     def next(self) -> Turn | None:
-        """A turn that waits for a slot that is free now."""
-        if self._free and self._waiting:
-            return self._waiting.popleft()
-        if self._free and self._free_for_suspects and self._suspects:
-            return self._suspects.popleft()
-        return None
+        """The next that need not wait any longer: it has a slot until `free`."""
+        left = self._in_all - len(self._asked) - len(self._overdue)
+        if len(self._asked) >= self._at_once or not left:
+            return None
+        waiting = self._waiting
+        if not waiting and left > 1 and sum(turn.suspect for turn in self._asked) < self._for_suspects:
+            waiting = self._suspects
+        turn = next(iter(waiting), None)
+        if turn is not None:
+            del waiting[turn]
+            self._asked.add(turn)
+        return turn
+
+    def overdue(self, turn: Turn) -> None:
+        """The turn's question has no answer in time."""
+        self._asked.discard(turn)
+        self._overdue.add(turn)
+
+    def free(self, turn: Turn) -> None:
+        """The turn has its slot no more, nor waits for one."""
+        for turns in (self._asked, self._overdue):
+            turns.discard(turn)
+        for waiting in (self._waiting, self._suspects):
+            waiting.pop(turn, None)

@@ -23,8 +23,9 @@ class Calls:
     No thread pool: Python joins a pool's threads when it ends, and one that never returns would keep the process alive.
     """
 
-    def __init__(self, limit: int) -> None:
+    def __init__(self, limit: int, thread: str = "vmiostat-libvirt") -> None:
         self.limit = limit
+        self._thread = thread
         self._out: dict[Hashable, float] = {}
         self._lock = threading.Lock()
 
@@ -41,7 +42,7 @@ class Calls:
                 return None
             self._out[key] = time.monotonic()
         future: Future[Answer] = Future()
-        thread = threading.Thread(target=self._run, args=(key, call, future), name="vmiostat-libvirt", daemon=True)
+        thread = threading.Thread(target=self._run, args=(key, call, future), name=self._thread, daemon=True)
         try:
             thread.start()
         except RuntimeError:  # the process has no more threads, or is about to end

@@ -1,0 +1,45 @@
+"""A call that may never return, as something to select for."""
+
+import os
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future
+from typing import Generic, TypeVar
+
+from vmiostat.askers.question import AskError
+
+Answer = TypeVar("Answer")
+
+
+class Call(Generic[Answer]):
+    """A call in a thread of its own. Its descriptor can be read once it has returned."""
+
+    def __init__(self, start: Callable[[], Future[Answer] | None]) -> None:
+        """`start` begins the call, or gives None where it cannot. Raises AskError then, and OSError."""
+        self._descriptor = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+        self._lock = threading.Lock()
+        self._returned = self._closed = False
+        future = start()
+        if future is None:
+            os.close(self._descriptor)
+            raise AskError("there is no thread to ask it in, or too many calls have not returned")
+        self.future = future
+        future.add_done_callback(self._has_returned)
+
+    def fileno(self) -> int:
+        return self._descriptor
+
+    def close(self) -> None:
+        """A call cannot be taken back: the descriptor is its own until it returns."""
+        with self._lock:
+            self._closed = True
+            if self._returned:
+                os.close(self._descriptor)
+
+    def _has_returned(self, _: Future[Answer]) -> None:
+        with self._lock:
+            self._returned = True
+            if self._closed:
+                os.close(self._descriptor)
+            else:
+                os.eventfd_write(self._descriptor, 1)
