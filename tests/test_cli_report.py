@@ -197,6 +197,14 @@ def test_the_first_report_since_boot_can_be_omitted() -> None:
     assert alone == pytest.approx(uptime, rel=0.1)
 
 
+def test_a_captured_machine_has_a_start_of_its_own_or_none(xen: Path) -> None:
+    known = rows(vmiostat("--root", xen, "-i", "--json"), "interface")
+    assert {row["state"] for row in known.values()} == {"ok"}
+    assert all(row["interval"] == pytest.approx(86400, rel=0.01) for row in known.values())
+    unknown = rows(vmiostat("--root", XEN, "-i", "--json"), "interface")
+    assert {(row["state"], row["interval"]) for row in unknown.values()} == {("new", None)}
+
+
 def test_which_report_is_that_since_boot_is_marked() -> None:
     lines = vmiostat("--root", XEN, "--json", "0.05", "2").splitlines()
     assert [json.loads(line)["since_boot"] for line in lines] == [True, False]
