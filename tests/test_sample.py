@@ -129,6 +129,7 @@ def test_rates_since_a_captured_machine_started(machine: Machine) -> None:
     (machine.root / "proc/uptime").write_text("100.00 150.00\n")
     with Poller(Roots(machine.root), [], [("web2", "net0", NetDevice("vnet1"), False)]) as poller:
         row = poller.poll().rates().interface[0]
+    assert row.interval is not None
     assert row.interval == pytest.approx(100, abs=10)
     assert row.rx_bytes == pytest.approx(1000 / row.interval)
 
