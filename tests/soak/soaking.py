@@ -13,6 +13,7 @@ from statistics import median
 from tests.real.devices import Loop, Tap, make_veths, remove_interface
 from tests.real.domain import write_domain
 from tests.real.process import descriptors, resident_bytes
+from tests.soak.followed_guest import FollowedGuest
 from vmiostat import Host, Poller, Sample
 from vmiostat.counters import InterfaceSource
 
@@ -39,12 +40,16 @@ class Figures:
     rounds: int = 0
     states: "Counter[str]" = field(default_factory=Counter)
     """Of the rows of devices that come and go."""
+    followed: "Counter[str]" = field(default_factory=Counter)
+    """Of the rows of the poller that follows and asks."""
     frames: int = 0
     """Sent through the steady interface."""
     memory: dict[int, int] = field(default_factory=dict)
     """Resident bytes at the end of each sixtieth of the time, after the warm-up: to keep more would take memory."""
     held: set[tuple[int, int]] = field(default_factory=set)
     """Open descriptors and threads after such a round."""
+    left: set[str] = field(default_factory=set)
+    """Threads of vmiostat's after everything was closed."""
     durations: list[int] = field(default_factory=lambda: [0] * BINS)
     """Polls of the first poller, by their duration in steps of `BIN` seconds; the last has all that took longer."""
 
@@ -66,13 +71,14 @@ class Figures:
     def __str__(self) -> str:
         return "\n".join(
             [
-                f"{self.polls:,} polls of four pollers, {self.rounds:,} rounds of devices that went and came back",
+                f"{self.polls:,} polls of five pollers, {self.rounds:,} rounds of devices that went and came back",
                 f"memory: {min(self.memory.values()) / 1e6:.1f} to {max(self.memory.values()) / 1e6:.1f} MB "
                 f"after the warm-up, {self.memory_grown() / 1e3:+.0f} kB from its first tenth to its last",
                 "descriptors and threads: " + ", ".join(f"{files} and {threads}" for files, threads in self.held),
                 f"a poll of {len(IDLE) + 4} interfaces and 2 disks: {self.duration(0.5) * 1e3:.2f} ms in the median, "
                 f"{self.duration(0.999) * 1e3:.2f} ms in the slowest of 1,000",
                 f"rows of devices that come and go: {dict(self.states)}",
+                f"of the poller that follows and asks: {dict(self.followed)}",
             ]
         )
 
@@ -145,6 +151,7 @@ def soak(seconds: float, sys: Path, folder: Path) -> Figures:
     many = write_domain(folder, "many", bridge=[STEADY, *COMING_AND_GOING, *IDLE], disks=machine.disks)
     sources: dict[InterfaceSource, Path] = {"auto": many, "netlink": many, "proc": many, "sysfs": few}
     pollers = [Host(xml=xml, sys=sys).poller(interface_source=source) for source, xml in sources.items()]
+    guest = FollowedGuest(folder, sys, STEADY)
     begun, ended = time.monotonic(), threading.Event()
 
     def change() -> None:
@@ -153,6 +160,8 @@ def soak(seconds: float, sys: Path, folder: Path) -> Figures:
                 with Host(xml=many, sys=sys).poller() as poller:
                     poller.poll()
             machine.round(figures.rounds)
+            has = COMING_AND_GOING[: figures.rounds % (len(COMING_AND_GOING) + 1)]
+            guest.round(*has)
             figures.frames += 1
             seen = figures.polls + 2  # the one under way has perhaps not seen that devices went
             while figures.polls < seen and not ended.is_set():
@@ -162,27 +171,34 @@ def soak(seconds: float, sys: Path, folder: Path) -> Figures:
             figures.rounds += 1
             if now > warm_up:
                 figures.memory[int(60 * now / seconds)] = resident_bytes()
-                held = descriptors_and_threads()
-                # The thread of a poller that was closed ends by itself, when the machine lets it.
-                for _ in range(100):
-                    if held in figures.held:
-                        break
-                    time.sleep(POLL_EVERY)
-                    held = descriptors_and_threads()
-                figures.held.add(held)
+                if not (has or guest.stopped):  # else it holds their files, or a question is open
+                    figures.held.add(held_at_rest(figures.held))
             time.sleep(max(0.0, ROUND_EVERY - (time.monotonic() - begun - now)))
 
     try:
         with failing_together(change) as raised:
             try:
-                poll_until(begun + seconds, pollers, figures, raised)
+                poll_until(begun + seconds, pollers, guest, figures, raised)
             finally:
                 ended.set()
     finally:
         for poller in pollers:
             poller.close()
+        guest.close()
         machine.close()
+    figures.left = {thread.name for thread in threading.enumerate() if thread.name.startswith("vmiostat")}
     return figures
+
+
+def held_at_rest(known: set[tuple[int, int]]) -> tuple[int, int]:
+    """Open descriptors and threads while no look, no question and no end of a thread is under way."""
+    least = descriptors_and_threads()
+    for _ in range(100):
+        if least in known:
+            break
+        time.sleep(POLL_EVERY)
+        least = min(least, descriptors_and_threads())
+    return least
 
 
 def descriptors_and_threads() -> tuple[int, int]:
@@ -210,7 +226,9 @@ def failing_together(work: Callable[[], None]) -> Iterator[list[BaseException]]:
         raise raised[0]
 
 
-def poll_until(end: float, pollers: list[Poller], figures: Figures, raised: list[BaseException]) -> None:
+def poll_until(
+    end: float, pollers: list[Poller], guest: FollowedGuest, figures: Figures, raised: list[BaseException]
+) -> None:
     before: list[Sample | None] = [None] * len(pollers)
     due = time.monotonic()
     while (start := time.monotonic()) < end and not raised:
@@ -218,6 +236,7 @@ def poll_until(end: float, pollers: list[Poller], figures: Figures, raised: list
         samples = [pollers[0].poll()]
         figures.durations[min(int((time.monotonic() - start) / BIN), BINS - 1)] += 1
         samples += [poller.poll() for poller in pollers[1:]]
+        figures.followed.update(guest.check(guest.poller.poll(), frames))
         # One of them is looked at, in turn: to look at all would be most of the work.
         at = figures.polls % len(pollers)
         figures.states.update(check(samples[at], frames))

@@ -1,0 +1,12 @@
+"""A process that looks and answers like a QEMU: python -m tests.soak.qemu -qmp unix:PATH,server=on,wait=off."""
+
+import sys
+from pathlib import Path
+
+from tests.fake_qemu import running
+
+path = Path(sys.argv[-1].removeprefix("unix:").partition(",")[0])
+path.unlink(missing_ok=True)
+with running(path):
+    print("listening", flush=True)
+    sys.stdin.read()  # who started it has gone, if not before
