@@ -20,6 +20,8 @@ UUID = "ea1b1a9e-0000-4000-8000-{:012d}"
 @pytest.fixture(scope="module")
 def tree(tmp_path_factory: pytest.TempPathFactory) -> Iterator[XenTree]:
     tree = XenTree(tmp_path_factory.mktemp("many") / "machine")
+    (tree.root / "proc").mkdir(exist_ok=True)
+    (tree.root / "proc/uptime").write_text("3600.00 7000.00\n")
     for domid in range(1, DOMAINS + 1):
         tree.domain(domid, f"web{domid}", UUID.format(domid))
         for disk in range(DISKS):

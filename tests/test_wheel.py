@@ -98,7 +98,7 @@ def test_the_command_runs(installed: Path, wheel: Path) -> None:
     reports = run("vmiostat", "-y", "--json", "0.1", "2", env=env).splitlines()
     assert len([json.loads(report) for report in reports]) == 2
     assert run("vmiostat", "-y", "0.1", "2", env=env)
-    assert "lo" in run("vmiostat", "devices", env=env)
+    assert run("vmiostat", "devices", env=env)
 
 
 def test_a_debug_build_warns(tmp_path: Path) -> None:

@@ -178,7 +178,7 @@ macro_rules! block_fields {
             generation 2 Row Number None,
                 "goes up when another device stands in this row's place; -1: no device seen yet";
             state 2 Row Number None,
-                "0 is ok, 5 that the counters are old; any other number says why they are -1 (see States)";
+                "0 is ok, 5 means that the counters are old; any other number says why they are -1 (see States)";
             ds_merged 3 Counter Requests None,
                 "discard requests merged into one that was queued already (block devices: since Linux 4.18)";
             rd_failed 3 Counter Requests None,
@@ -251,7 +251,7 @@ macro_rules! interface_fields {
             generation 2 Row Number None,
                 "goes up when another device stands in this row's place; -1: no device seen yet";
             state 2 Row Number None,
-                "0 is ok, 5 that the counters are old; any other number says why they are -1 (see States)";
+                "0 is ok, 5 means that the counters are old; any other number says why they are -1 (see States)";
         }
     };
 }

@@ -65,7 +65,7 @@ impl State {
                 "the numbers are old (see time_ns), or there are none yet: who knows them did not answer in time"
             }
             State::Unsupported => "nothing in the kernel counts this device",
-            State::Unreadable => "the counters could not be read, or were not numbers",
+            State::Unreadable => "it could not be opened or read, or does not hold this device's numbers",
             State::New => "the earlier sample has no counters of this row",
         }
     }

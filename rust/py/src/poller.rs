@@ -192,7 +192,9 @@ impl PyPoller {
         self.planned().interface.count()
     }
 
-    /// The error behind a row's state `unreadable` or `gone`, a SourceError.
+    /// The error behind a row's state `gone` or `unreadable`, a SourceError; None where there is none.
+    ///
+    /// Of a row that is asked for beside the poll, also why it is `stale` or `unsupported`.
     fn problem(&self, py: Python<'_>, kind: &str, row: usize) -> PyResult<Option<Py<PyAny>>> {
         let kind = match kind {
             "block" => Kind::Block,
