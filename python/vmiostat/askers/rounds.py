@@ -12,6 +12,7 @@ from typing import Literal
 from vmiostat.askers.question import Asker
 from vmiostat.askers.turns import Turns
 from vmiostat.forks import tell_in_forks
+from vmiostat.other_threads_signals import leave_signals_to_others
 
 OnDemand = Literal["on demand"]
 
@@ -105,6 +106,7 @@ class Rounds:
         return turns, thread
 
     def _run(self, turns: Turns) -> None:
+        leave_signals_to_others()
         try:
             while self._take_over(turns):
                 turns.go_on()

@@ -6,6 +6,8 @@ from collections.abc import Callable, Hashable
 from concurrent.futures import Future, wait
 from typing import TypeVar
 
+from vmiostat.other_threads_signals import leave_signals_to_others
+
 Answer = TypeVar("Answer")
 
 
@@ -66,6 +68,7 @@ class Calls:
         return future.result()
 
     def _run(self, key: Hashable, call: Callable[[], Answer], future: Future[Answer]) -> None:
+        leave_signals_to_others()
         try:
             answer = call()
         except BaseException as error:

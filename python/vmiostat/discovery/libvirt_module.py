@@ -11,6 +11,7 @@ from functools import cache
 from typing import Any
 
 from vmiostat.errors import TopologyError
+from vmiostat.other_threads_signals import leave_signals_to_others
 
 _one_at_a_time = threading.Lock()
 
@@ -84,6 +85,7 @@ class _Loop:
         atexit.register(self._stop)
 
     def _run(self) -> None:
+        leave_signals_to_others()
         while not self._stopped:
             try:
                 self._libvirt.virEventRunDefaultImpl()

@@ -9,6 +9,7 @@ from typing import NamedTuple
 from vmiostat.errors import Error
 from vmiostat.forks import tell_in_forks
 from vmiostat.model import Domain
+from vmiostat.other_threads_signals import leave_signals_to_others
 from vmiostat.watching.signals import Signals
 
 _APART = 0.01
@@ -109,6 +110,7 @@ class Looking:
             self._thread.join(_JOIN)
 
     def _run(self) -> None:
+        leave_signals_to_others()
         signals: Signals | None = None
         try:
             signals = self._open_signals()

@@ -1,0 +1,67 @@
+"""Signals are taken by the threads of whoever uses vmiostat: one that another thread takes does not end a sleep."""
+
+import signal
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from tests import fake_qemu
+from tests.fake_libvirt import Libvirt
+from tests.libvirt_tree import LibvirtTree
+from vmiostat import Host, Roots
+from vmiostat._core import Report
+from vmiostat.askers.qmp import QmpAsker
+from vmiostat.askers.rounds import Rounds
+from vmiostat.askers.slots import Slots
+from vmiostat.discovery.libvirt_calls import Calls
+
+ASKED_FOR = {signal.SIGINT, signal.SIGTERM, signal.SIGALRM, signal.SIGHUP, signal.SIGUSR1}
+
+
+def taken_by(thread: str) -> set[int]:
+    """Which of these signals threads of that name take."""
+    tasks = [one.native_id for one in threading.enumerate() if one.name == thread]
+    assert tasks
+    blocked = ~0
+    for task in tasks:
+        lines = Path(f"/proc/self/task/{task}/status").read_text().splitlines()
+        blocked &= next(int(line.split()[1], 16) for line in lines if line.startswith("SigBlk:"))
+    return {number for number in ASKED_FOR if not blocked >> (number - 1) & 1}
+
+
+def test_a_watch_takes_none(tmp_path: Path) -> None:
+    tree = LibvirtTree(tmp_path / "machine")
+    tree.interfaces({})
+    with Host(tree.root).watch() as watch:
+        assert watch.wait(timeout=10)
+        assert taken_by("vmiostat-watch") == set()
+    assert taken_by("MainThread") == ASKED_FOR
+
+
+def test_nor_does_who_asks(tmp_path: Path) -> None:
+    with fake_qemu.running(tmp_path / "qmp"):
+        rounds = Rounds("on demand", 5.0)
+        rounds.set([QmpAsker("/qmp", Roots(tmp_path), {Report("QMP /qmp"): ("virtio-disk0",)}, Slots(8))])
+        assert rounds.ask(5.0)
+        assert taken_by("vmiostat-askers") == set()
+        rounds.close()
+
+
+def test_nor_a_call_of_libvirt_s() -> None:
+    blocked = Calls(1).ask(
+        "call", lambda: signal.pthread_sigmask(signal.SIG_BLOCK, ()), time.monotonic() + 10, lambda: None
+    )
+    assert blocked >= ASKED_FOR
+    assert signal.SIGSEGV not in blocked
+
+
+def test_nor_libvirt_s_event_loop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "libvirt", Libvirt())
+    for folder in ("proc", "sys", "run"):
+        (tmp_path / folder).mkdir()
+    with Host(tmp_path, libvirt="qemu:///system").watch() as watch:
+        assert watch.wait(timeout=10)
+        assert taken_by("vmiostat-libvirt-events") == set()
