@@ -3,6 +3,7 @@
 import json
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -70,8 +71,9 @@ class FakeQemu:
         while not self._closed:
             try:
                 client, _ = self._listener.accept()
-            except OSError:
-                return
+            except OSError:  # closed, or the process has no descriptor for the client now
+                time.sleep(0.01)
+                continue
             self.clients += 1
             with client, suppress(OSError):
                 self.serve(self, client)

@@ -26,6 +26,7 @@ from vmiostat.askers.qmp import QmpAsker
 from vmiostat.askers.question import AskError
 from vmiostat.askers.rounds import OnDemand, Rounds
 from vmiostat.askers.slots import Slots
+from vmiostat.askers.turn import Turn
 from vmiostat.askers.turns import Turns
 from vmiostat.counters import Reported
 from vmiostat.process import process
@@ -433,14 +434,55 @@ class Fails:
 
 
 def test_many_that_fail_at_once(asked: Asked) -> None:
-    asked.qemu("good")
     asked.slots = Slots(4)
+    for number in range(4):
+        asked.qemu(f"good{number}")
     failing = [Fails(asked.slots, AskError("no")) for _ in range(2000)]
-    rounds, poller = asked.rounds(0.2), asked.poller()
-    rounds.set([*failing, *asked.askers.values()])
-    until(lambda: all(one.asked for one in failing))
-    until(lambda: states(poller) == ["ok"])
-    assert {one.reports[0].problem for one in failing} == {"no"}
+    rounds, poller = asked.rounds(), asked.poller()
+    # The first ones have the slots that all of the others wait for.
+    rounds.set([*asked.askers.values(), *failing])
+    assert rounds.ask(10.0)
+    assert states(poller) == ["ok"] * 4
+    assert {(one.asked, one.reports[0].problem) for one in failing} == {(1, "no")}
+    assert rounds.ask(10.0), "it goes on"
+
+
+def suspects(slots: Slots, count: int) -> list[Turn]:
+    """Those whose last questions failed."""
+    turns = [Turn(Fails(slots, AskError("no")), 0.0) for _ in range(count)]
+    for turn in turns:
+        turn.failures = 1
+        slots.wait(turn)
+    return turns
+
+
+def test_who_has_failed_may_have_a_quarter_of_the_slots() -> None:
+    slots = Slots(8)
+    failed = suspects(slots, 3)
+    assert [slots.next(), slots.next(), slots.next()] == [*failed[:2], None]
+    well = Turn(Fails(slots, AskError("no")), 0.0)
+    slots.wait(well)
+    assert slots.next() is well
+    slots.free(failed[0])
+    assert slots.next() is failed[2]
+
+
+def test_the_last_slot_is_kept_from_those_who_have_failed() -> None:
+    slots = Slots(4, 2)
+    failed = suspects(slots, 2)
+    assert slots.next() is failed[0]
+    slots.overdue(failed[0])
+    assert slots.next() is None
+    well = [Turn(Fails(slots, AskError("no")), 0.0) for _ in range(2)]
+    for turn in well:
+        slots.wait(turn)
+    assert slots.next() is well[0]
+    assert slots.next() is None, "all are out"
+    slots.free(well[1])
+    slots.free(failed[0])
+    assert slots.next() is None
+    slots.free(well[0])
+    assert slots.next() is failed[1]
 
 
 @pytest.mark.parametrize("later", [False, True])
