@@ -5,8 +5,14 @@ from pathlib import Path
 
 from tests.fake_qemu import running
 
-path = Path(sys.argv[-1].removeprefix("unix:").partition(",")[0])
-path.unlink(missing_ok=True)
-with running(path):
-    print("listening", flush=True)
-    sys.stdin.read()  # who started it has gone, if not before
+
+def listen(path: Path) -> None:
+    """Until who started it has gone."""
+    path.unlink(missing_ok=True)
+    with running(path):
+        print("listening", flush=True)
+        sys.stdin.read()
+
+
+if __name__ == "__main__":
+    listen(Path(sys.argv[-1].removeprefix("unix:").partition(",")[0]))
