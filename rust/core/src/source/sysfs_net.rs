@@ -56,9 +56,14 @@ pub(crate) struct Interface {
 pub(super) fn index_in_sysfs(roots: &Roots, name: &[u8]) -> Result<u32, Failure> {
     let file = roots.open_regular(&Path::new(CLASS).join(OsStr::from_bytes(name)).join("ifindex"))?;
     let text = std::io::read_to_string(fs::File::from(file));
-    let text = text.map_err(|error| Errno::from_io_error(&error).unwrap_or(Errno::IO))?;
+    let text = text.map_err(|error| unless_removed(Errno::from_io_error(&error).unwrap_or(Errno::IO)))?;
     let number = decimal::only(text.as_bytes()).and_then(|number| u32::try_from(number).ok());
     number.ok_or(Failure::Malformed("an interface without its number"))
+}
+
+/// What an interface's file answers while the interface is being removed means that it is.
+fn unless_removed(errno: Errno) -> Errno {
+    if errno == Errno::INVAL { Errno::NODEV } else { errno }
 }
 
 /// The open files of an interface.
@@ -101,10 +106,7 @@ impl Handle for Statistics {
         for File { file, column, .. } in self.files.iter().filter(|file| file.offset < size) {
             let mut text = [0; 32];
             *calls += 1;
-            let length = retry_on_intr(|| pread(file, &mut text, 0)).map_err(|errno| match errno {
-                Errno::INVAL => Errno::NODEV,
-                errno => errno,
-            })?;
+            let length = retry_on_intr(|| pread(file, &mut text, 0)).map_err(unless_removed)?;
             let number = decimal::only(&text[..length]).filter(|number| *number >= 0);
             columns[*column] = number
                 .and_then(|number| number.checked_add(columns[*column]))
