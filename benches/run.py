@@ -69,7 +69,7 @@ def _tables(machine: Machine, how: Sizes, *, new_disks: bool) -> Iterator[tuple[
 def this_machine() -> dict[str, Any]:
     """What the numbers depend on."""
     return {
-        "kernel": platform.release(),
+        "kernel": platform.release().partition("-")[0],  # not who built it
         "architecture": platform.machine(),
         "processors": os.process_cpu_count() if hasattr(os, "process_cpu_count") else os.cpu_count(),
         "python": platform.python_version(),
