@@ -41,7 +41,7 @@ def readme_section(results: Results) -> str:
     """In Markdown: what matters most, and where the rest is."""
     machine = results["machine"]
     where = (
-        f"{machine['processors']} processors, Linux {machine['kernel'].partition('-')[0]}, CPython {machine['python']}"
+        f"{machine['processors']} processors, Linux {machine['kernel']}, CPython {machine['python']}"
     )
     return f"""{BEGIN}
 ![Cost of one reading against the number of devices](docs/performance.svg)
