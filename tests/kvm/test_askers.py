@@ -340,7 +340,7 @@ def test_the_process_ends_whatever_stands_still(lab: RunningLab, what: str, prog
     ill = {"a guest": [lab.pids()["vm2"]], "libvirtd": [daemon], "both": [lab.pids()["vm2"], daemon]}[what]
     allowed = INSIDE_LIBVIRT | (LOOKING if daemon in ill else set())
     # The best of three: on a machine with much else to do, Python alone takes long to end.
-    assert min(seconds_to_end(programs(lab)[program], ill, allowed) for _ in range(3)) < 1.0
+    assert any(seconds_to_end(programs(lab)[program], ill, allowed) < 1.0 for _ in range(3))
 
 
 def seconds_to_end(command: list[str], ill: list[int], allowed: set[str]) -> float:
