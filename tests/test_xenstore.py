@@ -215,5 +215,20 @@ def test_nobody_is_told_what_root_would_be(
     assert "Permission denied; root is told the domains' names and UUIDs" in str(found.problems[0])
 
 
+@pytest.mark.parametrize("linked", [True, False])
+def test_the_older_path_of_the_socket_is_no_way_round_a_run_that_was_given(tmp_path: Path, linked: bool) -> None:
+    """/var/run is a link to /run where that is not older than this."""
+    machine, given = tmp_path / "machine", tmp_path / "given"
+    given.mkdir()
+    folder = "run" if linked else "var/run"
+    with running(machine / folder.removesuffix("run"), {"/local/domain/7/name": "web1"}):
+        if linked:
+            (machine / "var").mkdir()
+            (machine / "var/run").symlink_to("/run")
+        found = xenstore.domains(Roots(machine, run=given)).domains
+        assert [domain.name for domain in found] == ([] if linked else ["web1"])
+        assert [domain.name for domain in xenstore.domains(Roots(machine)).domains] == ["web1"]
+
+
 def test_no_xenstore_is_no_problem(tmp_path: Path) -> None:
     assert xenstore.domains(Roots(tmp_path)) == Found()

@@ -7,8 +7,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import pytest
-
 from tests.kvm.polls import Polls
 from tests.measured import Measured
 from tests.xen import dom0
@@ -76,12 +74,9 @@ def test_who_watches_keeps_what_is_known(host: Host) -> None:
         assert set(DISKS) <= {domain.name for domain in watch.domains}
 
 
-def test_the_kernel_s_device_tells_the_same_where_the_daemon_has_no_socket(
-    host: Host, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """As in a dom0 whose xenstored runs in a domain of its own."""
-    monkeypatch.setattr(xenstore_socket, "SOCKETS", ())
-    by_device = Host(run=tmp_path)  # nor libvirt's files
+def test_the_kernel_s_device_tells_the_same_where_the_daemon_s_socket_is_not_seen(host: Host, tmp_path: Path) -> None:
+    """As in a dom0 whose xenstored runs in a domain of its own; nor are libvirt's files seen."""
+    by_device = Host(run=tmp_path)
     assert xenstore_socket.daemon_socket(by_device.roots) is None
     found = {domain.name: domain for domain in by_device.domains()}
     for name, domain in {domain.name: domain for domain in host.domains()}.items():

@@ -50,12 +50,13 @@ class XenstoreSocket:
 
 def is_there(roots: Roots) -> bool:
     """Whether this machine has a daemon's socket. (Also a guest has the device.)"""
-    return any(roots.exists(path) for path in SOCKETS)
+    return _socket(roots) is not None
 
 
 def daemon_socket(roots: Roots) -> XenstoreSocket | None:
     """Connects to the daemon; None where it has no socket. Raises SourceError."""
-    return next((_connected(path, roots) for path in SOCKETS if roots.exists(path)), None)
+    path = _socket(roots)
+    return None if path is None else _connected(path, roots)
 
 
 def xenstore_socket(roots: Roots) -> XenstoreSocket | None:
@@ -72,6 +73,20 @@ def xenstore_socket(roots: Roots) -> XenstoreSocket | None:
         if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ENODEV, errno.ENXIO):
             return None
         raise SourceError(error.errno, error.strerror, shown) from error
+
+
+def _socket(roots: Roots) -> str | None:
+    """The daemon's socket, None where it has none.
+
+    /var/run is most often a link to /run. Then it is not looked into: another folder may have been given in its place.
+    """
+    path, older = SOCKETS
+    if roots.exists(path):
+        return path
+    try:
+        return older if roots.exists(older) and roots.real(older) != path else None
+    except OSError:  # it has gone
+        return None
 
 
 def _connected(path: str, roots: Roots) -> XenstoreSocket:
