@@ -40,9 +40,7 @@ Results = dict[str, Any]
 def readme_section(results: Results) -> str:
     """In Markdown: what matters most, and where the rest is."""
     machine = results["machine"]
-    where = (
-        f"{machine['processors']} processors, Linux {machine['kernel']}, CPython {machine['python']}"
-    )
+    where = f"{machine['processors']} processors, Linux {machine['kernel']}, CPython {machine['python']}"
     return f"""{BEGIN}
 ![Cost of one reading against the number of devices](docs/performance.svg)
 
