@@ -25,6 +25,9 @@ FUZZ := fuzz/Cargo.toml
 RUST_SOURCES := Cargo.toml Cargo.lock $(wildcard rust/*/Cargo.toml) $(shell find rust -name '*.rs')
 PACKAGE := pyproject.toml README.md $(wildcard LICENSE-*) $(shell find python -name '*.py' -o -name '*.pyi')
 
+# The others read real devices by the compiled module, which is one and the same for every Python.
+OF_EACH_PYTHON := python tests --ignore tests/real --ignore tests/soak
+
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
@@ -47,11 +50,11 @@ test-rust: ## Rust's unit, property and doc tests
 test-python: $(VENV)/.built $(VENV)/.test ## Python's tests, and each benchmark once (PYTHON=... VENV=... for another version)
 	$(BIN)/python -m pytest $(ARGS)
 
-test-oldest: .venv/.built ## Python's tests under the oldest version on this machine (3.11 where there is one)
+test-oldest: .venv/.built ## Python's tests but for those of real devices, under the oldest version on this machine (3.11 where there is one)
 	@oldest='$(oldest)'; version='import sys; print(sys.version_info[:2])'; \
 	if [ "$$("$$oldest" -c "$$version")" = "$$(.venv/bin/python -c "$$version")" ]; \
 	then echo 'There is one Python on this machine, and the tests ran under it.'; \
-	else $(MAKE) --no-print-directory test-python VENV=.venv-oldest PYTHON="$$oldest" ARGS="python tests $(ARGS)"; fi
+	else $(MAKE) --no-print-directory test-python VENV=.venv-oldest PYTHON="$$oldest" ARGS="$(OF_EACH_PYTHON) $(ARGS)"; fi
 
 test-kvm: $(VENV)/.built $(VENV)/.kvm ## Tests beside a real libvirtd with real guests (root, Debian; some five minutes; ARGS=...)
 	@trap '$(LAB) down' EXIT; $(LAB) up && VMIOSTAT_KVM=1 $(BIN)/python -m pytest tests/kvm $(ARGS)
