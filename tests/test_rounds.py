@@ -2,92 +2,35 @@
 
 import os
 import re
-import resource
-import selectors
 import shutil
 import socket
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import cast
 
 import pytest
 
 from tests import fake_qemu
+from tests.asked_qemus import DEADLINE, Asked, open_files, states, until
 from tests.fake_qemu import FakeQemu, Serve
 from tests.process_tree import ProcessTree
-from vmiostat import Poller, Roots
+from vmiostat import Roots
 from vmiostat._core import Report
 from vmiostat.askers.qmp import QmpAsker
-from vmiostat.askers.question import AskError
-from vmiostat.askers.rounds import OnDemand, Rounds
+from vmiostat.askers.rounds import Rounds
 from vmiostat.askers.slots import Slots
-from vmiostat.askers.turn import Turn
-from vmiostat.askers.turns import Turns
-from vmiostat.counters import Reported
 from vmiostat.process import process
-
-DEADLINE = 0.3
-
-
-class Asked:
-    """Some QEMUs that are asked, and a poller of their disks' rows."""
-
-    def __init__(self, folder: Path, stack: ExitStack) -> None:
-        self.folder, self.stack = folder, stack
-        self.roots = Roots(folder)
-        self.slots = Slots(8)
-        self.reports: dict[str, Report] = {}
-        self.askers: dict[str, QmpAsker] = {}
-
-    def qemu(self, name: str, serve: Serve | None = None) -> FakeQemu:
-        """A QEMU with a disk called virtio-disk0, which is asked from the next `rounds` on."""
-        (self.folder / "run").mkdir(exist_ok=True)
-        made = self.stack.enter_context(fake_qemu.running(self.folder / "run" / name, serve))
-        report = self.reports[name] = Report(f"QMP /run/{name}")
-        self.askers[name] = QmpAsker(f"/run/{name}", self.roots, {report: ("virtio-disk0", "vda")}, self.slots)
-        return made
-
-    def named(self, name: str, path: str) -> None:
-        """The QEMU is asked over another path to its socket."""
-        names = {self.reports[name]: ("virtio-disk0",)}
-        self.askers[name] = QmpAsker(f"/run/{path}", self.roots, names, self.slots)
-
-    def rounds(self, interval: float | OnDemand = "on demand") -> Rounds:
-        rounds = Rounds(interval, DEADLINE)
-        self.stack.callback(rounds.close)
-        rounds.set(self.askers.values())
-        return rounds
-
-    def poller(self) -> Poller:
-        rows = [(name, "vda", Reported(report)) for name, report in self.reports.items()]
-        return self.stack.enter_context(Poller(self.roots, rows, []))
 
 
 @pytest.fixture
 def asked(tmp_path: Path) -> Iterator[Asked]:
     with ExitStack() as stack:
         yield Asked(tmp_path, stack)
-
-
-def until(true: Callable[[], object], seconds: float = 10.0) -> None:
-    end = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < end, "it did not come to be"
-        time.sleep(0.01)
-
-
-def open_files() -> set[str]:
-    """What is open, but for the listing itself."""
-    return {path.name for path in Path("/proc/self/fd").iterdir() if path.is_symlink()}
-
-
-def states(poller: Poller) -> list[str]:
-    return [row.state for row in poller.poll().block]
 
 
 @pytest.mark.parametrize("serve", [None, fake_qemu.byte_by_byte])
@@ -401,202 +344,6 @@ def test_who_is_asked_before_the_time_is_asked_in_time_after_that(asked: Asked) 
     assert qemu.clients - clients in (4, 5, 6)
 
 
-class Fails:
-    """An asker that raises an error, in asking or when it is to go on."""
-
-    events = selectors.EVENT_WRITE
-
-    def __init__(self, slots: Slots, error: Exception, *, later: bool = False) -> None:
-        self.reports = [Report("QMP")]
-        self.slots = slots
-        self.asked = 0
-        self._error, self._later = error, later
-
-    def ask(self) -> "Fails":
-        self.asked += 1
-        if not self._later:
-            raise self._error
-        self._pipe = os.pipe()
-        return self
-
-    def fileno(self) -> int:
-        return self._pipe[1]
-
-    def advance(self) -> bool:
-        raise self._error
-
-    def close(self) -> None:
-        for descriptor in self._pipe:
-            os.close(descriptor)
-
-    def take(self, _question: object, _time_ns: int, _fresh_ns: int) -> None:
-        raise AssertionError
-
-
-def test_many_that_fail_at_once(asked: Asked) -> None:
-    asked.slots = Slots(4)
-    for number in range(4):
-        asked.qemu(f"good{number}")
-    failing = [Fails(asked.slots, AskError("no")) for _ in range(2000)]
-    rounds, poller = asked.rounds(), asked.poller()
-    # The first ones have the slots that all of the others wait for.
-    rounds.set([*asked.askers.values(), *failing])
-    assert rounds.ask(10.0)
-    assert states(poller) == ["ok"] * 4
-    assert {(one.asked, one.reports[0].problem) for one in failing} == {(1, "no")}
-    assert rounds.ask(10.0), "it goes on"
-
-
-def suspects(slots: Slots, count: int) -> list[Turn]:
-    """Those whose last questions failed."""
-    turns = [Turn(Fails(slots, AskError("no")), 0.0) for _ in range(count)]
-    for turn in turns:
-        turn.failures = 1
-        slots.wait(turn)
-    return turns
-
-
-def test_who_has_failed_may_have_a_quarter_of_the_slots() -> None:
-    slots = Slots(8)
-    failed = suspects(slots, 3)
-    assert [slots.next(), slots.next(), slots.next()] == [*failed[:2], None]
-    well = Turn(Fails(slots, AskError("no")), 0.0)
-    slots.wait(well)
-    assert slots.next() is well
-    slots.free(failed[0])
-    assert slots.next() is failed[2]
-
-
-def test_the_last_slot_is_kept_from_those_who_have_failed() -> None:
-    slots = Slots(4, 2)
-    failed = suspects(slots, 2)
-    assert slots.next() is failed[0]
-    slots.overdue(failed[0])
-    assert slots.next() is None
-    well = [Turn(Fails(slots, AskError("no")), 0.0) for _ in range(2)]
-    for turn in well:
-        slots.wait(turn)
-    assert slots.next() is well[0]
-    assert slots.next() is None, "all are out"
-    slots.free(well[1])
-    slots.free(failed[0])
-    assert slots.next() is None
-    slots.free(well[0])
-    assert slots.next() is failed[1]
-
-
-@pytest.mark.parametrize("later", [False, True])
-def test_a_mistake_costs_its_own_row(asked: Asked, *, later: bool) -> None:
-    asked.qemu("good")
-    wrong = Fails(asked.slots, KeyError("what"), later=later)
-    rounds, poller = asked.rounds(0.05), asked.poller()
-    rounds.set([wrong, *asked.askers.values()])
-    until(lambda: wrong.asked > 2)
-    assert wrong.reports[0].problem == "a mistake of vmiostat's own: KeyError('what')"
-    assert states(poller) == ["ok"]
-
-
-def test_a_thread_that_ends_by_mistake_says_so_and_comes_again(asked: Asked, monkeypatch: pytest.MonkeyPatch) -> None:
-    asked.qemu("a")
-    poller = asked.poller()
-    before = open_files()
-    rounds = asked.rounds(0.05)
-    until(lambda: states(poller) == ["ok"])
-    with monkeypatch.context() as patch:
-        patch.setattr(Turns, "go_on", fails(KeyError("what")))
-        until(lambda: states(poller) == ["stale"])
-        assert "asking has ended by a mistake of vmiostat's own: KeyError('what')" in str(poller.problem("block", 0))
-        until(lambda: not asking())
-    rounds.set(asked.askers.values())
-    until(lambda: states(poller) == ["ok"])
-    assert asking() == 1
-    rounds.close()
-    until(lambda: not open_files() - before)
-
-
-def fails(error: Exception) -> Callable[..., object]:
-    def fail(*_: object) -> object:
-        raise error
-
-    return fail
-
-
-def asking() -> int:
-    return sum(thread.name == "vmiostat-askers" for thread in threading.enumerate())
-
-
-@contextmanager
-def no_thread() -> Iterator[None]:
-    """None is to be had."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(threading.Thread, "start", fails(RuntimeError("can't start new thread")))
-        yield
-
-
-@contextmanager
-def no_descriptor() -> Iterator[None]:
-    """This process can open no file."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (0, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-
-
-WANT = [(no_thread, "can't start new thread"), (no_descriptor, "Too many open files")]
-"""What a process may have no more of, and what then is said."""
-
-
-@pytest.mark.parametrize(("want", "why"), WANT)
-@pytest.mark.parametrize("interval", ["on demand", 0.05])
-def test_where_asking_cannot_begin_it_says_so_and_heals(
-    asked: Asked, want: Callable[[], AbstractContextManager[None]], why: str, interval: float | OnDemand
-) -> None:
-    asked.qemu("a")
-    poller = asked.poller()
-    before = open_files()
-    with want():
-        rounds = asked.rounds(interval)
-        assert rounds.ask(5.0), "nobody is waited for"
-        rows = states(poller)
-    assert rows == ["stale"]
-    assert re.fullmatch(f"QMP /run/a: nothing can be asked: .*{why}.*", str(poller.problem("block", 0)))
-    assert not open_files() - before
-    assert rounds.ask(5.0)
-    assert states(poller) == ["ok"]
-    rounds.close()
-
-
-@pytest.mark.parametrize(("want", "why"), WANT)
-def test_where_asking_cannot_begin_it_can_be_closed(
-    asked: Asked, want: Callable[[], AbstractContextManager[None]], why: str
-) -> None:
-    asked.qemu("a")
-    with want():
-        rounds = asked.rounds()
-        rounds.close()
-    rounds.close()
-    assert why in str(asked.reports["a"].problem)
-
-
-@pytest.mark.parametrize(
-    ("want", "why"), [(no_thread, "there is no thread to ask it in"), (no_descriptor, "Too many open files")]
-)
-def test_where_a_question_cannot_be_asked_it_says_so_and_heals(
-    asked: Asked, want: Callable[[], AbstractContextManager[None]], why: str
-) -> None:
-    asked.qemu("a")
-    rounds, poller = asked.rounds(), asked.poller()
-    assert rounds.ask(5.0)
-    with want():
-        assert rounds.ask(5.0)
-        rows = states(poller)
-    assert rows == ["stale"]
-    assert why in str(poller.problem("block", 0))
-    until(lambda: rounds.ask(5.0) and states(poller) == ["ok"])
-
-
 def test_however_many_are_stuck_the_others_are_asked(asked: Asked) -> None:
     for number in range(40):
         asked.qemu(f"bad{number}", fake_qemu.never_answer)
@@ -612,6 +359,7 @@ OTHER_PROCESS = """
 import sys, time
 from pathlib import Path
 from tests import fake_qemu
+from tests.asked_qemus import DEADLINE, Asked, Fails, open_files, states, until
 fake_qemu.FIRST = 5000
 with fake_qemu.running(Path(sys.argv[1])):
     sys.stdin.read()
