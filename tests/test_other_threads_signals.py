@@ -16,7 +16,7 @@ from vmiostat._core import Report
 from vmiostat.askers.qmp import QmpAsker
 from vmiostat.askers.rounds import Rounds
 from vmiostat.askers.slots import Slots
-from vmiostat.discovery.libvirt_calls import Calls
+from vmiostat.unreturned_calls import Calls
 
 ASKED_FOR = {signal.SIGINT, signal.SIGTERM, signal.SIGALRM, signal.SIGHUP, signal.SIGUSR1}
 

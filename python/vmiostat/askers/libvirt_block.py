@@ -19,12 +19,12 @@ from vmiostat.askers.call import Call
 from vmiostat.askers.libvirt_answers import counters_by_target
 from vmiostat.askers.question import AskError
 from vmiostat.askers.slots import Slots
-from vmiostat.discovery.libvirt_calls import Calls
 from vmiostat.discovery.libvirt_errors import sentence
 from vmiostat.discovery.libvirt_events import Changes
 from vmiostat.discovery.libvirt_link import Link
 from vmiostat.errors import SourceError
 from vmiostat.model import Process
+from vmiostat.unreturned_calls import Calls
 
 AT_ONCE = 4
 """Questions at a time that are in time, and calls over one connection: libvirtd takes 5 calls of one client."""

@@ -18,8 +18,8 @@ from vmiostat.askers.qmp_connection import Connection, connected
 from vmiostat.askers.qmp_conversation import Conversation
 from vmiostat.askers.question import AskError
 from vmiostat.askers.slots import Slots
-from vmiostat.discovery.libvirt_calls import Calls
 from vmiostat.model import Process
+from vmiostat.unreturned_calls import Calls
 
 SIZES_EVERY = 60.0
 """Seconds between two questions for the sizes of images: QEMU looks at their files, and may wait for the storage."""

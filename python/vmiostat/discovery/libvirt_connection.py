@@ -14,7 +14,6 @@ from collections.abc import Collection
 
 from vmiostat._core import Roots
 from vmiostat.discovery.found import Found
-from vmiostat.discovery.libvirt_calls import Calls, NoAnswerError
 from vmiostat.discovery.libvirt_definitions import Definitions
 from vmiostat.discovery.libvirt_errors import sentence
 from vmiostat.discovery.libvirt_events import Changes, Listener
@@ -22,6 +21,7 @@ from vmiostat.discovery.libvirt_known import PROVIDER as PROVIDER
 from vmiostat.discovery.libvirt_link import Link, no_answer
 from vmiostat.discovery.libvirt_session import Session
 from vmiostat.errors import TopologyError
+from vmiostat.unreturned_calls import Calls, NoAnswerError
 
 _MOST_CALLS = 4
 """At a time. libvirtd has 20 workers, unless it is set otherwise, and others need them too."""

@@ -10,12 +10,12 @@ from functools import partial
 from vmiostat._core import Roots
 from vmiostat.discovery.definition import Definition, one_of_each
 from vmiostat.discovery.found import Found
-from vmiostat.discovery.libvirt_calls import Calls
 from vmiostat.discovery.libvirt_errors import sentence
 from vmiostat.discovery.libvirt_events import Changes
 from vmiostat.discovery.libvirt_known import Known, learn
 from vmiostat.discovery.libvirt_session import Running, Session
 from vmiostat.errors import TopologyError
+from vmiostat.unreturned_calls import Calls
 
 Xml = Future[bytes | None]
 

@@ -6,13 +6,13 @@ from functools import partial
 from typing import Any
 
 from vmiostat._core import Roots
-from vmiostat.discovery.libvirt_calls import Calls, NoAnswerError
 from vmiostat.discovery.libvirt_errors import sentence
 from vmiostat.discovery.libvirt_events import Changes
 from vmiostat.discovery.libvirt_module import load
 from vmiostat.discovery.libvirt_session import Session
 from vmiostat.errors import TopologyError
 from vmiostat.forks import tell_in_forks
+from vmiostat.unreturned_calls import Calls, NoAnswerError
 
 _left_alone: list[Session] = []
 """Sessions of the process that this one is a fork of."""

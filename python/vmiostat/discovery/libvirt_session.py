@@ -1,4 +1,4 @@
-"""One open connection to libvirt. Every method here asks libvirtd, and so may take for ever: see libvirt_calls."""
+"""One open connection to libvirt. Every method here asks libvirtd, and so may take for ever: see unreturned_calls."""
 
 from contextlib import suppress
 from dataclasses import dataclass
