@@ -8,7 +8,7 @@ import numpy
 import pytest
 
 from tests.command import COMMAND
-from tests.fake_xenstored import running
+from tests.discovery.fake_xenstored import running
 from tests.xen_tree import XenTree
 from vmiostat import Host
 from vmiostat.xen_disk_name import xen_device_number

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests import fake_qemu
-from tests.fake_libvirt import Libvirt
+from tests.askers import fake_qemu
+from tests.libvirt.fake_libvirt import Libvirt
 from tests.libvirt_tree import LibvirtTree
 from vmiostat import Host, Roots
 from vmiostat._core import Report

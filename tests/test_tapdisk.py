@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.fake_xenstored import running
+from tests.discovery.fake_xenstored import running
 from tests.xen_tree import XenTree
 from vmiostat import Disk, Domain, Host, NoCounters, Poller, Roots, SourceError
 from vmiostat.counters import Tapdisk

@@ -6,10 +6,10 @@ from typing import Literal
 
 import pytest
 
-from tests import fake_qemu
-from tests.fake_qemu import FakeQemu
-from tests.fake_xenstored import running
-from tests.test_asking_poller import Machine
+from tests.askers import fake_qemu
+from tests.askers.fake_qemu import FakeQemu
+from tests.askers.test_asking_poller import Machine
+from tests.discovery.fake_xenstored import running
 from tests.xen_tree import XenTree
 from vmiostat import Host
 

@@ -3,7 +3,6 @@
 import errno
 import os
 import time
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from tests.faults.no_descriptor_left import no_descriptor_left
 from tests.real.domain import write_domain
 from tests.real.machine import Machine
 from tests.real.process import descriptors
+from tests.until import until
 from vmiostat import Host
 from vmiostat.watching import signals
 
@@ -29,13 +29,6 @@ DEAF = [
     ("?poll,ppoll", "ENOMEM", 1),
 ]
 """A call, an error of it, and how many ways to hear of a change that costs."""
-
-
-def until(true: Callable[[], object]) -> None:
-    end = time.monotonic() + 10
-    while not true():
-        assert time.monotonic() < end, "it did not come to be"
-        time.sleep(0.02)
 
 
 @pytest.mark.parametrize(("call", "name", "count"), DEAF)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests import fake_qemu
+from tests.askers import fake_qemu
 from tests.counters_of import counters_of
 from tests.forks import in_a_fork
 from tests.real.domain import write_domain

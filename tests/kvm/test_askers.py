@@ -18,6 +18,7 @@ import pytest
 from tests.kvm.polls import Polls
 from tests.kvm.running_lab import RunningLab
 from tests.measured import Measured
+from tests.until import until
 from vmiostat import AskingPoller, BlockStats, Domain, Host, Poller, Roots, Sample
 from vmiostat._core import Report
 from vmiostat.askers.libvirt_block import LibvirtBlockAsker, LibvirtStats
@@ -49,13 +50,6 @@ def by_libvirt(lab: RunningLab) -> Host:
 def guests(lab: RunningLab, host: Host, *names: str) -> list[Domain]:
     found = lab.domains(host)
     return [found[name] for name in names or sorted(found)]
-
-
-def until(true: Callable[[], object], seconds: float = 20.0) -> None:
-    end = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < end, "it did not come to be"
-        time.sleep(0.02)
 
 
 def check_counters(row: BlockStats, told: dict[str, int]) -> None:

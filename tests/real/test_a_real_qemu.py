@@ -15,6 +15,7 @@ import pytest
 
 from tests.command import started
 from tests.real.plain_qemu import MIB, PlainQemu, plain_qemu
+from tests.until import until
 from vmiostat import AskingPoller, BlockStats, Domain, Host
 
 INTERVAL = 0.2
@@ -56,13 +57,6 @@ def states(poller: AskingPoller, qemu: PlainQemu) -> set[str]:
 def age(rows: dict[str, BlockStats]) -> float:
     """Seconds since the answer."""
     return (time.monotonic_ns() - rows["raw0"].time_ns) / 1e9
-
-
-def until(true: Callable[[], object], seconds: float = 20.0) -> None:
-    end = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < end, "it did not come to be"
-        time.sleep(0.01)
 
 
 def by_our_names(stats: dict[str, int]) -> dict[str, int]:

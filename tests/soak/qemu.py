@@ -3,7 +3,7 @@
 import sys
 from pathlib import Path
 
-from tests.fake_qemu import running
+from tests.askers.fake_qemu import running
 
 
 def listen(path: Path) -> None:

@@ -11,7 +11,8 @@ import pytest
 
 from tests.libvirt_tree import LibvirtTree
 from tests.real.process import descriptors
-from tests.test_watch import NEVER, until, watch_threads
+from tests.until import until
+from tests.watching.test_watch import NEVER, watch_threads
 from vmiostat import Domain, FollowingPoller, Host, InterfaceStats, SizeError
 from vmiostat.resolve.total import TARGET as TOTAL
 

@@ -7,7 +7,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ import pytest
 
 from tests.libvirt_tree import LibvirtTree
 from tests.real.process import descriptors
+from tests.until import until
 from vmiostat import Domain, Error, Host, Roots, TopologyError, discovery
 from vmiostat.watch import Watch
 from vmiostat.watching.looking import Look
@@ -42,15 +43,6 @@ def watch(tree: LibvirtTree) -> Iterator[Watch]:
 
 def names(watch: Watch) -> list[str]:
     return [domain.name for domain in watch.domains]
-
-
-def until(true: Callable[[], object], seconds: float = 10.0) -> float:
-    """Waits until it is true; how long that took."""
-    start = time.monotonic()
-    while not true():
-        assert time.monotonic() - start < seconds, "it did not come to be"
-        time.sleep(0.001)
-    return time.monotonic() - start
 
 
 def watch_threads() -> list[threading.Thread]:

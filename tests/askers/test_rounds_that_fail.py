@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.asked_qemus import Asked, Fails, open_files, states, until
+from tests.askers.asked_qemus import Asked, Fails, open_files, states
+from tests.until import until
 from vmiostat.askers.question import AskError
 from vmiostat.askers.rounds import OnDemand
 from vmiostat.askers.slots import Slots

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.fake_xenstored import FakeXenstored, running
-from tests.test_watch import NEVER, until
+from tests.discovery.fake_xenstored import FakeXenstored, running
+from tests.until import until
+from tests.watching.test_watch import NEVER
 from tests.xen_tree import XenTree
 from vmiostat import Disk, Domain, Host, Interface
 

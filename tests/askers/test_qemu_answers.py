@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tests.fake_qemu import disk, stats
+from tests.askers.fake_qemu import disk, stats
 from vmiostat import BLOCK_FIELDS
 from vmiostat.askers.qemu_answers import counters_by_name, sizes_by_node
 

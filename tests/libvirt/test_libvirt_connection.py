@@ -5,16 +5,16 @@ import select
 import sys
 import threading
 import time
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from tests.command import vmiostat
-from tests.fake_libvirt import NO_DOMAIN, Daemon, Libvirt, LibvirtError, uuid
 from tests.forks import in_a_fork
+from tests.libvirt.fake_libvirt import NO_DOMAIN, Daemon, Libvirt, LibvirtError, uuid
 from tests.libvirt_tree import LibvirtTree
+from tests.until import until
 from vmiostat import Host, Roots
 from vmiostat.discovery.found import Found
 from vmiostat.discovery.libvirt_connection import LibvirtConnection
@@ -56,13 +56,6 @@ def told(listener: Listener, seconds: float = 10.0) -> bool:
     """Whether it says in that time that there is something to look at."""
     readable, _, _ = select.select([listener], [], [], seconds)
     return bool(readable) and listener.drain()
-
-
-def until(true: Callable[[], object], seconds: float = 10.0) -> None:
-    end = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < end, "it did not come to be"
-        time.sleep(0.001)
 
 
 def test_running_domains(daemon: Daemon, roots: Roots) -> None:
@@ -316,7 +309,7 @@ def test_a_module_without_its_library(monkeypatch: pytest.MonkeyPatch, tmp_path:
 def test_who_handles_libvirt_s_errors(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, roots: Roots) -> None:
     """Nobody but us uses libvirt: they are not printed. Somebody does: it is his handler that stays."""
     (tmp_path / "libvirt.py").write_text(
-        "import sys\nfrom tests.fake_libvirt import Libvirt\nsys.modules[__name__] = Libvirt()\n"
+        "import sys\nfrom tests.libvirt.fake_libvirt import Libvirt\nsys.modules[__name__] = Libvirt()\n"
     )
     monkeypatch.delitem(sys.modules, "libvirt", raising=False)
     monkeypatch.syspath_prepend(tmp_path)

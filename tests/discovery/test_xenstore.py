@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.fake_xenstored import FakeXenstored, listed, running
+from tests.discovery.fake_xenstored import FakeXenstored, listed, running
 from tests.fixture_trees import XEN
 from vmiostat import Disk, Host, Interface, NoCounters, Roots
 from vmiostat.discovery import xenstore

@@ -15,10 +15,11 @@ from typing import cast
 
 import pytest
 
-from tests import fake_qemu
-from tests.asked_qemus import DEADLINE, Asked, open_files, states, until
-from tests.fake_qemu import FakeQemu, Serve
+from tests.askers import fake_qemu
+from tests.askers.asked_qemus import DEADLINE, Asked, open_files, states
+from tests.askers.fake_qemu import FakeQemu, Serve
 from tests.process_tree import ProcessTree
+from tests.until import until
 from vmiostat import Roots
 from vmiostat._core import Report
 from vmiostat.askers.qmp import QmpAsker
@@ -358,8 +359,8 @@ def test_however_many_are_stuck_the_others_are_asked(asked: Asked) -> None:
 OTHER_PROCESS = """
 import sys, time
 from pathlib import Path
-from tests import fake_qemu
-from tests.asked_qemus import DEADLINE, Asked, Fails, open_files, states, until
+from tests.askers import fake_qemu
+from tests.askers.asked_qemus import DEADLINE, Asked, Fails, open_files, states
 fake_qemu.FIRST = 5000
 with fake_qemu.running(Path(sys.argv[1])):
     sys.stdin.read()
@@ -374,7 +375,7 @@ def test_another_run_of_qemu_is_another_device(asked: Asked) -> None:
     qemu.close()
     qemu.path.unlink()
     command = [sys.executable, "-c", OTHER_PROCESS, str(qemu.path)]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, cwd=Path(__file__).parents[1]):
+    with subprocess.Popen(command, stdin=subprocess.PIPE, cwd=Path(__file__).parents[2]):
         until(lambda: rounds.ask(5.0) and states(poller) == ["ok"], 30.0)
         after = poller.poll()
     assert (after.block[0].rd_req, after.block[0].generation) == (5000, 1)

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.fake_qemu import EVENT, GREETING, line
+from tests.askers.fake_qemu import EVENT, GREETING, line
 from vmiostat.askers.qmp_conversation import LONGEST, LONGEST_LINE, Conversation
 from vmiostat.askers.question import AskError
 

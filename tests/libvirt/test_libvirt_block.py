@@ -5,14 +5,15 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
-from tests.fake_libvirt import Daemon, Libvirt, LibvirtError, uuid
+from tests.libvirt.fake_libvirt import Daemon, Libvirt, LibvirtError, uuid
 from tests.process_tree import ProcessTree
+from tests.until import until
 from vmiostat import Poller, Roots
 from vmiostat._core import Report
 from vmiostat.askers.libvirt_answers import counters_by_target
@@ -83,13 +84,6 @@ def asking(daemon: Daemon, roots: Roots, count: int, interval: float | OnDemand)
         rounds.close()
         stats.end()
         daemon.answer(*daemon.stuck)
-
-
-def until(true: Callable[[], object], seconds: float = 10.0) -> None:
-    end = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < end, "it did not come to be"
-        time.sleep(0.01)
 
 
 def states(poller: Poller) -> list[str]:
@@ -304,9 +298,9 @@ def open_files() -> Counter[str]:
 PROGRAM = """
 import sys, time
 from pathlib import Path
-from tests.fake_libvirt import Libvirt
+from tests.libvirt.fake_libvirt import Libvirt
 from tests.process_tree import ProcessTree
-from tests.test_libvirt_block import asking
+from tests.libvirt.test_libvirt_block import asking
 
 libvirt = sys.modules["libvirt"] = Libvirt()
 libvirt.daemon.stuck = {sys.argv[2]}
@@ -320,7 +314,7 @@ print("closed", flush=True)
 @pytest.mark.parametrize("stuck", ["open", f"stats {uuid(1)}", "close"])
 def test_the_process_ends(tmp_path: Path, stuck: str) -> None:
     command = [sys.executable, "-c", PROGRAM, str(tmp_path), stuck]
-    with subprocess.Popen(command, cwd=Path(__file__).parents[1], stdout=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(command, cwd=Path(__file__).parents[2], stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "closed\n"
         start = time.monotonic()

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.fake_xenstored import DIRECTORY_PART, ERROR, EVENT, READ, FakeXenstored, message, running
+from tests.discovery.fake_xenstored import DIRECTORY_PART, ERROR, EVENT, READ, FakeXenstored, message, running
 from vmiostat import Roots, SourceError
 from vmiostat.discovery.xenstore_message import Messages
 from vmiostat.discovery.xenstore_questions import Questions

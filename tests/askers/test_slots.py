@@ -1,6 +1,6 @@
 """How many questions may be out, and whose turn it is."""
 
-from tests.asked_qemus import Fails
+from tests.askers.asked_qemus import Fails
 from vmiostat.askers.question import AskError
 from vmiostat.askers.slots import Slots
 from vmiostat.askers.turn import Turn

@@ -5,15 +5,16 @@ import gc
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests import fake_qemu
-from tests.fake_qemu import FakeQemu
+from tests.askers import fake_qemu
+from tests.askers.fake_qemu import FakeQemu
 from tests.process_tree import ProcessTree
+from tests.until import until
 from vmiostat import Host, Poller
 from vmiostat.askers.turns import Turns
 
@@ -54,13 +55,6 @@ def web1(machine: Machine) -> Iterator[FakeQemu]:
     with fake_qemu.running(machine.root / "run/web1.qmp") as qemu:
         qemu.disks = [fake_qemu.disk("virtio0", 100)]
         yield qemu
-
-
-def until(true: Callable[[], object], seconds: float = 10.0) -> None:
-    end = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < end, "it did not come to be"
-        time.sleep(0.01)
 
 
 def of_disks(poller: Poller, field: str) -> list[object]:

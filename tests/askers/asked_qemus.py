@@ -2,13 +2,11 @@
 
 import os
 import selectors
-import time
-from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 
-from tests import fake_qemu
-from tests.fake_qemu import FakeQemu, Serve
+from tests.askers import fake_qemu
+from tests.askers.fake_qemu import FakeQemu, Serve
 from vmiostat import Poller, Roots
 from vmiostat._core import Report
 from vmiostat.askers.qmp import QmpAsker
@@ -51,13 +49,6 @@ class Asked:
     def poller(self) -> Poller:
         rows = [(name, "vda", Reported(report)) for name, report in self.reports.items()]
         return self.stack.enter_context(Poller(self.roots, rows, []))
-
-
-def until(true: Callable[[], object], seconds: float = 10.0) -> None:
-    end = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < end, "it did not come to be"
-        time.sleep(0.01)
 
 
 def open_files() -> set[str]:

@@ -10,7 +10,7 @@ import pytest
 
 PROGRAM = """
 import sys
-from tests.fake_libvirt import Libvirt, uuid
+from tests.libvirt.fake_libvirt import Libvirt, uuid
 from vmiostat import Host
 
 libvirt = sys.modules["libvirt"] = Libvirt()
@@ -24,7 +24,7 @@ watch = host.watch()
 print("asking", flush=True)
 print(*(domain.name for domain in host.domains()), flush=True)
 """
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 
 
 def started(root: Path, stuck: str, deadline: float) -> subprocess.Popen[str]:
