@@ -7,7 +7,7 @@ import pytest
 
 from tests.discovery.fake_xenstored import FakeXenstored, running
 from tests.until import until
-from tests.watching.test_watch import NEVER
+from tests.watching.watches import NEVER
 from tests.xen_tree import XenTree
 from vmiostat import Disk, Domain, Host, Interface
 

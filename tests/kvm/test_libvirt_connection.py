@@ -1,6 +1,5 @@
 """Domains from a real libvirtd: what it tells, also by itself, and what happens when it stops answering or is gone."""
 
-import select
 import subprocess
 import sys
 import time
@@ -11,6 +10,7 @@ import pytest
 
 from tests.kvm.libvirt_proxy import LibvirtProxy
 from tests.kvm.running_lab import RunningLab, file_of
+from tests.libvirt.connections import told
 from vmiostat import Domain, Host, Roots
 from vmiostat.discovery import libvirt_status
 from vmiostat.discovery.libvirt_connection import LibvirtConnection
@@ -50,12 +50,6 @@ def guest(lab: RunningLab, tmp_path: Path) -> Iterator[Callable[[], None]]:
     yield start
     if GUEST in lab.virsh("list", "--name").split():
         lab.virsh("destroy", GUEST)
-
-
-def told(listener: Listener, seconds: float = 10.0) -> bool:
-    """Whether it says in that time that there is something to look at."""
-    readable, _, _ = select.select([listener], [], [], seconds)
-    return bool(readable) and listener.drain()
 
 
 def until(true: Callable[[], object], listener: Listener, seconds: float = 20.0) -> None:

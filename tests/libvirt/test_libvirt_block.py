@@ -46,13 +46,6 @@ VDA = {
 
 
 @pytest.fixture
-def libvirt(monkeypatch: pytest.MonkeyPatch) -> Libvirt:
-    fake = Libvirt()
-    monkeypatch.setitem(sys.modules, "libvirt", fake)
-    return fake
-
-
-@pytest.fixture
 def daemon(libvirt: Libvirt) -> Daemon:
     return libvirt.daemon
 

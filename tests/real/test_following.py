@@ -12,12 +12,9 @@ from tests.libvirt_tree import LibvirtTree
 from tests.real.devices import Loop, Tap
 from tests.real.process import descriptors
 from tests.until import until
+from tests.watching.watches import NEVER
 from vmiostat import Domain, FollowingPoller, Host
 from vmiostat.counters import InterfaceSource
-
-NEVER = 1000.0
-"""So rarely that a test would time out: whatever is seen was noticed."""
-PERIOD = 0.01
 
 
 class Guest:

@@ -12,7 +12,7 @@ import pytest
 from tests.libvirt_tree import LibvirtTree
 from tests.real.process import descriptors
 from tests.until import until
-from tests.watching.test_watch import NEVER, watch_threads
+from tests.watching.watches import NEVER, watch_threads
 from vmiostat import Domain, FollowingPoller, Host, InterfaceStats, SizeError
 from vmiostat.resolve.total import TARGET as TOTAL
 

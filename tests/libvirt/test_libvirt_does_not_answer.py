@@ -1,0 +1,179 @@
+"""A daemon that hangs, refuses, ends or comes back, and what stands meanwhile."""
+
+import gc
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.libvirt.connections import URI, names, problems, run, told
+from tests.libvirt.fake_libvirt import Daemon, LibvirtError, uuid
+from tests.until import until
+from vmiostat import Roots
+from vmiostat.discovery.libvirt_connection import LibvirtConnection
+
+
+def test_a_domain_that_does_not_answer_costs_itself_alone_and_one_deadline(daemon: Daemon, roots: Roots) -> None:
+    daemon.stuck.add(uuid(1))
+    connection = LibvirtConnection(URI, deadline=0.3)
+    start = time.monotonic()
+    found = connection.domains(roots)
+    assert 0.3 <= time.monotonic() - start < 3
+    assert names(found) == ["db1"]
+    assert problems(found) == [
+        f"{URI}/web1: libvirt has not told its XML for 0 s; the domain is left out until it does"
+    ]
+    start = time.monotonic()
+    assert names(connection.domains(roots)) == ["db1"]
+    assert time.monotonic() - start < 0.2, "it was waited for again"
+    assert daemon.asked[uuid(1)] == 1, "it was asked again while the first question is out"
+
+
+def test_what_was_known_stands_while_there_is_no_answer(daemon: Daemon, roots: Roots) -> None:
+    connection = LibvirtConnection(URI, deadline=0.2)
+    connection.domains(roots)
+    daemon.stuck.add(uuid(2))
+    found = connection.domains(roots)
+    assert names(found) == ["web1", "db1"]
+    assert problems(found) == [f"{URI}/db1: libvirt has not told its XML for 0 s; what it told 0 s ago stands"]
+    time.sleep(1)
+    (problem,) = problems(connection.domains(roots))
+    assert "for 1 s" in problem
+
+
+def test_an_answer_that_comes_late_is_heard_of_and_used(daemon: Daemon, roots: Roots) -> None:
+    daemon.stuck.add(uuid(1))
+    connection = LibvirtConnection(URI, deadline=0.2)
+    listener = connection.changes()
+    connection.domains(roots)
+    assert not told(listener, 0)
+    daemon.answer(uuid(1))
+    assert told(listener)
+    found = connection.domains(roots)
+    assert (names(found), problems(found)) == (["web1", "db1"], [])
+    assert daemon.asked[uuid(1)] == 1
+
+
+def test_no_more_than_four_questions_are_out(daemon: Daemon, roots: Roots) -> None:
+    for number in range(1, 11):
+        daemon.start(number, f"vm{number}")
+        daemon.stuck.add(uuid(number))
+    before = threading.active_count()
+    connection = LibvirtConnection(URI, deadline=0.2)
+    for _ in range(5):
+        connection.domains(roots)
+    found = connection.domains(roots)
+    assert sum(daemon.asked[uuid(number)] for number in range(1, 11)) == 4
+    assert threading.active_count() - before <= 4 + 1  # and the event loop
+    # By then no thread is left to ask which domains there are.
+    assert len(problems(found)) == 1
+    assert "has not answered other calls" in problems(found)[0]
+    daemon.answer(*daemon.stuck)
+    until(lambda: len(connection.domains(roots).domains) == 10)
+    assert problems(connection.domains(roots)) == []
+
+
+@pytest.mark.parametrize(("what", "consequence"), [("open", "not open"), ("list", "which domains run is not known")])
+def test_a_daemon_that_does_not_answer_at_all(daemon: Daemon, roots: Roots, what: str, consequence: str) -> None:
+    daemon.stuck.add(what)
+    connection = LibvirtConnection(URI, deadline=0.2)
+    for _ in range(3):
+        found = connection.domains(roots)
+        assert names(found) == []
+        assert consequence in problems(found)[0]
+        assert problems(found)[0].startswith(f"{URI}: libvirt has not answered for ")
+    assert daemon.asked[what] == 1
+    daemon.answer(what)
+    until(lambda: names(connection.domains(roots)) == ["web1", "db1"])
+
+
+def test_a_daemon_that_was_restarted_is_asked_again(daemon: Daemon, roots: Roots) -> None:
+    connection = LibvirtConnection(URI)
+    listener = connection.changes()
+    connection.domains(roots)
+    daemon.die()
+    assert told(listener), "nobody heard that the connection was closed"
+    found = connection.domains(roots)
+    assert names(found) == ["web1", "db1"], "what was known does not stand"
+    assert "Connection refused; is libvirtd (or virtqemud) running" in problems(found)[0]
+    assert problems(found)[0].endswith("2 domains stand as they were 0 s ago")
+    daemon.start(2, "db1", "vnet1")  # nobody told of it
+    daemon.refusal = None
+    # No one else looks: the listener says when the next attempt is due.
+    for _ in range(20):
+        assert told(listener)
+        found = connection.domains(roots)
+        if not found.problems:
+            break
+    assert [domain.interfaces for domain in found.domains] == [["vnet0"], ["vnet1"]]
+    daemon.tell("VIR_DOMAIN_EVENT_ID_DEVICE_REMOVED", 2)
+    assert told(listener), "events were not asked for again"
+
+
+def test_a_connection_that_was_closed_while_nobody_looked(daemon: Daemon, roots: Roots) -> None:
+    """Also where no event loop tells of it: the first look afterwards already connects again."""
+    connection = LibvirtConnection(URI, events=False)
+    connection.domains(roots)
+    daemon.die()
+    daemon.refusal = None
+    found = connection.domains(roots)
+    assert (names(found), problems(found)) == (["web1", "db1"], [])
+
+
+def test_attempts_to_connect_grow_rare(daemon: Daemon, roots: Roots) -> None:
+    daemon.refusal = LibvirtError("no", 1)
+    connection = LibvirtConnection(URI)
+    start = time.monotonic()
+    while time.monotonic() - start < 1:
+        assert "no" in problems(connection.domains(roots))[0]
+        time.sleep(0.005)
+    # At 0, 0.1, 0.3 and 0.7 s.
+    assert 3 <= daemon.asked["open"] <= 4
+
+
+def test_a_daemon_that_closes_each_connection_at_once(daemon: Daemon, roots: Roots) -> None:
+    connection = LibvirtConnection(URI, deadline=0.5)
+    daemon.stuck.add("list")
+    start = time.monotonic()
+    while time.monotonic() - start < 1:
+        timer = threading.Timer(0.02, daemon.die)
+        timer.start()
+        assert problems(connection.domains(roots))
+        timer.join()
+        daemon.refusal = None
+    assert daemon.asked["open"] <= 5
+
+
+def test_a_question_without_an_answer_ends_with_its_connection(daemon: Daemon, roots: Roots) -> None:
+    daemon.stuck.update([uuid(1), uuid(2)])
+    connection = LibvirtConnection(URI, deadline=0.2)
+    connection.domains(roots)
+    daemon.stuck.clear()
+    daemon.die()
+    daemon.refusal = None
+    until(lambda: names(connection.domains(roots)) == ["web1", "db1"])
+
+
+def test_a_domain_whose_process_ended_while_the_daemon_was_down(daemon: Daemon, roots: Roots, tmp_path: Path) -> None:
+    run(tmp_path, 4711, f"qemu -uuid {uuid(1)}")
+    (tmp_path / "run/libvirt/qemu").mkdir(parents=True)
+    (tmp_path / "run/libvirt/qemu/web1.pid").write_text("4711\n")
+    connection = LibvirtConnection(URI)
+    connection.domains(roots)
+    daemon.die()
+    assert names(connection.domains(roots)) == ["web1", "db1"]
+    (tmp_path / "proc/4711/stat").unlink()
+    assert names(connection.domains(roots)) == ["db1"]
+
+
+def test_closing_waits_for_nobody(daemon: Daemon, roots: Roots) -> None:
+    daemon.stuck.update(["close", uuid(1)])
+    connection = LibvirtConnection(URI, deadline=0.1)
+    connection.domains(roots)
+    start = time.monotonic()
+    connection.close()
+    del connection
+    gc.collect()
+    assert time.monotonic() - start < 0.5
+    daemon.answer("close", uuid(1))

@@ -1,0 +1,105 @@
+"""libvirt's events: who is told of what, and who runs the event loop."""
+
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from tests.libvirt.connections import URI, names, told
+from tests.libvirt.fake_libvirt import Daemon, Libvirt, uuid
+from tests.libvirt_tree import LibvirtTree
+from tests.until import until
+from vmiostat import Host, Roots
+from vmiostat.discovery.libvirt_connection import LibvirtConnection
+
+
+def test_an_event_brings_only_what_it_names(daemon: Daemon, roots: Roots) -> None:
+    connection = LibvirtConnection(URI)
+    listener = connection.changes()
+    connection.domains(roots)
+    daemon.start(2, "db1", "vnet1 vnet2 vnet7")
+    daemon.tell("VIR_DOMAIN_EVENT_ID_DEVICE_ADDED", 2)
+    assert told(listener)
+    assert [domain.interfaces for domain in connection.domains(roots).domains] == [
+        ["vnet0"],
+        ["vnet1", "vnet2", "vnet7"],
+    ]
+    assert (daemon.asked[uuid(1)], daemon.asked[uuid(2)]) == (1, 2)
+    assert not told(listener, 0)
+
+
+def test_a_domain_that_starts_is_asked_for_whatever_the_event_names(daemon: Daemon, roots: Roots) -> None:
+    connection = LibvirtConnection(URI)
+    listener = connection.changes()
+    connection.domains(roots)
+    daemon.start(3, "new1")
+    daemon.tell("VIR_DOMAIN_EVENT_ID_TRAY_CHANGE", 2)
+    assert told(listener)
+    assert names(connection.domains(roots)) == ["web1", "db1", "new1"]
+
+
+def test_two_listeners_hear_the_same(daemon: Daemon, roots: Roots) -> None:
+    connection = LibvirtConnection(URI)
+    listeners = [connection.changes(), connection.changes()]
+    connection.domains(roots)
+    daemon.tell("VIR_DOMAIN_EVENT_ID_LIFECYCLE", 1)
+    assert [told(listener) for listener in listeners] == [True, True]
+    listeners[0].close()
+    daemon.tell("VIR_DOMAIN_EVENT_ID_LIFECYCLE", 1)
+    assert told(listeners[1])
+
+
+def test_an_event_loop_of_the_program_s_own_is_used(libvirt: Libvirt, daemon: Daemon, roots: Roots) -> None:
+    libvirt.virEventRegisterDefaultImpl()
+    connection = LibvirtConnection(URI)
+    listener = connection.changes()
+    connection.domains(roots)
+    assert libvirt.registered == 1
+    assert daemon.connections[0].keepalive is None, "nobody may read the answers"
+    daemon.tell("VIR_DOMAIN_EVENT_ID_LIFECYCLE", 1)
+    assert not told(listener, 0.05), "a loop runs that is not ours"
+    libvirt.virEventRunDefaultImpl()
+    assert told(listener, 0)
+
+
+def test_events_are_asked_for_when_somebody_listens(libvirt: Libvirt, daemon: Daemon, roots: Roots) -> None:
+    connection = LibvirtConnection(URI)
+    connection.domains(roots)
+    assert (libvirt.registered, len(daemon.connections[0].callbacks)) == (0, 0)
+    listener = connection.changes()
+    assert connection.domains(roots).problems == ()
+    daemon.tell("VIR_DOMAIN_EVENT_ID_LIFECYCLE", 1)
+    assert told(listener)
+    until(lambda: len(daemon.connections) == 1)  # the one without events was closed
+    connection.domains(roots)
+    assert daemon.asked["open"] == 2
+
+
+def test_without_events_there_is_no_event_loop(libvirt: Libvirt, daemon: Daemon, roots: Roots) -> None:
+    connection = LibvirtConnection(URI, events=False)
+    listener = connection.changes()
+    assert names(connection.domains(roots)) == ["web1", "db1"]
+    assert not told(listener, 0)
+    assert libvirt.registered == 0
+    assert daemon.connections[0].callbacks == {}
+
+
+def test_many_connections_share_one_event_loop(libvirt: Libvirt, daemon: Daemon, roots: Roots) -> None:
+    connections = [LibvirtConnection(URI) for _ in range(3)]
+    listeners = [connection.changes() for connection in connections]
+    with ThreadPoolExecutor(3) as pool:
+        list(pool.map(lambda connection: connection.domains(roots), connections))
+    assert libvirt.registered == 1
+    daemon.tell("VIR_DOMAIN_EVENT_ID_LIFECYCLE", 1)
+    assert all(told(listener) for listener in listeners)
+    assert [connection.keepalive for connection in daemon.connections] == [(5, 3)] * 3
+
+
+def test_a_watch_sees_what_libvirt_tells(daemon: Daemon, tmp_path: Path) -> None:
+    tree = LibvirtTree(tmp_path / "machine")
+    tree.interfaces({})
+    with Host(tree.root, libvirt=URI).watch(1000) as watch:
+        assert watch.wait(timeout=10)
+        seen = watch.changes
+        daemon.start(3, "new1")
+        daemon.tell("VIR_DOMAIN_EVENT_ID_LIFECYCLE", 3)
+        assert watch.wait(seen, 10)
+        assert [domain.name for domain in watch.domains] == ["web1", "db1", "new1"]

@@ -1,0 +1,26 @@
+"""A made machine with a running domain, and a watch of it."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.libvirt_tree import LibvirtTree
+from tests.watching.watches import NEVER
+from vmiostat import Host
+from vmiostat.watch import Watch
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> LibvirtTree:
+    tree = LibvirtTree(tmp_path / "machine")
+    tree.interfaces({"vnet0": 10, "vnet1": 20})
+    tree.start("web1", ["vnet0"])
+    return tree
+
+
+@pytest.fixture
+def watch(tree: LibvirtTree) -> Iterator[Watch]:
+    with Host(tree.root).watch(NEVER) as watch:
+        assert watch.wait(timeout=10)
+        yield watch
