@@ -152,10 +152,36 @@ def states(sample: Sample, guest: str, *disks: str) -> set[str]:
     return {sample.block[guest, disk].state for disk in disks}
 
 
-def seconds(polls: Polls, since: int, count: int) -> list[float]:
-    """What so many polls took, from one on."""
+def durations(polls: Polls, count: int) -> list[float]:
+    """Seconds that each of the next polls takes."""
+    since = len(polls.seen)
     until(lambda: len(polls.seen) >= since + count, count * 0.1)
     return [poll.ended - poll.began for poll in polls.seen[since : since + count]]
+
+
+def usual(polls: Polls, count: int) -> list[float]:
+    """As `durations`, of three times the one whose slowest poll is neither the best nor the worst."""
+    return sorted((durations(polls, count) for _ in range(3)), key=max)[1]
+
+
+def not_slower(polls: Polls, count: int, before: list[float]) -> list[float]:
+    """As `durations`, not slower than half as much again as before.
+
+    A busy machine delays one poll of a thousand now and then, by little, and no guest does that. What a guest does is
+    there each time: one time of five has to be without.
+    """
+    tries = []
+    for _ in range(5):
+        took = durations(polls, count)
+        tries.append(shown(took))
+        assert max(took) < max(before) + 0.05, tries
+        if statistics.median(took) <= 1.5 * statistics.median(before) and max(took) <= 1.5 * max(before):
+            return took
+    raise AssertionError(f"before: {shown(before)}; now: {'; '.join(tries)}")
+
+
+def shown(took: list[float]) -> str:
+    return f"median {statistics.median(took) * 1e6:.0f} us, longest {max(took) * 1e3:.2f} ms"
 
 
 def age(sample: Sample, guest: str) -> float:
@@ -191,13 +217,13 @@ def test_a_guest_and_then_libvirtd_stand_still(
     with opened(lab, by_libvirt, follow=follow) as poller, Polls(poller.poll) as polls:
         every = sorted(pids)
         polls.wait_for(lambda sample: {state for name in every for state in states(sample, name, "vda")} == {"ok"})
-        before = seconds(polls, len(polls.seen), count)
+        before = usual(polls, count)
         with stopped(pids["vm2"]):
             # What others wait for is shown once.
             theirs = None if follow else Answer(lambda: libvirt.open(lab.uri).lookupByName("vm2").blockStats("vda"))
             polls.wait_for(lambda sample: states(sample, "vm2", "vda") == {"stale"})
             began, first = time.monotonic(), age(polls.seen[-1].sample, "vm2")
-            one_stopped = seconds(polls, len(polls.seen), count)
+            one_stopped = not_slower(polls, count, before)
             last = polls.seen[-1].sample
             assert states(last, lab.RICH, "vda", *ONLY_QEMU_S) == states(last, "vm3", "vda") == {"ok"}
             assert states(last, "vm2", "vda") == {"stale"}
@@ -208,7 +234,7 @@ def test_a_guest_and_then_libvirtd_stand_still(
                 theirs.wait(31)
             with stopped(daemon):
                 polls.wait_for(lambda sample: states(sample, "vm3", "vda") == {"stale"})
-                both_stopped = seconds(polls, len(polls.seen), count)
+                both_stopped = not_slower(polls, count, before)
                 # What has a monitor of its own does not need libvirtd.
                 assert states(polls.seen[-1].sample, lab.RICH, "vda", *ONLY_QEMU_S) == {"ok"}
         polls.wait_for(
@@ -217,12 +243,7 @@ def test_a_guest_and_then_libvirtd_stand_still(
     if theirs is not None:
         assert theirs.wait(60) > 30, "libvirt's own client waits all this time"
     for name, took in (("nobody", before), ("a guest", one_stopped), ("libvirtd, too", both_stopped)):
-        median, longest = statistics.median(took) * 1e6, max(took) * 1e3
-        what = f"polls{' that follow' * follow}, what stands still: {name}"
-        measured(f"{what}: median {median:.0f} us, longest {longest:.2f} ms")
-        assert statistics.median(took) < 1.5 * statistics.median(before) + 20e-6
-        # What a busy machine does to one poll of a thousand is no guest's doing.
-        assert max(took) < 1.5 * max(before) + 0.01
+        measured(f"polls{' that follow' * follow}, what stands still: {name}: {shown(took)}")
     if theirs is not None:
         measured(f"libvirt's own blockStats of that guest meanwhile: {theirs.seconds:.0f} s")
 
