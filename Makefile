@@ -42,7 +42,7 @@ run: build ## Build, then print three one-second reports of this machine
 
 build: $(VENV)/.built ## Make the virtual environment and build the package into it (release)
 
-test: test-rust lint test-python test-oldest ## Everything: Rust, lint, Python under the newest and the oldest version, benchmarks once
+test: test-rust lint test-python test-oldest ## All but fuzzing and the labs: Rust, lint, Python under the newest and the oldest version, benchmarks once
 
 test-rust: ## Rust's unit, property and doc tests
 	cargo test --locked -p vmiostat-core

@@ -151,3 +151,14 @@ def test_a_root_that_cannot_be_opened(tmp_path: Path) -> None:
     assert caught.value.filename == str(tmp_path / "nowhere")
     with pytest.raises(ValueError, match="'guest' or 'host'"):
         Host(view="mine")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("domains", ["web1", ["web1"]])
+def test_a_poller_s_domains_are_domains(domains: Any) -> None:
+    with pytest.raises(TypeError, match="Domain objects, as Host"):
+        Host(CAPTURE / "instant-1").poller(domains)
+
+
+def test_a_block_source_is_one_of_two() -> None:
+    with pytest.raises(ValueError, match="'kernel' or 'qemu', not 'x'"):
+        Host(CAPTURE / "instant-1").poller(block_source="x", qemu_interval=1.0)  # type: ignore[call-overload]

@@ -163,6 +163,9 @@ def test_memory_that_cannot_be_used(machine: Machine) -> None:
         poll_into(interface=bytearray(191), interface_size=64)
     with pytest.raises(SizeError, match="must not exceed 264"):
         poll_into(block=bytearray(1000), block_size=265)
+    for size in (-1, 1 << 64):
+        with pytest.raises(SizeError, match=f"no struct has a size of {size} bytes"):
+            poll_into(block=bytearray(1000), block_size=size)
     with pytest.raises(BufferError):
         poll_into(block=bytes(1000))
     with pytest.raises((BufferError, ValueError)):
@@ -188,12 +191,16 @@ def test_a_closed_poller_says_so(machine: Machine) -> None:
 
 def test_a_plan_s_mistakes_are_told(tmp_path: Path) -> None:
     roots = Roots(tmp_path)
-    with pytest.raises(TypeError):
+    with pytest.raises(TypeError, match=r"vmiostat\.counters\.BlockCounters, not 'sda'"):
         Poller(roots, [("a", "b", "sda")], [])  # type: ignore[list-item]
-    with pytest.raises(TypeError):
+    with pytest.raises(TypeError, match=r"BlockCounters, not BlockDevice\(major=-1"):
         Poller(roots, [("a", "b", BlockDevice(-1, 0))], [])
+    with pytest.raises(TypeError, match=r"InterfaceCounters, not BlockDevice\("):
+        Poller(roots, [], [("a", "b", BlockDevice(8, 0), False)])  # type: ignore[list-item]
     with Poller(roots, [], []) as poller:
         assert len(poller.poll().block) == 0
+        with pytest.raises(IndexError, match="no row 0: there are 0"):
+            poller.problem("block", 0)
 
 
 def test_names_that_are_no_utf_8(tmp_path: Path) -> None:

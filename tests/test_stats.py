@@ -105,6 +105,11 @@ def test_people_can_read_it() -> None:
     assert "generation=0, state='ok')" in repr(DOMAIN.interface_stats("vif1.0"))
 
 
+def test_a_field_s_help_is_about_the_attribute() -> None:
+    assert "A word of STATES" in str(BlockStats.state.__doc__)
+    assert "merged" in str(BlockStats.rd_merged.__doc__)
+
+
 def test_copies_are_equal() -> None:
     for stats in (of_numbers(40), of_numbers(43), DOMAIN.interface_stats("vif1.0")):
         assert pickle.loads(pickle.dumps(stats)) == stats
@@ -114,6 +119,8 @@ def test_copies_are_equal() -> None:
 def test_bytes_that_are_no_struct() -> None:
     with pytest.raises(SizeError, match="must not exceed 264"):
         BlockStats.from_bytes(bytes(265))
+    with pytest.raises(SizeError, match="no struct has a size of -1 bytes"):
+        BlockStats.from_bytes(b"").cut(-1)
     with pytest.raises(TypeError):
         BlockStats.from_bytes("text")  # type: ignore[arg-type]
     assert BlockStats.from_bytes(b"") == ()

@@ -26,7 +26,7 @@ def check(data: bytes) -> None:
 
 def check_definition(definition: Definition) -> None:
     domain = definition.domain
-    assert domain.name == domain.name.strip() != ""
+    assert domain.name.strip() != ""
     assert domain.id is None or 0 <= domain.id < 10**9
     for names in (domain.block_devices, domain.interfaces):
         assert len(set(names)) == len(names)

@@ -696,7 +696,8 @@ class Poller:
     def problem(self, kind: Literal["block", "interface"], row: int) -> OSError | None:
         """The error behind a row's state `gone` or `unreadable`, a SourceError; None where there is none.
 
-        Of a row that is asked for beside the poll, also why it is `stale` or `unsupported`.
+        Of a row that is asked for beside the poll, also why it is `stale` or `unsupported`. Raises IndexError where
+        there is no such row.
         """
     def explain(self) -> list[Explanation]:
         """What a poll does, source by source: polls once, and tells."""

@@ -50,7 +50,7 @@ class FollowingPoller(AskingPoller):
     ) -> Self:
         """`watch` makes a watch that tells each look's domains; the first look's are the first plan.
 
-        While that look hangs there is none: no rows, and `watch.problems` say so.
+        While that look hangs there is none: no rows, and `watch.problems` say so. Raises what `select` raises in it.
         """
         self = super().__new__(cls, askers, roots, [], [], interface_source=interface_source, pinned=True)
         self.domains = ()
@@ -58,12 +58,22 @@ class FollowingPoller(AskingPoller):
         # The thread must not keep alive a poller that everybody else has forgotten.
         follow = weakref.WeakMethod(self._follow)
 
+        failed: list[Exception] = []
+
         def told(domains: tuple[Domain, ...]) -> None:
-            if (now := follow()) is not None:
+            if (now := follow()) is None:
+                return
+            try:
                 now(domains)
+            except Exception as error:
+                failed.append(error)
+                raise
 
         self.watch = watch(told)
         self.watch.wait(timeout=FIRST_LOOK)
+        if failed:  # later ones are the watch's problems, and the plan stays as it was: here there is none
+            self.close()
+            raise failed.pop()
         return self
 
     def _follow(self, domains: tuple[Domain, ...]) -> None:

@@ -89,7 +89,15 @@ class Host:
 
     @overload
     def poller(
-        self, domains: Iterable[Domain] | None = None, *, interface_source: InterfaceSource = "auto"
+        self,
+        domains: Iterable[Domain] | None = None,
+        *,
+        follow: Literal[False] = False,
+        every: None = None,
+        select: None = None,
+        interface_source: InterfaceSource = "auto",
+        qemu_interval: None = None,
+        block_source: Literal["kernel"] = "kernel",
     ) -> Poller: ...
 
     @overload
@@ -97,6 +105,9 @@ class Host:
         self,
         domains: Iterable[Domain] | None = None,
         *,
+        follow: Literal[False] = False,
+        every: None = None,
+        select: None = None,
         interface_source: InterfaceSource = "auto",
         qemu_interval: "float | OnDemand",
         block_source: "BlockSource" = "kernel",
@@ -105,14 +116,28 @@ class Host:
     @overload
     def poller(
         self,
+        domains: None = None,
         *,
         follow: Literal[True],
-        every: float = 10.0,
+        every: float | None = None,
         select: Callable[[Domain], Domain | None] | None = None,
         interface_source: InterfaceSource = "auto",
         qemu_interval: "float | OnDemand | None" = None,
         block_source: "BlockSource" = "kernel",
     ) -> FollowingPoller: ...
+
+    @overload
+    def poller(
+        self,
+        domains: Iterable[Domain] | None = None,
+        *,
+        follow: Literal[False] = False,
+        every: None = None,
+        select: None = None,
+        interface_source: InterfaceSource = "auto",
+        qemu_interval: "float | OnDemand | None",
+        block_source: "BlockSource" = "kernel",
+    ) -> Poller: ...
 
     def poller(
         self,
@@ -143,7 +168,8 @@ class Host:
         >>> sample.block["Domain-1", "xvda"].rd_bytes, bytes(sample.block[0].v1) == memory[:40]
         (20197376, True)
 
-        Raises ValueError for options that do not go together. A device that cannot be opened costs its own row alone.
+        Raises ValueError for options that do not go together, and what `select` raises at first. A device that cannot
+        be opened costs its own row alone.
         """
         if follow and domains is not None:
             raise ValueError("a poller that follows looks for domains by itself: `select` chooses among them")
@@ -153,7 +179,7 @@ class Host:
         if follow:
             watch = partial(self._watch, 10.0 if every is None else every)
             return FollowingPoller(self.roots, watch, interface_source=interface_source, select=select, askers=askers)
-        domains = self.domains() if domains is None else domains
+        domains = self.domains() if domains is None else _checked(domains)
         if askers is None:
             return Poller(self.roots, *plan_rows(domains), interface_source=interface_source)
         try:
@@ -164,6 +190,8 @@ class Host:
             raise
 
     def _askers(self, interval: "float | OnDemand | None", block_source: "BlockSource") -> "Askers | None":
+        if block_source not in ("kernel", "qemu"):
+            raise ValueError(f"block_source is 'kernel' or 'qemu', not {block_source!r}")
         if interval is None:
             if block_source != "kernel":
                 raise ValueError(f"block_source={block_source!r} takes a qemu_interval: without one no QEMU is asked")
@@ -224,6 +252,14 @@ class Host:
             stats = poller.poll().interface[0]
             _check(stats.state, nic.reason, f"{domain.name} {target}", poller.problem("interface", 0))
         return stats.cut(size)
+
+
+def _checked(domains: Iterable[Domain]) -> list[Domain]:
+    domains = list(domains)
+    for domain in domains:
+        if not isinstance(domain, Domain):
+            raise TypeError(f"a poller's domains are Domain objects, as Host.domains() gives them, not {domain!r}")
+    return domains
 
 
 def _connection(libvirt: "str | LibvirtConnection | None") -> "LibvirtConnection | None":

@@ -114,7 +114,7 @@ class Domain:
         return self._reader().block_stats(self, target, size)
 
     def interface_stats(self, target: str, *, size: int | None = None) -> InterfaceStats:
-        """The counters of one interface in the guest's view, read now; else as `block_stats` (version 1: 64 bytes)."""
+        """The counters of one interface in its Host's view, read now; else as `block_stats` (version 1: 64 bytes)."""
         return self._reader().interface_stats(self, target, size)
 
     def _reader(self) -> Reader:

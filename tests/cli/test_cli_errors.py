@@ -31,6 +31,7 @@ from vmiostat import STATE_HELP, STATES
         (["--root", "/", "devices"], "put it first: vmiostat devices"),
         (["--root", ""], "argument --root: an empty text is no path"),
         (["--xml", ""], "argument --xml: an empty text is no path"),
+        (["-c", ""], "argument -c/--connect: an empty text is no URI"),
         (["--block-source", "qemu"], "--block-source qemu takes a --qemu-interval"),
         (["devices", "1"], "unrecognized arguments: 1"),
         (["bad\nline"], r"bad\nline"),

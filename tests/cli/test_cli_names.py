@@ -22,6 +22,13 @@ def test_what_steers_a_terminal_is_shown_escaped() -> None:
     assert cell("\U000e0041") == r"\U000e0041"
 
 
+def test_letters_that_are_blank_or_join_the_one_before_are_shown_escaped() -> None:
+    assert cell("web\u1160") == r"web\u1160"
+    assert cell("web\u3164 \uffa0\u2800") == r"web\u3164 \uffa0\u2800"
+    assert cell("\u1100\u1161") == "\u1100" r"\u1161"
+    assert cell("가") == "가"
+
+
 def test_quotes_and_backslashes_cannot_pretend() -> None:
     assert cell('say "hi"') == r"say \"hi\""
     assert cell(r"a\nb") == r"a\\nb"

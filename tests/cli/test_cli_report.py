@@ -126,6 +126,7 @@ def test_a_domain_that_is_started_meanwhile_is_shown_and_one_that_ends_is_not(tm
 def test_the_table_and_csv_go_on_when_rows_come_and_go(tmp_path: Path) -> None:
     tree = LibvirtTree(tmp_path / "machine")
     tree.interfaces({"vnet0": 10, "vnet1": 20})
+    (tree.root / "sys/class/block").mkdir(parents=True)
     for form in ([], ["--csv"]):
         tree.start("web1", ["vnet0"])
         with started("--root", tree.root, *form, "0.05") as command:

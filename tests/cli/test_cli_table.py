@@ -104,6 +104,11 @@ def test_a_kind_without_rows_has_no_table() -> None:
     assert "(since boot)" in text
 
 
+def test_a_machine_that_does_not_tell_when_it_started_has_nothing_since_boot() -> None:
+    text = Table("").report(Report(0.0, True, {INTERFACE: [row(INTERFACE, "web1", "vnet0", "new")]}))
+    assert "(since boot)" not in text
+
+
 def test_time_has_a_fraction_where_reports_come_within_a_second() -> None:
     report = Report(1_750_000_000.9996, False, {})
     assert ".999" in Table("", fractions=True).report(report)
@@ -115,4 +120,5 @@ def test_a_row_is_idle_if_nothing_moved_and_nothing_is_wrong() -> None:
     assert row(BLOCK, "web1", "vda", "unsupported").idle(BLOCK)
     assert not row(BLOCK, "web1", "vda", rd_merged=0.1).idle(BLOCK)
     assert not row(BLOCK, "web1", "vda", in_flight=1.0).idle(BLOCK)
+    assert row(BLOCK, "web1", "vda", allocation=1e9, capacity=1e9, physical=1e9, wr_highest=1e9).idle(BLOCK)
     assert not row(BLOCK, "web1", "vda", "gone").idle(BLOCK)

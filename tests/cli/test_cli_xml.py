@@ -4,10 +4,14 @@ import csv
 import io
 import json
 import os
+import signal
 import subprocess
 from pathlib import Path
 
-from tests.command import COMMAND, vmiostat
+import pytest
+
+from tests.command import COMMAND, started, vmiostat
+from vmiostat.cli.warnings import Warnings
 
 HOSTILE = 'evil"],\n\u202e;é\u0301'
 
@@ -84,3 +88,29 @@ def test_an_interface_with_a_hostile_name_breaks_no_output(tmp_path: Path) -> No
     assert f"interface {shown}\n" in vmiostat("devices", "--root", tmp_path)
     (nic,) = json.loads(vmiostat("devices", "--json", "--root", tmp_path))["interface"]
     assert nic["device"] == row["device"]
+
+
+def test_a_problem_that_comes_while_reports_are_printed_is_told_once(tmp_path: Path) -> None:
+    domain_file(tmp_path / "xml", "web1")
+    with started("--xml", tmp_path / "xml", "--csv", "-y", "0.1") as running:
+        assert running.stdout is not None
+        assert running.stderr is not None
+        next(line for line in running.stdout if ",web1," in line)
+        for name in ("web2", "web3"):
+            (tmp_path / "xml/2.xml").write_text("<domain broken")
+            complaint = running.stderr.readline()
+            assert complaint.startswith("vmiostat: warning: ")
+            assert "2.xml:1: this is not well-formed XML" in complaint
+            (tmp_path / "xml/2.xml").write_text(DOMAIN.format(name=name))
+            next(line for line in running.stdout if f",{name}," in line)
+        running.send_signal(signal.SIGINT)
+        assert running.stderr.read() == ""
+    assert running.returncode == 0
+
+
+def test_one_problem_has_many_ages(capsys: pytest.CaptureFixture[str]) -> None:
+    warnings = Warnings()
+    for problems in (["no answer for 1 s"], ["no answer for 2 s", "gone"], [], ["no answer for 30 s"]):
+        warnings.tell(map(RuntimeError, problems))
+    told = capsys.readouterr().err.splitlines()
+    assert told == [f"vmiostat: warning: {text}" for text in ("no answer for 1 s", "gone", "no answer for 30 s")]

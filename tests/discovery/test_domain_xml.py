@@ -203,3 +203,9 @@ def test_comments_and_instructions_cut_nothing() -> None:
 def test_other_encodings(encoding: str) -> None:
     text = f"<?xml version='1.0' encoding='{encoding.removesuffix('-sig')}'?>\n<domain><name>größer</name></domain>"
     assert parse(text.encode(encoding), "memory").domain.name == "größer"
+
+
+def test_blanks_at_a_name_s_ends_tell_domains_apart() -> None:
+    names = ("web", " web", "web ")
+    found = [parse(f"<domain><name>{name}</name></domain>".encode(), "a.xml").domain.name for name in names]
+    assert tuple(found) == names

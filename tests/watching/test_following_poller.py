@@ -6,6 +6,7 @@ import time
 import weakref
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -229,6 +230,11 @@ def test_only_what_was_selected(tree: LibvirtTree) -> None:
         until(lambda: rows(poller) == {("db1", "vnet2"): (2, "ok"), ("db1", "vnet3"): (3, "ok")})
     with pytest.raises(ValueError, match="select"):
         Host(tree.root).poller([], follow=True)  # type: ignore[call-overload]
+    wrong: tuple[Any, ...] = (lambda domain: domain.nmae, 5)
+    for selects in wrong:
+        with pytest.raises((AttributeError, TypeError)):
+            Host(tree.root).poller(follow=True, select=selects)
+        assert watch_threads() == []
     for options in ({"select": select}, {"every": 5.0}):
         with pytest.raises(ValueError, match="follow=True"):
             Host(tree.root).poller(**options)

@@ -6,8 +6,6 @@ import argparse
 from typing import TYPE_CHECKING, NoReturn
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from vmiostat import Domain, Host
 
 
@@ -55,7 +53,11 @@ def parser(command: str, *, usage: str, description: str, epilog: str | None = N
         "runs here (can be given several times)",
     )
     where.add_argument(
-        "-c", "--connect", metavar="URI", help="ask libvirt, too, for the VMs that run here (qemu:///system)"
+        "-c",
+        "--connect",
+        metavar="URI",
+        type=_uri,
+        help="ask libvirt, too, for the VMs that run here (qemu:///system)",
     )
     machine.add_argument(
         "--root",
@@ -86,6 +88,12 @@ def _path(text: str) -> str:
     return text
 
 
+def _uri(text: str) -> str:
+    if not text:
+        raise argparse.ArgumentTypeError("an empty text is no URI; libvirt's own is qemu:///system")
+    return text
+
+
 def asked(domain: Domain, options: argparse.Namespace) -> Domain:
     """The domain with the asked kinds of devices."""
     from dataclasses import replace
@@ -97,20 +105,14 @@ def asked(domain: Domain, options: argparse.Namespace) -> Domain:
     return domain
 
 
-def warn(problems: Iterable[Exception]) -> None:
-    """Tells on standard error what kept discovery from finding more, a line each."""
-    from vmiostat.cli.output import complain, sentence
-
-    for problem in problems:
-        complain(f"warning: {sentence(problem)}")
-
-
 def find(options: argparse.Namespace) -> tuple[Host, list[Domain]]:
     """The machine that the options mean, and its domains with the asked kinds of devices.
 
     What could not be understood of a domain is told on standard error, a line each; the others go on.
     """
+    from vmiostat.cli.warnings import Warnings
+
     host = machine(options)
     domains = host.domains()
-    warn(host.problems)
+    Warnings().tell(host.problems)
     return host, [asked(domain, options) for domain in domains]

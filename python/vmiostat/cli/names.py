@@ -6,12 +6,18 @@ up on their neighbour, and bytes that are no UTF-8 (Python holds those as lone s
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from functools import cache
 from itertools import accumulate
 
 LONGEST = 48
 """Columns that a name may take in a table. A definition may hold a name of any length; it must not widen every row."""
+
+
+_JOINS_OR_BLANK = re.compile("[\u115f-\u11ff\ud7b0-\ud7fb\u2800\u3164\uffa0]")
+"""Hangul's fillers and the vowels and ends that join the letter before them, and Braille without a dot: to Unicode they
+are letters and symbols. https://www.unicode.org/Public/UCD/latest/ucd/HangulSyllableType.txt"""
 
 
 class _Escapes(dict[int, str]):
@@ -24,7 +30,7 @@ class _Escapes(dict[int, str]):
         elif code < 0x80:
             text = character if character.isprintable() else f"\\x{code:02x}"
         # Letters, numbers, punctuation, symbols. The rest steers, combines, separates, or is nothing at all.
-        elif unicodedata.category(character)[0] in "LNPS":
+        elif unicodedata.category(character)[0] in "LNPS" and not _JOINS_OR_BLANK.match(character):
             text = character
         else:
             text = f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"

@@ -91,18 +91,25 @@ def run(options: argparse.Namespace, signals: Signals) -> None:
     if options.block_source == "qemu" and options.qemu_interval is None:
         parser().error("--block-source qemu takes a --qemu-interval: without one no QEMU is asked")
     host, poller = _opened(options)
-    from vmiostat import Error
+    from vmiostat import Error, FollowingPoller
     from vmiostat.cli.output import write
     from vmiostat.cli.rows import BLOCK, INTERFACE
+    from vmiostat.cli.warnings import Warnings
 
+    warnings = Warnings()
     kinds = [BLOCK] * (options.block or not options.interface) + [INTERFACE] * (options.interface or not options.block)
     with poller:
+        watch = poller.watch if isinstance(poller, FollowingPoller) else None
+        if watch is not None:
+            warnings.tell(watch.problems)
         if not poller.block_rows + poller.interface_rows and not _rows_may_come(poller):
             hint = "" if options.root == "/" else f": is {options.root} the folder that holds a machine's proc and sys?"
             raise Error(f"there is no {' and no '.join(kind.title.lower() for kind in kinds)} to report{hint}")
         form = _form(options, host, kinds)
         write(form.start())
         for report in islice(reports(poller, kinds, options), options.count):
+            if watch is not None:
+                warnings.tell(watch.problems)
             with signals.whole():
                 write(form.report(report))
 
@@ -126,9 +133,7 @@ def _opened(options: argparse.Namespace) -> tuple[Host, Poller]:
         return host, host.poller(domains, qemu_interval=asks, block_source=source)
     host = arguments.machine(options)
     select = partial(arguments.asked, options=options)
-    poller = host.poller(follow=True, select=select, qemu_interval=asks, block_source=source)
-    arguments.warn(poller.watch.problems)
-    return host, poller
+    return host, host.poller(follow=True, select=select, qemu_interval=asks, block_source=source)
 
 
 def reports(poller: Poller, kinds: Sequence[Kind], options: argparse.Namespace) -> Iterator[Report]:

@@ -34,6 +34,11 @@ class Kind:
         """Those of them that have a rate: a gauge's would be the same number twice."""
         return tuple(field for field in self.numbers if field.kind == "counter")
 
+    @cached_property
+    def active(self) -> tuple[Field, ...]:
+        """Those that are 0 while the device does nothing: all but sizes, which are gauges of bytes."""
+        return tuple(field for field in self.numbers if field.kind == "counter" or field.unit != "bytes")
+
 
 BLOCK = Kind("block", "Device", BLOCK_FIELDS)
 INTERFACE = Kind("interface", "Interface", INTERFACE_FIELDS)
@@ -60,7 +65,7 @@ class Row(NamedTuple):
     def idle(self, kind: Kind) -> bool:
         """Whether nothing moved, so far as anyone can know: of a device without counters nobody ever will."""
         quiet = self.rates.state in ("ok", "unsupported")
-        return quiet and not any(self.rate(field) for field in kind.numbers)
+        return quiet and not any(self.rate(field) for field in kind.active)
 
 
 class Report(NamedTuple):

@@ -35,7 +35,9 @@ class Table:
 
     def _time(self, report: Report) -> str:
         now = iso_time(report.time, "milliseconds" if self._fractions else "seconds")
-        return f"{now}  (since boot)\n" if report.since_boot else f"{now}\n"
+        # Not of a captured machine that does not tell when it started: no row has a rate.
+        rated = any(row.rates.state != "new" for rows in report.rows.values() for row in rows)
+        return f"{now}  (since boot)\n" if report.since_boot and rated else f"{now}\n"
 
     def _table(self, kind: Kind, rows: list[Row]) -> str:
         # As iostat has it: how much of the time the device was busy comes last.

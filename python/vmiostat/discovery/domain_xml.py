@@ -56,8 +56,11 @@ def parse(data: bytes, path: str, provider: str = PROVIDER) -> Definition:
     root = parse_xml(data, path)
     element = _domain_element(root, path)
     problems: list[TopologyError] = []
-    name = (element.findtext("name") or "").strip()
-    if not name:
+    name = element.findtext("name") or ""
+    # Blanks at its ends are libvirt's, too, and tell two domains apart; a line end in it is none that libvirt has.
+    if "\n" in name:
+        name = name.strip()
+    if not name.strip():
         raise TopologyError("the domain has no name", path, line_of(element))
 
     def problem(reason: str, at: etree._Element) -> None:

@@ -5,14 +5,14 @@ use std::collections::HashMap;
 use arrow_buffer::{ArrowNativeType, BooleanBuffer, Buffer, NullBuffer};
 use arrow_data::ArrayData;
 use arrow_schema::{ArrowError, DataType, Field, Schema};
-use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
-use pyo3::types::{PyCapsule, PyString, PyTuple};
+use pyo3::types::PyCapsule;
 use vmiostat_core::fields::{self, Kind, Table};
 use vmiostat_core::rates;
 use vmiostat_core::state::State;
 
-use crate::arrow_capsule;
+use crate::arrow_capsule::{self, failed};
+use crate::arrow_words::{self, by_key, texts};
 use crate::labels::Labels;
 
 /// The columns of a counters' table: the names, then every field. What is -1 in the struct is NULL.
@@ -53,10 +53,9 @@ fn described(column: Field, field: &fields::Field, unit: &str, kind: &str) -> Fi
     column.with_metadata(metadata([("unit", unit), ("kind", kind), ("help", field.help), ("version", &version)]))
 }
 
-/// A column of text, each row a key into a dictionary. Never NULL.
+/// A column of text. Never NULL.
 fn words<const N: usize>(name: &str, key: DataType, about: [(&str, &str); N]) -> Field {
-    let data_type = DataType::Dictionary(Box::new(key), Box::new(DataType::Utf8));
-    Field::new(name, data_type, false).with_metadata(metadata(about))
+    Field::new(name, arrow_words::words(key), false).with_metadata(metadata(about))
 }
 
 fn metadata<const N: usize>(pairs: [(&str, &str); N]) -> HashMap<String, String> {
@@ -118,59 +117,6 @@ fn numbers<N: ArrowNativeType>(
     ArrayData::builder(of.clone()).len(values.len()).add_buffer(Buffer::from_vec(values)).nulls(nulls).build()
 }
 
-fn by_key<K: ArrowNativeType>(of: &DataType, keys: Vec<K>, dictionary: ArrayData) -> Result<ArrayData, ArrowError> {
-    ArrayData::builder(of.clone()).len(keys.len()).add_buffer(Buffer::from_vec(keys)).add_child_data(dictionary).build()
-}
-
 fn state_key(word: i64) -> i8 {
     State::from_word(word).unwrap_or(State::Unreadable) as i8
-}
-
-/// One column of names, row by row, each distinct one written once.
-pub(crate) fn names(names: &Bound<'_, PyTuple>) -> PyResult<ArrayData> {
-    let mut dictionary = Vec::new();
-    let mut known = HashMap::new();
-    let mut keys: Vec<i32> = Vec::with_capacity(names.len());
-    for name in names {
-        let name = valid(name.cast()?)?;
-        let key = *known.entry(name).or_insert_with_key(|name| {
-            dictionary.push(name.clone());
-            dictionary.len() as i32 - 1
-        });
-        keys.push(key);
-    }
-    let texts = texts(dictionary).map_err(failed)?;
-    by_key(words("", DataType::Int32, []).data_type(), keys, texts).map_err(failed)
-}
-
-/// A name as Unicode: a byte that was no UTF-8 becomes `\xNN` (Python holds it as a lone surrogate), the rest is as it was.
-fn valid(name: &Bound<'_, PyString>) -> PyResult<String> {
-    if let Ok(text) = name.to_str() {
-        return Ok(text.to_owned());
-    }
-    let encoded = name.call_method1("encode", ("utf-32-le", "surrogatepass"))?;
-    let codes = encoded.extract::<&[u8]>()?.as_chunks().0.iter().map(|code| u32::from_le_bytes(*code));
-    Ok(codes.fold(String::new(), |text, code| match char::from_u32(code) {
-        Some(character) => text + character.encode_utf8(&mut [0; 4]),
-        None if (0xdc80..=0xdcff).contains(&code) => text + &format!("\\x{:02x}", code - 0xdc00),
-        None => text + &format!("\\u{code:04x}"),
-    }))
-}
-
-fn texts(texts: impl IntoIterator<Item: AsRef<str>>) -> Result<ArrayData, ArrowError> {
-    let (mut offsets, mut bytes) = (vec![0], Vec::new());
-    for text in texts {
-        bytes.extend_from_slice(text.as_ref().as_bytes());
-        let end = i32::try_from(bytes.len());
-        offsets.push(end.map_err(|_| ArrowError::InvalidArgumentError("over 2 GiB of names".to_owned()))?);
-    }
-    ArrayData::builder(DataType::Utf8)
-        .len(offsets.len() - 1)
-        .add_buffer(Buffer::from_vec(offsets))
-        .add_buffer(Buffer::from_vec(bytes))
-        .build()
-}
-
-pub(crate) fn failed(error: ArrowError) -> PyErr {
-    PyValueError::new_err(error.to_string())
 }

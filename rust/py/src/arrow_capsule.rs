@@ -10,13 +10,12 @@ use std::ptr;
 
 use arrow_data::ArrayData;
 use arrow_data::ffi::FFI_ArrowArray;
-use arrow_schema::Schema;
 use arrow_schema::ffi::FFI_ArrowSchema;
+use arrow_schema::{ArrowError, Schema};
+use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::PyCapsule;
 use rustix::io::Errno;
-
-use crate::arrow::failed;
 
 pub(crate) fn schema<'py>(py: Python<'py>, schema: &Schema) -> PyResult<Bound<'py, PyCapsule>> {
     PyCapsule::new_with_value(py, FFI_ArrowSchema::try_from(schema).map_err(failed)?, c"arrow_schema")
@@ -35,6 +34,10 @@ pub(crate) fn stream<'py>(
     let private_data = Box::into_raw(Box::new(Left { schema, array: FFI_ArrowArray::new(array) }));
     let stream = ArrowArrayStream { get_schema, get_next, get_last_error, release: Some(release), private_data };
     PyCapsule::new_with_value(py, stream, c"arrow_array_stream")
+}
+
+pub(crate) fn failed(error: ArrowError) -> PyErr {
+    PyValueError::new_err(error.to_string())
 }
 
 /// `struct ArrowArrayStream` of Arrow's C stream interface.

@@ -8,7 +8,7 @@ use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyDict, PyString, PyTuple};
 
-use crate::arrow;
+use crate::arrow_words;
 
 /// (domain, device) of each row. Any string is one: a name may hold bytes that are no UTF-8 (surrogate escapes).
 pub(crate) struct Labels {
@@ -45,8 +45,9 @@ impl Labels {
 
     /// The domains' and the devices' names as Arrow dictionary columns.
     pub(crate) fn columns(&self, py: Python<'_>) -> PyResult<&[ArrayData; 2]> {
-        self.columns
-            .get_or_try_init(py, || Ok([arrow::names(self.domains.bind(py))?, arrow::names(self.devices.bind(py))?]))
+        self.columns.get_or_try_init(py, || {
+            Ok([arrow_words::names(self.domains.bind(py))?, arrow_words::names(self.devices.bind(py))?])
+        })
     }
 
     /// The row of an index (negative: from the end) or of a (domain, device).

@@ -5,6 +5,7 @@
 
 mod arrow;
 mod arrow_capsule;
+mod arrow_words;
 mod buffer;
 mod error;
 mod fields;
@@ -15,6 +16,7 @@ mod report;
 mod roots;
 mod sample;
 mod stats;
+mod struct_size;
 mod table;
 
 use pyo3::prelude::*;

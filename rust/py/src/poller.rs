@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use pyo3::exceptions::PyValueError;
+use pyo3::exceptions::{PyIndexError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyString, PyTuple};
 use vmiostat_core::Explanation;
@@ -21,6 +21,7 @@ use crate::labels::Labels;
 use crate::report::PyReport;
 use crate::roots::PyRoots;
 use crate::sample::{BlockTable, InterfaceTable, Sample};
+use crate::struct_size::StructSize;
 
 /// vmiostat.counters.BlockCounters, by their attributes.
 #[derive(FromPyObject)]
@@ -45,8 +46,8 @@ type Name<'py> = Bound<'py, PyString>;
 
 /// A row of a table: its domain's and its device's name, and where its counters are; of an interface also whether rx and tx
 /// are swapped.
-type BlockRows<'py> = Vec<(Name<'py>, Name<'py>, Option<BlockCounters>)>;
-type InterfaceRows<'py> = Vec<(Name<'py>, Name<'py>, Option<InterfaceCounters>, bool)>;
+type BlockRows<'py> = Vec<(Name<'py>, Name<'py>, Option<Bound<'py, PyAny>>)>;
+type InterfaceRows<'py> = Vec<(Name<'py>, Name<'py>, Option<Bound<'py, PyAny>>, bool)>;
 
 /// Holds the handles of a plan's rows open, and reads them all in one call. Safe to poll from several threads.
 ///
@@ -164,18 +165,15 @@ impl PyPoller {
         py: Python<'_>,
         block: Option<&Bound<'_, PyAny>>,
         interface: Option<&Bound<'_, PyAny>>,
-        block_size: Option<usize>,
-        interface_size: Option<usize>,
+        block_size: Option<StructSize>,
+        interface_size: Option<StructSize>,
     ) -> PyResult<()> {
         let planned = self.planned();
         let poller = planned.poller()?;
         let mut block = block.map(Memory::writable).transpose()?;
         let mut interface = interface.map(Memory::writable).transpose()?;
-        let block =
-            block.as_mut().map(|memory| Target { bytes: memory.bytes_mut(), size: block_size.unwrap_or(block::SIZE) });
-        let interface = interface
-            .as_mut()
-            .map(|memory| Target { bytes: memory.bytes_mut(), size: interface_size.unwrap_or(interface::SIZE) });
+        let block = block.as_mut().map(|memory| target(memory, block_size, block::SIZE));
+        let interface = interface.as_mut().map(|memory| target(memory, interface_size, interface::SIZE));
         py.detach(|| poller.poll_into(block, interface)).map_err(CoreError::from)?;
         Ok(())
     }
@@ -194,7 +192,8 @@ impl PyPoller {
 
     /// The error behind a row's state `gone` or `unreadable`, a SourceError; None where there is none.
     ///
-    /// Of a row that is asked for beside the poll, also why it is `stale` or `unsupported`.
+    /// Of a row that is asked for beside the poll, also why it is `stale` or `unsupported`. Raises IndexError where there is
+    /// no such row.
     fn problem(&self, py: Python<'_>, kind: &str, row: usize) -> PyResult<Option<Py<PyAny>>> {
         let kind = match kind {
             "block" => Kind::Block,
@@ -203,6 +202,9 @@ impl PyPoller {
         };
         let planned = self.planned();
         let poller = planned.poller()?;
+        if row >= poller.rows(kind) {
+            return Err(PyIndexError::new_err(format!("no row {row}: there are {}", poller.rows(kind))));
+        }
         let problem = py.detach(|| poller.problem(kind, row));
         Ok(problem.map(|error| PyErr::from(CoreError::from(error)).into_value(py).into_any()))
     }
@@ -284,6 +286,10 @@ impl PyExplanation {
     }
 }
 
+fn target(memory: &mut Memory, asked: Option<StructSize>, newest: usize) -> Target<'_> {
+    Target { bytes: memory.bytes_mut(), size: asked.map_or(newest, |StructSize(size)| size) }
+}
+
 fn source_of(name: &str) -> PyResult<InterfaceSource> {
     match name {
         "auto" => Ok(InterfaceSource::Auto),
@@ -307,10 +313,32 @@ fn plan_of(
     let block_labels = Labels::new(py, block.iter().map(|(domain, device, _)| (domain.clone(), device.clone())))?;
     let names = interface.iter().map(|(domain, device, ..)| (domain.clone(), device.clone()));
     let interface_labels = Labels::new(py, names)?;
-    let block = block.into_iter().map(|(.., counters)| block_row(counters, pinned)).collect::<PyResult<_>>()?;
-    let interface =
-        interface.into_iter().map(|(.., counters, swapped)| interface_row(counters, swapped, pinned)).collect();
+    let block = block
+        .into_iter()
+        .map(|(.., counters)| block_row(counters_of(counters, "BlockCounters")?, pinned))
+        .collect::<PyResult<_>>()?;
+    let interface = interface
+        .into_iter()
+        .map(|(.., counters, swapped)| Ok(interface_row(counters_of(counters, "InterfaceCounters")?, swapped, pinned)))
+        .collect::<PyResult<_>>()?;
     Ok((Plan { block, interface }, block_labels, interface_labels))
+}
+
+/// Where a row's counters are, of which vmiostat.counters has this `union` of classes.
+fn counters_of<'py, T: FromPyObjectOwned<'py>>(
+    counters: Option<Bound<'py, PyAny>>,
+    union: &str,
+) -> PyResult<Option<T>> {
+    let counters = counters.as_ref();
+    let read = |counters: &Bound<'py, PyAny>| counters.extract().map_err(|_| not_counters(counters, union));
+    counters.map(read).transpose()
+}
+
+fn not_counters(counters: &Bound<'_, PyAny>, union: &str) -> PyErr {
+    match counters.repr() {
+        Ok(repr) => PyTypeError::new_err(format!("a row's counters are one of vmiostat.counters.{union}, not {repr}")),
+        Err(error) => error,
+    }
 }
 
 /// One old row or none for each new one.

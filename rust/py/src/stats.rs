@@ -11,6 +11,7 @@ use vmiostat_core::state::State;
 
 use crate::buffer::{Exported, Memory, export};
 use crate::error::CoreError;
+use crate::struct_size::StructSize;
 
 /// What a field is to Python: its number, or for the state its word.
 #[derive(IntoPyObject)]
@@ -77,6 +78,16 @@ impl<T: Table> Struct<T> {
     }
 }
 
+/// What a field's attribute is. The table tells of the number in the struct.
+macro_rules! attribute_help {
+    (state, $help:literal) => {
+        "A word of STATES; in the tuple, the bytes and the arrays it is that word's number."
+    };
+    ($name:ident, $help:literal) => {
+        $help
+    };
+}
+
 macro_rules! stats_class {
     ($class:ident $module:ident, $($name:ident $version:literal $kind:ident $unit:ident $column:expr, $help:literal;)+) => {
         #[doc = concat!("The counters of one ", stringify!($module), " row: a struct that compares and unpacks like the tuple of its fields.")]
@@ -107,7 +118,7 @@ macro_rules! stats_class {
                 Ok($class::of(Memory::readable(data)?.bytes())?)
             }
 
-            $(#[doc = $help]
+            $(#[doc = attribute_help!($name, $help)]
             #[getter]
             fn $name(&self) -> PyResult<Value> {
                 self.0.value($module::$name)
@@ -120,7 +131,8 @@ macro_rules! stats_class {
             }
 
             /// The first `size` bytes of this struct, all of it if it has no more. Raises SizeError.
-            fn cut(&self, size: usize) -> Result<$class, CoreError> {
+            fn cut(&self, size: StructSize) -> Result<$class, CoreError> {
+                let StructSize(size) = size;
                 if size > $module::SIZE {
                     return Err(Error::Size { asked: size, limit: $module::SIZE }.into());
                 }
@@ -130,7 +142,7 @@ macro_rules! stats_class {
             /// The part that libvirt's struct has: its tuple is the one that libvirt-python returns.
             #[getter]
             fn v1(&self) -> Result<$class, CoreError> {
-                self.cut($module::V1_SIZE)
+                self.cut(StructSize($module::V1_SIZE))
             }
 
             /// The same counters under psutil's names and in its units; see vmiostat.psutil_names.

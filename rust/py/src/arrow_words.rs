@@ -1,0 +1,68 @@
+//! Columns of words as Arrow has them: each row a key into a dictionary, in which each distinct word stands once.
+
+use std::collections::HashMap;
+
+use arrow_buffer::{ArrowNativeType, Buffer};
+use arrow_data::ArrayData;
+use arrow_schema::{ArrowError, DataType};
+use pyo3::prelude::*;
+use pyo3::types::{PyString, PyTuple};
+
+use crate::arrow_capsule::failed;
+
+pub(crate) fn words(key: DataType) -> DataType {
+    DataType::Dictionary(Box::new(key), Box::new(DataType::Utf8))
+}
+
+pub(crate) fn by_key<K: ArrowNativeType>(
+    of: &DataType,
+    keys: Vec<K>,
+    dictionary: ArrayData,
+) -> Result<ArrayData, ArrowError> {
+    ArrayData::builder(of.clone()).len(keys.len()).add_buffer(Buffer::from_vec(keys)).add_child_data(dictionary).build()
+}
+
+/// One column of names, row by row, each distinct one written once.
+pub(crate) fn names(names: &Bound<'_, PyTuple>) -> PyResult<ArrayData> {
+    let mut dictionary = Vec::new();
+    let mut known = HashMap::new();
+    let mut keys: Vec<i32> = Vec::with_capacity(names.len());
+    for name in names {
+        let name = valid(name.cast()?)?;
+        let key = *known.entry(name).or_insert_with_key(|name| {
+            dictionary.push(name.clone());
+            dictionary.len() as i32 - 1
+        });
+        keys.push(key);
+    }
+    let texts = texts(dictionary).map_err(failed)?;
+    by_key(&words(DataType::Int32), keys, texts).map_err(failed)
+}
+
+/// A name as Unicode: a byte that was no UTF-8 becomes `\xNN` (Python holds it as a lone surrogate), the rest is as it was.
+fn valid(name: &Bound<'_, PyString>) -> PyResult<String> {
+    if let Ok(text) = name.to_str() {
+        return Ok(text.to_owned());
+    }
+    let encoded = name.call_method1("encode", ("utf-32-le", "surrogatepass"))?;
+    let codes = encoded.extract::<&[u8]>()?.as_chunks().0.iter().map(|code| u32::from_le_bytes(*code));
+    Ok(codes.fold(String::new(), |text, code| match char::from_u32(code) {
+        Some(character) => text + character.encode_utf8(&mut [0; 4]),
+        None if (0xdc80..=0xdcff).contains(&code) => text + &format!("\\x{:02x}", code - 0xdc00),
+        None => text + &format!("\\u{code:04x}"),
+    }))
+}
+
+pub(crate) fn texts(texts: impl IntoIterator<Item: AsRef<str>>) -> Result<ArrayData, ArrowError> {
+    let (mut offsets, mut bytes) = (vec![0], Vec::new());
+    for text in texts {
+        bytes.extend_from_slice(text.as_ref().as_bytes());
+        let end = i32::try_from(bytes.len());
+        offsets.push(end.map_err(|_| ArrowError::InvalidArgumentError("over 2 GiB of names".to_owned()))?);
+    }
+    ArrayData::builder(DataType::Utf8)
+        .len(offsets.len() - 1)
+        .add_buffer(Buffer::from_vec(offsets))
+        .add_buffer(Buffer::from_vec(bytes))
+        .build()
+}
