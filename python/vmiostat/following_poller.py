@@ -59,6 +59,7 @@ class FollowingPoller(AskingPoller):
         follow = weakref.WeakMethod(self._follow)
 
         failed: list[Exception] = []
+        planned = False
 
         def told(domains: tuple[Domain, ...]) -> None:
             if (now := follow()) is None:
@@ -66,11 +67,13 @@ class FollowingPoller(AskingPoller):
             try:
                 now(domains)
             except Exception as error:
-                failed.append(error)
+                if not planned:  # an exception keeps all that it passed through, the poller, too
+                    failed.append(error)
                 raise
 
         self.watch = watch(told)
         self.watch.wait(timeout=FIRST_LOOK)
+        planned = True
         if failed:  # later ones are the watch's problems, and the plan stays as it was: here there is none
             self.close()
             raise failed.pop()

@@ -240,6 +240,29 @@ def test_only_what_was_selected(tree: LibvirtTree) -> None:
             Host(tree.root).poller(**options)
 
 
+def test_looks_that_fail_one_after_the_other_leave_nothing(tree: LibvirtTree) -> None:
+    raised: list[weakref.ref[Exception]] = []
+
+    class UnknownError(Exception):
+        pass
+
+    def select(domain: Domain) -> Domain:
+        if domain.name != "web1":
+            error = UnknownError(domain.name)
+            raised.append(weakref.ref(error))
+            raise error
+        return domain
+
+    with Host(tree.root).poller(follow=True, every=0.02, select=select) as poller:
+        tree.start("db1", ["vnet2"], number=2)
+        until(lambda: len(raised) > 10)
+        assert "UnknownError" in str(poller.watch.problems[0])
+        assert rows(poller) == WEB1
+    until(lambda: not watch_threads())
+    gc.collect()
+    assert not [error for error in raised if error() is not None]
+
+
 def test_closed_or_forgotten_it_leaves_nothing(tree: LibvirtTree) -> None:
     host = Host(tree.root)
     with host.poller(follow=True) as poller:
