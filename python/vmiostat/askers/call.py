@@ -15,14 +15,17 @@ class Call(Generic[Answer]):
     """A call in a thread of its own. Its descriptor can be read once it has returned."""
 
     def __init__(self, start: Callable[[], Future[Answer] | None]) -> None:
-        """`start` begins the call, or gives None where it cannot. Raises AskError then, and OSError."""
+        """`start` begins the call, or gives None where it cannot. Raises AskError then, OSError, or as `start` does."""
         self._descriptor = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         self._lock = threading.Lock()
         self._returned = self._closed = False
-        future = start()
-        if future is None:
+        try:
+            future = start()
+            if future is None:
+                raise AskError("there is no thread to ask it in, or too many calls have not returned")
+        except BaseException:
             os.close(self._descriptor)
-            raise AskError("there is no thread to ask it in, or too many calls have not returned")
+            raise
         self.future = future
         future.add_done_callback(self._has_returned)
 
