@@ -345,6 +345,15 @@ def test_who_is_asked_before_the_time_is_asked_in_time_after_that(asked: Asked) 
     assert qemu.clients - clients in (4, 5, 6)
 
 
+@pytest.mark.parametrize("interval", [1e7, 1e300])
+def test_an_interval_may_be_longer_than_the_kernel_can_count(asked: Asked, interval: float) -> None:
+    qemu = asked.qemu("a")
+    rounds, poller = asked.rounds(interval), asked.poller()
+    until(lambda: states(poller) == ["ok"])
+    assert rounds.ask(5.0)
+    assert (states(poller), qemu.clients) == (["ok"], 2)
+
+
 def test_however_many_are_stuck_the_others_are_asked(asked: Asked) -> None:
     for number in range(40):
         asked.qemu(f"bad{number}", fake_qemu.never_answer)

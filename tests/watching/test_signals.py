@@ -176,6 +176,15 @@ def test_a_signal_that_fails_is_told_once_and_costs_itself_alone(tmp_path: Path)
         signals.close()
 
 
+def test_a_wait_may_be_longer_than_the_kernel_can_count(tmp_path: Path) -> None:
+    signals = Signals(Roots(tmp_path), tmp_path)
+    try:
+        (tmp_path / "web1.xml").write_text("")
+        assert signals.wait(1e300)
+    finally:
+        signals.close()
+
+
 def test_signals_that_cannot_be_had_are_problems_and_are_tried_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

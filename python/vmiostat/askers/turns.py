@@ -12,6 +12,7 @@ from itertools import count
 from vmiostat.askers.question import Asker, AskError
 from vmiostat.askers.slots import Slots
 from vmiostat.askers.turn import NEVER, Turn
+from vmiostat.longest_select import LONGEST_SELECT
 
 _PATIENCE = 2
 """Deadlines that one may wait for a slot. After the first, those who hold them and do not answer are overdue."""
@@ -30,7 +31,7 @@ class Turns:
         self._interval, self._deadline, self._settled = interval, deadline, settled
         self._patience = _PATIENCE * deadline
         self._on_demand = math.isinf(interval)
-        self._fresh_ns = _FOREVER_NS if self._on_demand else int((2 * interval + deadline) * 1e9)
+        self._fresh_ns = int(min((2 * interval + deadline) * 1e9, _FOREVER_NS))
         self._turns: dict[Asker, Turn] = {}
         self._slots: set[Slots] = set()
         self._times: list[tuple[float, int, Turn]] = []
@@ -99,7 +100,7 @@ class Turns:
             heapq.heappush(self._times, (when, next(self._number), turn))
 
     def _until_next(self) -> float | None:
-        return max(0.0, self._times[0][0] - time.monotonic()) if self._times else None
+        return min(max(0.0, self._times[0][0] - time.monotonic()), LONGEST_SELECT) if self._times else None
 
     def _pass_time(self) -> None:
         """Lets those wait for a slot whose time has come, and gives those up whose time has passed."""

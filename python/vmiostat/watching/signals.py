@@ -9,6 +9,7 @@ from functools import partial
 from vmiostat._core import Roots
 from vmiostat.discovery.xenstore_socket import is_there
 from vmiostat.errors import Error, SourceError
+from vmiostat.longest_select import LONGEST_SELECT
 from vmiostat.model import Domain
 from vmiostat.watching import Signal
 from vmiostat.watching.device_changes import DeviceChanges
@@ -69,7 +70,7 @@ class Signals:
         self._selector.register(descriptor, selectors.EVENT_READ)
 
     def wait(self, seconds: float) -> bool:
-        """Waits no longer than that; whether there is a reason to look again."""
+        """Waits no longer than that, nor than a day; whether there is a reason to look again."""
         look = False
         for name in self._told(max(0.0, seconds)):
             try:
@@ -117,7 +118,7 @@ class Signals:
     def _told(self, seconds: float) -> list[str | tuple[int, int]]:
         """Who has something to tell, after so many seconds at most."""
         try:
-            ready = self._selector.select(seconds)
+            ready = self._selector.select(min(seconds, LONGEST_SELECT))
         except OSError as error:
             self._cannot_wait = (_deaf(error, "something changes"),)
             time.sleep(min(seconds, _BLIND))
