@@ -351,7 +351,7 @@ def test_an_interval_may_be_longer_than_the_kernel_can_count(asked: Asked, inter
     rounds, poller = asked.rounds(interval), asked.poller()
     until(lambda: states(poller) == ["ok"])
     assert rounds.ask(5.0)
-    time.sleep(0.1)  # a thread that ends by a mistake says so
+    time.sleep(3 * DEADLINE)  # until nothing is to be done sooner; a thread that ends by a mistake says so
     assert (states(poller), poller.problem("block", 0), qemu.clients) == (["ok"], None, 2)
 
 
