@@ -9,11 +9,11 @@ static FORKS: AtomicU64 = AtomicU64::new(0);
 
 /// The process that something was made in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Process(u64);
+pub struct Process(u64);
 
 impl Process {
     /// This one.
-    pub(crate) fn this() -> Process {
+    pub fn this() -> Process {
         static COUNTING: Once = Once::new();
         // libc calls it in every child that it forks, before anybody else runs there. Short of memory for that it can only
         // fail at the first call of all.
@@ -26,7 +26,7 @@ impl Process {
 
     /// Whether it is this one. Asks nobody: the process number would be a system call, and may be given again.
     #[inline]
-    pub(crate) fn is_this(self) -> bool {
+    pub fn is_this(self) -> bool {
         FORKS.load(Ordering::Relaxed) == self.0
     }
 }

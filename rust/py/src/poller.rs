@@ -8,11 +8,13 @@ use pyo3::exceptions::{PyIndexError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyString, PyTuple};
 use vmiostat_core::Explanation;
+use vmiostat_core::error::Error;
 use vmiostat_core::fields::{block, interface};
 use vmiostat_core::plan::{
     BlockRow, CgroupIo, CgroupVersion, InterfaceRow, InterfaceSource, Kept, Plan, Tapdisk, XenVbd, XenVbdKind,
 };
 use vmiostat_core::poller::{Kind, Poller, Target};
+use vmiostat_core::process::Process;
 use vmiostat_core::started::started_ns;
 
 use crate::buffer::Memory;
@@ -58,6 +60,7 @@ pub(crate) struct PyPoller {
     planned: Mutex<Arc<Planned>>,
     /// One at a time makes a new plan of the one that there is.
     replanning: Mutex<()>,
+    process: Process,
     pinned: bool,
     started_ns: Option<i64>,
 }
@@ -71,8 +74,22 @@ struct Planned {
 }
 
 impl PyPoller {
-    fn planned(&self) -> Arc<Planned> {
-        Arc::clone(&lock(&self.planned))
+    fn planned(&self) -> PyResult<Arc<Planned>> {
+        if !self.process.is_this() {
+            return Err(CoreError::from(Error::Forked).into());
+        }
+        Ok(Arc::clone(&lock(&self.planned)))
+    }
+
+    /// What the plan is, in a fork, too: there a thread that is not in it may hold the lock for ever, and then there is none.
+    fn plan_left<T>(&self, work: impl FnOnce(&mut Arc<Planned>) -> T) -> Option<T> {
+        if self.process.is_this() {
+            return Some(work(&mut lock(&self.planned)));
+        }
+        match self.planned.try_lock() {
+            Ok(mut planned) => Some(work(&mut planned)),
+            Err(_) => None,
+        }
     }
 }
 
@@ -105,7 +122,7 @@ impl PyPoller {
         let roots = Arc::clone(&roots.get().0);
         let (started_ns, poller) = py.detach(|| (started_ns(&roots), Some(Poller::open(roots, &plan, wish))));
         let planned = Mutex::new(Arc::new(Planned { poller, block, interface }));
-        Ok(PyPoller { planned, replanning: Mutex::new(()), pinned, started_ns })
+        Ok(PyPoller { planned, replanning: Mutex::new(()), process: Process::this(), pinned, started_ns })
     }
 
     /// Another plan, of whose rows some are this one's: `kept_block[row]` is the number that the row had, None for a new one.
@@ -125,9 +142,9 @@ impl PyPoller {
         // The old plan ends here, where Python's objects may be let go of.
         let _old = py.detach(|| {
             // A fork may have left the lock behind, held by nobody.
-            self.planned().poller()?;
+            self.planned()?.poller()?;
             let _alone = lock(&self.replanning);
-            let old = self.planned();
+            let old = self.planned()?;
             let poller = old.poller()?;
             check_kept(&kept.block, plan.block.len(), poller.rows(Kind::Block))?;
             check_kept(&kept.interface, plan.interface.len(), poller.rows(Kind::Interface))?;
@@ -146,7 +163,7 @@ impl PyPoller {
 
     /// Every row, read now. A bad row costs itself alone: its state tells.
     fn poll(&self, py: Python<'_>) -> PyResult<Sample> {
-        let planned = self.planned();
+        let planned = self.planned()?;
         let poller = planned.poller()?;
         let read = py.detach(|| poller.poll()).map_err(CoreError::from)?;
         Ok(Sample {
@@ -168,7 +185,7 @@ impl PyPoller {
         block_size: Option<StructSize>,
         interface_size: Option<StructSize>,
     ) -> PyResult<()> {
-        let planned = self.planned();
+        let planned = self.planned()?;
         let poller = planned.poller()?;
         let mut block = block.map(Memory::writable).transpose()?;
         let mut interface = interface.map(Memory::writable).transpose()?;
@@ -181,13 +198,13 @@ impl PyPoller {
     /// Rows of the block table.
     #[getter]
     fn block_rows(&self) -> usize {
-        self.planned().block.count()
+        self.plan_left(|planned| planned.block.count()).unwrap_or(0)
     }
 
     /// Rows of the interface table.
     #[getter]
     fn interface_rows(&self) -> usize {
-        self.planned().interface.count()
+        self.plan_left(|planned| planned.interface.count()).unwrap_or(0)
     }
 
     /// The error behind a row's state `gone` or `unreadable`, a SourceError; None where there is none.
@@ -200,7 +217,7 @@ impl PyPoller {
             "interface" => Kind::Interface,
             other => return Err(PyValueError::new_err(format!("kind is 'block' or 'interface', not '{other}'"))),
         };
-        let planned = self.planned();
+        let planned = self.planned()?;
         let poller = planned.poller()?;
         if row >= poller.rows(kind) {
             return Err(PyIndexError::new_err(format!("no row {row}: there are {}", poller.rows(kind))));
@@ -211,14 +228,14 @@ impl PyPoller {
 
     /// Tries anew to open what could not be opened or has gone; how many handles were opened. Not for every poll.
     fn reopen(&self, py: Python<'_>) -> PyResult<usize> {
-        let planned = self.planned();
+        let planned = self.planned()?;
         let poller = planned.poller()?;
         Ok(py.detach(|| poller.reopen()).map_err(CoreError::from)?)
     }
 
     /// What a poll does, source by source: polls once, and tells.
     fn explain(&self, py: Python<'_>) -> PyResult<Vec<PyExplanation>> {
-        let planned = self.planned();
+        let planned = self.planned()?;
         let poller = planned.poller()?;
         let explained = py.detach(|| poller.explain()).map_err(CoreError::from)?;
         Ok(explained.into_iter().map(PyExplanation::from).collect())
@@ -226,15 +243,17 @@ impl PyPoller {
 
     /// Closes the handles, after the polls that are under way.
     fn close(&self) {
-        let old = self.planned();
-        let (block, interface) = (Arc::clone(&old.block), Arc::clone(&old.interface));
-        *lock(&self.planned) = Arc::new(Planned { poller: None, block, interface });
+        // The handles are let go of when nobody holds the lock any more.
+        drop(self.plan_left(|planned| {
+            let (block, interface) = (Arc::clone(&planned.block), Arc::clone(&planned.interface));
+            std::mem::replace(planned, Arc::new(Planned { poller: None, block, interface }))
+        }));
     }
 
     /// Whether it was closed.
     #[getter]
     fn closed(&self) -> bool {
-        self.planned().poller.is_none()
+        self.plan_left(|planned| planned.poller.is_none()).unwrap_or(true)
     }
 
     fn __enter__(slf: Py<Self>) -> Py<Self> {

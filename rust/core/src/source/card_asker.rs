@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use super::Failure;
 use crate::clock::monotonic_ns;
 use crate::parse::vf_stats::Function;
+use crate::threads::without_signals;
 
 const BY_ITSELF: Duration = Duration::from_secs(1);
 const FORGOTTEN_NS: i64 = 60_000_000_000;
@@ -64,7 +65,7 @@ impl CardAsker {
         let theirs = Arc::clone(&shared);
         // The thread is never joined: while it is held in the kernel nothing could end it. It ends by itself.
         let thread = thread::Builder::new().name("vmiostat-card".to_owned()).stack_size(128 << 10);
-        match thread.spawn(move || theirs.serve(work)) {
+        match without_signals(|| thread.spawn(move || theirs.serve(work))) {
             Ok(_) => Ok(CardAsker { shared, newest: None, spare: Answer::default() }),
             Err(_) => Err(Failure::Malformed("no thread can be started")),
         }
@@ -148,7 +149,8 @@ impl Shared {
             std::mem::swap(&mut answer, &mut exchange.answer);
             exchange.fresh = true;
             self.changed.notify_all();
-            drop(self.changed.wait_timeout_while(exchange, took, |_| !self.has_ended()));
+            // After a hang of minutes there is nothing to spare it.
+            drop(self.changed.wait_timeout_while(exchange, took.min(BY_ITSELF), |_| !self.has_ended()));
         }
     }
 

@@ -32,19 +32,22 @@ pub(crate) struct WithSizes<S> {
     read: Option<Instant>,
 }
 
-/// What was opened and read anew: the inner source's, each device's size by its place, and whether that was all of them.
-type Anew = (Option<Reopened>, Vec<(usize, i64)>, bool);
+/// What was opened and read anew: the inner source's, each device's size by its place and its generation before, and whether
+/// that was all of them.
+type Anew = (Option<Reopened>, Vec<(usize, Option<i64>, i64)>, bool);
 
 struct Device {
     number: DeviceNumber,
     row: usize,
     /// In bytes; -1 where it is not known.
     size: i64,
+    /// The row's when it first had this size; none before the first poll. With another one there is another device.
+    generation: Option<i64>,
 }
 
 impl<S: Source> WithSizes<S> {
     pub(crate) fn new(roots: &Roots, devices: impl IntoIterator<Item = (DeviceNumber, usize)>, source: S) -> Self {
-        let device = |(number, row)| Device { number, row, size: size_of(roots, number) };
+        let device = |(number, row)| Device { number, row, size: size_of(roots, number), generation: None };
         WithSizes { source, devices: devices.into_iter().map(device).collect(), read: Some(Instant::now()) }
     }
 }
@@ -55,8 +58,12 @@ impl<S: Source> Source for WithSizes<S> {
         if rows.size() <= block::capacity * WORD {
             return;
         }
-        for device in &self.devices {
+        for device in &mut self.devices {
             if rows.word(device.row, block::Table::STATE) == State::Ok as i64 {
+                let generation = rows.word(device.row, block::generation);
+                if device.generation.replace(generation).is_some_and(|before| before != generation) {
+                    device.size = -1;
+                }
                 rows.set_word(device.row, block::capacity, device.size);
                 rows.set_word(device.row, block::physical, device.size);
             }
@@ -67,12 +74,13 @@ impl<S: Source> Source for WithSizes<S> {
         let inner = self.source.reopening();
         let all = self.read.is_none_or(|read| read.elapsed() > ANEW);
         let devices = self.devices.iter().enumerate().filter(|(_, device)| all || device.size < 0);
-        let devices: Vec<_> = devices.map(|(place, device)| (place, device.number)).collect();
+        let devices: Vec<_> = devices.map(|(place, device)| (place, device.generation, device.number)).collect();
         if inner.is_none() && devices.is_empty() {
             return None;
         }
         Some(Box::new(move |roots| {
-            let sizes = devices.into_iter().map(|(place, number)| (place, size_of(roots, number))).collect();
+            let size = |(place, generation, number)| (place, generation, size_of(roots, number));
+            let sizes = devices.into_iter().map(size).collect();
             let anew: Anew = (inner.map(|inner| inner(roots)), sizes, all);
             Box::new(anew)
         }))
@@ -81,8 +89,11 @@ impl<S: Source> Source for WithSizes<S> {
     fn reopened(&mut self, opened: Reopened) -> usize {
         let Ok(anew) = opened.downcast::<Anew>() else { return 0 };
         let (inner, sizes, all) = *anew;
-        for (place, size) in sizes {
-            self.devices[place].size = size;
+        for (place, generation, size) in sizes {
+            let device = &mut self.devices[place];
+            if device.generation == generation {
+                device.size = size;
+            }
         }
         let opened = inner.map_or(0, |inner| self.source.reopened(inner));
         if opened > 0 {

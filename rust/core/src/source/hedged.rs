@@ -26,6 +26,7 @@ use crate::parse::link_stats;
 use crate::parse::netdev::{self, Counters};
 use crate::roots::Roots;
 use crate::rows::Rows;
+use crate::threads::without_signals;
 
 /// The least that the thread is waited for. To be woken and to ask for 1,000 interfaces takes it a third of this; on a
 /// machine whose processors sleep between polls one in a hundred takes nearly all.
@@ -178,7 +179,7 @@ impl Asker {
         let theirs = Arc::clone(&shared);
         // The thread is never joined: while it is held in the kernel nothing could end it. It ends by itself.
         let thread = thread::Builder::new().name("vmiostat-asker".to_owned()).stack_size(128 << 10);
-        match thread.spawn(move || theirs.serve(work)) {
+        match without_signals(|| thread.spawn(move || theirs.serve(work))) {
             Ok(_) => Ok(Asker { shared, answers: Vec::new() }),
             Err(_) => Err(Failure::Malformed("no thread can be started")),
         }

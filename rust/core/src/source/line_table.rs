@@ -24,6 +24,9 @@ use crate::rows::Rows;
 /// is learnt, and it still has it.
 const TRIES: usize = 4;
 
+/// System calls that read a file of one piece to its end: the last one gives nothing.
+const ONE_PIECE: usize = 2;
+
 /// How such a file is written.
 pub(super) trait Format: Send {
     /// Where the file is.
@@ -178,8 +181,26 @@ impl<F: Format> LineFile<F> {
     }
 
     /// Fills the rows of each watched device that has a line, until all are found.
-    #[inline(never)]
+    ///
+    /// The kernel prints a piece at a time, and the next one from the number of lines on that it has printed: a device that
+    /// leaves in between makes it pass over another one (class_dev_iter of /proc/diskstats; /proc/net/dev before Linux 6.8).
+    /// So what is missing for the first time is looked for once more.
     pub(super) fn read(&mut self, rows: &mut Rows<'_>, watched: &mut Watched<F::View>) -> Result<(), Failure> {
+        let outcome = self.read_once(rows, watched);
+        if outcome.is_err() || self.calls() <= ONE_PIECE || !watched.has_lost_one() {
+            return outcome;
+        }
+        let first = self.calls();
+        watched.begin();
+        let outcome = self.read_once(rows, watched);
+        if let Ok(lines) = &mut self.lines {
+            lines.calls += first;
+        }
+        outcome
+    }
+
+    #[inline(never)]
+    fn read_once(&mut self, rows: &mut Rows<'_>, watched: &mut Watched<F::View>) -> Result<(), Failure> {
         self.each(|device, rest, time| {
             let counters = F::counters(rest, rows.size());
             let record = counters.as_ref().map(|counters| |view| F::record(counters, view));

@@ -12,6 +12,7 @@ use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
 use super::Failure;
 use crate::roots::Roots;
+use crate::threads::without_signals;
 
 /// /proc/net is the main thread's; a thread that went elsewhere has this.
 pub(super) const PROC_NET_DEV: &str = "/proc/thread-self/net/dev";
@@ -40,7 +41,8 @@ pub(super) fn within<T: Send>(roots: &Roots, namespace: &Path, work: impl FnOnce
         Ok(work())
     };
     thread::scope(|scope| {
-        let thread = thread::Builder::new().name("vmiostat-namespace".to_owned()).spawn_scoped(scope, inside);
+        let thread = thread::Builder::new().name("vmiostat-namespace".to_owned());
+        let thread = without_signals(|| thread.spawn_scoped(scope, inside));
         let thread = thread.map_err(|_| Failure::Malformed("no thread can be started"))?;
         thread.join().unwrap_or(Err(Failure::Errno(Errno::IO)))
     })

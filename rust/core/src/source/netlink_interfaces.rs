@@ -68,6 +68,17 @@ impl NetlinkInterfaces {
         (question, &mut self.answers)
     }
 
+    /// The numbers of those that this poll has not found so far.
+    pub(super) fn missing(&self, watched: &Watched<Swapped>) -> Vec<u32> {
+        let devices = self.indices.iter().enumerate().filter(|(device, _)| watched.is_missing(*device));
+        devices.filter_map(|(_, index)| *index).collect()
+    }
+
+    /// Which watched interface has this number.
+    pub(super) fn device_of(&self, index: u32) -> Option<usize> {
+        self.answers.by_index.get(&index).copied()
+    }
+
     /// One dump of all is asked for, and not each on its own.
     pub(super) fn dumps(&self) -> bool {
         self.dump

@@ -3,12 +3,14 @@
 
 use std::path::Path;
 
+use rustix::io::Errno;
+
 use super::interface_index::InterfaceIndex;
 use super::interface_rows::{InterfaceRows, Swapped};
 use super::line_table::LineFile;
 use super::netdev::NetDevFormat;
 use super::netlink_interfaces::NetlinkInterfaces;
-use super::netlink_socket::NetlinkSocket;
+use super::netlink_socket::{NetlinkSocket, Question};
 use super::row::Occupant;
 use super::watched::Watched;
 use super::{Explanation, Failure, Reopened, Reopening, Source, cost};
@@ -54,14 +56,20 @@ impl Source for Rtnetlink {
         watched.begin();
         let mut position = 0;
         let (question, order) = interfaces.ask();
-        let outcome = socket.ask(question, |index, attributes, time| {
+        let mut outcome = socket.ask(question, |index, attributes, time| {
             let device = order.device_of(position, index);
             position += 1;
             let Some(device) = device else { return };
-            let counters = link_stats::counters(attributes);
-            let record = counters.as_ref().map(|counters| |swapped| netdev::record(counters, swapped));
-            watched.fill::<interface::Table>(device, rows, time, record);
+            fill(watched, rows, device, attributes, time);
         });
+        if matches!(outcome, Err(Failure::Errno(Errno::INTR))) {
+            // Changes have interrupted each dump. No answer to a question about one interface can be.
+            let missing = interfaces.missing(watched);
+            outcome = socket.ask(Question::Some(&missing), |index, attributes, time| {
+                let Some(device) = interfaces.device_of(index) else { return };
+                fill(watched, rows, device, attributes, time);
+            });
+        }
         if !watched.all_found() {
             let followed = follow(interfaces, index, file, watched);
             watched.finish::<interface::Table>(rows, outcome.and(followed));
@@ -94,6 +102,12 @@ impl Source for Rtnetlink {
         };
         Explanation { source: SHOWN.to_owned(), rows: self.watched.rows(), system_calls: self.socket.calls(), why }
     }
+}
+
+fn fill(watched: &mut Watched<Swapped>, rows: &mut Rows<'_>, device: usize, attributes: &[u8], time: i64) {
+    let counters = link_stats::counters(attributes);
+    let record = counters.as_ref().map(|counters| |swapped| netdev::record(counters, swapped));
+    watched.fill::<interface::Table>(device, rows, time, record);
 }
 
 /// Takes the file, which could not be opened before, and looks at once for what it tells of.

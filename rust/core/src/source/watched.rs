@@ -115,6 +115,11 @@ impl<V: Copy> Watched<V> {
         self.missing == 0
     }
 
+    /// Whether this poll has not found one that the last one has.
+    pub(super) fn has_lost_one(&self) -> bool {
+        self.missing > 0 && self.devices.iter().any(|device| device.round + 1 == self.round)
+    }
+
     /// Whether this poll has found a device of which it is not known which one it is: it was missing in the last poll.
     #[inline]
     pub(super) fn has_unknown(&self) -> bool {
