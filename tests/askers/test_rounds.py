@@ -25,7 +25,8 @@ from vmiostat._core import Report
 from vmiostat.askers.qmp import QmpAsker
 from vmiostat.askers.rounds import Rounds
 from vmiostat.askers.slots import Slots
-from vmiostat.process import process
+from vmiostat.discovery.qemu_command_line import command_line as command_line_of_qemu
+from vmiostat.process import command_line, process
 
 
 @pytest.fixture
@@ -134,7 +135,8 @@ class Machine(ProcessTree):
     def asker(self, path: Path, pid: int) -> QmpAsker:
         roots = Roots(proc=self.root / "proc")
         found = process(pid, roots)
-        return QmpAsker(str(path), roots, {Report("QMP"): ("virtio-disk0",)}, Slots(8), found)
+        told = command_line_of_qemu(command_line(pid, roots))
+        return QmpAsker(str(path), roots, {Report("QMP"): ("virtio-disk0",)}, Slots(8), found, told)
 
 
 def problem_of(asker: QmpAsker) -> str | None:
@@ -162,6 +164,39 @@ def test_another_process_at_the_socket_is_not_believed(machine: Machine) -> None
         assert problem_of(asker) == wrong
         assert qemu.commands.count("query-blockstats") == 1
         # Once its QEMU has ended, who listens there is its next run.
+        shutil.rmtree(machine.root / "proc/7")
+        assert problem_of(asker) is None
+
+
+A, B = "00000000-0000-0000-0000-00000000000a", "00000000-0000-0000-0000-00000000000b"
+NEXT_RUNS = [
+    (["-name", "web1"], ["-name", "web1"], None),
+    (["-name", "web1"], ["-name", "db1"], "'db1' and not 'web1'"),
+    (["-name", "web1"], [], None),
+    (["-name", "web1", "-uuid", A], ["-name", "renamed", "-uuid", A], None),
+    (["-name", "web1", "-uuid", A], ["-name", "web1", "-uuid", B], f"'{B}' and not '{A}'"),
+    (["-name", "web1"], ["-name", "db1", "-uuid", B], "'db1' and not 'web1'"),
+]
+"""What is told of the QEMU that has ended and of the one that listens where it did; and which are not the same."""
+
+
+@pytest.mark.parametrize(("before", "after", "two"), NEXT_RUNS)
+def test_another_machine_s_qemu_is_not_the_next_run(
+    machine: Machine, before: list[str], after: list[str], two: str | None
+) -> None:
+    machine.process(7, ["qemu", *before])
+    machine.process(os.getpid(), ["qemu", *after])
+    with fake_qemu.running(machine.root / "socket") as qemu:
+        asker = machine.asker(qemu.path, 7)
+        shutil.rmtree(machine.root / "proc/7")
+        wrong = None if two is None else f"process {os.getpid()} listens there, which runs {two}"
+        assert problem_of(asker) == wrong
+
+
+def test_a_next_run_whose_command_line_is_kept_from_us_is_believed(machine: Machine) -> None:
+    machine.process(7, ["qemu", "-name", "web1"])
+    with fake_qemu.running(machine.root / "socket") as qemu:
+        asker = machine.asker(qemu.path, 7)
         shutil.rmtree(machine.root / "proc/7")
         assert problem_of(asker) is None
 

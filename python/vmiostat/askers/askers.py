@@ -15,6 +15,8 @@ from vmiostat.askers.rounds import OnDemand, Rounds
 from vmiostat.askers.slots import Slots
 from vmiostat.askers.xen_qdisk import is_qdisk, node_names
 from vmiostat.counters import Reported
+from vmiostat.discovery import qemu_command_line
+from vmiostat.discovery.vmm_command_line import CommandLine
 from vmiostat.errors import SourceError
 from vmiostat.model import Disk, Domain, Process
 from vmiostat.process import command_line, process
@@ -129,12 +131,13 @@ class Askers:
 
     def _asked(self, domain: Domain, disks: dict[str, tuple[str, ...]], before: dict[str, Report]) -> _Asked:
         """Who is asked about these disks; what was answered before stays."""
-        path = self._socket(domain)
-        if path is not None:
+        socket = self._socket(domain)
+        if socket is not None:
+            path, told = socket
             shown = os.fsencode(path).decode(errors="backslashreplace")
             reports = _reports(f"QMP {shown}", disks, before)
             names = {report: disks[target] for target, report in reports.items()}
-            return _Asked(disks, reports, QmpAsker(path, self._roots, names, self._slots, domain.process))
+            return _Asked(disks, reports, QmpAsker(path, self._roots, names, self._slots, domain.process, told))
         if self._libvirt is not None and domain.uuid is not None and domain.provider.startswith("libvirt"):
             reports = _reports("libvirt", disks, before)
             targets = {report: target for target, report in reports.items()}
@@ -145,16 +148,19 @@ class Askers:
             report.refused(_why_nobody_is_asked(domain))
         return _Asked(disks, reports)
 
-    def _socket(self, domain: Domain) -> str | None:
-        """The path of a QMP socket of the domain's QEMU, as that sees it."""
+    def _socket(self, domain: Domain) -> tuple[str, CommandLine | None] | None:
+        """The path of a QMP socket of the domain's QEMU, as that sees it, and what its command line tells."""
         if domain.process is None or process(domain.process.pid, self._roots) != domain.process:
             return None
         pid = domain.process.pid
         try:
-            path = qmp_socket(command_line(pid, self._roots))
+            words = command_line(pid, self._roots)
         except SourceError:
             return None
-        return path if path is None or path.startswith("/") else f"/proc/{pid}/cwd/{path}"
+        path = qmp_socket(words)
+        if path is None:
+            return None
+        return path if path.startswith("/") else f"/proc/{pid}/cwd/{path}", qemu_command_line.command_line(words)
 
 
 def _names(disk: Disk, domain: Domain) -> tuple[str, ...]:

@@ -18,6 +18,7 @@ from vmiostat.askers.qmp_connection import Connection, connected
 from vmiostat.askers.qmp_conversation import Conversation
 from vmiostat.askers.question import AskError
 from vmiostat.askers.slots import Slots
+from vmiostat.discovery.vmm_command_line import CommandLine
 from vmiostat.model import Process
 from vmiostat.unreturned_calls import Calls
 
@@ -91,10 +92,11 @@ class QmpAsker:
         reports: Mapping[Report, Sequence[str]],
         slots: Slots,
         qemu: Process | None = None,
+        told: CommandLine | None = None,
     ) -> None:
         self.reports = tuple(reports)
         self.slots = slots
-        self._connect = partial(connected, path, qemu, roots)
+        self._connect = partial(connected, path, qemu, told, roots)
         self._calls = Calls(1, "vmiostat-qmp")
         self._names = reports
         self._sizes: dict[str, Counters] = {}

@@ -13,8 +13,11 @@ from typing import NamedTuple
 
 from vmiostat._core import Roots
 from vmiostat.askers.question import AskError
+from vmiostat.discovery.qemu_command_line import command_line
+from vmiostat.discovery.vmm_command_line import CommandLine
 from vmiostat.errors import SourceError
 from vmiostat.model import Process
+from vmiostat.process import command_line as command_line_of
 from vmiostat.process import process
 
 _CREDENTIALS = struct.Struct("3i")
@@ -28,17 +31,18 @@ class Connection(NamedTuple):
     """The process that listens; 0 where this process's namespace cannot see it."""
 
 
-def connected(path: str, qemu: Process | None, roots: Roots) -> Connection:
+def connected(path: str, qemu: Process | None, told: CommandLine | None, roots: Roots) -> Connection:
     """Connects to the socket at `path` as that QEMU's command line gives it. Raises AskError, and OSError.
 
-    `qemu` is None where it is not known, and then whoever listens is believed.
+    `qemu` is None where it is not known, and then whoever listens is believed. `told` is what its command line told of
+    its machine.
     """
     connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
     try:
         _connect(connection, path, qemu, roots)
-        told = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
-        server = _CREDENTIALS.unpack(told)[0]
-        _refuse_another(server, qemu, roots)
+        peer = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
+        server = _CREDENTIALS.unpack(peer)[0]
+        _refuse_another(server, qemu, told, roots)
     except BaseException:
         connection.close()
         raise
@@ -77,12 +81,28 @@ def _open(path: str, roots: Roots) -> int:
         os.close(within)
 
 
-def _refuse_another(server: int, qemu: Process | None, roots: Roots) -> None:
-    """Raises AskError where somebody else listens while the QEMU runs. After it has ended, it is its next run."""
+def _refuse_another(server: int, qemu: Process | None, told: CommandLine | None, roots: Roots) -> None:
+    """Raises AskError where somebody else listens while the QEMU runs. After it has ended, it is its next run, unless
+    that is seen to run another machine.
+    """
     if qemu is None or server in (0, qemu.pid) or not _numbered_as_here(roots):
         return
     if process(qemu.pid, roots) == qemu:
         raise AskError(f"process {server} listens there, and not this QEMU (process {qemu.pid})")
+    with suppress(SourceError):  # its command line may be kept from us
+        two = _told_apart(told, command_line(command_line_of(server, roots)))
+        if two is not None:
+            raise AskError(f"process {server} listens there, which runs {two[1]!a} and not {two[0]!a}")
+
+
+def _told_apart(one: CommandLine | None, other: CommandLine | None) -> tuple[str, str] | None:
+    """By what two machines are seen to be two; None where they may be one, which may get another name, but no UUID."""
+    if one is None or other is None:
+        return None
+    for ours, theirs in ((one.uuid, other.uuid), (one.name, other.name)):
+        if ours is not None and theirs is not None:
+            return None if ours == theirs else (ours, theirs)
+    return None
 
 
 def _numbered_as_here(roots: Roots) -> bool:
