@@ -4,6 +4,7 @@ import signal
 import sys
 import threading
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ import pytest
 from tests.askers import fake_qemu
 from tests.libvirt.fake_libvirt import Libvirt
 from tests.libvirt_tree import LibvirtTree
-from vmiostat import Host, Roots
+from vmiostat import Host, Poller, Roots, VirtualFunction
 from vmiostat._core import Report
 from vmiostat.askers.qmp import QmpAsker
 from vmiostat.askers.rounds import Rounds
@@ -23,7 +24,10 @@ ASKED_FOR = {signal.SIGINT, signal.SIGTERM, signal.SIGALRM, signal.SIGHUP, signa
 
 def taken_by(thread: str) -> set[int]:
     """Which of these signals threads of that name take."""
-    tasks = [one.native_id for one in threading.enumerate() if one.name == thread]
+    return taken_by_tasks([one.native_id for one in threading.enumerate() if one.name == thread])
+
+
+def taken_by_tasks(tasks: Sequence[int | None]) -> set[int]:
     assert tasks
     blocked = ~0
     for task in tasks:
@@ -39,6 +43,15 @@ def test_a_watch_takes_none(tmp_path: Path) -> None:
         assert watch.wait(timeout=10)
         assert taken_by("vmiostat-watch") == set()
     assert taken_by("MainThread") == ASKED_FOR
+
+
+def test_nor_does_who_asks_a_card() -> None:
+    with Poller(Roots(), [], [("web1", "vf0", VirtualFunction("lo", 0), False)]):
+        threads = Path("/proc/self/task").iterdir()
+        assert (
+            taken_by_tasks([int(one.name) for one in threads if one.joinpath("comm").read_text() == "vmiostat-card\n"])
+            == set()
+        )
 
 
 def test_nor_does_who_asks(tmp_path: Path) -> None:

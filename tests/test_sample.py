@@ -212,3 +212,41 @@ def test_names_that_are_no_utf_8(tmp_path: Path) -> None:
     assert name == "v\udcff0"
     with host.poller() as poller:
         assert poller.poll().interface["host", name].rx_bytes == 7
+
+
+def test_another_disk_under_the_number_does_not_have_the_size_of_the_one_before(machine: Machine) -> None:
+    def disk() -> tuple[str, int, int]:
+        row = machine.poller.poll().block[0]
+        return row.state, row.generation, row.capacity
+
+    size = machine.root / "sys/dev/block/8:0/size"
+    size.parent.mkdir(parents=True)
+    size.write_text("2048\n")
+    assert disk() == ("ok", 0, -1)
+    machine.poller.reopen()
+    assert disk() == ("ok", 0, 1 << 20)
+    (machine.root / "proc/diskstats").write_text("")
+    assert disk() == ("gone", 0, -1)
+    machine.set(5)
+    size.write_text("4096\n")
+    assert disk() == ("ok", 1, -1)
+    machine.poller.reopen()
+    assert disk() == ("ok", 1, 2 << 20)
+
+
+def test_a_device_that_a_file_of_several_pieces_lacks_is_looked_for_once_more(tmp_path: Path) -> None:
+    """The kernel passes over one when another one leaves between two pieces."""
+    (tmp_path / "proc").mkdir()
+    file = tmp_path / "proc/diskstats"
+    lines = [f"   8 {minor:7} sd{minor} {' '.join('9' * 17)}\n" for minor in range(999)]
+    file.write_text("".join(lines))
+    with Poller(
+        Roots(tmp_path), [("web1", "vda", BlockDevice(8, 500)), ("web1", "vdb", BlockDevice(8, 998))], []
+    ) as poller:
+        (once,) = poller.explain()
+        file.write_text("".join(lines[:500] + lines[501:]))
+        (twice,) = poller.explain()
+        assert [row.state for row in poller.poll().block] == ["gone", "ok"]
+        (again,) = poller.explain()
+    assert once.system_calls > 2
+    assert twice.system_calls == 2 * again.system_calls

@@ -131,3 +131,29 @@ def test_nobody_is_asked_in_a_fork(tmp_path: Path) -> None:
             assert rounds.ask(5.0)
             assert len(qemu.commands) > asked
         rounds.close()
+
+
+def test_a_fork_in_the_middle_of_a_new_plan_waits_for_nobody() -> None:
+    """Who held the plan's lock at that time is not in the fork."""
+    stop = threading.Event()
+    with Poller(Roots(), [("web1", "vda", None)], []) as poller:
+
+        def replan() -> None:
+            while not stop.is_set():
+                poller.replan([("web1", "vda", None)], [], [0], [])
+
+        def use() -> None:
+            with pytest.raises(ValueError, match="before a fork"):
+                poller.poll()
+            assert poller.block_rows in (0, 1)
+            poller.close()
+            assert poller.closed
+
+        thread = threading.Thread(target=replan)
+        thread.start()
+        try:
+            for _ in range(200):
+                in_a_fork(use)
+        finally:
+            stop.set()
+            thread.join()

@@ -245,6 +245,19 @@ mod tests {
     }
 
     #[test]
+    fn a_card_that_was_silent_for_long_is_not_left_alone_for_as_long() {
+        const LATE: Duration = Duration::from_millis(2500);
+        let (send, mut asker) = silent();
+        thread::sleep(LATE);
+        send.send(1).unwrap();
+        until(&mut asker, 1);
+        let start = Instant::now();
+        send.send(2).unwrap();
+        until(&mut asker, 2);
+        assert!(start.elapsed() < LATE - BY_ITSELF / 2);
+    }
+
+    #[test]
     fn the_thread_ends_with_its_poller() {
         let asker = CardAsker::start(|_| ()).unwrap();
         let shared = Arc::downgrade(&asker.shared);
