@@ -2,6 +2,7 @@
 
 import gc
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -200,3 +201,34 @@ def test_in_a_fork_the_connection_is_over_and_stays_open_for_the_first_process(d
     in_a_fork(fork)
     assert len(connection.domains(roots).domains) == 2
     connection.close()
+
+
+def test_in_a_fork_nobody_waits_for_the_first_process_s_threads(daemon: Daemon, roots: Roots) -> None:
+    connection = LibvirtConnection(URI)
+    listener = connection.changes()
+    held, go_on = threading.Event(), threading.Event()
+
+    def hear() -> None:
+        with connection._changes.lock:
+            held.set()
+            go_on.wait(30)
+
+    def fork() -> None:
+        assert "was closed" in str(connection.domains(roots).problems[0])
+        listener.close()
+        connection.close()
+
+    daemon.stuck.add("list")
+    threads = [threading.Thread(target=connection.domains, args=(roots,)), threading.Thread(target=hear)]
+    threads[0].start()
+    until(lambda: daemon.asked["list"])
+    threads[1].start()
+    assert held.wait(10)
+    try:
+        in_a_fork(fork)
+    finally:
+        go_on.set()
+        daemon.answer("list")
+        for thread in threads:
+            thread.join()
+    assert len(connection.domains(roots).domains) == 2

@@ -21,6 +21,7 @@ from vmiostat.discovery.libvirt_known import PROVIDER as PROVIDER
 from vmiostat.discovery.libvirt_link import Link, no_answer
 from vmiostat.discovery.libvirt_session import Session
 from vmiostat.errors import TopologyError
+from vmiostat.forks import tell_in_forks
 from vmiostat.unreturned_calls import Calls, NoAnswerError
 
 _MOST_CALLS = 4
@@ -57,6 +58,11 @@ class LibvirtConnection:
         # Not at the interpreter's end: the kernel closes the socket, and to ask libvirtd for it may take for ever.
         self._end = weakref.finalize(self, self._link.end)
         self._end.atexit = False
+        tell_in_forks(self)
+
+    def forked(self) -> None:
+        """In a fork it is closed (see Link), and the thread that looked is not there to let others look."""
+        self._one_look = threading.Lock()
 
     def domains(self, roots: Roots) -> Found:
         """The running domains. Where libvirt does not answer: those that it told of before, and a problem says so."""

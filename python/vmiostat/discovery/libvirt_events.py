@@ -6,6 +6,8 @@ import weakref
 from collections.abc import Collection
 from contextlib import suppress
 
+from vmiostat.forks import tell_in_forks
+
 DOMAIN_EVENTS = (
     "VIR_DOMAIN_EVENT_ID_LIFECYCLE",
     "VIR_DOMAIN_EVENT_ID_DEVICE_ADDED",
@@ -27,6 +29,11 @@ class Changes:
         self._heard: set[str] = set()
         self._drained: set[str] | None = None
         self._everything = False
+        tell_in_forks(self)
+
+    def forked(self) -> None:
+        """A thread that the fork does not have may hold the lock."""
+        self.lock = threading.RLock()
 
     def note(self, domains: Collection[str] = (), *, everything: bool = False) -> None:
         """These domains (their UUIDs) have changed, or all may have; without either it is only time to look."""
