@@ -47,11 +47,9 @@ def test_a_watch_takes_none(tmp_path: Path) -> None:
 
 def test_nor_does_who_asks_a_card() -> None:
     with Poller(Roots(), [], [("web1", "vf0", VirtualFunction("lo", 0), False)]):
-        threads = Path("/proc/self/task").iterdir()
-        assert (
-            taken_by_tasks([int(one.name) for one in threads if one.joinpath("comm").read_text() == "vmiostat-card\n"])
-            == set()
-        )
+        tasks = Path("/proc/self/task").iterdir()
+        cards = [int(task.name) for task in tasks if (task / "comm").read_text() == "vmiostat-card\n"]
+        assert taken_by_tasks(cards) == set()
 
 
 def test_nor_does_who_asks(tmp_path: Path) -> None:
