@@ -7,10 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from tests.forks import in_a_fork
 from tests.libvirt.connections import URI, names, problems, run, told
-from tests.libvirt.fake_libvirt import Daemon, LibvirtError, uuid
+from tests.libvirt.fake_libvirt import Daemon, Libvirt, LibvirtError, uuid
 from tests.until import until
 from vmiostat import Roots
+from vmiostat.discovery import libvirt_link
 from vmiostat.discovery.libvirt_connection import LibvirtConnection
 
 
@@ -177,3 +179,45 @@ def test_closing_waits_for_nobody(daemon: Daemon, roots: Roots) -> None:
     gc.collect()
     assert time.monotonic() - start < 0.5
     daemon.answer("close", uuid(1))
+
+
+def refused(_: threading.Thread) -> None:
+    raise RuntimeError("can't start new thread")
+
+
+def test_a_process_that_may_have_no_more_threads_closes_connections_later(
+    libvirt: Libvirt, daemon: Daemon, roots: Roots, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lost, ended = LibvirtConnection(URI), LibvirtConnection(URI)
+    listener = lost.changes()
+    for connection in (lost, ended):
+        connection.domains(roots)
+    daemon.die()
+    assert told(listener)
+    daemon.refusal = None
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", refused)
+        found = lost.domains(roots)
+        assert (names(found), len(problems(found))) == (["web1", "db1"], 1)
+        ended.close()
+    assert libvirt.kept == 2
+
+    def fork() -> None:
+        assert not libvirt_link._to_close, "they are the first process's"
+
+    in_a_fork(fork)
+    until(lambda: problems(lost.domains(roots)) == [])
+    lost.close()
+    until(lambda: not libvirt.kept)
+
+
+def test_a_process_that_may_have_no_more_threads_tries_again_when_it_is_told_to(
+    daemon: Daemon, roots: Roots, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connection = LibvirtConnection(URI)
+    listener = connection.changes()
+    daemon.refusal = LibvirtError("no", 1)
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Timer, "start", refused)
+        assert "cannot connect: no" in problems(connection.domains(roots))[0]
+    until(lambda: "no" in problems(connection.domains(roots))[0] and told(listener, 0.1))

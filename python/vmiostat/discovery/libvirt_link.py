@@ -1,7 +1,9 @@
 """Keeps a connection to libvirt open: opened when first needed, and after each loss again, with growing pauses."""
 
+import os
 import threading
 import time
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -16,6 +18,9 @@ from vmiostat.unreturned_calls import Calls, NoAnswerError
 
 _left_alone: list[Session] = []
 """Sessions of the process that this one is a fork of."""
+
+_to_close: list[Session] = []
+"""Those that no thread was to be had for; they are closed beside the next one."""
 
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 10.0
 """Seconds between two attempts; each pause is twice as long as the one before."""
@@ -119,7 +124,8 @@ class Link:
         if self._changes.listened_to and (self._alarm is None or not self._alarm.is_alive()):
             self._alarm = threading.Timer(seconds, self._changes.note)
             self._alarm.daemon = True
-            self._alarm.start()
+            with suppress(RuntimeError):  # no thread is to be had for it
+                self._alarm.start()
 
 
 def no_answer(error: NoAnswerError, so: str) -> str:
@@ -130,5 +136,21 @@ def no_answer(error: NoAnswerError, so: str) -> str:
 
 
 def _close(session: Session) -> None:
-    """Beside everything: also this asks libvirtd, which may not answer."""
-    threading.Thread(target=session.close, name="vmiostat-libvirt-close", daemon=True).start()
+    """Beside everything, in a thread of its own: also this asks libvirtd, which may not answer."""
+    _to_close.append(session)
+    with suppress(IndexError):  # until none is left
+        while True:
+            one = _to_close.pop()
+            try:
+                threading.Thread(target=one.close, name="vmiostat-libvirt-close", daemon=True).start()
+            except RuntimeError:
+                _to_close.append(one)
+                break
+
+
+def _leave_alone() -> None:
+    _left_alone.extend(_to_close)
+    _to_close.clear()
+
+
+os.register_at_fork(after_in_child=_leave_alone)
