@@ -93,18 +93,25 @@ impl Rows<'_> {
             let values = self.words.chunks_exact(width).map(|row| row[word]);
             let of = field.data_type();
             columns.push(match of {
-                DataType::Int64 => numbers(of, values.collect(), |value: i64| value != -1),
+                DataType::Int64 => numbers(of, collected(values)?, |value: i64| value != -1),
                 DataType::Float64 => {
-                    numbers(of, values.map(|bits| f64::from_bits(bits.cast_unsigned())).collect(), |value| {
-                        !value.is_nan()
-                    })
+                    let values = collected(values.map(|bits| f64::from_bits(bits.cast_unsigned())))?;
+                    numbers(of, values, |value| !value.is_nan())
                 }
-                _ => by_key(of, values.map(state_key).collect(), texts(State::ALL.map(State::word))?),
+                _ => by_key(of, collected(values.map(state_key))?, texts(State::ALL.map(State::word))?),
             }?);
         }
         let rows = self.labels.count();
         ArrayData::builder(DataType::Struct(fields.clone())).len(rows).child_data(columns).build()
     }
+}
+
+/// One value a row. Refused memory is an error, as of a poll, and not the end of the process.
+fn collected<N>(values: impl ExactSizeIterator<Item = N>) -> Result<Vec<N>, ArrowError> {
+    let (rows, mut column) = (values.len(), Vec::new());
+    column.try_reserve_exact(rows).map_err(|_| ArrowError::MemoryError(format!("no memory for {rows} rows")))?;
+    column.extend(values);
+    Ok(column)
 }
 
 fn numbers<N: ArrowNativeType>(

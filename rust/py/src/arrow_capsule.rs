@@ -12,7 +12,7 @@ use arrow_data::ArrayData;
 use arrow_data::ffi::FFI_ArrowArray;
 use arrow_schema::ffi::FFI_ArrowSchema;
 use arrow_schema::{ArrowError, Schema};
-use pyo3::exceptions::PyValueError;
+use pyo3::exceptions::{PyMemoryError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::PyCapsule;
 use rustix::io::Errno;
@@ -37,7 +37,10 @@ pub(crate) fn stream<'py>(
 }
 
 pub(crate) fn failed(error: ArrowError) -> PyErr {
-    PyValueError::new_err(error.to_string())
+    match error {
+        ArrowError::MemoryError(why) => PyMemoryError::new_err(why),
+        error => PyValueError::new_err(error.to_string()),
+    }
 }
 
 /// `struct ArrowArrayStream` of Arrow's C stream interface.

@@ -5,11 +5,13 @@ use std::sync::{Arc, LazyLock};
 
 use arrow_schema::Schema;
 use pyo3::prelude::*;
+use vmiostat_core::error::Error;
 use vmiostat_core::fields::{Table, block, interface};
 use vmiostat_core::rates::{between, fields, none, since_boot};
 use vmiostat_core::state::State;
 
 use crate::arrow::rates_schema;
+use crate::error::CoreError;
 use crate::labels::Labels;
 use crate::stats::struct_format;
 use crate::table::table_class;
@@ -78,8 +80,10 @@ macro_rules! rates_classes {
                 words: &[i64],
                 started_ns: Option<i64>,
                 earlier: impl Fn(usize) -> Option<&'words [i64]>,
-            ) -> $table {
-                let mut rates = Vec::with_capacity(labels.count() * $table::WORDS);
+            ) -> Result<$table, CoreError> {
+                let mut rates = Vec::new();
+                let room = rates.try_reserve_exact(labels.count() * $table::WORDS);
+                room.map_err(|_| Error::Memory { rows: labels.count() })?;
                 let mut values = [0.0; $table::WORDS - 2];
                 for (row, after) in words.chunks_exact($module::WORDS).enumerate() {
                     let after = record::<$module::Table>(after);
@@ -92,7 +96,7 @@ macro_rules! rates_classes {
                     rates.extend(floats.map(|value| value.to_bits().cast_signed()));
                     rates.push(outcome.state as i64);
                 }
-                $table::of(labels, rates)
+                Ok($table::of(labels, rates))
             }
 
             fn row(words: &[i64]) -> PyResult<$row> {

@@ -42,7 +42,8 @@ macro_rules! counters_table {
             fn rates(&self, py: Python<'_>, before: Option<&$class>, started_ns: Option<i64>) -> PyResult<$rates> {
                 let rows = before.map(|before| self.labels.rows_in(py, &before.labels)).transpose()?;
                 let earlier = |row: usize| before.zip(rows.as_ref()?[row]).map(|(before, row)| before.words_of(row));
-                Ok($rates::new(Arc::clone(&self.labels), &self.words, started_ns.filter(|_| before.is_none()), earlier))
+                let started_ns = started_ns.filter(|_| before.is_none());
+                Ok($rates::new(Arc::clone(&self.labels), &self.words, started_ns, earlier)?)
             }
         }
     };
