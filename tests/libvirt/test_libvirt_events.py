@@ -9,6 +9,7 @@ from tests.libvirt_tree import LibvirtTree
 from tests.until import until
 from vmiostat import Host, Roots
 from vmiostat.discovery.libvirt_connection import LibvirtConnection
+from vmiostat.discovery.libvirt_events import Changes
 
 
 def test_an_event_brings_only_what_it_names(daemon: Daemon, roots: Roots) -> None:
@@ -45,6 +46,20 @@ def test_two_listeners_hear_the_same(daemon: Daemon, roots: Roots) -> None:
     listeners[0].close()
     daemon.tell("VIR_DOMAIN_EVENT_ID_LIFECYCLE", 1)
     assert told(listeners[1])
+
+
+def test_what_nobody_listens_to_is_not_kept_and_the_next_look_is_at_everything() -> None:
+    changes = Changes()
+    for number in range(1000):
+        changes.note([uuid(number)])
+    assert not changes._heard
+    listener = changes.listen()
+    changes.note([uuid(1)])
+    assert told(listener)
+    assert changes.take() is None
+    changes.note([uuid(2)])
+    assert told(listener)
+    assert changes.take() == {uuid(2)}
 
 
 def test_an_event_loop_of_the_program_s_own_is_used(libvirt: Libvirt, daemon: Daemon, roots: Roots) -> None:

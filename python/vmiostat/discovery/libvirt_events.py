@@ -38,7 +38,10 @@ class Changes:
     def note(self, domains: Collection[str] = (), *, everything: bool = False) -> None:
         """These domains (their UUIDs) have changed, or all may have; without either it is only time to look."""
         with self.lock:
-            self._heard.update(domains)
+            if self.listened_to:
+                self._heard.update(domains)
+            else:  # nobody collects it, and it would be ever more
+                self._everything = True
             self._everything |= everything
             for listener in self._listeners:
                 listener.wake()
