@@ -380,6 +380,16 @@ def test_who_is_asked_before_the_time_is_asked_in_time_after_that(asked: Asked) 
     assert qemu.clients - clients in (4, 5, 6)
 
 
+def test_who_is_asked_before_the_time_however_often_is_planned_once(asked: Asked) -> None:
+    asked.qemu("a")
+    rounds = asked.rounds(3600.0)
+    assert all(rounds.ask(5.0) for _ in range(50))
+    time.sleep(3 * DEADLINE)  # the deadlines pass
+    assert rounds.ask(5.0)
+    assert rounds._turns is not None
+    assert len(rounds._turns._times) < 5
+
+
 @pytest.mark.parametrize("interval", [1e7, 1e300])
 def test_an_interval_may_be_longer_than_the_kernel_can_count(asked: Asked, interval: float) -> None:
     qemu = asked.qemu("a")

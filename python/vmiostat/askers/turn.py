@@ -25,6 +25,8 @@ class Turn:
         self.descriptor: int | None = None
         """What of the question is selected for."""
         self.when = now
+        self.planned: set[float] = set()
+        """The times at which it is looked at, whether they are `when` still or not."""
         self.failures = 0
         """How many of its last questions failed, one after the other."""
         self._due = now

@@ -96,7 +96,8 @@ class Turns:
 
     def _at(self, when: float, turn: Turn) -> None:
         turn.when = when
-        if when != NEVER:
+        if when != NEVER and when not in turn.planned:
+            turn.planned.add(when)
             heapq.heappush(self._times, (when, next(self._number), turn))
 
     def _until_next(self) -> float | None:
@@ -107,6 +108,7 @@ class Turns:
         now = time.monotonic()
         while self._times and self._times[0][0] <= now:
             when, _, turn = heapq.heappop(self._times)
+            turn.planned.discard(when)
             if when != turn.when:  # it was given another time since
                 continue
             match turn.state:
