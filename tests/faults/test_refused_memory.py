@@ -13,9 +13,10 @@ from vmiostat import Poller, Roots
 ROWS = 200_000
 poller = Poller(Roots(), [("web1", "vda", None)] * ROWS, [])
 before, after = poller.poll(), poller.poll()
+after.block.__arrow_c_array__()  # the names' columns are made once
 size = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
-# Less than one table more, of which each row has more than twenty words.
-resource.setrlimit(resource.RLIMIT_AS, (size + ROWS * 8, resource.RLIM_INFINITY))
+# Less than a word for each row.
+resource.setrlimit(resource.RLIMIT_AS, (size + ROWS * 4, resource.RLIM_INFINITY))
 calls = {"poll": poller.poll, "rates": lambda: after.rates(before), "arrow": lambda: after.block.__arrow_c_array__()}
 try:
     calls[sys.argv[1]]()

@@ -40,8 +40,12 @@ macro_rules! counters_table {
             }
 
             fn rates(&self, py: Python<'_>, before: Option<&$class>, started_ns: Option<i64>) -> PyResult<$rates> {
-                let rows = before.map(|before| self.labels.rows_in(py, &before.labels)).transpose()?;
-                let earlier = |row: usize| before.zip(rows.as_ref()?[row]).map(|(before, row)| before.words_of(row));
+                let other = before.filter(|before| !Arc::ptr_eq(&before.labels, &self.labels));
+                let rows = other.map(|other| self.labels.rows_in(py, &other.labels)).transpose()?;
+                let earlier = |row: usize| {
+                    let row = rows.as_ref().map_or(Some(row), |rows| rows[row])?;
+                    Some(before?.words_of(row))
+                };
                 let started_ns = started_ns.filter(|_| before.is_none());
                 Ok($rates::new(Arc::clone(&self.labels), &self.words, started_ns, earlier)?)
             }
