@@ -74,7 +74,8 @@ impl Sample {
     /// Per second between `before` and this sample, row by row and by each row's own time.
     ///
     /// Rows are matched by domain and device. Without `before`: since the machine started; of a captured machine, whose time
-    /// is not this one's, as far as its /proc/uptime tells.
+    /// is not this one's, as far as its /proc/uptime tells. Both samples have to be one Poller's: each counts by itself how
+    /// often a row's device was replaced.
     #[pyo3(signature = (before=None))]
     fn rates(&self, py: Python<'_>, before: Option<&Bound<'_, Sample>>) -> PyResult<Rates> {
         let before = before.map(|before| before.get());
