@@ -697,8 +697,8 @@ class Poller:
     def problem(self, kind: Literal["block", "interface"], row: int) -> OSError | None:
         """The error behind a row's state `gone` or `unreadable`, a SourceError; None where there is none.
 
-        Of a row that is asked for beside the poll, also why it is `stale` or `unsupported`. Raises IndexError where
-        there is no such row.
+        Of a row that is asked for beside the poll, also why it is `stale` or `unsupported`. None as well for a row that
+        is not there: a poller that follows may have fewer by now than the sample had.
         """
     def explain(self) -> list[Explanation]:
         """What a poll does, source by source: polls once, and tells."""

@@ -146,6 +146,7 @@ def check(sample: Sample, frames: int) -> "Counter[str]":
 def soak(seconds: float, sys: Path, folder: Path) -> Figures:
     """In the network namespace that `sys` shows. After a warm-up (a minute at most) everything should stay as it is."""
     figures, warm_up = Figures(), min(60.0, seconds / 3)
+    before = set(threading.enumerate())
     machine = ComingAndGoing(folder)
     few = write_domain(folder, "few", bridge=[STEADY, *COMING_AND_GOING], disks=machine.disks)
     many = write_domain(folder, "many", bridge=[STEADY, *COMING_AND_GOING, *IDLE], disks=machine.disks)
@@ -186,7 +187,8 @@ def soak(seconds: float, sys: Path, folder: Path) -> Figures:
             poller.close()
         guest.close()
         machine.close()
-    figures.left = {thread.name for thread in threading.enumerate() if thread.name.startswith("vmiostat")}
+    left = set(threading.enumerate()) - before
+    figures.left = {thread.name for thread in left if thread.name.startswith("vmiostat")}
     return figures
 
 

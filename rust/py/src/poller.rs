@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use pyo3::exceptions::{PyIndexError, PyTypeError, PyValueError};
+use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyString, PyTuple};
 use vmiostat_core::Explanation;
@@ -209,8 +209,8 @@ impl PyPoller {
 
     /// The error behind a row's state `gone` or `unreadable`, a SourceError; None where there is none.
     ///
-    /// Of a row that is asked for beside the poll, also why it is `stale` or `unsupported`. Raises IndexError where there is
-    /// no such row.
+    /// Of a row that is asked for beside the poll, also why it is `stale` or `unsupported`. None as well for a row that is not
+    /// there: a poller that follows may have fewer by now than the sample had.
     fn problem(&self, py: Python<'_>, kind: &str, row: usize) -> PyResult<Option<Py<PyAny>>> {
         let kind = match kind {
             "block" => Kind::Block,
@@ -219,9 +219,6 @@ impl PyPoller {
         };
         let planned = self.planned()?;
         let poller = planned.poller()?;
-        if row >= poller.rows(kind) {
-            return Err(PyIndexError::new_err(format!("no row {row}: there are {}", poller.rows(kind))));
-        }
         let problem = py.detach(|| poller.problem(kind, row));
         Ok(problem.map(|error| PyErr::from(CoreError::from(error)).into_value(py).into_any()))
     }

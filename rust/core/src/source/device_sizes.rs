@@ -41,7 +41,7 @@ struct Device {
     row: usize,
     /// In bytes; -1 where it is not known.
     size: i64,
-    /// The row's when it first had this size; none before the first poll. With another one there is another device.
+    /// The row's when it first had this size; none before its first poll. With another one there is another device.
     generation: Option<i64>,
 }
 
@@ -59,7 +59,10 @@ impl<S: Source> Source for WithSizes<S> {
             return;
         }
         for device in &mut self.devices {
-            if rows.word(device.row, block::Table::STATE) == State::Ok as i64 {
+            let state = rows.word(device.row, block::Table::STATE);
+            if state == State::Gone as i64 {
+                (device.size, device.generation) = (-1, None);
+            } else if state == State::Ok as i64 {
                 let generation = rows.word(device.row, block::generation);
                 if device.generation.replace(generation).is_some_and(|before| before != generation) {
                     device.size = -1;
