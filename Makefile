@@ -31,7 +31,7 @@ OF_EACH_PYTHON := python tests --ignore tests/real --ignore tests/soak
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help run build test test-rust test-python test-oldest test-kvm lab-kvm lab-kvm-down test-xen lab-xen lab-xen-down lint format docs wheel bench bench-quick bench-report crossings instructions fuzz fuzz-long soak clean
+.PHONY: help run build test test-rust test-python test-oldest test-kvm kvm-packages lab-kvm lab-kvm-down test-xen lab-xen lab-xen-down lint format docs wheel bench bench-quick bench-report crossings instructions fuzz fuzz-long soak clean
 
 help: ## Tell what each target does
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
@@ -58,6 +58,9 @@ test-oldest: .venv/.built ## Python's tests but for those of real devices, under
 
 test-kvm: $(VENV)/.built $(VENV)/.kvm ## Tests beside a real libvirtd with real guests (root, Debian; some five minutes; ARGS=...)
 	@trap '$(LAB) down' EXIT; $(LAB) up && VMIOSTAT_KVM=1 $(BIN)/python -m pytest tests/kvm $(ARGS)
+
+kvm-packages: $(VENV)/.venv ## Install what that libvirtd is made of; with its QEMU make test tests more (root, Debian)
+	$(LAB) install
 
 lab-kvm: $(VENV)/.venv ## Bring up that libvirtd and three guests, to try things on (docs/lab.md; LAB_GUESTS=...)
 	$(LAB) up $(LAB_GUESTS)

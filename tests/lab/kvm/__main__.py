@@ -1,11 +1,11 @@
-"""The lab's command line: python -m tests.lab.kvm up [N] | down [--all] | status | guest CMD | virsh ARGS | exec ..."""
+"""The lab's command line: python -m tests.lab.kvm install | up [N] | down [--all] | status | guest, virsh, exec ..."""
 
 import argparse
 import os
 import sys
 
 from tests.lab.command import LabError
-from tests.lab.kvm import console, domain_xml, lab
+from tests.lab.kvm import console, domain_xml, lab, packages
 from tests.lab.kvm.place import Place
 
 
@@ -15,6 +15,8 @@ def main() -> int:
     options = _parser().parse_args()
     try:
         match options.command:
+            case "install":
+                packages.install()
             case "up":
                 lab.up(place, options.guests)
                 print(lab.status(place))
@@ -38,6 +40,7 @@ def main() -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m tests.lab.kvm", description="A real libvirtd with real guests.")
     commands = parser.add_subparsers(dest="command", required=True)
+    commands.add_parser("install", help="install the packages that it needs; up does so, too")
     up = commands.add_parser("up", help="bring it up with N guests; what is there already stays")
     up.add_argument("guests", metavar="N", type=int, nargs="?", default=lab.GUESTS)
     down = commands.add_parser("down", help="end what it started, and remove what it made")

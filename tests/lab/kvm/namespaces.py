@@ -18,6 +18,12 @@ _FOLDERS = {
     "log": "/var/log/libvirt",
     "run": "/run",
 }
+# libvirtd looks up who would run its guests if no setting said otherwise, and does not start without that account.
+# Debian has it made by libvirt-daemon-system, which would start daemons, too.
+_ACCOUNTS = {
+    "passwd": "libvirt-qemu:x:64055:64055::/var/lib/libvirt:/usr/sbin/nologin\n",
+    "group": "libvirt-qemu:x:64055:\n",
+}
 
 
 def make(place: Place) -> None:
@@ -28,6 +34,9 @@ def make(place: Place) -> None:
     for own, libvirt in _FOLDERS.items():
         (place.folder / own).mkdir(exist_ok=True)
         Path(libvirt).mkdir(parents=True, exist_ok=True)
+    for own, account in _ACCOUNTS.items():
+        known = (Path("/etc") / own).read_text()
+        (place.folder / own).write_text(known if "libvirt-qemu:" in known else known + account)
     place.pins.mkdir(exist_ok=True)
     for kind in ("mnt", "cgroup"):
         (place.pins / kind).touch()
@@ -48,6 +57,7 @@ def make(place: Place) -> None:
 
 def _mounts(place: Place, hierarchies: list[control_groups.Hierarchy]) -> list[str]:
     lines = [f"mount --bind '{place.folder / own}' {libvirt}" for own, libvirt in _FOLDERS.items()]
+    lines += [f"mount --bind '{place.folder / own}' /etc/{own}" for own in _ACCOUNTS]
     # What is only mounted over still stands in /proc/mounts, where libvirt looks for control groups.
     lines += ["! mountpoint -q /sys/fs/cgroup || umount -R /sys/fs/cgroup", "mount -t sysfs sysfs /sys"]
     if any(hierarchy.type == "cgroup" for hierarchy in hierarchies):  # each has a folder of its own then
