@@ -287,9 +287,10 @@ print(*sorted({libraries} & set(sys.modules)))
 EXAMPLES = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
 
 
-@pytest.fixture(scope="module")
-def page() -> dict[str, object]:
-    """What the page's first example leaves behind for the others."""
+@pytest.fixture
+def page(monkeypatch: pytest.MonkeyPatch) -> dict[str, object]:
+    """What the page's first example leaves behind for the others, on a machine that has domains with interfaces."""
+    monkeypatch.setattr("vmiostat.Host", lambda: Host(XEN / "instant-1"))
     names: dict[str, object] = {}
     exec(compile(EXAMPLES[0], "docs/arrays.md", "exec"), names)
     return names
