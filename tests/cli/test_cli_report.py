@@ -31,6 +31,17 @@ def xen(tmp_path: Path) -> Path:
     return tmp_path / "xen"
 
 
+@pytest.fixture
+def me(tmp_path: Path) -> Path:
+    """The definition of a domain with this machine's lo, whatever other domains it has."""
+    definition = tmp_path / "me.xml"
+    definition.write_text(
+        "<domain type='kvm' id='1'><name>me</name><devices>"
+        "<interface type='bridge'><target dev='lo'/></interface></devices></domain>"
+    )
+    return definition
+
+
 def rows(text: str, kind: str) -> dict[tuple[str, str], dict[str, Any]]:
     (line,) = text.splitlines()
     return {(row["domain"], row["device"]): row for row in json.loads(line)[kind]}
@@ -180,17 +191,6 @@ def test_idle_devices_are_hidden_on_demand() -> None:
     assert json.loads(since_boot)["block"]
     assert json.loads(quiet) | {"time": ""} == {"time": "", "since_boot": False, "block": [], "interface": []}
     assert len(vmiostat("--root", XEN, "-y", "-z", "0.05", "1").splitlines()) == 3
-
-
-@pytest.fixture
-def me(tmp_path: Path) -> Path:
-    """A domain of this machine's that it has beside whatever others."""
-    definition = tmp_path / "me.xml"
-    definition.write_text(
-        "<domain type='kvm' id='1'><name>me</name><devices>"
-        "<interface type='bridge'><target dev='lo'/></interface></devices></domain>"
-    )
-    return definition
 
 
 def test_the_first_report_since_boot_can_be_omitted(me: Path) -> None:

@@ -35,8 +35,8 @@ def make(place: Place) -> None:
         (place.folder / own).mkdir(exist_ok=True)
         Path(libvirt).mkdir(parents=True, exist_ok=True)
     for own, account in _ACCOUNTS.items():
-        known = (Path("/etc") / own).read_text()
-        (place.folder / own).write_text(known if "libvirt-qemu:" in known else known + account)
+        # Where the machine has that account, its own line stands first, and so counts.
+        (place.folder / own).write_text((Path("/etc") / own).read_text() + account)
     place.pins.mkdir(exist_ok=True)
     for kind in ("mnt", "cgroup"):
         (place.pins / kind).touch()

@@ -61,6 +61,7 @@ impl<S: Source> Source for WithSizes<S> {
         for device in &mut self.devices {
             let state = rows.word(device.row, block::Table::STATE);
             if state == State::Gone as i64 {
+                // What comes back there may be another device of the same number.
                 (device.size, device.generation) = (-1, None);
             } else if state == State::Ok as i64 {
                 let generation = rows.word(device.row, block::generation);
