@@ -1,19 +1,19 @@
 //! Disk and network counters of every VM on a Linux host, read straight from the kernel.
 
+pub mod boot_time;
 pub mod clock;
 pub mod error;
 pub mod fields;
+pub mod fork_guard;
+pub mod latest_stats;
 pub mod parse;
 pub mod plan;
 pub mod poller;
-pub mod process;
 pub mod rates;
-pub mod report;
 pub mod roots;
 pub mod rows;
+mod signal_mask;
 mod source;
-pub mod started;
 pub use source::Explanation;
-pub use source::interfaces::{Interface, interfaces};
+pub use source::net::interfaces::{Interface, interfaces};
 pub mod state;
-mod threads;

@@ -4,8 +4,8 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use crate::latest_stats::Report;
 use crate::parse::diskstats::DeviceNumber;
-use crate::report::Report;
 
 /// The rows of a sample, in its order.
 #[derive(Clone, Debug, Default)]

@@ -5,11 +5,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::error::Error;
 use crate::fields::{Table, WORD, block, interface};
+use crate::fork_guard::Process;
 use crate::plan::{InterfaceSource, Kept, Plan};
-use crate::process::Process;
 use crate::roots::Roots;
 use crate::rows::Rows;
-use crate::source::{Explanation, OpenHandles, Reopened, Source, choice};
+use crate::source::{Explanation, OpenHandles, Reopened, Source, selection};
 
 /// The open handles of a plan. Polls of several threads take turns; each reads everything anew.
 ///
@@ -72,8 +72,8 @@ impl Poller {
         block: OpenHandles,
         interface: OpenHandles,
     ) -> Poller {
-        let block = choice::block(&roots, &plan.block, block);
-        let interface = choice::interface(&roots, &plan.interface, interface_source, interface);
+        let block = selection::block(&roots, &plan.block, block);
+        let interface = selection::interface(&roots, &plan.interface, interface_source, interface);
         Poller {
             process: Process::this(),
             roots,
@@ -250,7 +250,7 @@ mod tests {
     use super::*;
     use crate::fields::block;
     use crate::source::Reopening;
-    use crate::source::row::Occupant;
+    use crate::source::generation::Occupant;
 
     struct Missing(Weak<Rowset>);
 

@@ -8,14 +8,14 @@ use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyString, PyTuple};
 use vmiostat_core::Explanation;
+use vmiostat_core::boot_time::started_ns;
 use vmiostat_core::error::Error;
 use vmiostat_core::fields::{block, interface};
+use vmiostat_core::fork_guard::Process;
 use vmiostat_core::plan::{
     BlockRow, CgroupIo, CgroupVersion, InterfaceRow, InterfaceSource, Kept, Plan, Tapdisk, XenVbd, XenVbdKind,
 };
 use vmiostat_core::poller::{Kind, Poller, Target};
-use vmiostat_core::process::Process;
-use vmiostat_core::started::started_ns;
 
 use crate::buffer::Memory;
 use crate::error::CoreError;

@@ -6,7 +6,7 @@ use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use vmiostat_core::fields::{Kind, Table, block};
-use vmiostat_core::report::Report;
+use vmiostat_core::latest_stats::Report;
 
 /// One disk's newest answer. `asker` says in messages who is asked, and where.
 #[pyclass(name = "Report", module = "vmiostat._core", frozen)]

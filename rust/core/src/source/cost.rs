@@ -24,7 +24,7 @@ const STAT_FILE: usize = 1400;
 
 /// How an interface source is chosen without a wish of the caller's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Cheapest {
+pub(crate) enum Cheapest {
     Proc,
     Sysfs,
     Hedged,
@@ -32,7 +32,7 @@ pub(super) enum Cheapest {
 
 /// The cheapest route that whoever holds RTNL cannot hold up, for `watched` of the `all` interfaces that there are, which
 /// are among the first `lines` of them.
-pub(super) fn cheapest_interface_route(watched: usize, lines: usize, all: usize) -> Cheapest {
+pub(crate) fn cheapest_interface_route(watched: usize, lines: usize, all: usize) -> Cheapest {
     let printed = lines.next_multiple_of(LINES_A_PAGE).min(all);
     let routes = [
         (printed * PROC_LINE, Cheapest::Proc),
@@ -43,12 +43,12 @@ pub(super) fn cheapest_interface_route(watched: usize, lines: usize, all: usize)
 }
 
 /// Whether a dump of `all` interfaces beats a question for each of `watched`.
-pub(super) fn one_dump_is_cheaper(watched: usize, all: usize) -> bool {
+pub(crate) fn one_dump_is_cheaper(watched: usize, all: usize) -> bool {
     all * DUMP_ROW < watched * SINGLE
 }
 
 /// Whether one pass over the `lines` of /proc/diskstats beats a stat file for each of `watched` devices.
-pub(super) fn one_pass_is_cheaper(watched: usize, lines: usize) -> bool {
+pub(crate) fn one_pass_is_cheaper(watched: usize, lines: usize) -> bool {
     lines * DISKSTATS_LINE < watched * STAT_FILE
 }
 

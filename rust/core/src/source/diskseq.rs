@@ -14,16 +14,16 @@ use crate::parse::diskstats::DeviceNumber;
 use crate::roots::Roots;
 
 /// /sys/dev/block, open: a poll may look up hundreds of devices, and takes no memory for it.
-pub(super) struct Diskseq(OwnedFd);
+pub(crate) struct Diskseq(OwnedFd);
 
 impl Diskseq {
-    pub(super) fn open(roots: &Roots) -> Result<Diskseq, Error> {
+    pub(crate) fn open(roots: &Roots) -> Result<Diskseq, Error> {
         roots.open(Path::new("/sys/dev/block")).map(Diskseq)
     }
 
     /// The count of the disk that has this number now, or of the disk that this partition is on. None from a kernel that
     /// does not count.
-    pub(super) fn of(&self, number: DeviceNumber) -> Result<Option<u64>, Errno> {
+    pub(crate) fn of(&self, number: DeviceNumber) -> Result<Option<u64>, Errno> {
         // A partition's folder stands in its disk's.
         for file in ["/diskseq", "/../diskseq"] {
             match self.read(number, file) {

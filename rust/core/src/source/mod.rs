@@ -1,37 +1,17 @@
 //! The kernel's counter files, one module each: handles that are opened once, then only read.
 
-mod block_stat;
-mod card_asker;
-mod cgroup_io;
-mod changes;
-pub(crate) mod choice;
+mod block_sizes;
 mod cost;
-mod device_sizes;
+mod device_files;
 mod diskseq;
-mod diskstats;
-mod hedged;
-mod identity;
-mod interface_index;
-mod interface_rows;
-pub(crate) mod interfaces;
-mod kept_open;
-mod line_table;
-mod lines;
-mod namespace;
-mod netdev;
-mod netlink_interfaces;
-mod netlink_socket;
-mod process_io;
-mod receive_many;
-mod reported;
-pub(crate) mod row;
-mod rtnetlink;
-mod sysfs_net;
-mod tapdisk;
-mod uncounted;
-mod vf_stats;
-mod watched;
-mod xen_vbd;
+pub(crate) mod generation;
+pub(crate) mod net;
+mod netlink;
+pub(crate) mod selection;
+mod table_file;
+mod tracked_devices;
+mod unsupported;
+mod vmm_reported;
 
 use std::any::Any;
 use std::collections::HashMap;
@@ -39,7 +19,7 @@ use std::path::PathBuf;
 
 use rustix::io::Errno;
 
-use row::Occupant;
+use generation::Occupant;
 
 use crate::error::Error;
 use crate::roots::Roots;

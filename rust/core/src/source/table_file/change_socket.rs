@@ -16,7 +16,7 @@ const MOST: usize = 64;
 
 /// What is asked of it is only whether there is a message: so there is room for a few alone, and one that was dropped for
 /// want of room (ENOBUFS) says as much as one that was not.
-pub(super) struct Changes {
+pub(crate) struct Changes {
     socket: OwnedFd,
     buffer: Box<[u8]>,
     /// Whether a message is about the devices that are watched.
@@ -25,13 +25,13 @@ pub(super) struct Changes {
 
 impl Changes {
     /// Of the interfaces in the network namespace of the calling thread.
-    pub(super) fn of_interfaces() -> Result<Changes, Errno> {
+    pub(crate) fn of_interfaces() -> Result<Changes, Errno> {
         // NETLINK_ROUTE is the first protocol of its family.
         Changes::open(None, |_| true)
     }
 
     /// Of block devices. A process in a user namespace of its own is told nothing (since Linux 4.18).
-    pub(super) fn of_block_devices() -> Result<Changes, Errno> {
+    pub(crate) fn of_block_devices() -> Result<Changes, Errno> {
         Changes::open(Some(netlink::KOBJECT_UEVENT), |message| {
             memchr::memmem::find(message, b"\0SUBSYSTEM=block\0").is_some()
         })
@@ -46,7 +46,7 @@ impl Changes {
     }
 
     /// Whether anything has changed since it was last asked; `calls` counts system calls, one where nothing has.
-    pub(super) fn any(&mut self, calls: &mut usize) -> bool {
+    pub(crate) fn any(&mut self, calls: &mut usize) -> bool {
         let mut any = false;
         // To the last message, and not to the first that concerns us: the kernel drops messages in silence from the one
         // that found no room until the socket is empty (NETLINK_S_CONGESTED, net/netlink/af_netlink.c).

@@ -12,12 +12,12 @@ use std::path::{Path, PathBuf};
 
 use rustix::io::{Errno, pread, retry_on_intr};
 
-use super::Failure;
-use super::interface_rows::Swapped;
-use super::kept_open::{Handle, KeptOpen, if_meant};
+use super::{Handle, KeptOpen, if_meant};
 use crate::fields::{WORD, interface};
 use crate::parse::{decimal, netdev};
 use crate::roots::Roots;
+use crate::source::Failure;
+use crate::source::net::rows::Swapped;
 
 /// The files that make each column of /proc/net/dev, summed as the kernel does there (dev_seq_printf_stats).
 const COLUMNS: [&[&str]; 16] = [
@@ -46,14 +46,14 @@ const CLASS: &str = "/sys/class/net";
 /// What is opened.
 #[derive(Clone, PartialEq)]
 pub(crate) struct Interface {
-    pub(super) name: Box<[u8]>,
-    pub(super) swapped: Swapped,
+    pub(crate) name: Box<[u8]>,
+    pub(crate) swapped: Swapped,
     /// The number of the only one that is meant, if only one is.
-    pub(super) index: Option<u32>,
+    pub(crate) index: Option<u32>,
 }
 
 /// The number of the interface that has this name in the network namespace that /sys shows.
-pub(super) fn index_in_sysfs(roots: &Roots, name: &[u8]) -> Result<u32, Failure> {
+pub(crate) fn index_in_sysfs(roots: &Roots, name: &[u8]) -> Result<u32, Failure> {
     let file = roots.open_regular(&Path::new(CLASS).join(OsStr::from_bytes(name)).join("ifindex"))?;
     let text = std::io::read_to_string(fs::File::from(file));
     let text = text.map_err(|error| unless_removed(Errno::from_io_error(&error).unwrap_or(Errno::IO)))?;

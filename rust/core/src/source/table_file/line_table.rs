@@ -12,13 +12,13 @@ use std::time::{Duration, Instant};
 
 use super::identity::Identity;
 use super::lines::Lines;
-use super::row::Occupant;
-use super::watched::Watched;
-use super::{Explanation, Failure, Reopened, Reopening, Source};
 use crate::error::Error;
 use crate::fields::Table;
 use crate::roots::Roots;
 use crate::rows::Rows;
+use crate::source::generation::Occupant;
+use crate::source::tracked_devices::Watched;
+use crate::source::{Explanation, Failure, Reopened, Reopening, Source};
 
 /// So often the file is read in one poll at most. A device that is made anew takes three: its line is another's, its number
 /// is learnt, and it still has it.
@@ -28,7 +28,7 @@ const TRIES: usize = 4;
 const ONE_PIECE: usize = 2;
 
 /// How such a file is written.
-pub(super) trait Format: Send {
+pub(crate) trait Format: Send {
     /// Where the file is.
     const PATH: &'static str;
     /// What names a device in it.
@@ -66,7 +66,7 @@ pub(crate) struct LineTable<F: Format> {
 
 impl<F: Format> LineTable<F> {
     /// Without `identity` a device is its key. `why` this way was chosen, for who asks.
-    pub(super) fn new(
+    pub(crate) fn new(
         mut file: LineFile<F>,
         mut watched: Watched<F::View>,
         identity: Option<F::Identity>,
@@ -128,10 +128,10 @@ fn lines_of(roots: &Roots, path: &str) -> Result<Lines, Failure> {
 }
 
 /// The open file, and what is remembered of its lines.
-pub(super) struct LineFile<F: Format> {
+pub(crate) struct LineFile<F: Format> {
     path: String,
     lines: Result<Lines, Failure>,
-    pub(super) shown: PathBuf,
+    pub(crate) shown: PathBuf,
     by_key: HashMap<F::Key, usize>,
     /// The lines as they were last time: whose each was, and which watched device that is.
     layout: Vec<(F::Key, Option<usize>)>,
@@ -139,15 +139,15 @@ pub(super) struct LineFile<F: Format> {
 
 impl<F: Format> LineFile<F> {
     /// Opens `path` to watch the devices that `by_key` leads to.
-    pub(super) fn open(roots: &Roots, path: &str, by_key: HashMap<F::Key, usize>) -> LineFile<F> {
+    pub(crate) fn open(roots: &Roots, path: &str, by_key: HashMap<F::Key, usize>) -> LineFile<F> {
         let shown = roots.shown(Path::new(path));
         LineFile { path: path.to_owned(), lines: lines_of(roots, path), shown, by_key, layout: Vec::new() }
     }
 
     /// See `Source::reopening`.
-    pub(super) fn reopening(&self) -> Option<Reopening> {
+    pub(crate) fn reopening(&self) -> Option<Reopening> {
         // What a thread opened elsewhere as its own would be another file here.
-        if self.lines.is_ok() || self.path == super::namespace::PROC_NET_DEV {
+        if self.lines.is_ok() || self.path == crate::source::net::namespace::PROC_NET_DEV {
             return None;
         }
         let path = self.path.clone();
@@ -155,14 +155,14 @@ impl<F: Format> LineFile<F> {
     }
 
     /// See `Source::reopened`.
-    pub(super) fn reopened(&mut self, opened: Reopened) -> usize {
+    pub(crate) fn reopened(&mut self, opened: Reopened) -> usize {
         let (Err(_), Ok(lines)) = (&self.lines, opened.downcast()) else { return 0 };
         self.lines = *lines;
         usize::from(self.lines.is_ok())
     }
 
     /// How long it takes to look for `watched` devices; the second time, when the kernel has its data at hand.
-    pub(super) fn time_to_read(&mut self, watched: usize) -> Duration {
+    pub(crate) fn time_to_read(&mut self, watched: usize) -> Duration {
         let mut start = Instant::now();
         for _ in 0..2 {
             start = Instant::now();
@@ -176,7 +176,7 @@ impl<F: Format> LineFile<F> {
     }
 
     /// Tells of each watched device that has a line, while it is wanted.
-    pub(super) fn find(&mut self, mut wanted: impl FnMut(usize) -> bool) -> Result<(), Failure> {
+    pub(crate) fn find(&mut self, mut wanted: impl FnMut(usize) -> bool) -> Result<(), Failure> {
         self.each(|device, _, _| if wanted(device) { ControlFlow::Continue(()) } else { ControlFlow::Break(()) })
     }
 
@@ -185,7 +185,7 @@ impl<F: Format> LineFile<F> {
     /// The kernel prints a piece at a time, and the next one from the number of lines on that it has printed: a device that
     /// leaves in between makes it pass over another one (class_dev_iter of /proc/diskstats; /proc/net/dev before Linux 6.8).
     /// So what is missing for the first time is looked for once more.
-    pub(super) fn read(&mut self, rows: &mut Rows<'_>, watched: &mut Watched<F::View>) -> Result<(), Failure> {
+    pub(crate) fn read(&mut self, rows: &mut Rows<'_>, watched: &mut Watched<F::View>) -> Result<(), Failure> {
         let outcome = self.read_once(rows, watched);
         if outcome.is_err() || self.calls() <= ONE_PIECE || !watched.has_lost_one() {
             return outcome;
@@ -212,7 +212,7 @@ impl<F: Format> LineFile<F> {
     /// After a `read`: is each device that it found still the one that its line was taken for? While one is not, whose
     /// numbers it has read is not known, and so it reads again; one that changes every time is not found.
     #[cold]
-    pub(super) fn read_until_sure(
+    pub(crate) fn read_until_sure(
         &mut self,
         rows: &mut Rows<'_>,
         watched: &mut Watched<F::View>,

@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use super::row::Occupant;
+use super::generation::Occupant;
 use super::{Explanation, Source};
 use crate::clock::monotonic_ns;
 use crate::error::Error;
 use crate::fields::{Table, block};
-use crate::report::{Answer, Report};
+use crate::latest_stats::{Answer, Report};
 use crate::rows::Rows;
 use crate::state::State;
 

@@ -3,7 +3,7 @@
 use rustix::io::Errno;
 
 use super::Failure;
-use super::row::Occupant;
+use super::generation::Occupant;
 use crate::clock::monotonic_ns;
 use crate::error::Error;
 use crate::fields::Table;
@@ -12,7 +12,7 @@ use crate::state::State;
 
 /// Watched devices, by their number here. `V` is what the rows of one device may differ in: two definitions can name one.
 #[derive(Clone)]
-pub(super) struct Watched<V> {
+pub(crate) struct Watched<V> {
     devices: Vec<Device<V>>,
     round: u64,
     missing: usize,
@@ -46,44 +46,44 @@ struct Row<V> {
 }
 
 impl<V: Copy> Watched<V> {
-    pub(super) fn new() -> Watched<V> {
+    pub(crate) fn new() -> Watched<V> {
         Watched { devices: Vec::new(), round: 0, missing: 0, has_unknown: false }
     }
 
     /// Adds a device without rows; gives its number.
-    pub(super) fn push(&mut self) -> usize {
+    pub(crate) fn push(&mut self) -> usize {
         self.devices.push(Device { rows: Vec::new(), id: None, last_id: None, doubt: None, round: 0, failure: None });
         self.devices.len() - 1
     }
 
     /// With `pin` the row is about one device alone, whichever others have its name.
-    pub(super) fn add_row(&mut self, device: usize, row: usize, view: V, pin: Option<u64>) {
+    pub(crate) fn add_row(&mut self, device: usize, row: usize, view: V, pin: Option<u64>) {
         self.devices[device].rows.push(Row { row, view, pin, is_another: false, occupant: Occupant::default() });
     }
 
-    pub(super) fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.devices.len()
     }
 
     /// How many rows they fill.
-    pub(super) fn rows(&self) -> usize {
+    pub(crate) fn rows(&self) -> usize {
         self.devices.iter().map(|device| device.rows.len()).sum()
     }
 
     /// Whether this poll has not found it so far.
-    pub(super) fn is_missing(&self, device: usize) -> bool {
+    pub(crate) fn is_missing(&self, device: usize) -> bool {
         self.devices[device].round != self.round
     }
 
     /// Which device it is, where that has been told.
-    pub(super) fn id(&self, device: usize) -> Option<u64> {
+    pub(crate) fn id(&self, device: usize) -> Option<u64> {
         self.devices[device].id
     }
 
     /// Which device has the name now; none where none has. Another one than before is found by this poll no more: whose
     /// numbers it has read is not known. Nor are they where it cannot be told which one has it, and to read again then
     /// helps nobody. Gives whether this reading can stand.
-    pub(super) fn identify(&mut self, device: usize, id: Result<Option<u64>, Errno>) -> bool {
+    pub(crate) fn identify(&mut self, device: usize, id: Result<Option<u64>, Errno>) -> bool {
         let round = self.round;
         let device = &mut self.devices[device];
         match id {
@@ -103,7 +103,7 @@ impl<V: Copy> Watched<V> {
 
     /// A poll begins: nothing is found yet.
     #[inline]
-    pub(super) fn begin(&mut self) {
+    pub(crate) fn begin(&mut self) {
         self.round += 1;
         self.missing = self.devices.len();
         self.has_unknown = false;
@@ -111,24 +111,24 @@ impl<V: Copy> Watched<V> {
 
     /// Whether there is nothing left to look for.
     #[inline]
-    pub(super) fn all_found(&self) -> bool {
+    pub(crate) fn all_found(&self) -> bool {
         self.missing == 0
     }
 
     /// Whether this poll has not found one that the last one has.
-    pub(super) fn has_lost_one(&self) -> bool {
+    pub(crate) fn has_lost_one(&self) -> bool {
         self.missing > 0 && self.devices.iter().any(|device| device.round + 1 == self.round)
     }
 
     /// Whether this poll has found a device of which it is not known which one it is: it was missing in the last poll.
     #[inline]
-    pub(super) fn has_unknown(&self) -> bool {
+    pub(crate) fn has_unknown(&self) -> bool {
         self.has_unknown
     }
 
     /// Fills a device's rows from its counters; none is a device whose numbers could not be understood.
     #[inline]
-    pub(super) fn fill<T: Table>(
+    pub(crate) fn fill<T: Table>(
         &mut self,
         device: usize,
         rows: &mut Rows<'_>,
@@ -156,7 +156,7 @@ impl<V: Copy> Watched<V> {
     }
 
     /// A poll ends: what it has not found is gone, or could not be read.
-    pub(super) fn finish<T: Table>(&mut self, rows: &mut Rows<'_>, outcome: Result<(), Failure>) {
+    pub(crate) fn finish<T: Table>(&mut self, rows: &mut Rows<'_>, outcome: Result<(), Failure>) {
         if self.missing == 0 {
             return;
         }
@@ -175,7 +175,7 @@ impl<V: Copy> Watched<V> {
         }
     }
 
-    pub(super) fn each_occupant(&mut self, each: &mut dyn FnMut(usize, &mut Occupant, Option<u64>)) {
+    pub(crate) fn each_occupant(&mut self, each: &mut dyn FnMut(usize, &mut Occupant, Option<u64>)) {
         for device in &mut self.devices {
             for row in &mut device.rows {
                 each(row.row, &mut row.occupant, device.id);
@@ -183,7 +183,7 @@ impl<V: Copy> Watched<V> {
         }
     }
 
-    pub(super) fn problem(&self, row: usize, shown: &std::path::Path) -> Option<Error> {
+    pub(crate) fn problem(&self, row: usize, shown: &std::path::Path) -> Option<Error> {
         let mut rows = self.devices.iter().flat_map(|device| device.rows.iter().map(move |row| (device, row)));
         let (device, row) = rows.find(|(_, own)| own.row == row)?;
         let is_found = device.round == self.round;

@@ -4,14 +4,14 @@ use std::collections::HashMap;
 
 use rustix::io::Errno;
 
-use super::interface_index::InterfaceIndex;
-use super::interface_rows::Swapped;
-use super::netlink_socket::Question;
-use super::watched::Watched;
+use super::socket::Question;
+use crate::source::net::index::InterfaceIndex;
+use crate::source::net::rows::Swapped;
+use crate::source::tracked_devices::Watched;
 
 /// Which number each watched interface has now. The kernel gives a number to no other interface while it is in use, so
 /// that a NIC which is made anew under its name is seen as another one, even between two polls.
-pub(super) struct NetlinkInterfaces {
+pub(crate) struct NetlinkInterfaces {
     names: Vec<Box<[u8]>>,
     /// By interface; none for one that is not there.
     indices: Vec<Option<u32>>,
@@ -25,19 +25,19 @@ pub(super) struct NetlinkInterfaces {
 }
 
 impl NetlinkInterfaces {
-    pub(super) fn new(names: Vec<Box<[u8]>>, dump: bool) -> NetlinkInterfaces {
+    pub(crate) fn new(names: Vec<Box<[u8]>>, dump: bool) -> NetlinkInterfaces {
         let (indices, present) = (vec![None; names.len()], Vec::new());
         NetlinkInterfaces { names, indices, present, answers: AnswerOrder::default(), changed: false, dump }
     }
 
     /// Looks up the number of an interface that is there; another number than before is another interface.
-    pub(super) fn look_up(&mut self, index: &InterfaceIndex, watched: &mut Watched<Swapped>, device: usize) {
+    pub(crate) fn look_up(&mut self, index: &InterfaceIndex, watched: &mut Watched<Swapped>, device: usize) {
         let now = index.of(&self.names[device]);
         self.identify(watched, device, now);
     }
 
     /// Whether an interface that is there still is the one that it was.
-    pub(super) fn is_same(&mut self, index: &InterfaceIndex, watched: &mut Watched<Swapped>, device: usize) -> bool {
+    pub(crate) fn is_same(&mut self, index: &InterfaceIndex, watched: &mut Watched<Swapped>, device: usize) -> bool {
         let known = watched.id(device).and_then(|known| u32::try_from(known).ok());
         let now = index.still(&self.names[device], known);
         self.identify(watched, device, now)
@@ -58,7 +58,7 @@ impl NetlinkInterfaces {
     }
 
     /// What to ask so that each watched interface which is there is answered for, and what the answers are told by.
-    pub(super) fn ask(&mut self) -> (Question<'_>, &mut AnswerOrder) {
+    pub(crate) fn ask(&mut self) -> (Question<'_>, &mut AnswerOrder) {
         if std::mem::take(&mut self.changed) {
             self.present.clear();
             self.present.extend(self.indices.iter().flatten());
@@ -69,25 +69,25 @@ impl NetlinkInterfaces {
     }
 
     /// The numbers of those that this poll has not found so far.
-    pub(super) fn missing(&self, watched: &Watched<Swapped>) -> Vec<u32> {
+    pub(crate) fn missing(&self, watched: &Watched<Swapped>) -> Vec<u32> {
         let devices = self.indices.iter().enumerate().filter(|(device, _)| watched.is_missing(*device));
         devices.filter_map(|(_, index)| *index).collect()
     }
 
     /// Which watched interface has this number.
-    pub(super) fn device_of(&self, index: u32) -> Option<usize> {
+    pub(crate) fn device_of(&self, index: u32) -> Option<usize> {
         self.answers.by_index.get(&index).copied()
     }
 
     /// One dump of all is asked for, and not each on its own.
-    pub(super) fn dumps(&self) -> bool {
+    pub(crate) fn dumps(&self) -> bool {
         self.dump
     }
 }
 
 /// Which watched interface an answer is of.
 #[derive(Default)]
-pub(super) struct AnswerOrder {
+pub(crate) struct AnswerOrder {
     by_index: HashMap<u32, usize>,
     /// Whose each answer was last time: their order only changes when an interface comes or goes.
     order: Vec<(u32, Option<usize>)>,
@@ -96,7 +96,7 @@ pub(super) struct AnswerOrder {
 impl AnswerOrder {
     /// The interface of the answer at `position`, if it is watched.
     #[inline]
-    pub(super) fn device_of(&mut self, position: usize, index: u32) -> Option<usize> {
+    pub(crate) fn device_of(&mut self, position: usize, index: u32) -> Option<usize> {
         match self.order.get(position) {
             Some((remembered, device)) if *remembered == index => *device,
             _ => {

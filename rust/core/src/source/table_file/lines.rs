@@ -5,31 +5,31 @@ use std::os::fd::OwnedFd;
 
 use rustix::io::{pread, retry_on_intr};
 
-use super::Failure;
 use crate::clock::monotonic_ns;
+use crate::source::Failure;
 
 /// No line of the kernel's comes near it: /proc/net/dev's are at most 350 bytes.
-pub(super) const LONGEST_LINE: usize = 16 << 10;
+pub(crate) const LONGEST_LINE: usize = 16 << 10;
 /// 10,000 interfaces are 2 MB of /proc/net/dev. A file that has no end is no counter file.
 const LONGEST_FILE: u64 = 64 << 20;
 
 /// The file and the room for a piece of it. One read gives at most a page (seq_file's buffer, fs/seq_file.c), and so the
 /// text is parsed piece by piece, while it still is in the processor's nearest cache.
-pub(super) struct Lines {
+pub(crate) struct Lines {
     file: OwnedFd,
     buffer: Box<[u8]>,
     /// System calls of the last reading.
-    pub(super) calls: usize,
+    pub(crate) calls: usize,
 }
 
 impl Lines {
-    pub(super) fn new(file: OwnedFd) -> Lines {
+    pub(crate) fn new(file: OwnedFd) -> Lines {
         Lines { file, buffer: vec![0; LONGEST_LINE].into_boxed_slice(), calls: 0 }
     }
 
     /// Reads the file from its start and hands out each line, and when its piece was read, until the file ends or `each`
     /// has seen enough.
-    pub(super) fn for_each(&mut self, each: impl FnMut(&[u8], i64) -> ControlFlow<()>) -> Result<(), Failure> {
+    pub(crate) fn for_each(&mut self, each: impl FnMut(&[u8], i64) -> ControlFlow<()>) -> Result<(), Failure> {
         self.calls = 0;
         for_each_line(&self.file, &mut self.buffer, &mut self.calls, each)
     }
@@ -37,7 +37,7 @@ impl Lines {
 
 /// As `Lines::for_each`, with the caller's room for a piece and count of system calls. pread and not read: the offset is no
 /// state that a fork or another thread could share.
-pub(super) fn for_each_line(
+pub(crate) fn for_each_line(
     file: &OwnedFd,
     buffer: &mut [u8],
     calls: &mut usize,

@@ -10,19 +10,19 @@ use std::thread;
 use rustix::io::Errno;
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
-use super::Failure;
 use crate::roots::Roots;
-use crate::threads::without_signals;
+use crate::signal_mask::without_signals;
+use crate::source::Failure;
 
 /// /proc/net is the main thread's; a thread that went elsewhere has this.
-pub(super) const PROC_NET_DEV: &str = "/proc/thread-self/net/dev";
+pub(crate) const PROC_NET_DEV: &str = "/proc/thread-self/net/dev";
 
 /// Why nothing of a captured machine is entered.
-pub(super) const CAPTURED: Failure = Failure::Malformed("the machine is a captured one");
+pub(crate) const CAPTURED: Failure = Failure::Malformed("the machine is a captured one");
 
 /// Whether a socket of the calling thread is in the network namespace that the file at `path` shows. /proc/net/dev is the
 /// main thread's.
-pub(super) fn sockets_see(roots: &Roots, path: &str) -> Result<(), Failure> {
+pub(crate) fn sockets_see(roots: &Roots, path: &str) -> Result<(), Failure> {
     let of = |who: &str| read_link(format!("/proc/{who}/ns/net")).ok();
     if !roots.has_this_network() {
         Err(CAPTURED)
@@ -34,7 +34,7 @@ pub(super) fn sockets_see(roots: &Roots, path: &str) -> Result<(), Failure> {
 }
 
 /// Does the work in a network namespace: `/run/netns/NAME`, `/proc/PID/ns/net`. Entering one takes CAP_SYS_ADMIN.
-pub(super) fn within<T: Send>(roots: &Roots, namespace: &Path, work: impl FnOnce() -> T + Send) -> Result<T, Failure> {
+pub(crate) fn within<T: Send>(roots: &Roots, namespace: &Path, work: impl FnOnce() -> T + Send) -> Result<T, Failure> {
     let namespace = roots.open(namespace)?;
     let inside = move || {
         move_into_link_name_space(std::os::fd::AsFd::as_fd(&namespace), Some(LinkNameSpaceType::Network))?;
@@ -49,7 +49,7 @@ pub(super) fn within<T: Send>(roots: &Roots, namespace: &Path, work: impl FnOnce
 }
 
 /// Where the file of the namespace can be read without entering it: everyone may read a process's /proc/PID/net/dev.
-pub(super) fn file_of_process(namespace: &Path) -> Option<String> {
+pub(crate) fn file_of_process(namespace: &Path) -> Option<String> {
     let process = namespace.to_str()?.strip_prefix("/proc/")?.strip_suffix("/ns/net")?;
     (!process.is_empty() && process.bytes().all(|byte| byte.is_ascii_digit()))
         .then(|| format!("/proc/{process}/net/dev"))

@@ -11,10 +11,10 @@ use rustix::net::{
     AddressFamily, Protocol, RecvFlags, SendFlags, SocketFlags, SocketType, bind, netlink, recv, send, socket_with,
 };
 
-use super::Failure;
-use super::receive_many::{self, receive_many};
+use super::recvmmsg::{self, receive_many};
 use crate::clock::monotonic_ns;
 use crate::parse::link_stats::{self, Body, Message, RTM_GETLINK, RTM_GETSTATS};
+use crate::source::Failure;
 
 /// NETLINK_ROUTE is the first protocol of its family.
 const ROUTE: Option<Protocol> = None;
@@ -37,18 +37,18 @@ const PIECE: usize = 32 << 10;
 const ANSWER: usize = PIECE / BATCH;
 /// Questions about one interface each that are sent in one go. All their answers have to fit into the socket's receive
 /// buffer (212,992 bytes unless set otherwise; an answer takes about 1.3 kB of it).
-const BATCH: usize = receive_many::MOST;
+const BATCH: usize = recvmmsg::MOST;
 /// So often a dump is asked for anew that interfaces coming and going have interrupted.
 const TRIES: usize = 3;
 
 /// What is asked: all interfaces of the namespace, or these.
 #[derive(Clone, Copy)]
-pub(super) enum Question<'indices> {
+pub(crate) enum Question<'indices> {
     All,
     Some(&'indices [u32]),
 }
 
-pub(super) struct NetlinkSocket {
+pub(crate) struct NetlinkSocket {
     socket: OwnedFd,
     sequence: u32,
     buffer: Box<[u8]>,
@@ -59,7 +59,7 @@ pub(super) struct NetlinkSocket {
 
 impl NetlinkSocket {
     /// A socket in the network namespace of the calling thread.
-    pub(super) fn open() -> Result<NetlinkSocket, Errno> {
+    pub(crate) fn open() -> Result<NetlinkSocket, Errno> {
         let socket = socket_with(AddressFamily::NETLINK, SocketType::RAW, SocketFlags::CLOEXEC, ROUTE)?;
         bind(&socket, &netlink::SocketAddrNetlink::new(0, 0))?;
         let buffer = vec![0; PIECE].into_boxed_slice();
@@ -67,13 +67,13 @@ impl NetlinkSocket {
     }
 
     /// How many system calls the last question took.
-    pub(super) fn calls(&self) -> usize {
+    pub(crate) fn calls(&self) -> usize {
         self.calls
     }
 
     /// Asks; `each` gets an interface, its attributes, and when they came. One that is not there gets no answer; one that an
     /// interrupted dump had before it was asked for anew comes twice.
-    pub(super) fn ask(&mut self, question: Question<'_>, each: impl FnMut(u32, &[u8], i64)) -> Result<(), Failure> {
+    pub(crate) fn ask(&mut self, question: Question<'_>, each: impl FnMut(u32, &[u8], i64)) -> Result<(), Failure> {
         self.calls = 0;
         match question {
             Question::All => self.ask_all(each),
@@ -126,7 +126,7 @@ impl NetlinkSocket {
             let mut outstanding = batch.len();
             while outstanding > 0 {
                 self.calls += 1;
-                let mut lengths = [0; receive_many::MOST];
+                let mut lengths = [0; recvmmsg::MOST];
                 let room = &mut self.buffer[..outstanding * ANSWER];
                 // Every answer is in the socket before send returns: one that is not there was lost.
                 let lengths = receive_many(&self.socket, room, ANSWER, &mut lengths)?;
@@ -146,7 +146,7 @@ impl NetlinkSocket {
 
     /// Asks for the interface of this name and its virtual functions: `each` gets its number, its attributes, and when they
     /// came. The kernel asks the card's firmware for the counters of each function before it answers.
-    pub(super) fn ask_link(&mut self, name: &[u8], mut each: impl FnMut(u32, &[u8], i64)) -> Result<(), Failure> {
+    pub(crate) fn ask_link(&mut self, name: &[u8], mut each: impl FnMut(u32, &[u8], i64)) -> Result<(), Failure> {
         self.begin();
         self.calls = 0;
         self.link_question(name);
@@ -241,8 +241,8 @@ fn each_answer(bytes: &[u8], sequence: u32, mut each: impl FnMut(Message<'_>)) -
 
 #[cfg(test)]
 mod tests {
-    use super::super::interface_index::InterfaceIndex;
     use super::*;
+    use crate::source::net::index::InterfaceIndex;
 
     fn message(kind: u16, sequence: u32, payload: &[u8]) -> Vec<u8> {
         let length = (16 + payload.len()) as u32;

@@ -2,30 +2,30 @@
 
 use std::collections::HashMap;
 
-use super::watched::Watched;
+use crate::source::tracked_devices::Watched;
 
 /// Whether the host's transmit side is the row's rx.
-pub(super) type Swapped = bool;
+pub(crate) type Swapped = bool;
 
 /// A row of the plan that is read by its interface's name.
 #[derive(Clone, Copy)]
-pub(super) struct Named<'plan> {
-    pub(super) name: &'plan [u8],
-    pub(super) row: usize,
-    pub(super) swapped: Swapped,
+pub(crate) struct Named<'plan> {
+    pub(crate) name: &'plan [u8],
+    pub(crate) row: usize,
+    pub(crate) swapped: Swapped,
     /// The number of the only interface that it is about.
-    pub(super) index: Option<u32>,
+    pub(crate) index: Option<u32>,
 }
 
 /// Interfaces to watch, each once, and the rows that each fills.
-pub(super) struct InterfaceRows {
+pub(crate) struct InterfaceRows {
     /// By their number in `watched`.
-    pub(super) names: Vec<Box<[u8]>>,
-    pub(super) watched: Watched<Swapped>,
+    pub(crate) names: Vec<Box<[u8]>>,
+    pub(crate) watched: Watched<Swapped>,
 }
 
 impl InterfaceRows {
-    pub(super) fn new(rows: &[Named<'_>]) -> InterfaceRows {
+    pub(crate) fn new(rows: &[Named<'_>]) -> InterfaceRows {
         let mut by_name: HashMap<&[u8], usize> = HashMap::new();
         let (mut names, mut watched) = (Vec::new(), Watched::new());
         for Named { name, row, swapped, index } in rows {
@@ -39,7 +39,7 @@ impl InterfaceRows {
     }
 
     /// Which interface each name is.
-    pub(super) fn by_name(&self) -> HashMap<Box<[u8]>, usize> {
+    pub(crate) fn by_name(&self) -> HashMap<Box<[u8]>, usize> {
         self.names.iter().cloned().enumerate().map(|(device, name)| (name, device)).collect()
     }
 }

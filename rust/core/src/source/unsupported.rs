@@ -2,7 +2,7 @@
 
 use std::marker::PhantomData;
 
-use super::row::Occupant;
+use super::generation::Occupant;
 use super::{Explanation, Source};
 use crate::clock::monotonic_ns;
 use crate::error::Error;

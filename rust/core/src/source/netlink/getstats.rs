@@ -1,27 +1,27 @@
 //! RTM_GETSTATS, asked by the poll itself: the cheapest way to an interface's counters, and one that is held up by whoever
-//! holds RTNL (see `netlink_socket.rs`).
+//! holds RTNL (see `socket.rs`).
 
 use std::path::Path;
 
 use rustix::io::Errno;
 
-use super::interface_index::InterfaceIndex;
-use super::interface_rows::{InterfaceRows, Swapped};
-use super::line_table::LineFile;
-use super::netdev::NetDevFormat;
-use super::netlink_interfaces::NetlinkInterfaces;
-use super::netlink_socket::{NetlinkSocket, Question};
-use super::row::Occupant;
-use super::watched::Watched;
-use super::{Explanation, Failure, Reopened, Reopening, Source, cost};
+use super::interfaces::NetlinkInterfaces;
+use super::socket::{NetlinkSocket, Question};
 use crate::error::Error;
 use crate::fields::interface;
 use crate::parse::{link_stats, netdev};
 use crate::roots::Roots;
 use crate::rows::Rows;
+use crate::source::generation::Occupant;
+use crate::source::net::index::InterfaceIndex;
+use crate::source::net::rows::{InterfaceRows, Swapped};
+use crate::source::table_file::line_table::LineFile;
+use crate::source::table_file::netdev::NetDevFormat;
+use crate::source::tracked_devices::Watched;
+use crate::source::{Explanation, Failure, Reopened, Reopening, Source, cost};
 
 /// What stands where another source's file is named.
-pub(super) const SHOWN: &str = "rtnetlink (RTM_GETSTATS)";
+pub(crate) const SHOWN: &str = "rtnetlink (RTM_GETSTATS)";
 
 pub(crate) struct Rtnetlink {
     socket: NetlinkSocket,
@@ -36,7 +36,7 @@ pub(crate) struct Rtnetlink {
 
 impl Rtnetlink {
     /// Asks in the network namespace of the calling thread, which has `all` interfaces.
-    pub(super) fn open(roots: &Roots, path: &str, rows: &InterfaceRows, all: usize) -> Result<Rtnetlink, Failure> {
+    pub(crate) fn open(roots: &Roots, path: &str, rows: &InterfaceRows, all: usize) -> Result<Rtnetlink, Failure> {
         let (socket, index) = (NetlinkSocket::open()?, InterfaceIndex::open()?);
         let mut watched = rows.watched.clone();
         let dump = cost::one_dump_is_cheaper(rows.names.len(), all);
@@ -111,7 +111,7 @@ fn fill(watched: &mut Watched<Swapped>, rows: &mut Rows<'_>, device: usize, attr
 }
 
 /// Takes the file, which could not be opened before, and looks at once for what it tells of.
-pub(super) fn reopened(
+pub(crate) fn reopened(
     opened: Reopened,
     interfaces: &mut NetlinkInterfaces,
     index: &InterfaceIndex,
@@ -129,7 +129,7 @@ pub(super) fn reopened(
 /// Looks for interfaces that a poll has not found: one that was made anew under its name is found by the next poll. Where
 /// the file cannot be read it is not known whether they are there.
 #[cold]
-pub(super) fn follow(
+pub(crate) fn follow(
     interfaces: &mut NetlinkInterfaces,
     index: &InterfaceIndex,
     file: &mut LineFile<NetDevFormat>,

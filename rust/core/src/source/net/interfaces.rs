@@ -8,13 +8,13 @@ use std::path::Path;
 
 use rustix::io::Errno;
 
-use super::interface_index::InterfaceIndex;
-use super::line_table::Format;
+use super::index::InterfaceIndex;
 use super::namespace;
-use super::netdev::NetDevFormat;
 use crate::error::Error;
 use crate::parse::netdev;
 use crate::roots::Roots;
+use crate::source::table_file::line_table::Format;
+use crate::source::table_file::netdev::NetDevFormat;
 
 /// A name, and the number of the interface that has it: none where only names can be had.
 pub type Interface = (OsString, Option<u32>);

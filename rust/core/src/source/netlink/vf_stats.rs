@@ -14,10 +14,7 @@ use std::time::{Duration, Instant};
 use rustix::io::Errno;
 
 use super::card_asker::{Answer, CardAsker};
-use super::interface_rows::Swapped;
-use super::netlink_socket::NetlinkSocket;
-use super::row::Occupant;
-use super::{Explanation, Failure, OpenHandle, OpenHandles, Reopened, Reopening, Source, namespace};
+use super::socket::NetlinkSocket;
 use crate::clock::monotonic_ns;
 use crate::error::Error;
 use crate::fields::{Table, interface};
@@ -25,6 +22,10 @@ use crate::parse::netdev;
 use crate::parse::vf_stats;
 use crate::roots::Roots;
 use crate::rows::Rows;
+use crate::source::generation::Occupant;
+use crate::source::net::namespace;
+use crate::source::net::rows::Swapped;
+use crate::source::{Explanation, Failure, OpenHandle, OpenHandles, Reopened, Reopening, Source};
 use crate::state::State;
 
 /// A row whose answer is older says that it is stale.
@@ -33,11 +34,11 @@ const BOUND_NS: i64 = 2_000_000_000;
 const FIRST: Duration = Duration::from_secs(1);
 
 /// A physical function: its interface, and that one's network namespace.
-pub(super) type Card = (Option<PathBuf>, OsString);
+pub(crate) type Card = (Option<PathBuf>, OsString);
 /// A card's thread, or why there is none.
 type Asker = Result<Arc<Mutex<CardAsker>>, Failure>;
 /// A row: which function of a card, where in the plan, in which direction.
-pub(super) type FunctionRow = (u32, usize, Swapped);
+pub(crate) type FunctionRow = (u32, usize, Swapped);
 
 pub(crate) struct VirtualFunctions {
     cards: Vec<Functions>,
@@ -68,7 +69,7 @@ struct Opened {
 
 impl VirtualFunctions {
     /// A card that is asked already, as the `open` handles tell, is not asked by another thread.
-    pub(super) fn open(
+    pub(crate) fn open(
         roots: &Roots,
         cards: BTreeMap<Card, Vec<FunctionRow>>,
         open: &mut OpenHandles,

@@ -11,13 +11,13 @@ use std::sync::Arc;
 
 use rustix::io::Errno;
 
-use super::Failure;
-use super::kept_open::{Handle, KeptOpen};
-use super::lines::{LONGEST_LINE, for_each_line};
+use super::{Handle, KeptOpen};
 use crate::fields::block;
 use crate::parse::cgroup_io::{self, V1};
 use crate::plan::{CgroupIo, CgroupVersion};
 use crate::roots::Roots;
+use crate::source::Failure;
+use crate::source::table_file::lines::{LONGEST_LINE, for_each_line};
 
 pub(crate) type CgroupIos = KeptOpen<Files>;
 
@@ -28,7 +28,7 @@ const V1_REQUESTS: [&str; 2] = ["blkio.throttle.io_serviced_recursive", "blkio.t
 const MALFORMED: Failure = Failure::Malformed("not the numbers of a control group");
 
 /// The majors of devices that are made of others: what goes through them is counted below them, too.
-pub(super) type Stacked = Arc<[u32]>;
+pub(crate) type Stacked = Arc<[u32]>;
 
 /// The open files of one group, and what of them is not summed.
 pub(crate) struct Files {
@@ -42,7 +42,7 @@ enum Open {
 }
 
 /// The machine's, now. Without /proc/devices none are known.
-pub(super) fn stacked(roots: &Roots) -> Stacked {
+pub(crate) fn stacked(roots: &Roots) -> Stacked {
     let mut text = Vec::new();
     if let Ok(file) = roots.open_regular(Path::new("/proc/devices")) {
         let _ = File::from(file).take(1 << 20).read_to_end(&mut text);

@@ -18,7 +18,7 @@ impl Default for Occupant {
 impl Occupant {
     /// The device is there; gives its generation, which goes up when it was not there last time.
     #[inline]
-    pub(super) fn seen(&mut self) -> i64 {
+    pub(crate) fn seen(&mut self) -> i64 {
         if !self.present {
             self.present = true;
             self.generation = self.least.max(self.generation + 1);

@@ -8,12 +8,12 @@ use std::path::PathBuf;
 use rustix::fs::fstat;
 use rustix::io::{Errno, pread, retry_on_intr};
 
-use super::Failure;
-use super::kept_open::{Handle, KeptOpen};
+use super::{Handle, KeptOpen};
 use crate::fields::block;
 use crate::parse::tapdisk::{self, LENGTH, Page, Unknown};
 use crate::plan::Tapdisk;
 use crate::roots::Roots;
+use crate::source::Failure;
 
 pub(crate) type Tapdisks = KeptOpen<StatsPage>;
 

@@ -9,11 +9,11 @@ use std::path::PathBuf;
 
 use rustix::io::{pread, retry_on_intr};
 
-use super::Failure;
-use super::kept_open::{Handle, KeptOpen};
+use super::{Handle, KeptOpen};
 use crate::fields::block;
 use crate::parse::process_io;
 use crate::roots::Roots;
+use crate::source::Failure;
 
 pub(crate) type ProcessIos = KeptOpen<IoFile>;
 

@@ -1,19 +1,26 @@
 //! Devices that each have counter files of their own, opened once and then only read.
 
+pub(crate) mod block_stat;
+pub(crate) mod cgroup_io;
+pub(crate) mod process_io;
+pub(crate) mod sysfs_net;
+pub(crate) mod tapdisk;
+pub(crate) mod xen_vbd;
+
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::row::Occupant;
-use super::{Explanation, Failure, OpenHandle, OpenHandles, Reopened, Reopening, Source};
 use crate::clock::monotonic_ns;
 use crate::error::Error;
 use crate::fields::Table;
 use crate::roots::Roots;
 use crate::rows::Rows;
+use crate::source::generation::Occupant;
+use crate::source::{Explanation, Failure, OpenHandle, OpenHandles, Reopened, Reopening, Source};
 use crate::state::State;
 
 /// The open files of one device.
-pub(super) trait Handle: Send + Sync + Sized + 'static {
+pub(crate) trait Handle: Send + Sync + Sized + 'static {
     /// What names the device.
     type Device: Clone + PartialEq + Send + 'static;
     /// The table whose rows it fills.
@@ -36,7 +43,7 @@ pub(super) trait Handle: Send + Sync + Sized + 'static {
 
 /// A handle that was just opened, if its device is the `meant` one. It is opened before it is asked `who` that is: if the
 /// name has come to be the meant device's in between, the handle is of one that is no more, and is read as such.
-pub(super) fn if_meant<H, Id: PartialEq>(
+pub(crate) fn if_meant<H, Id: PartialEq>(
     handle: H,
     meant: Option<Id>,
     who: impl FnOnce() -> Result<Option<Id>, Failure>,

@@ -8,7 +8,7 @@ use std::io::{Read, read_to_string};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use super::row::Occupant;
+use super::generation::Occupant;
 use super::{Explanation, OpenHandle, Reopened, Reopening, Source};
 use crate::error::Error;
 use crate::fields::{Table, WORD, block};
@@ -136,7 +136,7 @@ fn size_of(roots: &Roots, (major, minor): DeviceNumber) -> i64 {
 mod tests {
     use std::fs;
 
-    use super::super::block_stat::BlockStat;
+    use super::super::device_files::block_stat::BlockStat;
     use super::*;
 
     #[test]
@@ -155,7 +155,7 @@ mod tests {
         };
         let word = |memory: &[u8], word: usize| i64::from_ne_bytes(memory[word * WORD..][..WORD].try_into().unwrap());
         let watched = [(((8, 0), None), 0)];
-        let inner = BlockStat::open(&roots, watched, &mut super::super::OpenHandles::new(), String::new());
+        let inner = BlockStat::open(&roots, watched, &mut crate::source::OpenHandles::new(), String::new());
         let mut source = WithSizes::new(&roots, [((8, 0), 0)], inner);
         let whole = read(&mut source, block::SIZE);
         assert_eq!((word(&whole, block::rd_req), word(&whole, block::capacity)), (1, 1 << 20));

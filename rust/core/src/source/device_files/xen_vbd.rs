@@ -11,12 +11,12 @@ use std::sync::OnceLock;
 use rustix::fs::{FileType, Mode, OFlags, fstat, openat};
 use rustix::io::{Errno, pread, retry_on_intr};
 
-use super::Failure;
-use super::kept_open::{Handle, KeptOpen};
+use super::{Handle, KeptOpen};
 use crate::fields::{WORD, block};
 use crate::parse::xen_vbd;
 use crate::plan::XenVbd;
 use crate::roots::Roots;
+use crate::source::Failure;
 
 /// Nothing waits for a FIFO's other end, and no link leads out of a captured machine.
 const FLAGS: OFlags = OFlags::RDONLY.union(OFlags::NONBLOCK).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);

@@ -7,11 +7,11 @@ use std::ptr;
 use rustix::io::Errno;
 
 /// The most datagrams of one call.
-pub(super) const MOST: usize = 64;
+pub(crate) const MOST: usize = 64;
 
 /// Receives as many datagrams as are there and `buffer` has slots for (of `slot` bytes each); gives their lengths. A
 /// datagram that is longer than its slot has its whole length here. Never waits.
-pub(super) fn receive_many<'lengths>(
+pub(crate) fn receive_many<'lengths>(
     socket: &OwnedFd,
     buffer: &mut [u8],
     slot: usize,

@@ -8,13 +8,13 @@ use std::path::PathBuf;
 
 use rustix::io::{pread, retry_on_intr};
 
-use super::Failure;
-use super::diskseq::Diskseq;
-use super::kept_open::{Handle, KeptOpen, if_meant};
+use super::{Handle, KeptOpen, if_meant};
 use crate::fields::block;
 use crate::parse::block_stat;
 use crate::parse::diskstats::DeviceNumber;
 use crate::roots::Roots;
+use crate::source::Failure;
+use crate::source::diskseq::Diskseq;
 
 pub(crate) type BlockStat = KeptOpen<StatFile>;
 

@@ -6,27 +6,27 @@ use std::os::fd::OwnedFd;
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketFlags, SocketType, netdevice, socket_with};
 
-pub(super) struct InterfaceIndex {
+pub(crate) struct InterfaceIndex {
     socket: OwnedFd,
 }
 
 impl InterfaceIndex {
     /// Looks up in the network namespace of the calling thread, also when another one asks later.
-    pub(super) fn open() -> Result<InterfaceIndex, Errno> {
+    pub(crate) fn open() -> Result<InterfaceIndex, Errno> {
         let socket = socket_with(AddressFamily::UNIX, SocketType::DGRAM, SocketFlags::CLOEXEC, None)?;
         Ok(InterfaceIndex { socket })
     }
 
     /// The number of the interface that has this name now, or none. Not to be asked for a name that is not there, least of
     /// all in a poll: looking for it makes the kernel run modprobe (dev_load, net/core/dev_ioctl.c).
-    pub(super) fn of(&self, name: &[u8]) -> Result<Option<u32>, Errno> {
+    pub(crate) fn of(&self, name: &[u8]) -> Result<Option<u32>, Errno> {
         let Ok(name) = std::str::from_utf8(name) else { return Ok(None) };
         if_there(netdevice::name_to_index(&self.socket, name))
     }
 
     /// As `of`, but where a number is known: that one, or none when its interface does not have the name any more. The
     /// kernel is asked for the number's name, for which it never runs modprobe.
-    pub(super) fn still(&self, name: &[u8], known: Option<u32>) -> Result<Option<u32>, Errno> {
+    pub(crate) fn still(&self, name: &[u8], known: Option<u32>) -> Result<Option<u32>, Errno> {
         let Some(known) = known else { return self.of(name) };
         let now = if_there(netdevice::index_to_name_inlined(&self.socket, known))?;
         Ok(now.filter(|now| now.as_bytes() == name).map(|_| known))

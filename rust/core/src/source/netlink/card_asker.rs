@@ -9,29 +9,29 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::Failure;
 use crate::clock::monotonic_ns;
 use crate::parse::vf_stats::Function;
-use crate::threads::without_signals;
+use crate::signal_mask::without_signals;
+use crate::source::Failure;
 
 const BY_ITSELF: Duration = Duration::from_secs(1);
 const FORGOTTEN_NS: i64 = 60_000_000_000;
 
 /// What a card said.
 #[derive(Default)]
-pub(super) struct Answer {
+pub(crate) struct Answer {
     /// When it said it: the wait for RTNL was before the card was asked.
-    pub(super) time: i64,
+    pub(crate) time: i64,
     /// The number of the physical function's interface.
-    pub(super) index: u32,
-    pub(super) functions: Vec<Function>,
-    pub(super) failure: Option<Failure>,
+    pub(crate) index: u32,
+    pub(crate) functions: Vec<Function>,
+    pub(crate) failure: Option<Failure>,
     /// System calls that it took.
-    pub(super) calls: usize,
+    pub(crate) calls: usize,
 }
 
 /// The thread, seen from the poll.
-pub(super) struct CardAsker {
+pub(crate) struct CardAsker {
     shared: Arc<Shared>,
     /// The newest answer that a poll took: it changes places with the thread's, so that none is copied.
     newest: Option<Answer>,
@@ -58,7 +58,7 @@ struct Exchange {
 
 impl CardAsker {
     /// `work` asks, and writes over the answer; it is asked for the first time at once.
-    pub(super) fn start(work: impl FnMut(&mut Answer) + Send + 'static) -> Result<CardAsker, Failure> {
+    pub(crate) fn start(work: impl FnMut(&mut Answer) + Send + 'static) -> Result<CardAsker, Failure> {
         let shared = Arc::new(Shared::default());
         shared.lock().wanted = true;
         shared.lock().last_poll = monotonic_ns();
@@ -72,14 +72,14 @@ impl CardAsker {
     }
 
     /// Waits until there is a first answer, or until the time is over.
-    pub(super) fn wait_for_first(&self, most: Duration) {
+    pub(crate) fn wait_for_first(&self, most: Duration) {
         let waiting = |exchange: &mut Exchange| !exchange.fresh;
         drop(self.shared.changed.wait_timeout_while(self.shared.lock(), most, waiting));
     }
 
     /// The newest answer that there is, and starts the next question. Never waits: where the thread holds the lock just now,
     /// the answer of the last poll is the newest.
-    pub(super) fn newest(&mut self, now: i64) -> Option<&Answer> {
+    pub(crate) fn newest(&mut self, now: i64) -> Option<&Answer> {
         if let Some(mut exchange) = self.shared.try_lock() {
             if exchange.fresh {
                 exchange.fresh = false;
@@ -96,12 +96,12 @@ impl CardAsker {
     }
 
     /// Which card has answered, where one has.
-    pub(super) fn index(&self) -> Option<u32> {
+    pub(crate) fn index(&self) -> Option<u32> {
         self.newest.as_ref().filter(|answer| answer.failure.is_none()).map(|answer| answer.index)
     }
 
     /// How many system calls the newest answer took.
-    pub(super) fn calls(&self) -> usize {
+    pub(crate) fn calls(&self) -> usize {
         self.newest.as_ref().map_or(0, |answer| answer.calls)
     }
 }

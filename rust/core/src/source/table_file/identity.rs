@@ -1,7 +1,7 @@
 //! Which device a line is of. /proc/net/dev tells names and /proc/diskstats numbers, and another device may have either
 //! from one poll to the next.
 //!
-//! The file is read, then a socket is looked at, to which the kernel tells of every change (`changes.rs`). It sends what
+//! The file is read, then a socket is looked at, to which the kernel tells of every change (`change_socket.rs`). It sends what
 //! it has to tell of the old device before another one can have its place, so that a line of the new one implies that the
 //! message is there already:
 //! - of an interface that is removed, renamed or moved to another namespace, all under RTNL, which another one needs to
@@ -14,15 +14,15 @@
 
 use rustix::io::Errno;
 
-use super::changes::Changes;
-use super::diskseq::Diskseq;
-use super::interface_index::InterfaceIndex;
-use super::namespace;
+use super::change_socket::Changes;
 use crate::parse::diskstats::DeviceNumber;
 use crate::roots::Roots;
+use crate::source::diskseq::Diskseq;
+use crate::source::net::index::InterfaceIndex;
+use crate::source::net::namespace;
 
 /// Tells apart the devices that have one key after the other.
-pub(super) trait Identity<Key>: Send {
+pub(crate) trait Identity<Key>: Send {
     /// Whether any device may be another one than when it was last asked; `calls` counts system calls.
     fn any_changed(&mut self, calls: &mut usize) -> bool;
 
@@ -42,7 +42,7 @@ pub(crate) struct Interfaces {
 
 impl Interfaces {
     /// Those of the calling thread's namespace, if it is the one that the file at `path` shows.
-    pub(super) fn open(roots: &Roots, path: &str) -> Option<Interfaces> {
+    pub(crate) fn open(roots: &Roots, path: &str) -> Option<Interfaces> {
         namespace::sockets_see(roots, path).ok()?;
         // Where netlink is forbidden, devices that were missing in between are still told apart.
         Some(Interfaces { index: InterfaceIndex::open().ok()?, changes: Changes::of_interfaces().ok() })
@@ -71,7 +71,7 @@ pub(crate) struct Disks {
 
 impl Disks {
     /// Those of this machine; a captured one's do not change.
-    pub(super) fn open(roots: &Roots) -> Option<Disks> {
+    pub(crate) fn open(roots: &Roots) -> Option<Disks> {
         let diskseq = if roots.captured() { None } else { Diskseq::open(roots).ok() };
         diskseq.map(|diskseq| Disks { diskseq, changes: Changes::of_block_devices().ok() })
     }

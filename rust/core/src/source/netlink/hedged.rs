@@ -10,23 +10,23 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, TryLockError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::interface_index::InterfaceIndex;
-use super::interface_rows::{InterfaceRows, Swapped};
-use super::line_table::LineFile;
-use super::netdev::NetDevFormat;
-use super::netlink_interfaces::NetlinkInterfaces;
-use super::netlink_socket::{NetlinkSocket, Question};
-use super::row::Occupant;
-use super::rtnetlink::{self, SHOWN, follow};
-use super::watched::Watched;
-use super::{Explanation, Failure, Reopened, Reopening, Source, cost};
+use super::getstats::{self, SHOWN, follow};
+use super::interfaces::NetlinkInterfaces;
+use super::socket::{NetlinkSocket, Question};
 use crate::error::Error;
 use crate::fields::interface;
 use crate::parse::link_stats;
 use crate::parse::netdev::{self, Counters};
 use crate::roots::Roots;
 use crate::rows::Rows;
-use crate::threads::without_signals;
+use crate::signal_mask::without_signals;
+use crate::source::generation::Occupant;
+use crate::source::net::index::InterfaceIndex;
+use crate::source::net::rows::{InterfaceRows, Swapped};
+use crate::source::table_file::line_table::LineFile;
+use crate::source::table_file::netdev::NetDevFormat;
+use crate::source::tracked_devices::Watched;
+use crate::source::{Explanation, Failure, Reopened, Reopening, Source, cost};
 
 /// The least that the thread is waited for. To be woken and to ask for 1,000 interfaces takes it a third of this; on a
 /// machine whose processors sleep between polls one in a hundred takes nearly all.
@@ -48,7 +48,7 @@ pub(crate) struct Hedged {
 
 impl Hedged {
     /// Asks in the network namespace of the calling thread, which has `all` interfaces.
-    pub(super) fn open(roots: &Roots, path: &str, rows: &InterfaceRows, all: usize) -> Result<Hedged, Failure> {
+    pub(crate) fn open(roots: &Roots, path: &str, rows: &InterfaceRows, all: usize) -> Result<Hedged, Failure> {
         let index = InterfaceIndex::open()?;
         let mut theirs = NetlinkSocket::open()?;
         let asker = Asker::start(move |question, answers| {
@@ -104,7 +104,7 @@ impl Source for Hedged {
 
     fn reopened(&mut self, opened: Reopened) -> usize {
         let Hedged { index, interfaces, file, watched, .. } = self;
-        rtnetlink::reopened(opened, interfaces, index, file, watched)
+        getstats::reopened(opened, interfaces, index, file, watched)
     }
 
     fn problem(&self, row: usize) -> Option<Error> {
