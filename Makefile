@@ -15,8 +15,8 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 # Two builds at once would move the finished library out of each other's reach.
 MATURIN = flock Cargo.toml $(BIN)/maturin
-LAB := $(BIN)/python -m tests.lab.kvm
-XEN_LAB := $(BIN)/python -m tests.lab.xen
+LAB := $(BIN)/python -m lab.kvm
+XEN_LAB := $(BIN)/python -m lab.xen
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 # What the benchmarks are set against, and what is fuzzed with, is no part of the workspace, and so of no sdist.

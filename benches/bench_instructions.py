@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from benches.instructions import CASES, RECORD, count, program
-from tests.real.needs import need_program, skip
+from testkit.real.needs import need_program, skip
 
 GROWTH = 1.05
 

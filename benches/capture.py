@@ -9,7 +9,7 @@ from pathlib import Path
 
 from benches.floor_program import running_floor
 from benches.machine import made_machine
-from tests.real.devices import Tap, host_sends
+from testkit.real.devices import Tap, host_sends
 
 INTERFACES, DISKS = 120, 60
 FILES = {

@@ -4,7 +4,7 @@ import json
 import subprocess
 from pathlib import Path
 
-from tests.real.needs import need_program
+from testkit.real.needs import need_program
 
 ROOT = Path(__file__).parents[1]
 

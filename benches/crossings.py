@@ -11,7 +11,7 @@ from pathlib import Path
 from benches.floor_program import Floor, running_floor
 from benches.machine import Machine, made_machine
 from vmiostat import InterfaceStats, Poller
-from vmiostat.counters import InterfaceSource
+from vmiostat.counter_sources import InterfaceSource
 
 INTERFACES, DISKS = 500, 100
 TURNS, ROUNDS = 15, 50

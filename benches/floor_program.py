@@ -10,7 +10,7 @@ from typing import IO
 from benches.cargo import built
 from benches.columns import Counters
 from benches.floor_answers import Reader
-from tests.real.devices import Loop
+from testkit.real.devices import Loop
 
 
 class Floor:

@@ -7,7 +7,7 @@ from importlib.util import find_spec
 from typing import Any
 
 from benches.columns import Column, Counters, Here
-from tests.kvm import running_lab
+from lab.kvm import running_lab
 from tests.kvm.beside_libvirt import GROUPS, known_to_the_kernel, told_of
 from vmiostat import BlockStats, Host, InterfaceStats, Sample
 

@@ -12,7 +12,7 @@ from benches.floor_answers import interface_readers, v1_of_net_dev
 from benches.floor_program import Floor, FloorColumn
 from benches.machine import Machine
 from vmiostat import InterfaceStats, Poller, Rates, Sample
-from vmiostat.counters import InterfaceSource
+from vmiostat.counter_sources import InterfaceSource
 
 if TYPE_CHECKING:
     from psutil._ntuples import snetio

@@ -9,9 +9,9 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from tests.real.devices import Loop, Tap, host_sends
-from tests.real.domain import write_domain
-from tests.real.needs import own_network
+from testkit.real.devices import Loop, Tap, host_sends
+from testkit.real.domain import write_domain
+from testkit.real.needs import own_network
 from vmiostat import Host
 
 GROUP = 7

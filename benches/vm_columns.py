@@ -7,9 +7,9 @@ from benches.floor_answers import disk_readers, interface_readers
 from benches.floor_program import Floor, FloorColumn
 from benches.interface_columns import SOURCES
 from benches.machine import Machine
-from tests.real.devices import Loop
+from testkit.real.devices import Loop
 from vmiostat import BlockStats, InterfaceStats
-from vmiostat.counters import InterfaceSource
+from vmiostat.counter_sources import InterfaceSource
 
 BLOCK, INTERFACE = BlockStats.V1_SIZE, InterfaceStats.V1_SIZE
 WAYS = ("netlink-singles", "sysfs-statistics", "proc-net-dev")

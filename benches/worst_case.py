@@ -16,7 +16,7 @@ from benches.interface_columns import SOURCES, V1
 from benches.machine import Machine, make_veths
 from benches.sizes import Sizes
 from vmiostat import Host
-from vmiostat.counters import InterfaceSource
+from vmiostat.counter_sources import InterfaceSource
 
 WATCHED = 500
 """Of all interfaces so many: no more than whose sysfs files a process may have open."""

@@ -5,8 +5,8 @@ import sys
 import atheris
 
 with atheris.instrument_imports(include=["vmiostat"]):
-    from vmiostat.discovery.definition import Definition
-    from vmiostat.discovery.domain_xml import parse
+    from vmiostat.discovery.xml.definition import Definition
+    from vmiostat.discovery.xml.domain import parse
     from vmiostat.errors import TopologyError
 
 FILE = "web1.xml"

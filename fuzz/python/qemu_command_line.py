@@ -6,7 +6,7 @@ import sys
 import atheris
 
 with atheris.instrument_imports(include=["vmiostat"]):
-    from vmiostat.discovery.qemu_command_line import command_line
+    from vmiostat.discovery.vmm.qemu.command_line import command_line
 
 
 def check(data: bytes) -> None:

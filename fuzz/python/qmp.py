@@ -5,9 +5,9 @@ import sys
 import atheris
 
 with atheris.instrument_imports(include=["vmiostat"]):
-    from vmiostat.askers.qemu_answers import counters_by_name, sizes_by_node
-    from vmiostat.askers.qmp_conversation import Conversation
-    from vmiostat.askers.question import AskError
+    from vmiostat.qemu_stats.client import QueryError
+    from vmiostat.qemu_stats.qmp_block_stats import counters_by_name, sizes_by_node
+    from vmiostat.qemu_stats.qmp_conversation import Conversation
 
 COMMANDS: dict[str, dict[str, object]] = {"query-blockstats": {}, "query-named-block-nodes": {"flat": True}}
 
@@ -18,7 +18,7 @@ def talk(*pieces: bytes) -> Conversation | str:
     try:
         for piece in pieces:
             conversation.receive(piece)
-    except AskError as error:
+    except QueryError as error:
         return str(error)
     return conversation
 

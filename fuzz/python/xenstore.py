@@ -5,7 +5,7 @@ import sys
 import atheris
 
 with atheris.instrument_imports(include=["vmiostat"]):
-    from vmiostat.discovery.xenstore_message import Message, Messages, words
+    from vmiostat.discovery.xen.xenstore_message import Message, Messages, words
 
 
 def cut(*pieces: bytes) -> tuple[list[Message], bool]:

@@ -5,8 +5,8 @@ import sys
 import atheris
 
 with atheris.instrument_imports(include=["vmiostat"]):
-    from vmiostat.discovery import xl_config
-    from vmiostat.discovery.definition import Definition
+    from vmiostat.discovery.xl import config as xl_config
+    from vmiostat.discovery.xml.definition import Definition
     from vmiostat.errors import TopologyError
 
 FILE = "web1.cfg"

@@ -32,31 +32,31 @@ from vmiostat._core import (
     Sample,
     __version__,
 )
-from vmiostat.asking_poller import AskingPoller
-from vmiostat.counters import (
-    BlockCounters,
+from vmiostat.counter_sources import (
+    BlockCounterSource,
     BlockDevice,
     CgroupIo,
-    InterfaceCounters,
+    InterfaceCounterSource,
     InterfaceSource,
     NetDevice,
     ProcessIo,
-    Reported,
     Tapdisk,
     VirtualFunction,
+    VmmReported,
     XenVbd,
 )
 from vmiostat.errors import Error, NoCounters, SizeError, SourceError, TopologyError, UnknownDevice, UnknownDomain
-from vmiostat.following_poller import FollowingPoller
 from vmiostat.host import Host
 from vmiostat.model import Disk, Domain, Interface, Process
-from vmiostat.psutil_names import as_psutil
-from vmiostat.watch import Watch
+from vmiostat.polling.asking_poller import AskingPoller
+from vmiostat.polling.following_poller import FollowingPoller
+from vmiostat.psutil_compat import as_psutil
+from vmiostat.watching.watch import Watch
 
 if TYPE_CHECKING:
-    from vmiostat.askers.askers import BlockSource
-    from vmiostat.askers.rounds import OnDemand
-    from vmiostat.discovery.libvirt_connection import LibvirtConnection
+    from vmiostat.discovery.libvirt.connection import LibvirtConnection
+    from vmiostat.qemu_stats.query_thread import OnDemand
+    from vmiostat.qemu_stats.selection import BlockSource
 
 __all__ = [
     "BLOCK_FIELDS",
@@ -64,7 +64,7 @@ __all__ = [
     "STATES",
     "STATE_HELP",
     "AskingPoller",
-    "BlockCounters",
+    "BlockCounterSource",
     "BlockDevice",
     "BlockRates",
     "BlockRatesTable",
@@ -80,7 +80,7 @@ __all__ = [
     "FollowingPoller",
     "Host",
     "Interface",
-    "InterfaceCounters",
+    "InterfaceCounterSource",
     "InterfaceRates",
     "InterfaceRatesTable",
     "InterfaceSource",
@@ -94,7 +94,6 @@ __all__ = [
     "Process",
     "ProcessIo",
     "Rates",
-    "Reported",
     "Roots",
     "Sample",
     "SizeError",
@@ -104,6 +103,7 @@ __all__ = [
     "UnknownDevice",
     "UnknownDomain",
     "VirtualFunction",
+    "VmmReported",
     "Watch",
     "XenVbd",
     "__version__",
@@ -111,9 +111,9 @@ __all__ = [
 ]
 
 _LATER = {
-    "BlockSource": "vmiostat.askers.askers",
-    "LibvirtConnection": "vmiostat.discovery.libvirt_connection",
-    "OnDemand": "vmiostat.askers.rounds",
+    "BlockSource": "vmiostat.qemu_stats.selection",
+    "LibvirtConnection": "vmiostat.discovery.libvirt.connection",
+    "OnDemand": "vmiostat.qemu_stats.query_thread",
 }
 """Imported when they are first used: they bring lxml or threads along, which most programs do without."""
 

@@ -6,7 +6,7 @@ from typing import Any, Literal, Self, final, overload
 
 from typing_extensions import Buffer, CapsuleType, disjoint_base
 
-from vmiostat.counters import BlockCounters, InterfaceCounters, InterfaceSource
+from vmiostat.counter_sources import BlockCounterSource, InterfaceCounterSource, InterfaceSource
 
 __all__ = [
     "BLOCK_FIELDS",
@@ -235,7 +235,7 @@ class BlockStats(Buffer):
     def v1(self) -> Self:
         """The part that libvirt's struct has: its tuple is the one that libvirt-python returns."""
     def as_psutil(self) -> Any:
-        """The same counters under psutil's names and units; see vmiostat.psutil_names."""
+        """The same counters under psutil's names and units; see vmiostat.psutil_compat."""
     def __len__(self) -> int: ...
     def __iter__(self) -> Iterator[int]: ...
     def __getitem__(self, index: int, /) -> int: ...
@@ -459,7 +459,7 @@ class InterfaceStats(Buffer):
     def v1(self) -> Self:
         """The part that libvirt's struct has: its tuple is the one that libvirt-python returns."""
     def as_psutil(self) -> Any:
-        """The same counters under psutil's names and units; see vmiostat.psutil_names."""
+        """The same counters under psutil's names and units; see vmiostat.psutil_compat."""
     def __len__(self) -> int: ...
     def __iter__(self) -> Iterator[int]: ...
     def __getitem__(self, index: int, /) -> int: ...
@@ -647,8 +647,8 @@ class Poller:
     def __new__(
         cls,
         roots: Roots,
-        block: Sequence[tuple[str, str, BlockCounters | None]],
-        interface: Sequence[tuple[str, str, InterfaceCounters | None, bool]],
+        block: Sequence[tuple[str, str, BlockCounterSource | None]],
+        interface: Sequence[tuple[str, str, InterfaceCounterSource | None, bool]],
         *,
         interface_source: InterfaceSource = "auto",
         pinned: bool = False,
@@ -661,8 +661,8 @@ class Poller:
         """
     def replan(
         self,
-        block: Sequence[tuple[str, str, BlockCounters | None]],
-        interface: Sequence[tuple[str, str, InterfaceCounters | None, bool]],
+        block: Sequence[tuple[str, str, BlockCounterSource | None]],
+        interface: Sequence[tuple[str, str, InterfaceCounterSource | None, bool]],
         kept_block: Sequence[int | None],
         kept_interface: Sequence[int | None],
     ) -> None:

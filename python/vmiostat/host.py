@@ -9,22 +9,22 @@ from typing import TYPE_CHECKING, Literal, overload
 
 from vmiostat import discovery
 from vmiostat._core import BlockStats, InterfaceStats, Poller, Roots
-from vmiostat.asking_poller import AskingPoller
-from vmiostat.counters import InterfaceSource
-from vmiostat.earlier_looks import EarlierLooks
+from vmiostat.counter_sources import InterfaceSource
+from vmiostat.discovery.scan_cache import ScanCache
 from vmiostat.errors import Error, NoCounters, SizeError, SourceError, UnknownDevice, UnknownDomain
-from vmiostat.following_poller import FollowingPoller
 from vmiostat.model import Domain
-from vmiostat.plan_rows import disks, plan_rows
+from vmiostat.polling.asking_poller import AskingPoller
+from vmiostat.polling.following_poller import FollowingPoller
+from vmiostat.polling.plan import disks, plan_rows
 from vmiostat.resolve import resolve
 from vmiostat.resolve.total import TARGET as TOTAL
-from vmiostat.watch import Watch
-from vmiostat.watching.signals import Signals
+from vmiostat.watching.event_sources import EventSources
+from vmiostat.watching.watch import Watch
 
 if TYPE_CHECKING:
-    from vmiostat.askers.askers import Askers, BlockSource
-    from vmiostat.askers.rounds import OnDemand
-    from vmiostat.discovery.libvirt_connection import LibvirtConnection
+    from vmiostat.discovery.libvirt.connection import LibvirtConnection
+    from vmiostat.qemu_stats.query_thread import OnDemand
+    from vmiostat.qemu_stats.selection import BlockSource, QemuStats
 
 StrPath = str | os.PathLike[str]
 
@@ -70,7 +70,7 @@ class Host:
 
     def domains(self) -> list[Domain]:
         """Every domain, looked for anew; each of its devices with its counters, or with the reason why it has none."""
-        domains, self.problems = self._found(EarlierLooks(self.roots), True)
+        domains, self.problems = self._found(ScanCache(self.roots), True)
         return domains
 
     def domain(self, which: str | int) -> Domain:
@@ -189,7 +189,7 @@ class Host:
             askers.close()
             raise
 
-    def _askers(self, interval: "float | OnDemand | None", block_source: "BlockSource") -> "Askers | None":
+    def _askers(self, interval: "float | OnDemand | None", block_source: "BlockSource") -> "QemuStats | None":
         if block_source not in ("kernel", "qemu"):
             raise ValueError(f"block_source is 'kernel' or 'qemu', not {block_source!r}")
         if interval is None:
@@ -197,23 +197,23 @@ class Host:
                 raise ValueError(f"block_source={block_source!r} takes a qemu_interval: without one no QEMU is asked")
             return None
         # Here, since most pollers ask nobody.
-        from vmiostat.askers.askers import Askers
+        from vmiostat.qemu_stats.selection import QemuStats
 
         libvirt = None if self._libvirt is None else self._libvirt.uri
-        return Askers(self.roots, interval, block_source=block_source, libvirt=libvirt)
+        return QemuStats(self.roots, interval, block_source=block_source, libvirt=libvirt)
 
     def watch(self, every: float = 10.0) -> Watch:
         """The domains as they come, go and change. At least every so many seconds they are looked for anew."""
         return self._watch(every)
 
     def _watch(self, every: float, told: Callable[[tuple[Domain, ...]], None] | None = None) -> Watch:
-        return Watch(partial(self._found, EarlierLooks(self.roots)), self._signals, every, told)
+        return Watch(partial(self._found, ScanCache(self.roots)), self._signals, every, told)
 
-    def _signals(self) -> Signals:
+    def _signals(self) -> EventSources:
         more = {} if self._libvirt is None else {"libvirt's domains change (its events)": self._libvirt.changes}
-        return Signals(self.roots, self._xml, more)
+        return EventSources(self.roots, self._xml, more)
 
-    def _found(self, earlier: EarlierLooks, anew: bool) -> tuple[list[Domain], tuple[Error, ...]]:
+    def _found(self, earlier: ScanCache, anew: bool) -> tuple[list[Domain], tuple[Error, ...]]:
         """The domains and what kept discovery from finding more."""
         earlier.begin(anew=anew)
         found = discovery.domains(self.roots, self._xml, earlier=earlier, libvirt=self._libvirt)
@@ -266,7 +266,7 @@ def _connection(libvirt: "str | LibvirtConnection | None") -> "LibvirtConnection
     if not isinstance(libvirt, str):
         return libvirt
     # Here, since it imports lxml.
-    from vmiostat.discovery.libvirt_connection import LibvirtConnection
+    from vmiostat.discovery.libvirt.connection import LibvirtConnection
 
     return LibvirtConnection(libvirt)
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from vmiostat._core import BlockStats, InterfaceStats
-    from vmiostat.counters import BlockCounters, InterfaceCounters
+    from vmiostat.counter_sources import BlockCounterSource, InterfaceCounterSource
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +25,7 @@ class Disk:
     """The definition's driver name (qemu, phy, tap, file)."""
     alias: str | None = None
     """What libvirt has told the VMM to call it (virtio-disk0); None where it need not be told from the target."""
-    counters: BlockCounters | None = None
+    counters: BlockCounterSource | None = None
     reason: str = ""
     """Why there are no counters, or what to know of those that there are; a sentence."""
 
@@ -46,7 +46,7 @@ class Interface:
     """Whether the guest's rx is the host device's tx."""
     direction: str = ""
     """Why it is swapped or not; a sentence."""
-    counters: InterfaceCounters | None = None
+    counters: InterfaceCounterSource | None = None
     reason: str = ""
     """Why there are no counters, or what to know of those that there are; a sentence."""
 

@@ -5,7 +5,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from tests.command import XEN, vmiostat
+from testkit.command import XEN, vmiostat
 from vmiostat import Host
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.command import vmiostat
+from testkit.command import vmiostat
 from vmiostat import STATE_HELP, STATES
 
 

@@ -8,15 +8,16 @@ from pathlib import Path
 
 import pytest
 
-from tests.libvirt_tree import LibvirtTree
+from testkit.trees.libvirt import LibvirtTree
 
 PROGRAM = """
 import sys, time
-from vmiostat import discovery, following_poller
+from vmiostat import discovery
+from vmiostat.polling import following_poller
 from vmiostat.cli.main import main
-from vmiostat.watching import looking
+from vmiostat.watching import scanner
 
-looking._LONG, following_poller.FIRST_LOOK = 0.1, 0.3
+scanner._LONG, following_poller.FIRST_LOOK = 0.1, 0.3
 find = discovery.domains
 
 def hangs(*arguments, **options):

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from tests.command import XEN, started, vmiostat
-from tests.libvirt_tree import LibvirtTree
+from testkit.command import XEN, started, vmiostat
+from testkit.trees.libvirt import LibvirtTree
 from vmiostat import BLOCK_FIELDS, INTERFACE_FIELDS, Host
 from vmiostat.cli import report
 from vmiostat.cli.names import cell

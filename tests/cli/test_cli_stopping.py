@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.command import COMMAND, XEN, started
+from testkit.command import COMMAND, XEN, started
 
 
 def test_ctrl_c_ends_well_with_the_last_report_whole() -> None:

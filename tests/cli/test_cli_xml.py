@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.command import COMMAND, started, vmiostat
+from testkit.command import COMMAND, started, vmiostat
 from vmiostat.cli.warnings import Warnings
 
 HOSTILE = 'evil"],\n\u202e;é\u0301'

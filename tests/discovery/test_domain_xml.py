@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.fixture_trees import DOMAIN_XML, XEN
-from vmiostat.discovery.domain_xml import domains, parse
+from testkit.fixture_trees import DOMAIN_XML, XEN
+from vmiostat.discovery.xml.domain import domains, parse
 from vmiostat.model import Disk, Domain, Interface
 
 

@@ -12,9 +12,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from tests.fixture_trees import DOMAIN_XML, DOMAIN_XML_BAD
-from vmiostat.discovery import definition_file
-from vmiostat.discovery.domain_xml import domains, parse
+from testkit.fixture_trees import DOMAIN_XML, DOMAIN_XML_BAD
+from vmiostat.discovery.xml import definition_file
+from vmiostat.discovery.xml.domain import domains, parse
 from vmiostat.errors import TopologyError
 
 GOOD = "<domain type='kvm'><name>good</name></domain>"
@@ -186,7 +186,7 @@ def test_what_may_not_be_read(tmp_path: Path) -> None:
     (tmp_path / "closed").mkdir(mode=0o700)
     (tmp_path / "open.xml").write_text(GOOD)
     code = (
-        "import os; from vmiostat.discovery.domain_xml import domains; os.setgroups([]); os.setuid(65534)\n"
+        "import os; from vmiostat.discovery.xml.domain import domains; os.setgroups([]); os.setuid(65534)\n"
         "found = domains(['closed.xml', 'closed', 'open.xml'])\n"
         "print(*found.problems, *(domain.name for domain in found.domains), sep='\\n')"
     )

@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from tests.fixture_trees import XEN
+from testkit.fixture_trees import XEN
 from vmiostat import Host, Roots
-from vmiostat.counters import BlockDevice
+from vmiostat.counter_sources import BlockDevice
 from vmiostat.discovery import host_itself
 
 

@@ -1,22 +1,22 @@
 """One virtual machine that several providers see is one domain."""
 
 from vmiostat import Domain
-from vmiostat.discovery.one_domain import one_of_each_domain
+from vmiostat.discovery.merge import merge_domains
 from vmiostat.model import Process
 
 
 def names(*found: Domain) -> list[str]:
-    return [domain.name for domain in one_of_each_domain(found)]
+    return [domain.name for domain in merge_domains(found)]
 
 
 def test_by_uuid_and_the_first_is_completed() -> None:
     first = Domain("web1", id=1, uuid="u", provider="libvirt")
-    (web1,) = one_of_each_domain([first, Domain("guest", uuid="u", provider="processes", process=Process(7, 1))])
+    (web1,) = merge_domains([first, Domain("guest", uuid="u", provider="processes", process=Process(7, 1))])
     assert (web1.name, web1.id, web1.provider, web1.process) == ("web1", 1, "libvirt", Process(7, 1))
 
 
 def test_by_process_and_then_by_the_uuid_that_it_brought() -> None:
-    found = one_of_each_domain(
+    found = merge_domains(
         [Domain("a", process=Process(7, 1)), Domain("b", uuid="u", process=Process(7)), Domain("c", uuid="u")]
     )
     assert [(domain.name, domain.uuid) for domain in found] == [("a", "u")]

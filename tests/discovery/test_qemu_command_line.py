@@ -4,16 +4,18 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from tests.fixture_trees import FIXTURES
+from testkit.fixture_trees import FIXTURES
 from vmiostat import Roots
-from vmiostat.discovery import cloud_hypervisor_command_line, crosvm_command_line, firecracker_command_line
-from vmiostat.discovery.interface_by_mac import InterfaceByMac
-from vmiostat.discovery.qemu_command_line import command_line
-from vmiostat.discovery.qemu_options import options, values
-from vmiostat.discovery.vmm_devices import disks, interfaces
+from vmiostat.discovery.vmm import cloud_hypervisor as cloud_hypervisor_command_line
+from vmiostat.discovery.vmm import crosvm as crosvm_command_line
+from vmiostat.discovery.vmm import firecracker as firecracker_command_line
+from vmiostat.discovery.vmm.devices import disks, interfaces
+from vmiostat.discovery.vmm.interface_by_mac import InterfaceByMac
+from vmiostat.discovery.vmm.qemu.command_line import command_line
+from vmiostat.discovery.vmm.qemu.options import options, values
 from vmiostat.model import Process
-from vmiostat.network_namespaces import NetworkNamespaces
-from vmiostat.process_descriptors import Descriptors
+from vmiostat.system.descriptors import Descriptors
+from vmiostat.system.netns import NetworkNamespaces
 
 
 def drives(*words: str) -> list[tuple[str, str, str, str | None]]:

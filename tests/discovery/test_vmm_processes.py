@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.process_tree import ProcessTree
+from testkit.trees.processes import ProcessTree
 from vmiostat import Host, Roots
-from vmiostat.counters import BlockDevice, NetDevice
-from vmiostat.discovery import vmm_processes
-from vmiostat.discovery.found import Found
+from vmiostat.counter_sources import BlockDevice, NetDevice
+from vmiostat.discovery.provider import Found
+from vmiostat.discovery.vmm import processes as vmm_processes
 from vmiostat.model import Disk, Process
 
 UUID = "88459b78-0aed-493b-bc09-9f1dd81d96d0"
@@ -252,7 +252,7 @@ def test_somebody_else_is_told_what_it_takes(tree: ProcessTree, closed: str) -> 
     for pid in (500, 501):
         (tree.root / f"proc/{pid}" / ("fd" if closed == "descriptors" else "cmdline")).chmod(0o600)
     code = (
-        "import os; from vmiostat import Roots; from vmiostat.discovery import vmm_processes as provider\n"
+        "import os; from vmiostat import Roots; from vmiostat.discovery.vmm import processes as provider\n"
         "from vmiostat.resolve import resolve\n"
         "roots = Roots('.'); os.setgroups([]); os.setuid(65534); found = provider.domains(roots)\n"
         "for domain in found.domains:\n"

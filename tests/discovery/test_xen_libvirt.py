@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.discovery.fake_xenstored import FakeXenstored, running
-from tests.until import until
-from tests.watching.watches import NEVER
-from tests.xen_tree import XenTree
+from testkit.fakes.xenstored import FakeXenstored, running
+from testkit.trees.xen import XenTree
+from testkit.until import until
+from testkit.watches import NEVER
 from vmiostat import Disk, Domain, Host, Interface
 
 UUID = "ea1b1a9e-0000-4000-8000-000000000001"

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from vmiostat import Host, Roots, SourceError
-from vmiostat.discovery import xen_sysfs
+from vmiostat.discovery.xen import sysfs as xen_sysfs
 
 
 def backend(root: Path, name: str, statistics: dict[str, int] | None = None, net: str | None = None) -> None:

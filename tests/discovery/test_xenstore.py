@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.discovery.fake_xenstored import FakeXenstored, listed, running
-from tests.fixture_trees import XEN
+from testkit.fakes.xenstored import FakeXenstored, listed, running
+from testkit.fixture_trees import XEN
 from vmiostat import Disk, Host, Interface, NoCounters, Roots
-from vmiostat.discovery import xenstore
-from vmiostat.discovery.found import Found
-from vmiostat.earlier_looks import EarlierLooks
+from vmiostat.discovery.provider import Found
+from vmiostat.discovery.scan_cache import ScanCache
+from vmiostat.discovery.xen import xenstore
 
 TREE = XEN / "instant-1"
 STORE = listed(XEN / "xenstore-ls.txt")
@@ -189,7 +189,7 @@ def test_a_stopped_daemon_leaves_the_devices_and_then_what_it_said_last(
     assert host.domain(1).block_stats("xvda").rd_req == 311
 
     daemon.stopped = False
-    earlier = EarlierLooks(roots)
+    earlier = ScanCache(roots)
     told = xenstore.domains(roots, earlier)
     daemon.stopped = True
     last = xenstore.domains(roots, earlier)
@@ -203,7 +203,7 @@ def test_a_stopped_daemon_leaves_the_devices_and_then_what_it_said_last(
 def test_nobody_is_told_what_root_would_be(
     daemon: FakeXenstored, roots: Roots, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from vmiostat.discovery import xenstore_socket
+    from vmiostat.discovery.xen import xenstore_socket
     from vmiostat.errors import SourceError
 
     def refused(path: str, roots: Roots) -> None:

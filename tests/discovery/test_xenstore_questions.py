@@ -11,11 +11,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.discovery.fake_xenstored import DIRECTORY_PART, ERROR, EVENT, READ, FakeXenstored, message, running
+from testkit.fakes.xenstored import DIRECTORY_PART, ERROR, EVENT, READ, FakeXenstored, message, running
 from vmiostat import Roots, SourceError
-from vmiostat.discovery.xenstore_message import Messages
-from vmiostat.discovery.xenstore_questions import Questions
-from vmiostat.discovery.xenstore_socket import daemon_socket, xenstore_socket
+from vmiostat.discovery.xen.xenstore_message import Messages
+from vmiostat.discovery.xen.xenstore_queries import Queries
+from vmiostat.discovery.xen.xenstore_socket import daemon_socket, xenstore_socket
 
 NAMES = [str(number) for number in range(2000)]
 STORE = {f"/many/{name}": f"value {name}" for name in NAMES} | {"/few/a": "1", "/few/b": "", "/few/empty": "x"}
@@ -27,10 +27,10 @@ def daemon(tmp_path: Path) -> Iterator[FakeXenstored]:
         yield daemon
 
 
-def ask(root: Path, silence: float = 1.0, longest: float = 10.0) -> Questions:
+def ask(root: Path, silence: float = 1.0, longest: float = 10.0) -> Queries:
     xenstore = daemon_socket(Roots(root))
     assert xenstore is not None
-    return Questions(xenstore, silence, longest)
+    return Queries(xenstore, silence, longest)
 
 
 def test_values_in_the_order_of_the_questions(daemon: FakeXenstored, tmp_path: Path) -> None:

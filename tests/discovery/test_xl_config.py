@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.fixture_trees import XEN
+from testkit.fixture_trees import XEN
 from vmiostat import Disk, Host, Interface, NoCounters, TopologyError
-from vmiostat.discovery import xl_config
-from vmiostat.discovery.xl_devices import xl_disk, xl_vif
-from vmiostat.discovery.xl_syntax import settings
+from vmiostat.discovery.xl import config as xl_config
+from vmiostat.discovery.xl.devices import xl_disk, xl_vif
+from vmiostat.discovery.xl.syntax import settings
 
 CONFIGS = dict(re.findall(r"==> \S+/(\S+\.cfg) <==\n(.*?)(?=\n==>|\Z)", (XEN / "configs.txt").read_text(), re.DOTALL))
 

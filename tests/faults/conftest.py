@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.real.devices import make_veths
-from tests.real.domain import write_domain
-from tests.real.machine import Machine, made_machine
-from tests.real.needs import own_network
+from testkit.real.devices import make_veths
+from testkit.real.domain import write_domain
+from testkit.real.machine import Machine, made_machine
+from testkit.real.needs import own_network
 
 MANY = [f"many{n}" for n in range(150)]
 """So many that a thread asks netlink."""

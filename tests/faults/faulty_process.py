@@ -10,7 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from tests.real.needs import need_program, skip
+from testkit.real.needs import need_program, skip
 
 ROOT = Path(__file__).parent.parent.parent
 

@@ -9,11 +9,11 @@ import sys
 from pathlib import Path
 from typing import Literal
 
-from tests.counters_of import counters_of
+from testkit.counters_of import counters_of
 from vmiostat import BlockStats, FollowingPoller, Host, InterfaceStats, Poller
-from vmiostat.counters import InterfaceSource
+from vmiostat.counter_sources import InterfaceSource
 from vmiostat.model import Domain
-from vmiostat.watching import signals
+from vmiostat.watching import event_sources as signals
 
 host: Host | None = None
 domains: list[Domain] = []

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from testkit.real.machine import Machine
 from tests.faults.faulty_process import Fault, FaultyProcess, Row
-from tests.real.machine import Machine
 
 BOTH = ["EAGAIN", "ENOBUFS", "ENOMEM", "EBADF", "EINVAL", "EFAULT"]
 READING = [*BOTH, "EIO", "ENODEV", "ENXIO", "ENOENT", "EACCES", "EPERM", "EOVERFLOW", "EISDIR"]

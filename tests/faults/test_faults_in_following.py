@@ -8,14 +8,14 @@ from pathlib import Path
 
 import pytest
 
+from testkit.real.domain import write_domain
+from testkit.real.machine import Machine
+from testkit.real.process import descriptors
+from testkit.until import until
 from tests.faults.faulty_process import ChildFailed, Fault, FaultyProcess
 from tests.faults.no_descriptor_left import no_descriptor_left
-from tests.real.domain import write_domain
-from tests.real.machine import Machine
-from tests.real.process import descriptors
-from tests.until import until
 from vmiostat import Host
-from vmiostat.watching import signals
+from vmiostat.watching import event_sources as signals
 
 DEAF = [
     ("inotify_init1", "EMFILE", 1),

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from testkit.real.machine import Machine
+from testkit.real.process import descriptors
 from tests.faults.faulty_process import ChildFailed, Fault, FaultyProcess, Row
 from tests.faults.no_descriptor_left import no_descriptor_left
-from tests.real.machine import Machine
-from tests.real.process import descriptors
 from vmiostat import Host, Poller, Roots, SourceError
-from vmiostat.counters import BlockDevice
+from vmiostat.counter_sources import BlockDevice
 
 ERRORS = ["EMFILE", "ENFILE", "ENOMEM", "EACCES"]
 CALLS = ["openat2", "fstat", "socket", "bind", "clone3"]

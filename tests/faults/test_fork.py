@@ -7,17 +7,17 @@ from pathlib import Path
 
 import pytest
 
-from tests.askers import fake_qemu
-from tests.counters_of import counters_of
-from tests.forks import in_a_fork
-from tests.real.domain import write_domain
-from tests.real.machine import Machine
+from testkit.counters_of import counters_of
+from testkit.fakes import qemu as fake_qemu
+from testkit.fork import in_a_fork
+from testkit.real.domain import write_domain
+from testkit.real.machine import Machine
 from vmiostat import BlockStats, Host, InterfaceStats, Poller, Roots, Sample
 from vmiostat._core import Report
-from vmiostat.askers.qmp import QmpAsker
-from vmiostat.askers.rounds import Rounds
-from vmiostat.askers.slots import Slots
-from vmiostat.counters import InterfaceSource
+from vmiostat.counter_sources import InterfaceSource
+from vmiostat.qemu_stats.in_flight_limit import InFlightLimit
+from vmiostat.qemu_stats.qmp_client import QmpClient
+from vmiostat.qemu_stats.query_thread import QueryThread
 
 FORKS = 6
 WAYS: list[tuple[InterfaceSource, bool]] = [
@@ -117,8 +117,8 @@ def test_a_watch_and_what_follows_it_are_closed_in_a_fork(machine: Machine) -> N
 def test_nobody_is_asked_in_a_fork(tmp_path: Path) -> None:
     with fake_qemu.running(tmp_path / "qmp") as qemu:
         report = Report("QMP /qmp")
-        rounds = Rounds("on demand", 5.0)
-        rounds.set([QmpAsker("/qmp", Roots(tmp_path), {report: ("virtio-disk0",)}, Slots(8))])
+        rounds = QueryThread("on demand", 5.0)
+        rounds.set([QmpClient("/qmp", Roots(tmp_path), {report: ("virtio-disk0",)}, InFlightLimit(8))])
         assert rounds.ask(5.0)
 
         def fork() -> None:

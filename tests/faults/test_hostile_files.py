@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.counters_of import counters_of
+from testkit.counters_of import counters_of
 from vmiostat import Poller, Roots, SourceError
-from vmiostat.counters import BlockCounters, BlockDevice, CgroupIo, NetDevice, ProcessIo, XenVbd
+from vmiostat.counter_sources import BlockCounterSource, BlockDevice, CgroupIo, NetDevice, ProcessIo, XenVbd
 
 NUMBERS = " ".join(str(number) for number in range(1, 18))
 INTERFACE = " ".join(str(number) for number in range(1, 17))
@@ -26,7 +26,7 @@ GOOD = {
     "proc/7/io": "rchar: 1\nread_bytes: 2\nwrite_bytes: 3\ncancelled_write_bytes: 0\n",
     "proc/8/io": "rchar: 1\nread_bytes: 2\nwrite_bytes: 3\ncancelled_write_bytes: 0\n",
 }
-BLOCK: dict[str, BlockCounters] = {
+BLOCK: dict[str, BlockCounterSource] = {
     "sys/dev/block/8:0/stat": BlockDevice(8, 0),
     "sys/dev/block/8:16/stat": BlockDevice(8, 16),
     "sys/bus/xen-backend/devices/vbd-1-51712/statistics/rd_req": XenVbd("vbd", 1, 51712),

@@ -10,7 +10,7 @@ from xml.sax.saxutils import escape
 
 import pytest
 
-from tests.command import COMMAND
+from testkit.command import COMMAND
 
 NAMES = [
     'evil"],{}',

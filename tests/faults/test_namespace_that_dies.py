@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.counters_of import counters_of
-from tests.real.devices import host_sends
-from tests.real.machine import Machine
+from testkit.counters_of import counters_of
+from testkit.real.devices import host_sends
+from testkit.real.machine import Machine
 from vmiostat import Poller, Roots
-from vmiostat.counters import InterfaceSource, NetDevice
+from vmiostat.counter_sources import InterfaceSource, NetDevice
 
 
 @pytest.mark.parametrize("source", ["proc", "netlink", "auto"])

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.counters_of import counters_of
-from tests.real.machine import Machine
-from tests.real.needs import need_program
+from testkit.counters_of import counters_of
+from testkit.real.machine import Machine
+from testkit.real.needs import need_program
 from vmiostat import Host
 
 EVERY = 0.0005

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from tests.kvm import running_lab
-from tests.kvm.running_lab import RunningLab
-from tests.measured import measured, pytest_terminal_summary
+from lab.kvm import running_lab
+from lab.kvm.running_lab import RunningLab
+from testkit.measured import measured, pytest_terminal_summary
 from vmiostat import Host
 
 __all__ = ["measured", "pytest_terminal_summary"]

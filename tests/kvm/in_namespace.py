@@ -9,7 +9,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self, TypeVar
 
-from tests.real.devices import UNHEARD, frame
+from testkit.real.devices import UNHEARD, frame
 
 Result = TypeVar("Result")
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from tests.kvm import restrictions
 from vmiostat import Domain, Host, Sample
-from vmiostat.counters import InterfaceSource
+from vmiostat.counter_sources import InterfaceSource
 
 
 def seen(domain: Domain, sample: Sample) -> dict[str, Any]:

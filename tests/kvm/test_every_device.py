@@ -8,9 +8,9 @@ from typing import Any, TypeVar
 
 import pytest
 
-from tests.kvm.running_lab import RunningLab
+from lab.kvm.running_lab import RunningLab
 from vmiostat import BlockStats, Host
-from vmiostat.counters import BlockDevice, NetDevice
+from vmiostat.counter_sources import BlockDevice, NetDevice
 
 NICS = {"bridge": 0, "ethernet": 1, "direct": 2, "network": 3}
 """The rich guest's interfaces: what libvirt calls their type, and their number, which is the last byte of their MAC."""

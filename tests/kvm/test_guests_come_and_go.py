@@ -5,8 +5,8 @@ import signal
 import time
 from typing import Any
 
+from lab.kvm.running_lab import RunningLab
 from tests.kvm.polls import Poll, Polls
-from tests.kvm.running_lab import RunningLab
 from vmiostat import Host, Sample
 
 

@@ -16,15 +16,15 @@ from typing import Any
 
 import pytest
 
+from lab.command import ip
+from lab.kvm import loops
+from lab.kvm.place import Place
+from lab.kvm.running_lab import RunningLab
+from testkit.measured import Measured
+from testkit.real.devices import Loop
+from testkit.real.process import descriptors
 from tests.kvm.in_namespace import Wire
 from tests.kvm.polls import Poll, Polls
-from tests.kvm.running_lab import RunningLab
-from tests.lab.command import ip
-from tests.lab.kvm import loops
-from tests.lab.kvm.place import Place
-from tests.measured import Measured
-from tests.real.devices import Loop
-from tests.real.process import descriptors
 from vmiostat import BlockRates, BlockStats, Host, InterfaceRates, InterfaceStats, Sample
 
 RowOf = Callable[[Sample], InterfaceStats | BlockStats | None]

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
+from lab.kvm.running_lab import RunningLab, file_of
+from testkit.fakes.libvirt_connections import told
 from tests.kvm.libvirt_proxy import LibvirtProxy
-from tests.kvm.running_lab import RunningLab, file_of
-from tests.libvirt.connections import told
 from vmiostat import Domain, Host, Roots
-from vmiostat.discovery import libvirt_status
-from vmiostat.discovery.libvirt_connection import LibvirtConnection
-from vmiostat.discovery.libvirt_events import Listener
+from vmiostat.discovery.libvirt import status as libvirt_status
+from vmiostat.discovery.libvirt.connection import LibvirtConnection
+from vmiostat.discovery.libvirt.events import Listener
 
 GUEST = "klab-guest"
 DEFINITION = """\

@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
+from lab.kvm.running_lab import RunningLab, file_of
 from tests.kvm.polls import Polls
-from tests.kvm.running_lab import RunningLab, file_of
 from vmiostat import Host, Sample
 
 NIC = "kdies0"

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
+from lab.kvm.running_lab import RunningLab
+from testkit.measured import Measured
 from tests.kvm.beside_libvirt import GROUPS, known_to_the_kernel, told_of
-from tests.kvm.running_lab import RunningLab
-from tests.measured import Measured
 from vmiostat import Host
 
 GUESTS = 100

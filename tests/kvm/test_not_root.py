@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.kvm.running_lab import RunningLab
+from lab.kvm.running_lab import RunningLab
 
 ROOT = Path(__file__).parents[2]
 

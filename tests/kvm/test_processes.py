@@ -5,13 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.counters_of import counters_of
+from lab.kvm.plain_qemu import plain_qemu
+from lab.kvm.running_lab import RunningLab
+from testkit.counters_of import counters_of
+from testkit.real.devices import Loop
 from tests.kvm.in_namespace import Wire, same_namespace
-from tests.kvm.running_lab import RunningLab
-from tests.lab.kvm.plain_qemu import plain_qemu
-from tests.real.devices import Loop
 from vmiostat import Host
-from vmiostat.counters import BlockDevice, NetDevice
+from vmiostat.counter_sources import BlockDevice, NetDevice
 
 
 @pytest.fixture

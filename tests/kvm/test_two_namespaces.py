@@ -5,14 +5,14 @@ from pathlib import Path
 
 import pytest
 
+from lab.command import run
+from lab.kvm import network
+from lab.kvm.plain_qemu import plain_qemu
+from lab.kvm.running_lab import RunningLab
+from testkit.real.devices import Loop
 from tests.kvm.in_namespace import Wire, same_namespace
-from tests.kvm.running_lab import RunningLab
-from tests.lab.command import run
-from tests.lab.kvm import network
-from tests.lab.kvm.plain_qemu import plain_qemu
-from tests.real.devices import Loop
 from vmiostat import Host, InterfaceStats
-from vmiostat.counters import InterfaceSource, NetDevice
+from vmiostat.counter_sources import InterfaceSource, NetDevice
 
 
 @pytest.fixture

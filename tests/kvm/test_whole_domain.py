@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.kvm.running_lab import RunningLab
+from lab.kvm.running_lab import RunningLab
 from vmiostat import Host
 
 SIZE, MANY = 65536, 16

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.libvirt.fake_libvirt import Daemon, Libvirt
+from testkit.fakes.libvirt import Daemon, Libvirt
 from vmiostat import Roots
 
 

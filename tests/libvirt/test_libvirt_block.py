@@ -11,16 +11,16 @@ from pathlib import Path
 
 import pytest
 
-from tests.libvirt.fake_libvirt import Daemon, Libvirt, LibvirtError, uuid
-from tests.process_tree import ProcessTree
-from tests.until import until
+from testkit.fakes.libvirt import Daemon, Libvirt, LibvirtError, uuid
+from testkit.trees.processes import ProcessTree
+from testkit.until import until
 from vmiostat import Poller, Roots
 from vmiostat._core import Report
-from vmiostat.askers.libvirt_answers import counters_by_target
-from vmiostat.askers.libvirt_block import AT_ONCE, IN_ALL, LibvirtBlockAsker, LibvirtStats
-from vmiostat.askers.rounds import OnDemand, Rounds
-from vmiostat.counters import Reported
+from vmiostat.counter_sources import VmmReported
 from vmiostat.model import Process
+from vmiostat.qemu_stats.libvirt_block_stats import counters_by_target
+from vmiostat.qemu_stats.libvirt_client import AT_ONCE, IN_ALL, LibvirtClient, LibvirtStats
+from vmiostat.qemu_stats.query_thread import OnDemand, QueryThread
 
 URI = "qemu:///system"
 DEADLINE = 0.3
@@ -58,20 +58,24 @@ def machine(tmp_path: Path) -> ProcessTree:
 
 
 @contextmanager
-def asking(daemon: Daemon, roots: Roots, count: int, interval: float | OnDemand) -> Iterator[tuple[Rounds, Poller]]:
+def asking(
+    daemon: Daemon, roots: Roots, count: int, interval: float | OnDemand
+) -> Iterator[tuple[QueryThread, Poller]]:
     """Domains 1 to `count`, each with a disk, all of them asked by way of libvirt."""
     stats = LibvirtStats(URI, roots)
     reports = [Report("libvirt") for _ in range(count)]
-    rounds = Rounds(interval, DEADLINE)
+    rounds = QueryThread(interval, DEADLINE)
     for number in range(1, count + 1):
         daemon.start(number, f"vm{number}")
         daemon.stats.setdefault(number, VDA)
     try:
         rounds.set(
-            LibvirtBlockAsker(stats, uuid(number), Process(100 + number), {report: "vda"})
+            LibvirtClient(stats, uuid(number), Process(100 + number), {report: "vda"})
             for number, report in enumerate(reports, 1)
         )
-        with Poller(roots, [(f"vm{n}", "vda", Reported(report)) for n, report in enumerate(reports, 1)], []) as poller:
+        with Poller(
+            roots, [(f"vm{n}", "vda", VmmReported(report)) for n, report in enumerate(reports, 1)], []
+        ) as poller:
             yield rounds, poller
     finally:
         rounds.close()
@@ -232,9 +236,9 @@ def test_a_disk_that_comes_while_a_call_is_out(daemon: Daemon, machine: ProcessT
         until(lambda: poller.problem("block", 0) is not None)
         stats = LibvirtStats(URI, machine.roots)
         first, second = Report("libvirt"), Report("libvirt")
-        rounds.set([LibvirtBlockAsker(stats, uuid(1), None, {first: "vda"})])
+        rounds.set([LibvirtClient(stats, uuid(1), None, {first: "vda"})])
         until(lambda: first.problem == "no answer within 0.3 s")
-        rounds.set([LibvirtBlockAsker(stats, uuid(1), None, {first: "vda", second: "hdc"})])
+        rounds.set([LibvirtClient(stats, uuid(1), None, {first: "vda", second: "hdc"})])
         until(lambda: second.problem == "its last question has no answer yet")
         daemon.answer(*stats_of(1))
         until(lambda: second.problem is None)
@@ -291,8 +295,8 @@ def open_files() -> Counter[str]:
 PROGRAM = """
 import sys, time
 from pathlib import Path
-from tests.libvirt.fake_libvirt import Libvirt
-from tests.process_tree import ProcessTree
+from testkit.fakes.libvirt import Libvirt
+from testkit.trees.processes import ProcessTree
 from tests.libvirt.test_libvirt_block import asking
 
 libvirt = sys.modules["libvirt"] = Libvirt()

@@ -7,14 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.command import vmiostat
-from tests.forks import in_a_fork
-from tests.libvirt.connections import URI, names, problems, run
-from tests.libvirt.fake_libvirt import NO_DOMAIN, Daemon, Libvirt, LibvirtError, uuid
-from tests.libvirt_tree import LibvirtTree
-from tests.until import until
+from testkit.command import vmiostat
+from testkit.fakes.libvirt import NO_DOMAIN, Daemon, Libvirt, LibvirtError, uuid
+from testkit.fakes.libvirt_connections import URI, names, problems, run
+from testkit.fork import in_a_fork
+from testkit.trees.libvirt import LibvirtTree
+from testkit.until import until
 from vmiostat import Host, Roots
-from vmiostat.discovery.libvirt_connection import LibvirtConnection
+from vmiostat.discovery.libvirt.connection import LibvirtConnection
 
 
 def test_running_domains(daemon: Daemon, roots: Roots) -> None:
@@ -91,7 +91,7 @@ def test_a_module_without_its_library(monkeypatch: pytest.MonkeyPatch, tmp_path:
 def test_who_handles_libvirt_s_errors(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, roots: Roots) -> None:
     """Nobody but us uses libvirt: they are not printed. Somebody does: it is his handler that stays."""
     (tmp_path / "libvirt.py").write_text(
-        "import sys\nfrom tests.libvirt.fake_libvirt import Libvirt\nsys.modules[__name__] = Libvirt()\n"
+        "import sys\nfrom testkit.fakes.libvirt import Libvirt\nsys.modules[__name__] = Libvirt()\n"
     )
     monkeypatch.delitem(sys.modules, "libvirt", raising=False)
     monkeypatch.syspath_prepend(tmp_path)

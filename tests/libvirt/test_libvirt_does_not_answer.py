@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.forks import in_a_fork
-from tests.libvirt.connections import URI, names, problems, run, told
-from tests.libvirt.fake_libvirt import Daemon, Libvirt, LibvirtError, uuid
-from tests.until import until
+from testkit.fakes.libvirt import Daemon, Libvirt, LibvirtError, uuid
+from testkit.fakes.libvirt_connections import URI, names, problems, run, told
+from testkit.fork import in_a_fork
+from testkit.until import until
 from vmiostat import Roots
-from vmiostat.discovery import libvirt_link
-from vmiostat.discovery.libvirt_connection import LibvirtConnection
+from vmiostat.discovery.libvirt import link as libvirt_link
+from vmiostat.discovery.libvirt.connection import LibvirtConnection
 
 
 def test_a_domain_that_does_not_answer_costs_itself_alone_and_one_deadline(daemon: Daemon, roots: Roots) -> None:

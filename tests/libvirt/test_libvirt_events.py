@@ -3,13 +3,13 @@
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from tests.libvirt.connections import URI, names, told
-from tests.libvirt.fake_libvirt import Daemon, Libvirt, uuid
-from tests.libvirt_tree import LibvirtTree
-from tests.until import until
+from testkit.fakes.libvirt import Daemon, Libvirt, uuid
+from testkit.fakes.libvirt_connections import URI, names, told
+from testkit.trees.libvirt import LibvirtTree
+from testkit.until import until
 from vmiostat import Host, Roots
-from vmiostat.discovery.libvirt_connection import LibvirtConnection
-from vmiostat.discovery.libvirt_events import Changes
+from vmiostat.discovery.libvirt.connection import LibvirtConnection
+from vmiostat.discovery.libvirt.events import Changes
 
 
 def test_an_event_brings_only_what_it_names(daemon: Daemon, roots: Roots) -> None:

@@ -10,14 +10,14 @@ import pytest
 
 PROGRAM = """
 import sys
-from tests.libvirt.fake_libvirt import Libvirt, uuid
+from testkit.fakes.libvirt import Libvirt, uuid
 from vmiostat import Host
 
 libvirt = sys.modules["libvirt"] = Libvirt()
 libvirt.daemon.start(1, "web1")
 libvirt.daemon.start(2, "db1")
 libvirt.daemon.stuck = set(sys.argv[2].split())
-from vmiostat.discovery.libvirt_connection import LibvirtConnection
+from vmiostat.discovery.libvirt.connection import LibvirtConnection
 
 host = Host(sys.argv[1], libvirt=LibvirtConnection("qemu:///system", deadline=float(sys.argv[3])))
 watch = host.watch()

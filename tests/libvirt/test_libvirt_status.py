@@ -8,13 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.fixture_trees import DOMAIN_XML
-from tests.process_tree import ProcessTree
+from testkit.fixture_trees import DOMAIN_XML
+from testkit.trees.processes import ProcessTree
 from vmiostat import Host, Roots, TopologyError, discovery
-from vmiostat.discovery import domain_xml, libvirt_status
-from vmiostat.discovery.definition import Definition
-from vmiostat.discovery.found import Found
-from vmiostat.earlier_looks import EarlierLooks
+from vmiostat.discovery.libvirt import status as libvirt_status
+from vmiostat.discovery.provider import Found
+from vmiostat.discovery.scan_cache import ScanCache
+from vmiostat.discovery.xml import domain as domain_xml
+from vmiostat.discovery.xml.definition import Definition
 from vmiostat.model import Process
 
 STATUS = DOMAIN_XML / "kvm-status.xml"
@@ -100,7 +101,7 @@ def test_somebody_else_is_told_what_it_takes(tmp_path: Path, closed: str) -> Non
     for path in folder.iterdir() if closed == "files" else [folder]:
         path.chmod(0o600)
     code = (
-        "import os; from vmiostat import Roots; from vmiostat.discovery import libvirt_status as provider\n"
+        "import os; from vmiostat import Roots; from vmiostat.discovery.libvirt import status as provider\n"
         "roots = Roots('.'); os.setgroups([]); os.setuid(65534); found = provider.domains(roots)\n"
         "print(len(found.domains), *found.problems, sep='\\n')"
     )
@@ -162,7 +163,7 @@ def test_what_is_known_is_not_parsed_again(tmp_path: Path, monkeypatch: pytest.M
         return domain_xml.parse(data, path, provider)
 
     monkeypatch.setattr(libvirt_status, "parse", parse)
-    earlier = EarlierLooks(roots)
+    earlier = ScanCache(roots)
     first = libvirt_status.domains(roots, earlier)
     assert sorted(parsed) == ["a.xml", "b.xml", "c.xml"]
     again = libvirt_status.domains(roots, earlier)

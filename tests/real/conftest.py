@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.real.machine import Machine, made_machine
-from tests.real.needs import own_network
+from testkit.real.machine import Machine, made_machine
+from testkit.real.needs import own_network
 
 
 @pytest.fixture

@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.command import started
-from tests.real.plain_qemu import MIB, PlainQemu, plain_qemu
-from tests.until import until
+from testkit.command import started
+from testkit.real.plain_qemu import MIB, PlainQemu, plain_qemu
+from testkit.until import until
 from vmiostat import AskingPoller, BlockStats, Domain, Host
 
 INTERVAL = 0.2

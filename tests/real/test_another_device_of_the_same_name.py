@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.real.devices import Loop, Tap, make_veths, remove_interface
+from testkit.real.devices import Loop, Tap, make_veths, remove_interface
 from vmiostat import Poller, Roots, Sample, SourceError
-from vmiostat.counters import BlockDevice, InterfaceSource, NetDevice
+from vmiostat.counter_sources import BlockDevice, InterfaceSource, NetDevice
 
 
 def watching(

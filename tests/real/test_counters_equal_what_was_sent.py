@@ -6,9 +6,9 @@ from typing import Literal
 
 import pytest
 
-from tests.real.devices import Loop, host_sends
-from tests.real.machine import DOMAINS, SENT, Machine
-from tests.this_host import this_host
+from testkit.real.devices import Loop, host_sends
+from testkit.real.machine import DOMAINS, SENT, Machine
+from testkit.this_host import this_host
 from vmiostat import BlockStats, Host, InterfaceStats
 
 COUNTERS = 16

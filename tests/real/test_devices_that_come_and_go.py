@@ -4,8 +4,8 @@ import errno
 from contextlib import ExitStack
 from pathlib import Path
 
-from tests.real.devices import Loop, Tap, make_veths, remove_interface
-from tests.real.domain import write_domain
+from testkit.real.devices import Loop, Tap, make_veths, remove_interface
+from testkit.real.domain import write_domain
 from vmiostat import Host, SourceError
 
 

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.libvirt_tree import LibvirtTree
-from tests.real.devices import Loop, Tap
-from tests.real.process import descriptors
-from tests.until import until
-from tests.watching.watches import NEVER
+from testkit.real.devices import Loop, Tap
+from testkit.real.process import descriptors
+from testkit.trees.libvirt import LibvirtTree
+from testkit.until import until
+from testkit.watches import NEVER
 from vmiostat import Domain, FollowingPoller, Host
-from vmiostat.counters import InterfaceSource
+from vmiostat.counter_sources import InterfaceSource
 
 
 class Guest:

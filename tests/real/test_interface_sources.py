@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.real.devices import Tap, host_sends, make_veths
-from tests.real.domain import write_domain
-from tests.real.machine import DOMAINS, Machine
+from testkit.real.devices import Tap, host_sends, make_veths
+from testkit.real.domain import write_domain
+from testkit.real.machine import DOMAINS, Machine
 from vmiostat import Host, InterfaceStats, Poller, Roots
-from vmiostat.counters import InterfaceSource, NetDevice
+from vmiostat.counter_sources import InterfaceSource, NetDevice
 
 SOURCES: tuple[InterfaceSource, ...] = ("proc", "sysfs", "netlink", "auto")
 COUNTERS = 16

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.real.devices import Loop, Tap, make_veths, remove_interface
-from tests.real.domain import write_domain
-from tests.real.machine import Machine
-from tests.real.process import descriptors, resident_bytes
+from testkit.real.devices import Loop, Tap, make_veths, remove_interface
+from testkit.real.domain import write_domain
+from testkit.real.machine import Machine
+from testkit.real.process import descriptors, resident_bytes
 from vmiostat import BlockStats, Host, InterfaceStats, Sample
 
 THREADS = 8

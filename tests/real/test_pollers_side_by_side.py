@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.real.devices import make_veths
+from testkit.real.devices import make_veths
 from vmiostat import InterfaceStats, Poller, Roots
-from vmiostat.counters import InterfaceSource, NetDevice
+from vmiostat.counter_sources import InterfaceSource, NetDevice
 
 SECONDS = 0.5
 POLLERS = 4

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.real.machine import Machine
-from tests.real.needs import need_program, skip
+from testkit.real.machine import Machine
+from testkit.real.needs import need_program, skip
 
 POLLS = 1000
 # The frequent path in a process of its own, between two calls of getppid that mark it in the trace.

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.real.devices import Loop
-from tests.real.needs import need_devices, skip
+from testkit.real.devices import Loop
+from testkit.real.needs import need_devices, skip
 from vmiostat import Domain, Host
-from vmiostat.counters import BlockDevice, NetDevice
+from vmiostat.counter_sources import BlockDevice, NetDevice
 
-TAP = "from tests.real.devices import Tap; tap = Tap({!r}); "
+TAP = "from testkit.real.devices import Tap; tap = Tap({!r}); "
 ELSEWHERE = "import ctypes; assert ctypes.CDLL(None).unshare(0x40000000) == 0; "
 SEND = "tap.guest_sends(5, 100); "
 DISK = "disk = open({!r}, 'r+b', 0); "
@@ -105,7 +105,7 @@ def test_a_namespace_with_a_name_is_called_by_it(namespace: Path, tmp_path: Path
 
 
 # Imported before the user changes, who may not be allowed to read this package.
-PROVIDER = "import os; from vmiostat import Roots; from vmiostat.discovery import vmm_processes as provider; "
+PROVIDER = "import os; from vmiostat import Roots; from vmiostat.discovery.vmm import processes as provider; "
 AS_NOBODY = "os.setgroups([]); os.setgid(65534); os.setuid(65534); "
 TELL = "print(*provider.domains(Roots()).problems, sep='\\n')"
 

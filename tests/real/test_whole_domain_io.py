@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.real.devices import Loop
-from tests.real.needs import need_devices, skip
+from testkit.real.devices import Loop
+from testkit.real.needs import need_devices, skip
 from vmiostat import BlockStats, Poller, Roots
-from vmiostat.counters import BlockCounters, CgroupIo, ProcessIo
+from vmiostat.counter_sources import BlockCounterSource, CgroupIo, ProcessIo
 
 BLOCK = 4096
 
@@ -67,7 +67,7 @@ def loop(tmp_path: Path) -> Iterator[Loop]:
         yield made
 
 
-def poller_of(counters: BlockCounters) -> Poller:
+def poller_of(counters: BlockCounterSource) -> Poller:
     return Poller(Roots(), [("vm1", "total", counters)], [])
 
 

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.this_host import this_host
+from testkit.this_host import this_host
 from vmiostat import Disk, Domain, Interface, Roots
-from vmiostat.counters import BlockDevice, NetDevice
+from vmiostat.counter_sources import BlockDevice, NetDevice
 from vmiostat.resolve import resolve
 
 Tree = Callable[..., Roots]

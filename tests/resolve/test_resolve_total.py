@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.command import vmiostat
+from testkit.command import vmiostat
 from vmiostat import Disk, Domain, Host, NoCounters, Roots, UnknownDevice
-from vmiostat.counters import CgroupIo, ProcessIo
+from vmiostat.counter_sources import CgroupIo, ProcessIo
 from vmiostat.model import Process
 from vmiostat.resolve.total import resolve_total
 

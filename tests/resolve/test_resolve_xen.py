@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from vmiostat import Disk, Domain, Interface, Roots
-from vmiostat.counters import BlockDevice, NetDevice, XenVbd
+from vmiostat.counter_sources import BlockDevice, NetDevice, XenVbd
 from vmiostat.resolve import resolve
 
 BUS = "sys/bus/xen-backend/devices"

@@ -6,8 +6,8 @@ import pytest
 from lxml import etree
 
 from vmiostat import Domain, Host, Interface, Roots
-from vmiostat.counters import VirtualFunction
-from vmiostat.discovery.interface_xml import interface
+from vmiostat.counter_sources import VirtualFunction
+from vmiostat.discovery.xml.interface import interface
 from vmiostat.resolve import resolve
 from vmiostat.resolve.virtual_function import virtual_function
 

@@ -5,7 +5,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from tests.real.devices import network_namespace
+from testkit.real.devices import network_namespace
 from tests.soak.limits import check_figures
 from tests.soak.soaking import soak
 

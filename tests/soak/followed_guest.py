@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from tests.libvirt_tree import LibvirtTree
+from testkit.trees.libvirt import LibvirtTree
 from vmiostat import Domain, Host, Sample
 
 NAME = "followed"

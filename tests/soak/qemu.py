@@ -3,7 +3,7 @@
 import sys
 from pathlib import Path
 
-from tests.askers.fake_qemu import running
+from testkit.fakes.qemu import running
 
 
 def listen(path: Path) -> None:

@@ -10,12 +10,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
 
-from tests.real.devices import Loop, Tap, make_veths, remove_interface
-from tests.real.domain import write_domain
-from tests.real.process import descriptors, resident_bytes
+from testkit.real.devices import Loop, Tap, make_veths, remove_interface
+from testkit.real.domain import write_domain
+from testkit.real.process import descriptors, resident_bytes
 from tests.soak.followed_guest import FollowedGuest
 from vmiostat import Host, Poller, Sample
-from vmiostat.counters import InterfaceSource
+from vmiostat.counter_sources import InterfaceSource
 
 POLL_EVERY = 0.01
 ROUND_EVERY = 0.2

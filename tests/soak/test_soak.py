@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.real.needs import own_network
+from testkit.real.needs import own_network
 from tests.soak.limits import check_figures
 from tests.soak.soaking import soak
 

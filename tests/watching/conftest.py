@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.libvirt_tree import LibvirtTree
-from tests.watching.watches import NEVER
+from testkit.trees.libvirt import LibvirtTree
+from testkit.watches import NEVER
 from vmiostat import Host
-from vmiostat.watch import Watch
+from vmiostat.watching.watch import Watch
 
 
 @pytest.fixture

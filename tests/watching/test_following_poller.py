@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from tests.libvirt_tree import LibvirtTree
-from tests.real.process import descriptors
-from tests.until import until
-from tests.watching.watches import NEVER, watch_threads
+from testkit.real.process import descriptors
+from testkit.trees.libvirt import LibvirtTree
+from testkit.until import until
+from testkit.watches import NEVER, watch_threads
 from vmiostat import Domain, FollowingPoller, Host, InterfaceStats, SizeError
 from vmiostat.resolve.total import TARGET as TOTAL
 

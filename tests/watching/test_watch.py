@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.libvirt_tree import LibvirtTree
-from tests.real.process import descriptors
-from tests.until import until
-from tests.watching.watches import NEVER, names, watch_threads
+from testkit.real.process import descriptors
+from testkit.trees.libvirt import LibvirtTree
+from testkit.until import until
+from testkit.watches import NEVER, names, watch_threads
 from vmiostat import Host, TopologyError
-from vmiostat.watch import Watch
+from vmiostat.watching.watch import Watch
 
 
 def test_a_domain_that_starts_changes_and_ends(tree: LibvirtTree, watch: Watch) -> None:

@@ -12,13 +12,13 @@ from typing import Any
 
 import pytest
 
-from tests.libvirt_tree import LibvirtTree
-from tests.real.process import descriptors
-from tests.until import until
-from tests.watching.watches import NEVER, found, names, watch_threads, watching
+from testkit.real.process import descriptors
+from testkit.trees.libvirt import LibvirtTree
+from testkit.until import until
+from testkit.watches import NEVER, found, names, watch_threads, watching
 from vmiostat import Domain, Error, Host, Roots, discovery
-from vmiostat.watch import Watch
-from vmiostat.watching.signals import Signals
+from vmiostat.watching.event_sources import EventSources
+from vmiostat.watching.watch import Watch
 
 
 @pytest.mark.parametrize("error", [RuntimeError("broken"), OSError(5, "Input/output error"), Error("broken")])
@@ -75,7 +75,7 @@ def test_a_look_that_hangs_holds_nobody_up(tmp_path: Path) -> None:
 
 
 def test_a_look_that_hangs_is_a_problem_until_it_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("vmiostat.watching.looking._LONG", 0.2)
+    monkeypatch.setattr("vmiostat.watching.scanner._LONG", 0.2)
     goes_on = threading.Event()
 
     def look(anew: bool) -> tuple[list[Domain], tuple[Error, ...]]:
@@ -96,8 +96,8 @@ def test_a_first_look_that_hangs_gives_a_poller_without_rows(
     tree: LibvirtTree, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """They come when it ends."""
-    monkeypatch.setattr("vmiostat.watching.looking._LONG", 0.1)
-    monkeypatch.setattr("vmiostat.following_poller.FIRST_LOOK", 0.3)
+    monkeypatch.setattr("vmiostat.watching.scanner._LONG", 0.1)
+    monkeypatch.setattr("vmiostat.polling.following_poller.FIRST_LOOK", 0.3)
     goes_on = threading.Event()
     find = discovery.domains
 
@@ -121,12 +121,12 @@ def test_a_first_look_that_hangs_gives_a_poller_without_rows(
 def test_a_watch_that_ends_by_a_mistake_says_so_and_holds_nobody_up(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, breaks: str
 ) -> None:
-    def broken(*arguments: object) -> Signals:
+    def broken(*arguments: object) -> EventSources:
         raise RuntimeError("broken")
 
     if breaks != "opening":
-        monkeypatch.setattr(Signals, breaks, broken)
-    signals = broken if breaks == "opening" else partial(Signals, Roots(tmp_path), None)
+        monkeypatch.setattr(EventSources, breaks, broken)
+    signals = broken if breaks == "opening" else partial(EventSources, Roots(tmp_path), None)
     with Watch(lambda anew: found("a"), signals, 0.05) as watch:
         seen = 0 if breaks == "opening" else 1
         assert watch.wait(timeout=10) == bool(seen)
@@ -173,10 +173,10 @@ def test_a_watch_that_cannot_be_woken_ends_all_the_same(tree: LibvirtTree, monke
 def test_a_look_that_hangs_does_not_hold_the_program_s_end_up(tmp_path: Path, ends: str) -> None:
     """Nor does a watch that nobody closed."""
     code = (
-        "import time; from vmiostat import Host, Roots; from vmiostat.watch import Watch\n"
-        "from vmiostat.watching.signals import Signals\n"
+        "import time; from vmiostat import Host, Roots; from vmiostat.watching.watch import Watch\n"
+        "from vmiostat.watching.event_sources import EventSources\n"
         "idle = Host('.').watch(); idle.wait()\n"
-        "hangs = Watch(lambda anew: time.sleep(60), lambda: Signals(Roots('.'), None)); time.sleep(0.1)\n"
+        "hangs = Watch(lambda anew: time.sleep(60), lambda: EventSources(Roots('.'), None)); time.sleep(0.1)\n"
         f"print(hangs.wait(0, 0.1), flush=True); {ends}\n"
     )
     start = time.monotonic()

@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.discovery.fake_xenstored import FakeXenstored, running
-from tests.until import until
-from tests.watching.watches import NEVER
-from tests.xen_tree import XenTree
+from testkit.fakes.xenstored import FakeXenstored, running
+from testkit.trees.xen import XenTree
+from testkit.until import until
+from testkit.watches import NEVER
 from vmiostat import FollowingPoller, Host, Roots
-from vmiostat.watching import signals
+from vmiostat.watching import event_sources as signals
 from vmiostat.watching.xenstore_changes import XenstoreChanges
 
 BACKENDS = "/local/domain/0/backend"

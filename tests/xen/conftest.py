@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.measured import measured, pytest_terminal_summary
+from testkit.measured import measured, pytest_terminal_summary
 from tests.xen import dom0
 from vmiostat import Host
 

@@ -1,4 +1,4 @@
-"""The disks and interfaces of the lab's guests, as their definitions have them (tests/lab/xen/guest_files)."""
+"""The disks and interfaces of the lab's guests, as their definitions have them (lab/xen/guest_files)."""
 
 from typing import NamedTuple
 

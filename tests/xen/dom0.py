@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from tests.lab.xen.dom0_files import console
+from lab.xen.dom0_files import console
 
 BACKENDS = Path("/sys/bus/xen-backend/devices")
 VBD_FILES = ("rd_req", "rd_sect", "wr_req", "wr_sect", "oo_req", "f_req", "ds_req")

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.measured import Measured
+from testkit.measured import Measured
 from tests.xen import dom0
 from vmiostat import BlockStats
 
@@ -22,7 +22,7 @@ POLLS = 5
 PROGRAM = """
 import ctypes, json, os, resource, sys, time
 from vmiostat import Poller, Roots
-from vmiostat.counters import XenVbd
+from vmiostat.counter_sources import XenVbd
 
 way, polls, domid = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
 names = [name for name in os.listdir("/sys/bus/xen-backend/devices") if name.startswith("vbd-")]

@@ -5,7 +5,7 @@ import pytest
 from tests.xen import dom0
 from tests.xen.devices import DISKS, MACS, NICS, PROVIDERS, UUIDS, all_nics, kernel_disks, nic, qemu_disks
 from vmiostat import BlockStats, Domain, Host, InterfaceStats
-from vmiostat.counters import NetDevice, XenVbd
+from vmiostat.counter_sources import NetDevice, XenVbd
 
 
 @pytest.fixture(scope="module")

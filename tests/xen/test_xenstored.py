@@ -7,12 +7,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from testkit.measured import Measured
 from tests.kvm.polls import Polls
-from tests.measured import Measured
 from tests.xen import dom0
 from tests.xen.devices import DISKS
 from vmiostat import Host
-from vmiostat.discovery import xenstore_socket
+from vmiostat.discovery.xen import xenstore_socket
 
 BOUND = 10.0
 """Seconds in which a look ends, whoever does not answer."""

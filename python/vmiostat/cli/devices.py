@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from vmiostat import Disk, Domain, Interface, Poller, Sample
-    from vmiostat.cli.stopping import Signals
+    from vmiostat.cli.stopping import EventSources
 
 EPILOG = """\
 With --json, each domain is an object on a line of its own, with its "block"
@@ -35,7 +35,7 @@ def parser() -> arguments.Parser:
     return made
 
 
-def run(options: argparse.Namespace, signals: Signals) -> None:
+def run(options: argparse.Namespace, signals: EventSources) -> None:
     """Prints the domains and their devices."""
     host, domains = arguments.find(options)
     from vmiostat.cli.output import write

@@ -7,7 +7,7 @@ import sys
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from vmiostat.cli.stopping import Signals, Stopped
+from vmiostat.cli.stopping import EventSources, Stopped
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,7 +20,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command that the arguments name, and gives the exit status."""
     words = list(sys.argv[1:] if arguments is None else arguments)
     command = words.pop(0) if words and words[0] in COMMANDS else "report"
-    with Signals() as signals:
+    with EventSources() as signals:
         try:
             return _run(command, words, signals)
         except Stopped as stopped:
@@ -29,7 +29,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return 0
 
 
-def _run(command: str, words: list[str], signals: Signals) -> int:
+def _run(command: str, words: list[str], signals: EventSources) -> int:
     module = import_module(f"vmiostat.cli.{command}")
     try:
         options = module.parser().parse_args(words)

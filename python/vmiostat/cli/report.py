@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from vmiostat import Host, Poller
-    from vmiostat.askers.rounds import OnDemand
     from vmiostat.cli.rows import Form, Kind, Report
-    from vmiostat.cli.stopping import Signals
+    from vmiostat.cli.stopping import EventSources
+    from vmiostat.qemu_stats.query_thread import OnDemand
 
 REOPEN_EVERY = 1.0
 """Seconds between two attempts at devices that have gone, so that one that comes back is shown again."""
@@ -86,7 +86,7 @@ def parser() -> arguments.Parser:
     return made
 
 
-def run(options: argparse.Namespace, signals: Signals) -> None:
+def run(options: argparse.Namespace, signals: EventSources) -> None:
     """Prints the reports."""
     if options.block_source == "qemu" and options.qemu_interval is None:
         parser().error("--block-source qemu takes a --qemu-interval: without one no QEMU is asked")

@@ -23,7 +23,7 @@ class Stopped(BaseException):
         self.exit_status = 0 if number == signal.SIGINT else 128 + number
 
 
-class Signals:
+class EventSources:
     """Handles SIGINT and SIGTERM while it is entered."""
 
     def __init__(self) -> None:

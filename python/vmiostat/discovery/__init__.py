@@ -9,13 +9,13 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from vmiostat._core import Roots
-from vmiostat.discovery.found import Found
-from vmiostat.discovery.one_domain import one_of_each_domain
-from vmiostat.earlier_looks import EarlierLooks
+from vmiostat.discovery.merge import merge_domains
+from vmiostat.discovery.provider import Found
+from vmiostat.discovery.scan_cache import ScanCache
 from vmiostat.model import Domain
 
 if TYPE_CHECKING:
-    from vmiostat.discovery.libvirt_connection import LibvirtConnection
+    from vmiostat.discovery.libvirt.connection import LibvirtConnection
 
 StrPath = str | os.PathLike[str]
 
@@ -24,7 +24,7 @@ def domains(
     roots: Roots,
     xml: StrPath | Iterable[StrPath] | None = None,
     *,
-    earlier: EarlierLooks | None = None,
+    earlier: ScanCache | None = None,
     libvirt: "LibvirtConnection | None" = None,
 ) -> Found:
     """The domains that `xml` defines, and no others; without it those of every provider, and else the host itself.
@@ -33,12 +33,17 @@ def domains(
     not answer, its status files know better than what it said before.
     """
     # Here, since lxml takes longer to import than all of the rest: who asks the command for help does not wait for it.
-    from vmiostat.discovery import domain_xml, host_itself, libvirt_status, vmm_processes, xen_sysfs, xenstore
-    from vmiostat.discovery.libvirt_xen import with_devices_of_xenstore
+    from vmiostat.discovery import host_itself
+    from vmiostat.discovery.libvirt import status as libvirt_status
+    from vmiostat.discovery.libvirt.xen import with_devices_of_xenstore
+    from vmiostat.discovery.vmm import processes as vmm_processes
+    from vmiostat.discovery.xen import sysfs as xen_sysfs
+    from vmiostat.discovery.xen import xenstore
+    from vmiostat.discovery.xml import domain as domain_xml
 
     if xml is not None:
         return domain_xml.domains(xml)
-    earlier = earlier or EarlierLooks(roots)
+    earlier = earlier or ScanCache(roots)
     asked = [libvirt_status.domains(roots, earlier)]
     if libvirt is not None:
         told = libvirt.domains(roots)
@@ -50,7 +55,7 @@ def domains(
     pids = {domain.process.pid for found in asked for domain in found.domains if domain.process is not None}
     asked.append(vmm_processes.domains(roots, earlier, besides=pids))
     problems = tuple(problem for found in asked for problem in found.problems)
-    seen = one_of_each_domain(domain for found in asked for domain in found.domains if not _is_dom0(domain))
+    seen = merge_domains(domain for found in asked for domain in found.domains if not _is_dom0(domain))
     if seen:
         return Found(seen, problems)
     host = host_itself.domains(roots)

@@ -6,8 +6,8 @@ Reads /proc/net/dev, /sys/class/net and /sys/block, as anyone. Rates of `host` a
 from collections.abc import Iterator
 
 from vmiostat._core import Roots
-from vmiostat.counters import BlockDevice
-from vmiostat.discovery.found import Found
+from vmiostat.counter_sources import BlockDevice
+from vmiostat.discovery.provider import Found
 from vmiostat.errors import Error, SourceError
 from vmiostat.model import Disk, Domain, Interface
 

@@ -4,10 +4,10 @@ from dataclasses import replace
 
 from vmiostat._core import Roots
 from vmiostat.model import Domain
-from vmiostat.network_namespaces import NetworkNamespaces
 from vmiostat.resolve.disk import resolve_disk
 from vmiostat.resolve.interface import resolve_interface
 from vmiostat.resolve.total import resolve_total
+from vmiostat.system.netns import NetworkNamespaces
 
 
 def resolve(domain: Domain, roots: Roots, namespaces: NetworkNamespaces | None = None) -> Domain:

@@ -6,13 +6,13 @@ A disk's target (vda) is the guest's name of it and is never looked up on the ho
 from dataclasses import replace
 
 from vmiostat._core import Roots
-from vmiostat.block_device_number import Number, device_number, diskseq
-from vmiostat.counters import BlockCounters, BlockDevice, Tapdisk, XenVbd
+from vmiostat.counter_sources import BlockCounterSource, BlockDevice, Tapdisk, XenVbd
 from vmiostat.errors import SourceError
 from vmiostat.model import Disk, Domain
 from vmiostat.resolve.tapdisk_page import tapdisk_pid
-from vmiostat.xen_backend import backend_folder, not_connected
-from vmiostat.xen_disk_name import xen_device_number
+from vmiostat.system.block_device import Number, device_number, diskseq
+from vmiostat.system.xen_backend import backend_folder, not_connected
+from vmiostat.system.xen_vbd_number import xen_device_number
 
 _VMM = {"kvm": "QEMU", "qemu": "QEMU", "hvf": "QEMU", "xen": "QEMU"}
 _VMM_OF_DRIVER = {"cloud-hypervisor": "cloud-hypervisor", "firecracker": "Firecracker", "crosvm": "crosvm"}
@@ -52,7 +52,7 @@ def resolve_disk(disk: Disk, domain: Domain, roots: Roots) -> Disk:
     return disk
 
 
-def _host_counters(disk: Disk, domain: Domain, roots: Roots) -> BlockCounters | str:
+def _host_counters(disk: Disk, domain: Domain, roots: Roots) -> BlockCounterSource | str:
     reasons = _REASONS
     if disk.device == "filesystem":
         reasons = _REASONS | _FILE_SYSTEM_REASONS
@@ -90,7 +90,7 @@ def _as_its_process_sees_it(path: str, domain: Domain, roots: Roots) -> Number |
         return None
 
 
-def _xen_counters(disk: Disk, domain: Domain, roots: Roots) -> BlockCounters | str:
+def _xen_counters(disk: Disk, domain: Domain, roots: Roots) -> BlockCounterSource | str:
     if domain.id is None:
         return "the domain is not running as far as its definition says (it has no id)"
     number = xen_device_number(disk.target)

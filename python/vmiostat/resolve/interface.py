@@ -6,13 +6,13 @@ from collections.abc import Collection
 from dataclasses import replace
 
 from vmiostat._core import Roots
-from vmiostat.counters import NetDevice
-from vmiostat.direction import direction
+from vmiostat.counter_sources import NetDevice
 from vmiostat.errors import SourceError
 from vmiostat.model import Domain, Interface
-from vmiostat.network_namespaces import Interfaces, NetworkNamespaces
+from vmiostat.resolve.rx_tx_view import direction
 from vmiostat.resolve.virtual_function import COUNTED, virtual_function
-from vmiostat.xen_backend import not_connected, renamed
+from vmiostat.system.netns import Interfaces, NetworkNamespaces
+from vmiostat.system.xen_backend import not_connected, renamed
 
 _NAME_SIZE = 16
 """IFNAMSIZ, with the zero byte at its end."""

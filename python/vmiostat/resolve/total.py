@@ -7,7 +7,7 @@ control groups counts everything; version 1 what is past the page cache and ofte
 import errno
 
 from vmiostat._core import Roots
-from vmiostat.counters import BlockCounters, CgroupIo, ProcessIo
+from vmiostat.counter_sources import BlockCounterSource, CgroupIo, ProcessIo
 from vmiostat.errors import SourceError
 from vmiostat.model import Disk, Domain, Process
 from vmiostat.resolve.domain_cgroup import DomainCgroups, domain_cgroups
@@ -47,7 +47,7 @@ def resolve_total(domain: Domain, roots: Roots) -> Disk | None:
     return Disk(TARGET, type="domain", device=TARGET, counters=counters, reason=reason)
 
 
-def _counters(domain: Domain, process: Process, roots: Roots) -> tuple[BlockCounters | None, str]:
+def _counters(domain: Domain, process: Process, roots: Roots) -> tuple[BlockCounterSource | None, str]:
     try:
         groups = domain_cgroups(process, roots)
     except SourceError:  # the process has ended, or the kernel has no control groups

@@ -3,7 +3,7 @@
 import re
 
 from vmiostat._core import Roots
-from vmiostat.counters import VirtualFunction
+from vmiostat.counter_sources import VirtualFunction
 from vmiostat.errors import SourceError
 
 _DEVICES = "/sys/bus/pci/devices"

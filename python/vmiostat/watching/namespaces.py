@@ -6,7 +6,7 @@ import os
 import threading
 from collections.abc import Iterable
 
-from vmiostat.counters import NetDevice, VirtualFunction
+from vmiostat.counter_sources import NetDevice, VirtualFunction
 from vmiostat.model import Domain
 from vmiostat.watching.link_changes import LinkChanges
 

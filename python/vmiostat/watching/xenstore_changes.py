@@ -5,8 +5,8 @@ import os
 import re
 
 from vmiostat._core import Roots
-from vmiostat.discovery.xenstore_message import WATCH, WATCH_EVENT, Message, Messages, words
-from vmiostat.discovery.xenstore_socket import SOCKETS, daemon_socket
+from vmiostat.discovery.xen.xenstore_message import WATCH, WATCH_EVENT, Message, Messages, words
+from vmiostat.discovery.xen.xenstore_socket import SOCKETS, daemon_socket
 
 _WATCHED = (b"@introduceDomain", b"@releaseDomain", b"/local/domain/0/backend")
 _MATTERS = re.compile(rb"@.*|/local/domain/0/backend(/(vbd3?|tap|qdisk|vif)(/.*)?)?", re.ASCII | re.DOTALL)

@@ -25,7 +25,7 @@ use crate::roots::PyRoots;
 use crate::sample::{BlockTable, InterfaceTable, Sample};
 use crate::struct_size::StructSize;
 
-/// vmiostat.counters.BlockCounters, by their attributes.
+/// vmiostat.counter_sources.BlockCounters, by their attributes.
 #[derive(FromPyObject)]
 enum BlockCounters {
     Device { major: u32, minor: u32, diskseq: Option<u64> },
@@ -37,7 +37,7 @@ enum BlockCounters {
     Reported { report: Py<PyReport> },
 }
 
-/// vmiostat.counters.InterfaceCounters, likewise.
+/// vmiostat.counter_sources.InterfaceCounters, likewise.
 #[derive(FromPyObject)]
 enum InterfaceCounters {
     VirtualFunction { device: OsString, number: u32, namespace: Option<PathBuf> },
@@ -340,7 +340,7 @@ fn plan_of(
     Ok((Plan { block, interface }, block_labels, interface_labels))
 }
 
-/// Where a row's counters are, of which vmiostat.counters has this `union` of classes.
+/// Where a row's counters are, of which vmiostat.counter_sources has this `union` of classes.
 fn counters_of<'py, T: FromPyObjectOwned<'py>>(
     counters: Option<Bound<'py, PyAny>>,
     union: &str,
@@ -352,7 +352,7 @@ fn counters_of<'py, T: FromPyObjectOwned<'py>>(
 
 fn not_counters(counters: &Bound<'_, PyAny>, union: &str) -> PyErr {
     match counters.repr() {
-        Ok(repr) => PyTypeError::new_err(format!("a row's counters are one of vmiostat.counters.{union}, not {repr}")),
+        Ok(repr) => PyTypeError::new_err(format!("a row's counters are one of vmiostat.counter_sources.{union}, not {repr}")),
         Err(error) => error,
     }
 }

@@ -145,9 +145,9 @@ macro_rules! stats_class {
                 self.cut(StructSize($module::V1_SIZE))
             }
 
-            /// The same counters under psutil's names and in its units; see vmiostat.psutil_names.
+            /// The same counters under psutil's names and in its units; see vmiostat.psutil_compat.
             fn as_psutil<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
-                slf.py().import("vmiostat.psutil_names")?.call_method1("as_psutil", (slf,))
+                slf.py().import("vmiostat.psutil_compat")?.call_method1("as_psutil", (slf,))
             }
 
             fn __len__(&self) -> usize {

@@ -1,0 +1,1 @@
+"""Domains that libvirt manages: from its status files, and over a connection to its daemon."""

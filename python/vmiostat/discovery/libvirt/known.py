@@ -1,0 +1,72 @@
+"""A domain's XML as libvirt told it, when, and what it defines."""
+
+import time
+from dataclasses import dataclass, replace
+
+from vmiostat._core import Roots
+from vmiostat.discovery.libvirt.process import with_process
+from vmiostat.discovery.libvirt.session import Running
+from vmiostat.discovery.xml.definition import Definition
+from vmiostat.discovery.xml.domain import parse
+from vmiostat.errors import SourceError, TopologyError
+from vmiostat.model import Domain, Process
+from vmiostat.system.processes import process
+
+PROVIDER = "libvirt"
+
+_LONGEST_PID_FILE = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What is known of a running domain."""
+
+    running: Running
+    """As it was listed when its XML was asked for: a domain that was started anew has another id."""
+    xml: bytes
+    definition: Definition | TopologyError
+    at: float
+    """When it was told (time.monotonic)."""
+
+    def may_run(self, roots: Roots) -> bool:
+        """False where its process has ended: libvirt need not be asked for that."""
+        if isinstance(self.definition, TopologyError) or self.definition.domain.process is None:
+            return True
+        its = self.definition.domain.process
+        return process(its.pid, roots) == its
+
+
+def learn(running: Running, xml: bytes | None, before: Known | None, uri: str, roots: Roots) -> Known | None:
+    """What a domain's XML says; None where it tells of none that runs. XML that is as it was is not parsed again."""
+    now = time.monotonic()
+    if xml is None:
+        return None
+    if before is not None and (before.running, before.xml) == (running, xml):
+        return replace(before, at=now)
+    try:
+        definition = parse(xml, f"{uri}/{running.name}", PROVIDER)
+    except TopologyError as error:
+        return Known(running, xml, error, now)
+    return Known(running, xml, _with_process(definition, roots), now) if definition.live else None
+
+
+def _with_process(definition: Definition, roots: Roots) -> Definition:
+    """The definition with the domain's process, where it is told to us and to be seen; XML does not name it."""
+    domain = definition.domain
+    pid = domain.id if domain.type == "lxc" else _from_pid_file(domain, roots)  # the controller's, in LXC
+    if pid is None:
+        return definition
+    driver = "lxc" if domain.type == "lxc" else "qemu"
+    its = replace(definition, domain=replace(domain, process=Process(pid)))
+    # Of another machine's or another user's domain of this name, nothing is left here.
+    return with_process(its, driver, roots) or definition
+
+
+def _from_pid_file(domain: Domain, roots: Roots) -> int | None:
+    if domain.type not in ("kvm", "qemu") or "/" in domain.name:
+        return None
+    try:
+        text = roots.read(f"/run/libvirt/qemu/{domain.name}.pid")
+    except SourceError:
+        return None
+    return int(text) if len(text) <= _LONGEST_PID_FILE and text.strip().isdigit() else None

@@ -1,0 +1,45 @@
+"""Xen domains that libvirt runs: libvirt's word for what they are called, xenstore's for the devices that they have.
+
+libvirt does not hear of what others do (`xl block-attach`), names an interface as it was at its start, and knows
+neither what QEMU emulates beside it nor the number of a driver domain.
+"""
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+from vmiostat.discovery.provider import Found
+from vmiostat.model import Disk, Domain, Interface
+from vmiostat.system.xen_vbd_number import xen_device_number
+
+_NOT_IN_XENSTORE = "hostdev"
+
+
+def with_devices_of_xenstore(found: Found, told: Iterable[Domain]) -> Found:
+    """libvirt's domains; those of Xen with the devices of the same domain among those that xenstore has `told` of."""
+    by_id = {domain.id: domain for domain in told}
+    return Found(tuple(_with_devices(domain, by_id.get(domain.id)) for domain in found.domains), found.problems)
+
+
+def _with_devices(domain: Domain, told: Domain | None) -> Domain:
+    if domain.type != "xen" or told is None or (None not in (domain.uuid, told.uuid) and domain.uuid != told.uuid):
+        return domain
+    disks = {xen_device_number(disk.target): disk for disk in domain.disks}
+    by_mac = {nic.mac: nic for nic in domain.nics}
+    nics = tuple(_nic(nic, by_mac.get(nic.mac) if nic.mac else None) for nic in told.nics)
+    return replace(
+        domain,
+        disks=tuple(_disk(disk, disks.get(xen_device_number(disk.target))) for disk in told.disks),
+        nics=nics + tuple(nic for nic in domain.nics if nic.type == _NOT_IN_XENSTORE),
+    )
+
+
+def _disk(disk: Disk, known: Disk | None) -> Disk:
+    """libvirt names the file, where xenstore names the loop device that the kernel's backend has of it."""
+    if known is None or known.type != "file" or not (disk.source or "").startswith("/dev/loop"):
+        return disk
+    return replace(disk, type=known.type, source=known.source)
+
+
+def _nic(nic: Interface, known: Interface | None) -> Interface:
+    """libvirt knows the network, too, that the interface is of."""
+    return nic if known is None else replace(known, target=nic.target, reason=nic.reason)

@@ -1,0 +1,1 @@
+"""Virtual machines found by the processes of their VMMs."""

@@ -1,0 +1,60 @@
+"""A virtual machine from the command line of its cloud-hypervisor.
+
+It has no name but that of its API's socket; --disk and --net each take several values of key=value,...
+"""
+
+from collections.abc import Iterator, Sequence
+
+from vmiostat.discovery.vmm.command_line import CommandLine, Netdev
+from vmiostat.discovery.vmm.qemu.options import Values, values
+from vmiostat.model import Disk
+
+DRIVER = "cloud-hypervisor"
+
+
+def command_line(arguments: Sequence[str]) -> CommandLine:
+    """What it tells of the machine: nothing but a socket, where that is made through the API later."""
+    found = list(_options(arguments))
+    sockets = [values(text, "path").get("path") for name, text in found if name == "api-socket"]
+    return CommandLine(
+        name=next(filter(None, sockets), None),
+        uuid=None,
+        type="kvm",
+        disks=tuple(_disk(values(text, "path"), place) for place, text in enumerate(_all(found, "disk"))),
+        netdevs=tuple(_netdev(values(text), place) for place, text in enumerate(_all(found, "net"))),
+    )
+
+
+def _options(arguments: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """(name, value), once for each value."""
+    name = ""
+    for word in arguments[1:]:
+        if word.startswith("--"):
+            name, equals, value = word[2:].partition("=")
+            if equals:
+                yield name, value
+        elif name:
+            yield name, word
+
+
+def _all(found: list[tuple[str, str]], name: str) -> list[str]:
+    return [text for option, text in found if option == name]
+
+
+def _disk(disk: Values, place: int) -> Disk:
+    path = disk.get("path")
+    if disk.get("vhost_user") in ("on", "true"):
+        return Disk(disk.get("id", f"disk{place}"), type="vhostuser", source=disk.get("socket"), driver=DRIVER)
+    kind = "block" if path is not None and path.startswith("/dev/") else "file"
+    return Disk(disk.get("id") or path or f"disk{place}", kind, source=path, driver=DRIVER)
+
+
+def _netdev(net: Values, place: int) -> Netdev:
+    handed = net.get("fd", "").strip("[]")
+    return Netdev(
+        id=net.get("id", f"net{place}"),
+        type="vhostuser" if net.get("vhost_user") in ("on", "true") else "tap",
+        mac=net.get("mac", "").lower() or None,
+        interface=net.get("tap"),
+        descriptors=(int(handed),) if handed.isascii() and handed.isdecimal() and len(handed) < 9 else (),
+    )

@@ -1,0 +1,48 @@
+"""The host's end of a guest's network card by the card's MAC address, for who may not look at the VMM's descriptors.
+
+libvirt gives a tap the guest's address with another first byte, fe (virNetDevTapCreateInBridgePort), and a macvtap has
+the guest's own. Anyone may read both, in /sys/class/net/NAME/address.
+"""
+
+from collections import defaultdict
+
+from vmiostat._core import Roots
+from vmiostat.errors import SourceError
+from vmiostat.system.netns import NetworkNamespaces
+
+_MARKS = {"ethernet": "tun_flags", "direct": "macvtap"}
+"""What only a tap's or tun's folder has, and only a macvtap's."""
+_LENGTH = len("52:54:00:00:00:01")
+
+
+class InterfaceByMac:
+    """Interfaces of the machine's own network namespace, looked up when the first is asked for."""
+
+    def __init__(self, namespaces: NetworkNamespaces, roots: Roots) -> None:
+        self._namespaces = namespaces
+        self._roots = roots
+        self._names: dict[str, list[str]] | None = None
+
+    def find(self, mac: str | None) -> tuple[str, str] | None:
+        """Name and type (ethernet, direct) of the one interface that can be the card's; None where it is not one."""
+        if mac is None or len(mac) != _LENGTH:
+            return None
+        if self._names is None:
+            self._names = self._by_address()
+        named = [(name, "ethernet") for name in self._names.get(f"fe{mac[2:]}", ())]
+        named += [(name, "direct") for name in self._names.get(mac, ())]
+        found = [(name, kind) for name, kind in named if self._roots.exists(f"/sys/class/net/{name}/{_MARKS[kind]}")]
+        return found[0] if len(found) == 1 else None
+
+    def _by_address(self) -> dict[str, list[str]]:
+        names = defaultdict(list)
+        try:
+            for name in self._namespaces.interfaces():
+                try:
+                    address = self._roots.read(f"/sys/class/net/{name}/address").decode("ascii", "replace").strip()
+                except SourceError:  # gone since, or /sys shows another namespace
+                    continue
+                names[address].append(name)
+        except SourceError:  # which the interfaces' own resolving tells
+            pass
+        return dict(names)

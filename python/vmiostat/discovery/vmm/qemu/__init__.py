@@ -1,0 +1,1 @@
+"""QEMU's command line: the disks and network devices that it defines."""

@@ -1,0 +1,78 @@
+"""A virtual machine from the command line of its QEMU, whoever wrote it: libvirt, Proxmox, Ganeti, Incus, a script."""
+
+from collections.abc import Iterable, Sequence
+from uuid import UUID
+
+from vmiostat.discovery.vmm.command_line import CommandLine
+from vmiostat.discovery.vmm.qemu.disks import BlockOptions, beneath, disks
+from vmiostat.discovery.vmm.qemu.netdevs import NetworkOptions, netdevs
+from vmiostat.discovery.vmm.qemu.options import options, values
+
+_NO_MACHINE = frozenset({"h", "help", "version"})
+_NOBODY = UUID(int=0)
+
+
+def command_line(arguments: Sequence[str]) -> CommandLine | None:
+    """What it tells of the machine; None where it starts none, as when libvirt asks a QEMU what it can do.
+
+    >>> command_line(["kvm", "-id", "100", "-name", "web1,debug-threads=on"]).name
+    'web1'
+    """
+    block, network = BlockOptions(), NetworkOptions()
+    single: dict[str, str] = {}
+    machine: dict[str, str] = {}
+    accelerators = []
+    identities = []
+    for name, text in options(arguments):
+        block.add(name, text)
+        network.add(name, text)
+        match name:
+            case "machine" | "M":
+                machine |= values(text, "type")
+            case "accel":
+                accelerators.append(values(text, "accel").get("accel", ""))
+            case "smbios":
+                identities.append(values(text).get("uuid"))
+            case _:
+                single[name] = text
+    if machine.get("type") == "none" or not _NO_MACHINE.isdisjoint(single):
+        return None
+    accelerators.append(machine.get("accel", ""))
+    with_kvm = "enable-kvm" in single or any("kvm" in accelerator.split(":") for accelerator in accelerators)
+    found = list(disks(block, units=1 if "q35" in machine.get("type", "") else 2))
+    domid = _number(single.get("xen-domid"))
+    return CommandLine(
+        name=values(single.get("name", ""), "guest").get("guest"),
+        # Proxmox gives the UUID in what the guest's firmware shows alone.
+        uuid=_uuid([single.get("uuid"), *identities]),
+        id=_number(single.get("id")) if domid is None else domid,
+        type="xen" if domid is not None else "kvm" if with_kvm else "qemu",
+        disks=tuple(disk for disk, _ in found),
+        read_only=frozenset(disk.target for disk, only_read in found if only_read),
+        netdevs=tuple(netdevs(network)),
+        beneath=tuple(beneath(block)),
+    )
+
+
+def is_qemu(program: str) -> bool:
+    """Whether a program of this name is a QEMU that runs machines: not qemu-img, not the user mode's qemu-x86_64.
+
+    NixOS and Guix start it under another one's hood: .qemu-system-x86_64-wrapped; Debian has another one for Xen.
+    """
+    name = program.removeprefix(".").removeprefix("xen-")
+    return name.startswith("qemu-system-") or name in ("qemu-kvm", "kvm", "qemu", "qemu-dm")
+
+
+def _uuid(texts: Iterable[str | None]) -> str | None:
+    for text in texts:
+        try:
+            uuid = UUID(text or "")
+        except ValueError:
+            continue
+        if uuid != _NOBODY:
+            return str(uuid)
+    return None
+
+
+def _number(text: str | None) -> int | None:
+    return int(text) if text is not None and text.isascii() and text.isdecimal() and len(text) < 10 else None

@@ -1,0 +1,1 @@
+"""Xen domains: from xenstore, and from the kernel's backend devices in sysfs."""

@@ -1,0 +1,31 @@
+"""The host's interfaces behind a Xen domain's vif: the backend's own, and what QEMU emulates beside it."""
+
+from collections.abc import Collection, Iterator
+
+from vmiostat._core import Roots
+from vmiostat.model import Interface
+from vmiostat.system.xen_backend import vif_name
+
+
+def vif_interfaces(
+    domid: int,
+    number: int,
+    there: Collection[str],
+    roots: Roots,
+    *,
+    configured: str | None = None,
+    mac: str | None = None,
+    bridge: str | None = None,
+) -> Iterator[Interface]:
+    """The vif under the name that it has now, and what QEMU emulates for a guest without Xen's drivers.
+
+    `there` are the host's interfaces, `configured` is the name that the domain's configuration gives it.
+    """
+    plain = f"vif{domid}.{number}"
+    likely = [name for name in (configured, plain) if name is not None]
+    name = vif_name(domid, number, roots) or next((name for name in likely if name in there), likely[0])
+    yield Interface(name, "ethernet", mac=mac, source=bridge)
+    # xl names QEMU's tap after the configured name, XenServer and xend by the domid.
+    for emulated in dict.fromkeys((f"{configured or plain}-emu", f"{name}-emu", f"tap{domid}.{number}")):
+        if emulated in there:
+            yield Interface(emulated, "ethernet", mac=mac, source=bridge)

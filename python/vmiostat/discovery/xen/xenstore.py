@@ -1,0 +1,141 @@
+"""Xen domains from xenstore: their names and UUIDs, and each disk and vif that dom0 serves, as it was configured.
+
+Asked over its daemon's socket, or /dev/xen/xenbus where it runs in a domain of its own; no Xen library is needed. That
+takes root in dom0. Without it Xen's backends in sysfs tell of the devices, but not what their domain is called.
+"""
+
+import errno
+import uuid
+from collections.abc import Collection, Iterable
+from typing import NamedTuple
+
+from vmiostat._core import Roots
+from vmiostat.discovery.provider import Found
+from vmiostat.discovery.scan_cache import ScanCache
+from vmiostat.discovery.xen.vif import vif_interfaces
+from vmiostat.discovery.xen.xenstore_devices import VIF, Device, served, served_elsewhere
+from vmiostat.discovery.xen.xenstore_disk import disk
+from vmiostat.discovery.xen.xenstore_queries import Queries
+from vmiostat.discovery.xen.xenstore_socket import is_there, xenstore_socket
+from vmiostat.errors import Error, SourceError, TopologyError
+from vmiostat.model import Domain, Interface
+from vmiostat.system.xen_backend import devices
+
+PROVIDER = "xenstore"
+
+_DOMAINS = "/local/domain"
+_UNTOLD = "{} has more in it than this xenstore can tell this way: of that nothing is known"
+_CLOSED = (errno.EACCES, errno.EPERM)
+
+
+class _Called(NamedTuple):
+    name: str
+    uuid: str | None
+
+
+def domains(roots: Roots, earlier: ScanCache | None = None) -> Found:
+    """The domains that xenstore knows of; none, without a problem, where there is no Xen, or only a guest of one.
+
+    While it does not answer, what an earlier look was told stands.
+    """
+    earlier = earlier or ScanCache(roots)
+    try:
+        xenstore = xenstore_socket(roots)
+        if xenstore is None:
+            return Found()
+        with Queries(xenstore) as questions:
+            if xenstore.device and not questions.may_see(_DOMAINS):
+                return Found()  # a guest, which has the device, too
+            found = _found(questions, roots)
+    except SourceError as error:
+        if error.errno in _CLOSED and not is_there(roots) and not devices(roots):
+            return Found()  # a guest again, and we are nobody in it
+        return Found(earlier.xenstore or (), (_unasked(error, stands=earlier.xenstore is not None),))
+    earlier.xenstore = found.domains
+    return found
+
+
+def _found(questions: Queries, roots: Roots) -> Found:
+    domids = [int(name) for name in questions.names([_DOMAINS])[0] if name.isdecimal() and name.isascii()]
+    called = _called(questions, domids)
+    here = served(questions)
+    elsewhere = served_elsewhere(questions, [domid for domid in domids if domid], here)
+    problems: list[Error] = [TopologyError(_UNTOLD.format(path), questions.path) for path in questions.untold]
+    try:
+        names: Collection[str] = roots.interfaces()
+    except SourceError as error:
+        names = ()
+        problems.append(error)
+    found = []
+    for domid in sorted(called):
+        own = [device for device in [*here, *elsewhere] if device.domid == domid]
+        found.append(_domain(domid, called, own, names, roots))
+    return Found(tuple(found), tuple(problems))
+
+
+def _called(questions: Queries, domids: Iterable[int]) -> dict[int, _Called]:
+    domids = list(domids)
+    names = questions.values(f"{_DOMAINS}/{domid}/name" for domid in domids)
+    paths = questions.values(f"{_DOMAINS}/{domid}/vm" for domid in domids)
+    return {
+        domid: _Called(name or f"Domain-{domid}", _uuid(path or ""))
+        for domid, name, path in zip(domids, names, paths, strict=True)
+    }
+
+
+def _uuid(path: str) -> str | None:
+    """From /vm/UUID; xend put -1 behind it when the domain had been started anew."""
+    try:
+        return str(uuid.UUID(path.removeprefix("/vm/")[:36]))
+    except ValueError:
+        return None
+
+
+def _domain(
+    domid: int, called: dict[int, _Called], own: Iterable[Device], names: Collection[str], roots: Roots
+) -> Domain:
+    nics: list[Interface] = []
+    disks = []
+    for device in sorted(own, key=lambda device: device.number):
+        reason = _served_by(device.server, called)
+        if device.kind != VIF:
+            disks.append(disk(device, reason))
+        elif reason:
+            name = f"vif{domid}.{device.number}"
+            nics.append(Interface(name, "ethernet", device.value("mac"), device.value("bridge"), reason=reason))
+        else:
+            nics += vif_interfaces(
+                domid,
+                device.number,
+                names,
+                roots,
+                configured=device.value("vifname"),
+                mac=device.value("mac"),
+                bridge=device.value("bridge"),
+            )
+    return Domain(
+        name=called[domid].name,
+        id=domid,
+        uuid=called[domid].uuid,
+        type="xen",
+        provider=PROVIDER,
+        disks=tuple(disks),
+        nics=tuple(nics),
+    )
+
+
+def _served_by(server: int, called: dict[int, _Called]) -> str:
+    if server == 0:
+        return ""
+    name = called[server].name if server in called else f"Domain-{server}"
+    return f"its backend is in domain {name!r} (id {server}), a driver domain: it is counted there, and by nothing here"
+
+
+def _unasked(error: SourceError, *, stands: bool) -> TopologyError:
+    if error.errno in _CLOSED:
+        then = "; root is told the domains' names and UUIDs, how their disks are called, and which are served elsewhere"
+    elif stands:
+        then = "; what it said last stands"
+    else:
+        then = "; so domains are called after their ids, and disks after their numbers"
+    return TopologyError(f"xenstore cannot be asked: {error.strerror}{then}", str(error.filename))

@@ -1,0 +1,1 @@
+"""Domain definitions in the formats of Xen's xl."""

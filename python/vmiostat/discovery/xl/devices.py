@@ -1,0 +1,97 @@
+"""Disks and vifs as xl's configurations spell them: xl-disk-configuration(5) and xl-network-configuration(5)."""
+
+import re
+from collections.abc import Iterator
+
+from vmiostat.model import Disk, Interface
+from vmiostat.system.xen_vbd_number import xen_device_number
+
+_FORMATS = frozenset({"raw", "qcow", "qcow2", "vhd", "qed"})
+_PREFIX = re.compile(r"((phy|file|tap2?|aio|ioemu|raw|qcow2?|vhd|qed|iscsi|drbd|e?nbd):)+", re.ASCII)
+"""What xm's syntax put before the path; several may follow on one another (tap:aio:/srv/a)."""
+_KEY = re.compile(r"[a-z][a-z-]*", re.ASCII)
+_DOM0 = frozenset({"", "0", "Domain-0"})
+_DRIVERS = {"phy": "phy", "qdisk": "qemu", "tap": "tap"}
+
+
+def xl_disk(specification: str) -> Disk | None:
+    """The disk of `TARGET, FORMAT, VDEV, ACCESS`, any of them also as `vdev=xvda`; None where it has no vdev of Xen's.
+
+    >>> xl_disk("/dev/vg/a,raw,xvda,w").source
+    '/dev/vg/a'
+    >>> xl_disk("phy:/dev/vg/a,hda,w") == xl_disk("vdev=hda, target=/dev/vg/a")
+    True
+    """
+    found = dict(_disk_parts(specification))
+    cdrom = found.get("devtype") == "cdrom"
+    vdev = found.get("vdev", "")
+    if vdev.endswith(":cdrom"):
+        vdev, cdrom = vdev.removesuffix(":cdrom"), True
+    source = found.get("target", "")
+    if prefix := _PREFIX.match(source):
+        source = source[prefix.end() :]
+    return disk(vdev, source, backend=found.get("backendtype", ""), server=found.get("backend", ""), cdrom=cdrom)
+
+
+def disk(vdev: str, source: str, *, backend: str = "", server: str = "", cdrom: bool = False) -> Disk | None:
+    """The disk of these words of xl's; `server` is the domain that its backend is in."""
+    vdev = vdev.removeprefix("/dev/")
+    if xen_device_number(vdev) is None:
+        return None
+    return Disk(
+        vdev,
+        type="block" if source.startswith("/dev/") else "file",
+        device="cdrom" if cdrom else "disk",
+        source=source or None,
+        driver=_DRIVERS.get(backend),
+        reason=served_by(server),
+    )
+
+
+def xl_vif(specification: str, number: int, domid: int | None = None) -> Interface:
+    """The interface of `mac=...,bridge=...,vifname=...`; a domain's `number`th, from 0."""
+    words = (word.partition("=") for word in specification.split(","))
+    found = {key.strip(): value.strip() for key, equals, value in words if equals}
+    server = found.get("backend", "")
+    return interface(found.get("vifname"), found.get("mac"), found.get("bridge"), number, domid, server)
+
+
+def interface(
+    name: str | None, mac: str | None, bridge: str | None, number: int, domid: int | None, server: str = ""
+) -> Interface:
+    """The interface of these words of xl's. Without a name or a running domain only the MAC address is known of it."""
+    mac = mac.lower() if mac else None
+    plain = f"vif{domid}.{number}" if domid is not None else mac or f"net:{number}"
+    return Interface(name or plain, "ethernet", mac=mac, source=bridge, reason=served_by(server))
+
+
+def served_by(server: str) -> str:
+    """Why a device has no counters here, "" where dom0 serves it."""
+    if server in _DOM0:
+        return ""
+    return f"its backend is in domain {server!r}, a driver domain: it is counted there, and by nothing here"
+
+
+def _disk_parts(specification: str) -> Iterator[tuple[str, str]]:
+    """Words with their names. The target may hold commas, if it comes last and by its name."""
+    words = re.fullmatch(r"(?P<first>|.*,)\s*target=(?P<target>.*)", specification, re.DOTALL)
+    places = ["format", "vdev", "access"]
+    if words is not None:
+        yield "target", words["target"].strip()
+        specification = words["first"].removesuffix(",")
+    else:
+        places.insert(0, "target")
+    for word in map(str.strip, specification.split(",")):
+        key, equals, value = map(str.strip, word.partition("="))
+        if word == "cdrom":
+            yield "devtype", "cdrom"
+        elif equals and _KEY.fullmatch(key):
+            yield key, value
+        elif places:
+            if places[0] == "format" and word not in _FORMATS and _is_vdev(word):
+                places.pop(0)  # xm's syntax has no format: phy:/dev/vg/a,xvda,w
+            yield places.pop(0), word
+
+
+def _is_vdev(word: str) -> bool:
+    return xen_device_number(word.removesuffix(":cdrom")) is not None

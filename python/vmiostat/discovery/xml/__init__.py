@@ -1,0 +1,1 @@
+"""Domain definitions in libvirt's XML."""

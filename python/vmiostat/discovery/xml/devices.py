@@ -1,0 +1,62 @@
+"""The devices of one defined domain: each has a name that no other of its kind has, or is left out and told of."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+
+from lxml import etree
+
+from vmiostat.discovery.xml.disk import CONTAINERS, disk, filesystem
+from vmiostat.discovery.xml.interface import interface, moved_interface
+from vmiostat.model import Disk, Interface
+
+Problem = Callable[[str, etree._Element], None]
+"""Takes a sentence, and the element that it tells of."""
+
+
+def disks(domain: etree._Element, problem: Problem) -> Iterator[Disk]:
+    """The domain's disks, in the definition's order."""
+    seen = set()
+    for element in domain.iterfind("devices/*"):
+        if element.tag == "disk":
+            found = disk(element)
+        elif element.tag == "filesystem" and domain.get("type") in CONTAINERS:
+            found = filesystem(element)
+        else:
+            continue
+        if not found.target:
+            source = "" if found.source is None else f" (of source {found.source!r})"
+            problem(f"a {element.tag}{source} has no <target>: without a name it is left out", element)
+        elif found.target in seen:
+            problem(f"{element.tag} {found.target!r} is defined twice: this one is left out", element)
+        else:
+            seen.add(found.target)
+            yield found
+
+
+def interfaces(domain: etree._Element, problem: Problem, *, live: bool) -> Iterator[Interface]:
+    """The domain's interfaces, in the definition's order.
+
+    A definition need not name the host's device (a stored one seldom does). Then the MAC address stands for it, as it
+    does in libvirt's own calls, or else net:N, N being its place. No device of the host has such a name: the
+    kernel refuses a colon since 4.14.
+    """
+    seen = set()
+    place = 0
+    for element in domain.iterfind("devices/*"):
+        if element.tag == "interface":
+            found: Interface | None = interface(element, live=live)
+        elif element.tag == "hostdev":
+            found = moved_interface(element)
+        else:
+            continue
+        if found is None:
+            continue
+        if not found.target:
+            mac = found.mac if found.mac not in seen else None
+            found = replace(found, target=mac or f"net:{place}")
+        place += 1
+        if found.target in seen:
+            problem(f"interface {found.target!r} is defined twice: this one is left out", element)
+        else:
+            seen |= {found.target, found.mac}
+            yield found

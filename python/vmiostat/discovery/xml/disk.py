@@ -1,0 +1,78 @@
+"""A definition's disks: libvirt's <disk>, and the <filesystem> that a container has in its place."""
+
+from lxml import etree
+
+from vmiostat.discovery.xl.devices import served_by
+from vmiostat.model import Disk
+
+CONTAINERS = frozenset({"lxc", "openvz", "vz", "parallels"})
+"""Domain types whose file systems are their disks. A virtual machine's <filesystem> is a shared folder."""
+
+
+def disk(element: etree._Element) -> Disk:
+    """A <disk>; its target is empty where the definition has none."""
+    kind = element.get("type", "file")
+    return Disk(
+        target=_attribute(element, "target", "dev") or "",
+        type=kind,
+        device=element.get("device", "disk"),
+        source=_source(element.find("source"), kind),
+        driver=_attribute(element, "driver", "name"),
+        alias=_attribute(element, "alias", "name"),
+        reason=served_by(_attribute(element, "backenddomain", "name") or ""),
+    )
+
+
+def filesystem(element: etree._Element) -> Disk:
+    """A container's <filesystem>, under the name of the folder in which it is mounted."""
+    kind = element.get("type", "mount")
+    return Disk(
+        target=_attribute(element, "target", "dir") or "",
+        type=kind,
+        device="filesystem",
+        source=_source(element.find("source"), kind),
+        driver=_attribute(element, "driver", "type"),
+    )
+
+
+def _source(source: etree._Element | None, kind: str) -> str | None:
+    """The host's path, or what stands in its place."""
+    if source is None:
+        return None
+    match kind:
+        case "block" | "vhostvdpa":
+            return source.get("dev") or None
+        case "dir" | "mount" | "bind":
+            return source.get("dir") or None
+        case "template":
+            return source.get("name") or None
+        case "vhostuser":
+            return source.get("path") or None
+        case "network":
+            return _joined(":", source.get("protocol"), source.get("name"))
+        case "volume":
+            return _joined("/", source.get("pool"), source.get("volume"))
+        case "nvme":
+            return _nvme(source)
+        case _:
+            return source.get("file") or None
+
+
+def _nvme(source: etree._Element) -> str:
+    address = source.find("address")
+    digits = [] if address is None else [_bare(address, part) for part in ("domain", "bus", "slot", "function")]
+    pci = f"{digits[0]:>04}:{digits[1]:>02}:{digits[2]:>02}.{digits[3]}" if digits else "?"
+    return f"{pci} namespace {source.get('namespace', '?')}"
+
+
+def _bare(address: etree._Element, part: str) -> str:
+    return address.get(part, "0").removeprefix("0x")
+
+
+def _joined(separator: str, *parts: str | None) -> str | None:
+    return separator.join(part for part in parts if part) or None
+
+
+def _attribute(element: etree._Element, child: str, name: str) -> str | None:
+    found = element.find(child)
+    return None if found is None else found.get(name)

@@ -1,0 +1,84 @@
+"""A definition's network interfaces: libvirt's <interface>, and a host's interface that a container has taken."""
+
+import re
+
+from lxml import etree
+
+from vmiostat.discovery.xl.devices import served_by
+from vmiostat.model import Interface
+
+_GENERATED = re.compile(r"(vnet|veth|macvtap|macvlan)[0-9]+|vif[0-9]+\.[0-9]+(-emu)?", re.ASCII)
+
+
+def interface(element: etree._Element, *, live: bool) -> Interface:
+    """An <interface>; its target is empty where the definition names no device of the host's.
+
+    A status file keeps what a network came to at start in <actual>; in the XML that libvirt gives out, the interface's
+    own type says it.
+    """
+    actual = element.find("actual")
+    kind = element.get("type", "user")
+    sources = [element.find("source")]
+    if actual is not None:
+        kind = actual.get("type", kind)
+        sources.insert(0, actual.find("source"))
+    target = element.find("target")
+    name = "" if target is None else target.get("dev", "")
+    # A name that libvirt makes up at start is another domain's by the time that a stored definition is read.
+    if not live and _GENERATED.fullmatch(name):
+        name = ""
+    mac = element.find("mac")
+    server = element.find("backenddomain")
+    return Interface(
+        target=name,
+        type=kind,
+        mac=None if mac is None else mac.get("address", "").lower() or None,
+        source=_source(element, kind, sources),
+        managed=target is None or target.get("managed") != "no",
+        reason="" if server is None else served_by(server.get("name", "")),
+    )
+
+
+def moved_interface(element: etree._Element) -> Interface | None:
+    """The host's interface that a container's <hostdev mode='capabilities' type='net'> moves into it."""
+    name = (element.findtext("source/interface") or "").strip()
+    if element.get("mode") != "capabilities" or element.get("type") != "net" or not name:
+        return None
+    return Interface(
+        target=name,
+        type="hostdev",
+        source=name,
+        reason="the host's interface was moved into the container: only the container's network namespace shows it",
+    )
+
+
+def _source(element: etree._Element, kind: str, sources: list[etree._Element | None]) -> str | None:
+    if kind == "user":
+        backend = element.find("backend")
+        return None if backend is None else backend.get("type")
+    for source in sources:
+        if source is None:
+            continue
+        if kind == "hostdev" and (device := _pci_address(source.find("address"))):
+            return device
+        for name in ("bridge", "network", "dev", "path", "name", "switchid"):
+            if value := source.get(name):
+                return value
+        if address := source.get("address"):
+            return f"{address}:{source.get('port', '?')}"
+    return None
+
+
+def _pci_address(element: etree._Element | None) -> str | None:
+    """As sysfs calls the device: 0000:03:10.1. None where the definition does not have it all, or no such numbers."""
+    if element is None or element.get("type", "pci") != "pci":
+        return None
+    try:
+        domain, bus, slot, function = (
+            int(element.get(part, default), 0)
+            for part, default in (("domain", "0"), ("bus", ""), ("slot", ""), ("function", "0"))
+        )
+    except ValueError:
+        return None
+    possible = 0 <= domain < 1 << 32 and 0 <= bus < 256 and 0 <= slot < 32 and 0 <= function < 8
+    return f"{domain:04x}:{bus:02x}:{slot:02x}.{function}" if possible else None

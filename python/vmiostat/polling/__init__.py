@@ -1,0 +1,1 @@
+"""From domains to the rows of a plan, and the pollers that read them."""

@@ -1,0 +1,1 @@
+"""This machine's processes, block devices and network namespaces."""

@@ -1,0 +1,1 @@
+"""Threads that must survive forks, leave signals alone, and may never return."""

@@ -1,0 +1,30 @@
+"""What a connection to libvirt gave."""
+
+import select
+from pathlib import Path
+
+from vmiostat.discovery.libvirt.events import Listener
+from vmiostat.discovery.provider import Found
+
+URI = "qemu:///system"
+
+
+def names(found: Found) -> list[str]:
+    return [domain.name for domain in found.domains]
+
+
+def problems(found: Found) -> list[str]:
+    return [str(problem) for problem in found.problems]
+
+
+def told(listener: Listener, seconds: float = 10.0) -> bool:
+    """Whether it says in that time that there is something to look at."""
+    readable, _, _ = select.select([listener], [], [], seconds)
+    return bool(readable) and listener.drain()
+
+
+def run(root: Path, pid: int, command: str) -> None:
+    folder = root / f"proc/{pid}"
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "stat").write_text(f"{pid} (qemu) S {' '.join('0' * 18)} 77 {' '.join('0' * 30)}\n")
+    (folder / "cmdline").write_bytes(command.replace(" ", "\0").encode())

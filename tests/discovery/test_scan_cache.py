@@ -1,0 +1,196 @@
+"""What a look uses of earlier ones, and that nothing that may be otherwise is among it."""
+
+import shutil
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from testkit.trees.processes import ProcessTree
+from vmiostat import Disk, Domain, Interface, Roots, discovery
+from vmiostat.counter_sources import BlockDevice, NetDevice, ProcessIo
+from vmiostat.discovery.libvirt import status as libvirt_status
+from vmiostat.discovery.scan_cache import ScanCache
+from vmiostat.discovery.vmm import process as vmm_process
+from vmiostat.discovery.vmm.qemu import command_line as qemu_command_line
+from vmiostat.resolve import resolve
+
+GUESTS = 20
+QEMU = ["qemu-system-x86_64", "-name", "web1", "-netdev", "tap,ifname=tap0,id=n0"]
+THERE = NetDevice("lo", None, Roots().interfaces()["lo"])
+
+
+class Looks:
+    """Looks at a machine again and again, and counts what each look had to find out."""
+
+    def __init__(self, roots: Roots, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.roots = roots
+        self.earlier = ScanCache(roots)
+        self.done: dict[str, int] = {}
+        for module, name in (
+            (libvirt_status, "parse"),
+            (qemu_command_line, "command_line"),
+            (vmm_process, "_told"),
+            (vmm_process, "descriptors"),
+        ):
+            monkeypatch.setattr(module, name, self.counted(name, getattr(module, name)))
+
+    def counted(self, name: str, function: Callable[..., Any]) -> Callable[..., Any]:
+        def count(*words: Any, **more: Any) -> Any:
+            self.done[name] = self.done.get(name, 0) + 1
+            return function(*words, **more)
+
+        return count
+
+    def look(self, *, anew: bool = False) -> list[Domain]:
+        self.done = {}
+        self.earlier.begin(anew=anew)
+        found = discovery.domains(self.roots, earlier=self.earlier).domains
+        complete = self.counted("resolve", lambda domain: resolve(domain, self.roots, self.earlier.namespaces))
+        return self.earlier.resolved(found, complete)
+
+
+def write(run: Path, number: int, nics: str = "<interface type='bridge'><target dev='lo'/></interface>") -> None:
+    folder = run / "libvirt/qemu"
+    folder.mkdir(parents=True, exist_ok=True)
+    new = folder / f"vm{number}.xml.new"
+    new.write_text(
+        f"<domstatus pid='0'><domain type='kvm' id='{number}'><name>vm{number}</name><devices>{nics}"
+        "<disk type='file' device='disk'><source file='/a.qcow2'/><target dev='vda'/></disk>"
+        "</devices></domain></domstatus>"
+    )
+    new.rename(folder / f"vm{number}.xml")
+
+
+@pytest.fixture
+def guests(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Looks:
+    """This machine with guests of libvirt's, each with the one interface that every machine has."""
+    for number in range(GUESTS):
+        write(tmp_path, number)
+    looks = Looks(Roots(run=tmp_path), monkeypatch)
+    # Other processes of this machine may be virtual machines', too, and change.
+    monkeypatch.setattr("vmiostat.discovery.scan_cache.pids", lambda roots: frozenset())
+    return looks
+
+
+def test_a_look_finds_out_only_what_changed(guests: Looks, tmp_path: Path) -> None:
+    first = guests.look()
+    assert guests.done == {"parse": GUESTS, "resolve": GUESTS}
+    assert {domain.nics[0].counters for domain in first} == {THERE}
+    again = guests.look()
+    assert guests.done == {}
+    assert all(one is other for one, other in zip(first, again, strict=True))
+    write(tmp_path, 7, nics="")
+    changed = guests.look()
+    assert guests.done == {"parse": 1, "resolve": 1}
+    assert [one.name for one, other in zip(first, changed, strict=True) if one != other] == ["vm7"]
+
+
+def test_a_file_that_says_the_same_again_may_mean_another_device(guests: Looks, tmp_path: Path) -> None:
+    first = guests.look()
+    write(tmp_path, 7)
+    assert guests.look() == first
+    assert guests.done == {"parse": 1, "resolve": 1}
+
+
+def test_a_look_anew_finds_all_devices_again(guests: Looks) -> None:
+    first = guests.look()
+    assert guests.look(anew=True) == first
+    assert guests.done == {"resolve": GUESTS}
+
+
+KVM = Domain("web1", type="kvm")
+
+
+@pytest.mark.parametrize(
+    ("domain", "stands"),
+    [
+        (replace(KVM, nics=(Interface("lo", counters=THERE),)), True),
+        (replace(KVM, nics=(Interface("lo", counters=replace(THERE, index=99999)),)), False),
+        (replace(KVM, nics=(Interface("lo", counters=replace(THERE, index=None)),)), False),
+        (replace(KVM, nics=(Interface("gone0", counters=NetDevice("gone0", None, 99999)),)), False),
+        (replace(KVM, nics=(Interface("a", counters=NetDevice("a", "/run/netns/vmiostat-none", 3)),)), False),
+        (replace(KVM, nics=(Interface("u", type="user", reason="no host interface"),)), True),
+        (replace(KVM, disks=(Disk("vda", source="/dev/a", counters=BlockDevice(999, 0, None)),)), True),
+        (replace(KVM, disks=(Disk("vda", source="/dev/a", counters=BlockDevice(999, 0, 7)),)), False),
+        (replace(KVM, total=Disk("total", "domain", "total", counters=ProcessIo(1))), True),
+        (replace(KVM, disks=(Disk("vda", source="/dev/a", reason="/dev/a cannot be looked at"),)), False),
+        (replace(KVM, disks=(Disk("sda", device="cdrom", reason="an empty drive"),)), True),
+        (replace(KVM, disks=(Disk("vda", "file", source="/a.qcow2", reason="a file"),)), True),
+        (Domain("web1", type="xen"), False),
+    ],
+)
+def test_what_was_resolved_stands_while_it_shows_no_change(domain: Domain, stands: bool) -> None:
+    earlier = ScanCache(Roots())
+    asked: list[Domain] = []
+
+    def resolved(found: Domain) -> Domain:
+        asked.append(found)
+        return domain
+
+    for _ in range(2):
+        earlier.begin(anew=False)
+        assert earlier.resolved([KVM], resolved) == [domain]
+    assert len(asked) == (1 if stands else 2)
+
+
+def test_a_vmm_that_has_the_same_files_open_is_as_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tree = ProcessTree(tmp_path, "tap0", "tap1")
+    tree.process(500, QEMU, {}, {11: "tap0"})
+    tree.process(600, ["bash"])
+    looks = Looks(tree.roots, monkeypatch)
+    (web1,) = looks.look()
+    assert (looks.done["_told"], looks.done["descriptors"]) == (2, 1)
+    assert looks.look() == [web1]
+    assert "_told" not in looks.done
+    assert "descriptors" not in looks.done
+    tree.link("proc/500/fd/12", "/dev/net/tun")
+    tree.write("proc/500/fdinfo/12", "flags:\t02\niff:\ttap1\n")
+    (web1,) = looks.look()
+    assert web1.interfaces == ["tap0", "tap1"]
+    assert "_told" not in looks.done
+    assert looks.look(anew=True) == [web1]
+    assert (looks.done["_told"], looks.done["descriptors"]) == (1, 1)  # bash may be another program by now
+
+
+def test_a_process_that_became_another_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tree = ProcessTree(tmp_path, "tap0", "tap1")
+    tree.process(500, QEMU, {}, {11: "tap0"})
+    tree.process(600, ["bash"])
+    looks = Looks(tree.roots, monkeypatch)
+    looks.look()
+    # By execve(): its start is the same.
+    tree.write("proc/600/cmdline", "kvm\0-name\0db1\0")
+    assert [domain.name for domain in looks.look(anew=True)] == ["web1", "db1"]
+    # By its end, and the start of another one.
+    shutil.rmtree(tree.root / "proc/500")
+    assert [domain.name for domain in looks.look()] == ["db1"]
+    tree.process(500, ["kvm", "-name", "web2"], {}, {11: "tap1"})
+    assert [(domain.name, domain.interfaces) for domain in looks.look()] == [("web2", ["tap1"]), ("db1", [])]
+    (tree.root / "proc/500/stat").write_text(f"500 (kvm) S {'0 ' * 18}777\n")
+    tree.write("proc/500/cmdline", "kvm\0-name\0web3\0")
+    assert [domain.name for domain in looks.look(anew=True)] == ["web3", "db1"]
+
+
+def test_a_namespace_keeps_its_path_while_the_process_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever other processes come to be in it: rows of another path would be other devices."""
+    tree = ProcessTree(tmp_path)
+
+    def start(pid: int) -> None:
+        tree.process(pid, ["kvm", "-name", f"vm{pid}"], {}, {11: "tap0"}, namespace="net:[9]")
+        tree.write(f"proc/{pid}/net/dev", (tree.root / "proc/net/dev").read_text())
+
+    def paths(domains: list[Domain]) -> list[str | None]:
+        counters = [nic.counters for domain in domains for nic in domain.nics]
+        return [device.namespace for device in counters if isinstance(device, NetDevice)]
+
+    looks = Looks(tree.roots, monkeypatch)
+    start(500)
+    assert paths(looks.look()) == ["/proc/500/ns/net"]
+    start(400)
+    for anew in (False, True):
+        assert paths(looks.look(anew=anew)) == ["/proc/500/ns/net"] * 2
+    shutil.rmtree(tree.root / "proc/500")
+    assert paths(looks.look()) == ["/proc/400/ns/net"]
