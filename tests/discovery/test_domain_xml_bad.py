@@ -1,5 +1,6 @@
 """Definitions that cannot be used: each is a problem with its file and line, and costs no other domain."""
 
+import errno
 import os
 import resource
 import socket
@@ -15,7 +16,7 @@ from hypothesis import strategies as st
 from testkit.fixture_trees import DOMAIN_XML, DOMAIN_XML_BAD
 from vmiostat.discovery.xml import definition_file
 from vmiostat.discovery.xml.domain import domains, parse
-from vmiostat.errors import TopologyError
+from vmiostat.errors import SourceError, TopologyError
 
 GOOD = "<domain type='kvm'><name>good</name></domain>"
 
@@ -172,6 +173,17 @@ def test_pipes_sockets_folders_and_what_is_not_there(tmp_path: Path) -> None:
             f"{tmp_path}/good.xml/below: cannot be read: Not a directory",
         ]
     )
+
+
+def test_paths_given_are_checked_before_they_are_read(tmp_path: Path) -> None:
+    (tmp_path / "good.xml").write_text(GOOD)
+    os.mkfifo(tmp_path / "pipe")
+    definition_file.check_paths(tmp_path)
+    definition_file.check_paths(path for path in (str(tmp_path / "good.xml"), tmp_path / "pipe"))
+    for path, number in ((tmp_path / "missing", errno.ENOENT), (tmp_path / "good.xml" / "below", errno.ENOTDIR)):
+        with pytest.raises(SourceError) as caught:
+            definition_file.check_paths([tmp_path, path])
+        assert (caught.value.errno, caught.value.filename) == (number, str(path))
 
 
 def test_a_folder_without_definitions(tmp_path: Path) -> None:

@@ -2,9 +2,9 @@
 
 import os
 import stat
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
-from vmiostat.errors import TopologyError
+from vmiostat.errors import SourceError, TopologyError
 
 StrPath = str | os.PathLike[str]
 
@@ -12,12 +12,20 @@ LIMIT = 4 << 20
 """Bytes. libvirt sends no longer XML either (REMOTE_STRING_MAX); a domain with a thousand disks has a tenth of it."""
 
 
+def check_paths(paths: StrPath | Iterable[StrPath]) -> None:
+    """Raises SourceError for the first of these files and folders that does not exist or cannot be reached."""
+    for path in _each(paths):
+        try:
+            os.stat(path)  # noqa: PTH116
+        except OSError as error:
+            raise SourceError(error.errno, error.strerror, path) from None
+
+
 def definition_files(paths: StrPath | Iterable[StrPath]) -> tuple[list[str], list[TopologyError]]:
     """The files to read: those given, and each *.xml of the folders given (not of folders below), each file once."""
     files: dict[str, str] = {}
     problems = []
-    for path in [paths] if isinstance(paths, str | os.PathLike) else paths:
-        path = os.fspath(path)
+    for path in _each(paths):
         try:
             # A folder's other files are none of ours: libvirt renames NAME.xml.new to NAME.xml, editors leave backups.
             names = sorted(name for name in os.listdir(path) if name.endswith(".xml"))  # noqa: PTH208
@@ -64,6 +72,11 @@ def read_descriptor(descriptor: int, path: str) -> bytes:
             f"{max(size, len(data))} bytes are too many for a domain's definition (at most {LIMIT} are read)", path
         )
     return data
+
+
+def _each(paths: StrPath | Iterable[StrPath]) -> Iterator[str]:
+    for path in [paths] if isinstance(paths, str | os.PathLike) else paths:
+        yield os.fspath(path)
 
 
 def _unreadable(error: OSError, path: str) -> TopologyError:
