@@ -23,9 +23,9 @@ __all__ = [
     "InterfaceRatesTable",
     "InterfaceStats",
     "InterfaceTable",
+    "LatestStats",
     "Poller",
     "Rates",
-    "Report",
     "Roots",
     "Sample",
     "__version__",
@@ -598,26 +598,26 @@ class Rates:
         """The interfaces' rows, likewise."""
 
 @final
-class Report:
-    """Where an asker hands over the newest answer about one disk, which a poll takes without waiting."""
-    def __new__(cls, asker: str) -> Self: ...
+class LatestStats:
+    """One disk's newest counters from its VMM: a client writes them, a poll reads them without waiting."""
+    def __new__(cls, client: str) -> Self: ...
     @property
-    def asker(self) -> str:
-        """Who is asked, and where: "QMP /run/vm.qmp"."""
+    def client(self) -> str:
+        """The client that queries the VMM, and its address: "QMP /run/vm.qmp"."""
     def put(self, time_ns: int, fresh_ns: int, **counters: int) -> None:
-        """Hands over counters as they were at `time_ns`, by name; those that are left out are -1 (not known).
+        """Stores the counters of `time_ns` by field name; those left out are -1 (not known).
 
-        The answer is fresh for `fresh_ns` from then on. Raises TypeError for what is no field of BlockStats.
+        They are fresh for `fresh_ns`. Raises TypeError for a name that is no field of BlockStats.
         """
     def failed(self, why: str, *, expired: bool = False) -> None:
-        """Says why there is no newer answer; the last one stays, and is stale in its time, or now if it `expired`."""
+        """Records why a query failed. The last counters stay; they turn stale in their time, or now if `expired`."""
     def refused(self, why: str) -> None:
-        """Says that nothing may be asked: the row is unsupported from now on."""
+        """Records why the VMM may not be queried: the row is unsupported until counters come after all."""
     def restarted(self) -> None:
-        """Says that another run of the VMM is asked from now on, whose counters start anew."""
+        """Discards the counters: another run of the VMM is queried from now on, and it counts from 0."""
     @property
     def problem(self) -> str | None:
-        """Why the newest question has no answer."""
+        """Why the newest query has no answer."""
 
 @final
 class Explanation:

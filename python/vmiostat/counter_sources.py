@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
-    from vmiostat._core import Report
+    from vmiostat._core import LatestStats
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,12 +72,12 @@ class ProcessIo:
 
 @dataclass(frozen=True, slots=True)
 class VmmReported:
-    """What only the VMM counts, as an asker hands it over: see vmiostat.qemu_stats."""
+    """The counters that only the VMM has, as a client of vmiostat.qemu_stats last got them."""
 
-    report: Report
+    latest: LatestStats
 
     def __str__(self) -> str:
-        return f"the answers of {self.report.asker}"
+        return f"the answers of {self.latest.client}"
 
 
 @dataclass(frozen=True, slots=True)

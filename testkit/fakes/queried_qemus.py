@@ -8,7 +8,7 @@ from pathlib import Path
 from testkit.fakes import qemu as fake_qemu
 from testkit.fakes.qemu import FakeQemu, Serve
 from vmiostat import Poller, Roots
-from vmiostat._core import Report
+from vmiostat._core import LatestStats
 from vmiostat.counter_sources import VmmReported
 from vmiostat.qemu_stats.in_flight_limit import InFlightLimit
 from vmiostat.qemu_stats.qmp_client import QmpClient
@@ -24,14 +24,14 @@ class Asked:
         self.folder, self.stack = folder, stack
         self.roots = Roots(folder)
         self.slots = InFlightLimit(8)
-        self.reports: dict[str, Report] = {}
+        self.reports: dict[str, LatestStats] = {}
         self.askers: dict[str, QmpClient] = {}
 
     def qemu(self, name: str, serve: Serve | None = None) -> FakeQemu:
         """A QEMU with a disk called virtio-disk0, which is asked from the next `rounds` on."""
         (self.folder / "run").mkdir(exist_ok=True)
         made = self.stack.enter_context(fake_qemu.running(self.folder / "run" / name, serve))
-        report = self.reports[name] = Report(f"QMP /run/{name}")
+        report = self.reports[name] = LatestStats(f"QMP /run/{name}")
         self.askers[name] = QmpClient(f"/run/{name}", self.roots, {report: ("virtio-disk0", "vda")}, self.slots)
         return made
 
@@ -66,7 +66,7 @@ class Fails:
     events = selectors.EVENT_WRITE
 
     def __init__(self, slots: InFlightLimit, error: Exception, *, later: bool = False) -> None:
-        self.reports = [Report("QMP")]
+        self.reports = [LatestStats("QMP")]
         self.slots = slots
         self.asked = 0
         self._error, self._later = error, later

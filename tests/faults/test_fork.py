@@ -13,7 +13,7 @@ from testkit.fork import in_a_fork
 from testkit.real.domain import write_domain
 from testkit.real.machine import Machine
 from vmiostat import BlockStats, Host, InterfaceStats, Poller, Roots, Sample
-from vmiostat._core import Report
+from vmiostat._core import LatestStats
 from vmiostat.counter_sources import InterfaceSource
 from vmiostat.qemu_stats.in_flight_limit import InFlightLimit
 from vmiostat.qemu_stats.qmp_client import QmpClient
@@ -116,7 +116,7 @@ def test_a_watch_and_what_follows_it_are_closed_in_a_fork(machine: Machine) -> N
 
 def test_nobody_is_asked_in_a_fork(tmp_path: Path) -> None:
     with fake_qemu.running(tmp_path / "qmp") as qemu:
-        report = Report("QMP /qmp")
+        report = LatestStats("QMP /qmp")
         rounds = QueryThread("on demand", 5.0)
         rounds.set([QmpClient("/qmp", Roots(tmp_path), {report: ("virtio-disk0",)}, InFlightLimit(8))])
         assert rounds.ask(5.0)

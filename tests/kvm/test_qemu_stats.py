@@ -20,7 +20,7 @@ from testkit.measured import Measured
 from testkit.until import until
 from tests.kvm.polls import Polls
 from vmiostat import AskingPoller, BlockStats, Domain, Host, Poller, Roots, Sample
-from vmiostat._core import Report
+from vmiostat._core import LatestStats
 from vmiostat.counter_sources import VmmReported
 from vmiostat.qemu_stats.libvirt_client import LibvirtClient, LibvirtStats
 from vmiostat.qemu_stats.query_thread import QueryThread
@@ -120,7 +120,7 @@ def test_by_way_of_libvirt_they_are_what_libvirt_says(lab: RunningLab, host: Hos
     assert vm1.uuid is not None
     roots = Roots()
     stats = LibvirtStats(lab.uri, roots)
-    reports = {Report("libvirt"): target for target in ONLY_QEMU_S}
+    reports = {LatestStats("libvirt"): target for target in ONLY_QEMU_S}
     rounds = QueryThread("on demand", 5.0)
     rounds.set([LibvirtClient(stats, vm1.uuid, vm1.process, reports)])
     with lab.quiet():

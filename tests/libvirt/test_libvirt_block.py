@@ -15,7 +15,7 @@ from testkit.fakes.libvirt import Daemon, Libvirt, LibvirtError, uuid
 from testkit.trees.processes import ProcessTree
 from testkit.until import until
 from vmiostat import Poller, Roots
-from vmiostat._core import Report
+from vmiostat._core import LatestStats
 from vmiostat.counter_sources import VmmReported
 from vmiostat.model import Process
 from vmiostat.qemu_stats.libvirt_block_stats import counters_by_target
@@ -63,7 +63,7 @@ def asking(
 ) -> Iterator[tuple[QueryThread, Poller]]:
     """Domains 1 to `count`, each with a disk, all of them asked by way of libvirt."""
     stats = LibvirtStats(URI, roots)
-    reports = [Report("libvirt") for _ in range(count)]
+    reports = [LatestStats("libvirt") for _ in range(count)]
     rounds = QueryThread(interval, DEADLINE)
     for number in range(1, count + 1):
         daemon.start(number, f"vm{number}")
@@ -235,7 +235,7 @@ def test_a_disk_that_comes_while_a_call_is_out(daemon: Daemon, machine: ProcessT
     with asking(daemon, machine.roots, 1, 0.1) as (rounds, poller):
         until(lambda: poller.problem("block", 0) is not None)
         stats = LibvirtStats(URI, machine.roots)
-        first, second = Report("libvirt"), Report("libvirt")
+        first, second = LatestStats("libvirt"), LatestStats("libvirt")
         rounds.set([LibvirtClient(stats, uuid(1), None, {first: "vda"})])
         until(lambda: first.problem == "no answer within 0.3 s")
         rounds.set([LibvirtClient(stats, uuid(1), None, {first: "vda", second: "hdc"})])

@@ -21,7 +21,7 @@ from testkit.fakes.queried_qemus import DEADLINE, Asked, open_files, states
 from testkit.trees.processes import ProcessTree
 from testkit.until import until
 from vmiostat import Roots
-from vmiostat._core import Report
+from vmiostat._core import LatestStats
 from vmiostat.discovery.vmm.qemu.command_line import command_line as command_line_of_qemu
 from vmiostat.qemu_stats.in_flight_limit import InFlightLimit
 from vmiostat.qemu_stats.qmp_client import QmpClient
@@ -136,7 +136,7 @@ class Machine(ProcessTree):
         roots = Roots(proc=self.root / "proc")
         found = process(pid, roots)
         told = command_line_of_qemu(command_line(pid, roots))
-        return QmpClient(str(path), roots, {Report("QMP"): ("virtio-disk0",)}, InFlightLimit(8), found, told)
+        return QmpClient(str(path), roots, {LatestStats("QMP"): ("virtio-disk0",)}, InFlightLimit(8), found, told)
 
 
 def problem_of(asker: QmpClient) -> str | None:

@@ -13,7 +13,7 @@ from testkit.fakes import qemu as fake_qemu
 from testkit.fakes.libvirt import Libvirt
 from testkit.trees.libvirt import LibvirtTree
 from vmiostat import Host, Poller, Roots, VirtualFunction
-from vmiostat._core import Report
+from vmiostat._core import LatestStats
 from vmiostat.qemu_stats.in_flight_limit import InFlightLimit
 from vmiostat.qemu_stats.qmp_client import QmpClient
 from vmiostat.qemu_stats.query_thread import QueryThread
@@ -55,7 +55,7 @@ def test_nor_does_who_asks_a_card() -> None:
 def test_nor_does_who_asks(tmp_path: Path) -> None:
     with fake_qemu.running(tmp_path / "qmp"):
         rounds = QueryThread("on demand", 5.0)
-        rounds.set([QmpClient("/qmp", Roots(tmp_path), {Report("QMP /qmp"): ("virtio-disk0",)}, InFlightLimit(8))])
+        rounds.set([QmpClient("/qmp", Roots(tmp_path), {LatestStats("QMP /qmp"): ("virtio-disk0",)}, InFlightLimit(8))])
         assert rounds.ask(5.0)
         assert taken_by("vmiostat-askers") == set()
         rounds.close()

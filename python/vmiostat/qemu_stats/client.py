@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any, Protocol
 
-from vmiostat._core import Report
+from vmiostat._core import LatestStats
 from vmiostat.errors import Error
 from vmiostat.qemu_stats.in_flight_limit import InFlightLimit
 
@@ -32,7 +32,7 @@ class Client(Protocol):
     """One VMM that can be asked about some disks."""
 
     @property
-    def reports(self) -> Sequence[Report]:
+    def reports(self) -> Sequence[LatestStats]:
         """Where its answers go."""
 
     @property

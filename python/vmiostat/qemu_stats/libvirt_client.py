@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 from functools import partial
 
-from vmiostat._core import Report, Roots
+from vmiostat._core import LatestStats, Roots
 from vmiostat.discovery.libvirt.errors import sentence
 from vmiostat.discovery.libvirt.events import Changes
 from vmiostat.discovery.libvirt.link import Link
@@ -112,8 +112,10 @@ class LibvirtQuery(PendingCall[Stats]):
 class LibvirtClient:
     """One domain of libvirt's. `reports` are its disks', each with its target."""
 
-    def __init__(self, stats: LibvirtStats, uuid: str, process: Process | None, reports: Mapping[Report, str]) -> None:
-        self.reports: Sequence[Report] = tuple(reports)
+    def __init__(
+        self, stats: LibvirtStats, uuid: str, process: Process | None, reports: Mapping[LatestStats, str]
+    ) -> None:
+        self.reports: Sequence[LatestStats] = tuple(reports)
         self.slots = stats.slots
         self._stats = stats
         self._uuid = uuid

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 from functools import partial
 
-from vmiostat._core import Report, Roots
+from vmiostat._core import LatestStats, Roots
 from vmiostat.discovery.vmm.command_line import CommandLine
 from vmiostat.model import Process
 from vmiostat.qemu_stats.client import QueryError
@@ -89,7 +89,7 @@ class QmpClient:
         self,
         path: str,
         roots: Roots,
-        reports: Mapping[Report, Sequence[str]],
+        reports: Mapping[LatestStats, Sequence[str]],
         slots: InFlightLimit,
         qemu: Process | None = None,
         told: CommandLine | None = None,

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from vmiostat._core import Report, Roots
+from vmiostat._core import LatestStats, Roots
 from vmiostat.counter_sources import VmmReported
 from vmiostat.discovery.vmm.command_line import CommandLine
 from vmiostat.discovery.vmm.qemu import command_line as qemu_command_line
@@ -52,7 +52,7 @@ class _Asked:
 
     disks: dict[str, tuple[str, ...]]
     """By its target, what QEMU may call each disk."""
-    reports: dict[str, Report]
+    reports: dict[str, LatestStats]
     """By target, too; one that is not there is not asked about."""
     asker: Client | None = None
 
@@ -129,7 +129,7 @@ class QemuStats:
             return asked and is_qdisk(disk, domain, self._roots)
         return asked and domain.type in _QEMU and disk.type not in _NOT_QEMU_S and disk.device != "filesystem"
 
-    def _asked(self, domain: Domain, disks: dict[str, tuple[str, ...]], before: dict[str, Report]) -> _Asked:
+    def _asked(self, domain: Domain, disks: dict[str, tuple[str, ...]], before: dict[str, LatestStats]) -> _Asked:
         """Who is asked about these disks; what was answered before stays."""
         socket = self._socket(domain)
         if socket is not None:
@@ -170,9 +170,9 @@ def _names(disk: Disk, domain: Domain) -> tuple[str, ...]:
     return tuple(filter(None, (disk.alias, disk.target)))
 
 
-def _reports(asker: str, targets: Iterable[str], before: dict[str, Report]) -> dict[str, Report]:
-    kept = {target: report for target, report in before.items() if report.asker == asker}
-    return {target: kept.get(target) or Report(asker) for target in targets}
+def _reports(asker: str, targets: Iterable[str], before: dict[str, LatestStats]) -> dict[str, LatestStats]:
+    kept = {target: report for target, report in before.items() if report.client == asker}
+    return {target: kept.get(target) or LatestStats(asker) for target in targets}
 
 
 def _why_nobody_is_asked(domain: Domain) -> str:

@@ -10,9 +10,9 @@ mod buffer;
 mod error;
 mod fields;
 mod labels;
+mod latest_stats;
 mod poller;
 mod rates;
-mod report;
 mod roots;
 mod sample;
 mod stats;
@@ -29,11 +29,11 @@ mod _core {
     #[pymodule_export]
     use fields::PyField;
     #[pymodule_export]
+    use latest_stats::PyLatestStats;
+    #[pymodule_export]
     use poller::{PyExplanation, PyPoller};
     #[pymodule_export]
     use rates::{BlockRates, BlockRatesTable, InterfaceRates, InterfaceRatesTable, Rates};
-    #[pymodule_export]
-    use report::PyReport;
     #[pymodule_export]
     use roots::PyRoots;
     #[pymodule_export]

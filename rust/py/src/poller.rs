@@ -20,7 +20,7 @@ use vmiostat_core::poller::{Kind, Poller, Target};
 use crate::buffer::Memory;
 use crate::error::CoreError;
 use crate::labels::Labels;
-use crate::report::PyReport;
+use crate::latest_stats::PyLatestStats;
 use crate::roots::PyRoots;
 use crate::sample::{BlockTable, InterfaceTable, Sample};
 use crate::struct_size::StructSize;
@@ -34,7 +34,7 @@ enum BlockCounters {
     Tapdisk { pid: u32, domid: u32, devid: u32 },
     CgroupIo { cgroup: PathBuf, version: u8 },
     ProcessIo { pid: u32 },
-    Reported { report: Py<PyReport> },
+    VmmReported { latest: Py<PyLatestStats> },
 }
 
 /// vmiostat.counter_sources.InterfaceCounters, likewise.
@@ -352,7 +352,9 @@ fn counters_of<'py, T: FromPyObjectOwned<'py>>(
 
 fn not_counters(counters: &Bound<'_, PyAny>, union: &str) -> PyErr {
     match counters.repr() {
-        Ok(repr) => PyTypeError::new_err(format!("a row's counters are one of vmiostat.counter_sources.{union}, not {repr}")),
+        Ok(repr) => {
+            PyTypeError::new_err(format!("a row's counters are one of vmiostat.counter_sources.{union}, not {repr}"))
+        }
         Err(error) => error,
     }
 }
@@ -376,7 +378,7 @@ fn block_row(counters: Option<BlockCounters>, pinned: bool) -> PyResult<BlockRow
             BlockRow::Device { number: (major, minor), diskseq: diskseq.filter(|_| pinned) }
         }
         Some(BlockCounters::Tapdisk { pid, domid, devid }) => BlockRow::Tapdisk(Tapdisk { pid, domid, devid }),
-        Some(BlockCounters::Reported { report }) => BlockRow::Reported(Arc::clone(&report.get().0)),
+        Some(BlockCounters::VmmReported { latest }) => BlockRow::Reported(Arc::clone(&latest.get().0)),
         Some(BlockCounters::XenVbd { kind, domid, devid }) => {
             let kind = match kind.as_str() {
                 "vbd" => XenVbdKind::Vbd,

@@ -1,4 +1,4 @@
-//! Where an asker hands over what a VMM answered; a poller whose plan has it reads it.
+//! One disk's newest counters from its VMM: a client of qemu_stats writes them, a poll reads them without waiting.
 
 use std::sync::Arc;
 
@@ -8,25 +8,25 @@ use pyo3::types::PyDict;
 use vmiostat_core::fields::{Kind, Table, block};
 use vmiostat_core::latest_stats::Report;
 
-/// One disk's newest answer. `asker` says in messages who is asked, and where.
-#[pyclass(name = "Report", module = "vmiostat._core", frozen)]
-pub(crate) struct PyReport(pub(crate) Arc<Report>);
+/// One disk's newest counters from its VMM. `client` names the connection in messages: "QMP /run/vm.qmp".
+#[pyclass(name = "LatestStats", module = "vmiostat._core", frozen)]
+pub(crate) struct PyLatestStats(pub(crate) Arc<Report>);
 
 #[pymethods]
-impl PyReport {
+impl PyLatestStats {
     #[new]
-    fn new(asker: String) -> PyReport {
-        PyReport(Arc::new(Report::new(asker)))
+    fn new(client: String) -> PyLatestStats {
+        PyLatestStats(Arc::new(Report::new(client)))
     }
 
     #[getter]
-    fn asker(&self) -> &str {
+    fn client(&self) -> &str {
         self.0.asker()
     }
 
-    /// Hands an answer over: the counters at `time_ns` by their names in the field table, -1 for those that are left out.
+    /// Stores the counters of `time_ns` by field name; those left out are -1.
     ///
-    /// It is fresh for `fresh_ns` from then on. Raises TypeError for a name that is no counter or gauge of a block device.
+    /// They are fresh for `fresh_ns`. Raises TypeError for a name that is no counter or gauge of a block device.
     #[pyo3(signature = (time_ns, fresh_ns, **counters))]
     fn put(&self, time_ns: i64, fresh_ns: i64, counters: Option<&Bound<'_, PyDict>>) -> PyResult<()> {
         let mut record = block::UNKNOWN;
@@ -40,29 +40,29 @@ impl PyReport {
         Ok(())
     }
 
-    /// Says why there is no newer answer. The last one stays, and turns stale when its time has passed, or now if it `expired`.
+    /// Records why a query failed. The last counters stay; they turn stale in their time, or now if `expired`.
     #[pyo3(signature = (why, *, expired=false))]
     fn failed(&self, why: String, expired: bool) {
         self.0.failed(why, expired);
     }
 
-    /// Says that nothing may be asked: the row is `unsupported` from now on.
+    /// Records why the VMM may not be queried: the row is `unsupported` until counters come after all.
     fn refused(&self, why: String) {
         self.0.refused(why);
     }
 
-    /// Says that another run of the VMM is asked from now on, whose counters start anew.
+    /// Discards the counters: another run of the VMM is queried from now on, and it counts from 0.
     fn restarted(&self) {
         self.0.restarted();
     }
 
-    /// Why the newest question has no answer.
+    /// Why the newest query has no answer.
     #[getter]
     fn problem(&self) -> Option<String> {
         self.0.problem()
     }
 
     fn __repr__(&self) -> String {
-        format!("<Report of {}>", self.0.asker())
+        format!("<LatestStats of {}>", self.0.asker())
     }
 }
