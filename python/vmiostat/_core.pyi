@@ -1,5 +1,6 @@
 """The Rust core: handles that are opened once, one call that reads them all, records of a fixed layout."""
 
+import builtins
 from collections.abc import Iterator, Sequence
 from os import PathLike
 from typing import Any, Literal, Self, final, overload
@@ -92,6 +93,10 @@ class Roots:
         """A small file's bytes (at most 1 MiB). Raises OSError."""
     def list(self, path: str) -> list[str]:
         """A folder's names, sorted. Raises OSError."""
+    def read_or_none(self, path: str) -> bytes | None:
+        """As `read`, but None where there is no such file or it cannot be read."""
+    def list_or_empty(self, path: str) -> builtins.list[str]:
+        """As `list`, but empty where there is no such folder or it cannot be listed."""
     def real(self, path: str) -> str:
         """The path with all symlinks followed, again as on the machine itself. Raises OSError."""
     def exists(self, path: str) -> bool:

@@ -17,18 +17,11 @@ def heading(host: Host) -> str:
     kernel = _first_line(host, "/proc/sys/kernel/osrelease")
     name = _first_line(host, "/proc/sys/kernel/hostname") or cell(host.roots.shown("/").rstrip("/") or "/")
     # /proc/stat has a line "cpuN ..." for each CPU that is online, after the sum of all, "cpu  ...".
-    cpus = sum(line.startswith(b"cpu") for line in _read(host, "/proc/stat").splitlines()) - 1
+    cpus = sum(line.startswith(b"cpu") for line in (host.roots.read_or_none("/proc/stat") or b"").splitlines()) - 1
     parts = [f"Linux {kernel}".rstrip() + f" ({name})", time.strftime("%Y-%m-%d")]
     return "  ".join([*parts, f"({cpus} CPU)"] if cpus > 0 else parts)
 
 
 def _first_line(host: Host, path: str) -> str:
-    text = _read(host, path).decode("utf-8", "surrogateescape").partition("\n")[0]
+    text = (host.roots.read_or_none(path) or b"").decode("utf-8", "surrogateescape").partition("\n")[0]
     return cell(text) if text else ""
-
-
-def _read(host: Host, path: str) -> bytes:
-    try:
-        return host.roots.read(path)
-    except OSError:
-        return b""

@@ -18,7 +18,6 @@ from vmiostat._core import LatestStats, Roots
 from vmiostat.discovery.libvirt.errors import sentence
 from vmiostat.discovery.libvirt.events import Changes
 from vmiostat.discovery.libvirt.link import Link
-from vmiostat.errors import SourceError
 from vmiostat.model import Process
 from vmiostat.qemu_stats.client import QueryError
 from vmiostat.qemu_stats.in_flight_limit import InFlightLimit
@@ -150,7 +149,5 @@ def _refuse_what_stands_still(process: Process, roots: Roots) -> None:
 
 def _state(pid: int, roots: Roots) -> bytes:
     """The letter of the process's main thread, which is the one that answers."""
-    try:
-        return roots.read(f"/proc/{pid}/stat").rpartition(b")")[2].split()[0]
-    except (SourceError, IndexError):
-        return b""
+    stat = roots.read_or_none(f"/proc/{pid}/stat") or b""
+    return next(iter(stat.rpartition(b")")[2].split()), b"")

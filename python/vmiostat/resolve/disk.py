@@ -120,10 +120,8 @@ def _switched_off(counters: BlockDevice, roots: Roots) -> str:
     """queue/iostats=0 stops a device's counters without a trace in them. A partition's queue is its disk's."""
     folder = f"/sys/dev/block/{counters.major}:{counters.minor}"
     for path in (f"{folder}/queue/iostats", f"{folder}/../queue/iostats"):
-        try:
-            if roots.read(path).strip() == b"0":
-                return f"its counters stand still: {roots.shown(path)} is 0 (echo 1 into it to start them)"
-            return ""
-        except SourceError:
-            continue
+        setting = roots.read_or_none(path)
+        if setting is not None:
+            off = setting.strip() == b"0"
+            return f"its counters stand still: {roots.shown(path)} is 0 (echo 1 into it to start them)" if off else ""
     return ""

@@ -71,11 +71,7 @@ def _is_alone(process: Process, folder: str, roots: Roots) -> bool:
 def _places(usual: tuple[str, ...], file_system: str, option: str, roots: Roots) -> Iterator[str]:
     """Where a hierarchy is mounted: first where it nearly always is."""
     yield from usual
-    try:
-        mounts = os.fsdecode(roots.read(_MOUNTS)).splitlines()
-    except SourceError:
-        return
-    for line in mounts:
+    for line in os.fsdecode(roots.read_or_none(_MOUNTS) or b"").splitlines():
         _, where, kind, options, *_ = [*line.split(" "), "", "", "", ""]
         if kind == file_system and (not option or option in options.split(",")):
             yield where

@@ -44,10 +44,7 @@ def _has_character_device(name: str, roots: Roots) -> bool:
 
     Its character device, tapN, has its folder in the interface's: in one called macvtap or, in some kernels, beside it.
     """
-    try:
-        children = roots.list(f"/sys/class/net/{name}")
-    except SourceError:
-        return False
+    children = roots.list_or_empty(f"/sys/class/net/{name}")
     return any(child == "macvtap" or (child.startswith("tap") and child[3:].isdecimal()) for child in children)
 
 

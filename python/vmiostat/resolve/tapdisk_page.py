@@ -3,7 +3,6 @@
 import re
 
 from vmiostat._core import Roots
-from vmiostat.errors import SourceError
 
 _FOLDER = re.compile(r"td3-([1-9][0-9]{0,8})", re.ASCII)
 
@@ -13,9 +12,6 @@ def tapdisk_pid(domid: int, number: int, roots: Roots) -> int | None:
 
     xenstore knows the process, too. A tapdisk that was killed leaves its pages behind: one that runs goes before it.
     """
-    try:
-        found = [match for name in roots.list("/dev/shm") if (match := _FOLDER.fullmatch(name))]
-    except SourceError:
-        return None
+    found = [match for name in roots.list_or_empty("/dev/shm") if (match := _FOLDER.fullmatch(name))]
     pids = [int(match[1]) for match in found if roots.exists(f"/dev/shm/{match[0]}/vbd-{domid}-{number}")]
     return next((pid for pid in pids if roots.exists(f"/proc/{pid}")), pids[0] if pids else None)

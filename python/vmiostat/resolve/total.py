@@ -72,10 +72,9 @@ def _is_filled(group: str, roots: Roots) -> bool:
     Since Linux 6.10 the policy that fills them is off until a limit is set for the device.
     """
     for name in _FILLED:
-        try:
-            return any(b":" in line for line in roots.read(f"{group}/{name}").splitlines())
-        except SourceError:
-            continue
+        lines = roots.read_or_none(f"{group}/{name}")
+        if lines is not None:
+            return b":" in lines
     return False
 
 

@@ -31,7 +31,7 @@ def virtual_function(address: str | None, roots: Roots) -> VirtualFunction | str
     number = _number(card, device, roots)
     if number is None:
         return f"it is a virtual function ({address}) of {card}, which does not say its number (virtfnN)"
-    interfaces = _list(f"{card}/net", roots)
+    interfaces = roots.list_or_empty(f"{card}/net")
     if not interfaces:
         return (
             f"virtual function {number} of PCI device {card.rpartition('/')[2]}, which has no network interface here "
@@ -42,7 +42,7 @@ def virtual_function(address: str | None, roots: Roots) -> VirtualFunction | str
 
 
 def _number(card: str, device: str, roots: Roots) -> int | None:
-    for name in _list(card, roots):
+    for name in roots.list_or_empty(card):
         found = _NUMBER.fullmatch(name)
         if found and _leads_to(f"{card}/{name}", device, roots):
             return int(found[1])
@@ -54,10 +54,3 @@ def _leads_to(link: str, device: str, roots: Roots) -> bool:
         return roots.real(link) == device
     except SourceError:
         return False
-
-
-def _list(folder: str, roots: Roots) -> list[str]:
-    try:
-        return roots.list(folder)
-    except SourceError:
-        return []

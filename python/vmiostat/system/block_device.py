@@ -29,10 +29,10 @@ def _by_name(path: str, roots: Roots) -> Number | None:
     with suppress(SourceError):
         path = roots.real(path)
     name = path.removeprefix("/dev/").replace("/", "!")
+    major, _, minor = (roots.read_or_none(f"/sys/class/block/{name}/dev") or b"").partition(b":")
     try:
-        major, _, minor = roots.read(f"/sys/class/block/{name}/dev").partition(b":")
         return int(major), int(minor)
-    except (SourceError, ValueError):
+    except ValueError:
         return None
 
 

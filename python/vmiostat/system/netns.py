@@ -58,7 +58,7 @@ class NetworkNamespaces:
     def _known(self) -> dict[str | int, str | None]:
         if self._paths is None:
             self._paths = {}
-            for name in _names(self._roots):
+            for name in self._roots.list_or_empty(_NAMED):
                 path = f"{_NAMED}/{name}"
                 if (number := _inode(path, self._roots)) is not None:
                     self._paths.setdefault(f"net:[{number}]", path)
@@ -90,10 +90,3 @@ def _inode(path: str, roots: Roots) -> int | None:
         return os.fstat(descriptor).st_ino
     finally:
         os.close(descriptor)
-
-
-def _names(roots: Roots) -> list[str]:
-    try:
-        return roots.list(_NAMED)
-    except SourceError:
-        return []

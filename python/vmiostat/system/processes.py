@@ -3,7 +3,6 @@
 import os
 
 from vmiostat._core import Roots
-from vmiostat.errors import SourceError
 from vmiostat.model import Process
 
 _ENDED = (b"Z", b"X")
@@ -14,20 +13,19 @@ _STATE, _STARTED = 0, 19
 
 def process(pid: int, roots: Roots) -> Process | None:
     """The process that has this pid now; None where there is none, or none that may be seen."""
+    stat = roots.read_or_none(f"/proc/{pid}/stat") or b""
+    # A name may hold spaces and brackets of its own, and ends with the last one.
+    fields = stat.rpartition(b")")[2].split()
     try:
-        # A name may hold spaces and brackets of its own, and ends with the last one.
-        fields = roots.read(f"/proc/{pid}/stat").rpartition(b")")[2].split()
         return None if fields[_STATE] in _ENDED else Process(pid, int(fields[_STARTED]))
-    except (SourceError, ValueError, IndexError):
+    except (ValueError, IndexError):
         return None
 
 
 def pids(roots: Roots) -> frozenset[int]:
     """The processes that are seen; none where there is no /proc."""
-    try:
-        return frozenset(int(name) for name in roots.list("/proc") if name.isascii() and name.isdecimal())
-    except SourceError:
-        return frozenset()
+    names = roots.list_or_empty("/proc")
+    return frozenset(int(name) for name in names if name.isascii() and name.isdecimal())
 
 
 def command_line(pid: int, roots: Roots) -> list[str]:
@@ -41,7 +39,4 @@ def sees_every_process(roots: Roots) -> bool:
 
     The kernel starts kthreadd as process 2, which is nobody's own and in no other PID namespace.
     """
-    try:
-        return roots.read("/proc/2/comm").strip() == b"kthreadd"
-    except SourceError:
-        return False
+    return (roots.read_or_none("/proc/2/comm") or b"").strip() == b"kthreadd"

@@ -43,10 +43,8 @@ def not_connected(device: str | None, roots: Roots) -> str:
 
     A driver of the kernel's keeps this state. Of what tapdisk or QEMU serves it is Initialising for ever.
     """
-    try:
-        state = "Connected" if device is None else roots.read(f"{device}/state").decode(errors="replace").strip()
-    except SourceError:  # kernels of 2007 have no such file
-        return ""
+    text = None if device is None else roots.read_or_none(f"{device}/state")  # kernels of 2007 have no such file
+    state = "Connected" if text is None else text.decode(errors="replace").strip()
     return "" if state == "Connected" else NOT_CONNECTED.format(state)
 
 
@@ -56,10 +54,7 @@ def vif_name(domid: int, number: int | str, roots: Roots) -> str | None:
     None while the vif is being set up, when it is in another network namespace, and on kernels of 2007.
     """
     folder = backend_folder(f"vif-{domid}-{number}", roots)
-    try:
-        return None if folder is None else next(iter(roots.list(f"{folder}/net")), None)
-    except SourceError:
-        return None
+    return None if folder is None else next(iter(roots.list_or_empty(f"{folder}/net")), None)
 
 
 def renamed(name: str, domid: int, roots: Roots) -> str | None:

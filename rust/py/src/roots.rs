@@ -78,6 +78,16 @@ impl PyRoots {
         })
     }
 
+    /// As `read`, but None where there is no such file or it cannot be read.
+    fn read_or_none<'py>(&self, py: Python<'py>, path: PathBuf) -> Option<Bound<'py, PyBytes>> {
+        self.read(py, path).ok()
+    }
+
+    /// As `list`, but empty where there is no such folder or it cannot be listed.
+    fn list_or_empty(&self, py: Python<'_>, path: PathBuf) -> Vec<OsString> {
+        self.list(py, path).unwrap_or_default()
+    }
+
     /// The path with all symlinks followed, again as on the machine itself. Raises OSError.
     fn real(&self, py: Python<'_>, path: PathBuf) -> Result<OsString, CoreError> {
         py.detach(|| Ok(self.0.real(&path)?.into_os_string()))

@@ -8,7 +8,7 @@ from vmiostat.discovery.libvirt.process import with_process
 from vmiostat.discovery.libvirt.session import Running
 from vmiostat.discovery.xml.definition import Definition
 from vmiostat.discovery.xml.domain import parse
-from vmiostat.errors import SourceError, TopologyError
+from vmiostat.errors import TopologyError
 from vmiostat.model import Domain, Process
 from vmiostat.system.processes import process
 
@@ -65,8 +65,5 @@ def _with_process(definition: Definition, roots: Roots) -> Definition:
 def _from_pid_file(domain: Domain, roots: Roots) -> int | None:
     if domain.type not in ("kvm", "qemu") or "/" in domain.name:
         return None
-    try:
-        text = roots.read(f"/run/libvirt/qemu/{domain.name}.pid")
-    except SourceError:
-        return None
+    text = roots.read_or_none(f"/run/libvirt/qemu/{domain.name}.pid") or b""
     return int(text) if len(text) <= _LONGEST_PID_FILE and text.strip().isdigit() else None

@@ -9,7 +9,7 @@ from vmiostat._core import Roots
 from vmiostat.discovery.libvirt.errors import NO_DOMAIN, code
 from vmiostat.discovery.libvirt.events import DOMAIN_EVENTS, Changes
 from vmiostat.discovery.libvirt.module import run_event_loop
-from vmiostat.errors import SourceError, TopologyError
+from vmiostat.errors import TopologyError
 
 _INTERVAL, _COUNT = 5, 3
 """Seconds between questions whether libvirtd is alive, and how many may go unanswered until the connection is closed.
@@ -127,10 +127,10 @@ def _refuse_another_machine(connection: Any, uri: str, roots: Roots) -> None:
     if not urlsplit(connection.getURI()).hostname:
         return
     there = connection.getHostname()
-    try:
-        here = roots.read("/proc/sys/kernel/hostname").decode("utf-8", "replace").strip()
-    except SourceError:
+    name = roots.read_or_none("/proc/sys/kernel/hostname")
+    if name is None:
         return
+    here = name.decode("utf-8", "replace").strip()
     if _short(there) != _short(here):
         raise TopologyError(
             f"its domains run on {there!r}, and their counters would be read here, on {here!r}: run vmiostat there", uri

@@ -38,11 +38,10 @@ class InterfaceByMac:
         names = defaultdict(list)
         try:
             for name in self._namespaces.interfaces():
-                try:
-                    address = self._roots.read(f"/sys/class/net/{name}/address").decode("ascii", "replace").strip()
-                except SourceError:  # gone since, or /sys shows another namespace
-                    continue
-                names[address].append(name)
+                # None: gone since, or /sys shows another namespace.
+                address = self._roots.read_or_none(f"/sys/class/net/{name}/address")
+                if address is not None:
+                    names[address.decode("ascii", "replace").strip()].append(name)
         except SourceError:  # which the interfaces' own resolving tells
             pass
         return dict(names)

@@ -58,10 +58,7 @@ def domains(roots: Roots, earlier: ScanCache | None = None, besides: Collection[
 
 
 def _pids_of_kvm(roots: Roots) -> frozenset[int]:
-    try:
-        names = roots.list(_KVM)
-    except SourceError:  # only for root, and not where debugfs is not mounted
-        return frozenset()
+    names = roots.list_or_empty(_KVM)  # empty without debugfs, or for anyone but root
     return frozenset(int(match[1]) for name in names if (match := _VM_OF_KVM.fullmatch(name)))
 
 
