@@ -8,7 +8,7 @@ from typing import Any
 
 from benches.columns import Column, Counters, Here
 from lab.kvm import running_lab
-from tests.kvm.beside_libvirt import GROUPS, known_to_the_kernel, told_of
+from testkit.beside_libvirt import GROUPS, known_to_the_kernel, told_of
 from vmiostat import BlockStats, Host, InterfaceStats, Sample
 
 

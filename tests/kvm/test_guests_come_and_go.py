@@ -6,7 +6,7 @@ import time
 from typing import Any
 
 from lab.kvm.running_lab import RunningLab
-from tests.kvm.polls import Poll, Polls
+from testkit.polls import Poll, Polls
 from vmiostat import Host, Sample
 
 

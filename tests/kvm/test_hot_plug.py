@@ -24,7 +24,7 @@ from testkit.measured import Measured
 from testkit.real.devices import Loop
 from testkit.real.process import descriptors
 from tests.kvm.in_namespace import Wire
-from tests.kvm.polls import Poll, Polls
+from testkit.polls import Poll, Polls
 from vmiostat import BlockRates, BlockStats, Host, InterfaceRates, InterfaceStats, Sample
 
 RowOf = Callable[[Sample], InterfaceStats | BlockStats | None]

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from lab.kvm.running_lab import RunningLab, file_of
-from tests.kvm.polls import Polls
+from testkit.polls import Polls
 from vmiostat import Host, Sample
 
 NIC = "kdies0"

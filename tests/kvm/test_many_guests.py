@@ -11,7 +11,7 @@ import pytest
 
 from lab.kvm.running_lab import RunningLab
 from testkit.measured import Measured
-from tests.kvm.beside_libvirt import GROUPS, known_to_the_kernel, told_of
+from testkit.beside_libvirt import GROUPS, known_to_the_kernel, told_of
 from vmiostat import Host
 
 GUESTS = 100

@@ -18,7 +18,7 @@ import pytest
 from lab.kvm.running_lab import RunningLab
 from testkit.measured import Measured
 from testkit.until import until
-from tests.kvm.polls import Polls
+from testkit.polls import Polls
 from vmiostat import AskingPoller, BlockStats, Domain, Host, Poller, Roots, Sample
 from vmiostat._core import LatestStats
 from vmiostat.counter_sources import VmmReported

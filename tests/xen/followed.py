@@ -6,7 +6,7 @@ from itertools import groupby, pairwise
 from typing import Any
 
 from testkit.real.process import descriptors
-from tests.kvm.polls import Polls
+from testkit.polls import Polls
 from vmiostat import BlockRatesTable, BlockStats, Host, InterfaceRatesTable, InterfaceStats, Sample
 
 _WITHIN = 60.0

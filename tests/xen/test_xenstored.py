@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from testkit.measured import Measured
-from tests.kvm.polls import Polls
+from testkit.polls import Polls
 from tests.xen import dom0
 from tests.xen.devices import DISKS
 from vmiostat import Host
