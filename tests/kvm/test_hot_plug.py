@@ -21,10 +21,10 @@ from lab.kvm import loops
 from lab.kvm.place import Place
 from lab.kvm.running_lab import RunningLab
 from testkit.measured import Measured
+from testkit.polls import Poll, Polls
 from testkit.real.devices import Loop
 from testkit.real.process import descriptors
 from tests.kvm.in_namespace import Wire
-from testkit.polls import Poll, Polls
 from vmiostat import BlockRates, BlockStats, Host, InterfaceRates, InterfaceStats, Sample
 
 RowOf = Callable[[Sample], InterfaceStats | BlockStats | None]

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from lab.kvm.running_lab import RunningLab
-from testkit.measured import Measured
 from testkit.beside_libvirt import GROUPS, known_to_the_kernel, told_of
+from testkit.measured import Measured
 from vmiostat import Host
 
 GUESTS = 100

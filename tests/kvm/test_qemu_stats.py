@@ -17,8 +17,8 @@ import pytest
 
 from lab.kvm.running_lab import RunningLab
 from testkit.measured import Measured
-from testkit.until import until
 from testkit.polls import Polls
+from testkit.until import until
 from vmiostat import AskingPoller, BlockStats, Domain, Host, Poller, Roots, Sample
 from vmiostat._core import LatestStats
 from vmiostat.counter_sources import VmmReported

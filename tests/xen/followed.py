@@ -5,8 +5,8 @@ from contextlib import contextmanager
 from itertools import groupby, pairwise
 from typing import Any
 
-from testkit.real.process import descriptors
 from testkit.polls import Polls
+from testkit.real.process import descriptors
 from vmiostat import BlockRatesTable, BlockStats, Host, InterfaceRatesTable, InterfaceStats, Sample
 
 _WITHIN = 60.0
