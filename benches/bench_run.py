@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from benches import report, sizes, tables
+from benches import sizes
 from benches.run import run
+from benches.tables import markdown, text
 
 
 @pytest.mark.slow
@@ -21,16 +22,16 @@ def test_run_once(tmp_path: Path) -> None:
     ]
     assert all(column["min_ns"] > 0 for table in results["tables"] for column in table["columns"])
     assert len({(row["name"], row["during"]) for row in results["worst"]}) == 15
-    text = tables.text(results)
-    assert "floor: netlink-dump" in text
-    assert "psutil" in text
-    assert "slowest" in text
-    assert text in report.details(results)
-    section = report.readme_section(results)
+    shown = text.whole(results)
+    assert "floor: netlink-dump" in shown
+    assert "psutil" in shown
+    assert "slowest" in shown
+    assert shown in markdown.details(results)
+    section = markdown.readme_section(results)
     assert '| `"netlink"` | ' in section
     assert "| psutil | " in section
 
 
 def test_times_are_shown_with_three_digits() -> None:
     shown = {850: "850 ns", 999.6: "1.00 us", 4520: "4.52 us", 65432: "65.4 us", 123456: "123 us", 1.3e6: "1.30 ms"}
-    assert {nanoseconds: tables.time(nanoseconds) for nanoseconds in shown} == shown
+    assert {nanoseconds: text.time(nanoseconds) for nanoseconds in shown} == shown

@@ -3,8 +3,8 @@
 import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
-from benches.columns import Here
-from benches.interface_columns import SOURCES
+from benches.column import Here
+from benches.columns.interfaces import SOURCES
 
 OURS = ("poll_into", "poll", "poll + numpy", "poll + rates")
 INTERFACES = [f"{way}, {source}" for source in SOURCES for way in OURS]

@@ -7,7 +7,7 @@ import argparse
 import tempfile
 from pathlib import Path
 
-from benches.floor_program import running_floor
+from benches.floor.program import running_floor
 from benches.machine import made_machine
 from testkit.real.devices import Tap, host_sends
 
@@ -38,7 +38,7 @@ def main() -> None:
                 loop.write(200)
                 loop.read(150)
             loop.flush()
-        with running_floor(machine.folder, machine.sys, machine.interfaces, machine.loops) as floor:
+        with running_floor(machine, machine.interfaces, machine.loops) as floor:
             for way, path in FILES.items():
                 file = target / path
                 file.parent.mkdir(parents=True, exist_ok=True)

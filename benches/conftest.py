@@ -4,15 +4,15 @@ from collections.abc import Iterator
 
 import pytest
 
-from benches.columns import Here
-from benches.disk_columns import disk_columns
-from benches.floor_program import running_floor
-from benches.interface_columns import interface_columns
+from benches.column import Here
+from benches.columns.disks import disk_columns
+from benches.columns.interfaces import interface_columns
+from benches.floor.program import running_floor
 from benches.machine import made_machine
 
 INTERFACES, DISKS = 10, 4
 
-collect_ignore = ["plot.py"]  # imports matplotlib, which only `make bench-report` installs
+collect_ignore = ["tables/plot.py"]  # imports matplotlib, which only `make bench-report` installs
 
 
 @pytest.fixture(scope="module")
@@ -21,7 +21,7 @@ def ways(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Here[ob
     folder = tmp_path_factory.mktemp("machine")
     with made_machine(folder) as machine:
         machine.grow(INTERFACES, DISKS)
-        with running_floor(folder, machine.sys, machine.interfaces, machine.loops) as floor:
+        with running_floor(machine, machine.interfaces, machine.loops) as floor:
             columns = {"interfaces": interface_columns(machine, floor), "disks": disk_columns(machine, floor)}
             yield {
                 f"{kind}: {column.name}": column

@@ -8,7 +8,7 @@ import time
 from functools import partial
 from pathlib import Path
 
-from benches.floor_program import Floor, running_floor
+from benches.floor.program import Floor, running_floor
 from benches.machine import Machine, made_machine
 from vmiostat import InterfaceStats, Poller
 from vmiostat.counter_sources import InterfaceSource
@@ -59,7 +59,7 @@ def _turn(poller: Poller, memory: bytearray) -> float:
 def main() -> None:
     with tempfile.TemporaryDirectory() as folder, made_machine(Path(folder)) as machine:
         machine.grow(INTERFACES, DISKS)
-        with running_floor(machine.folder, machine.sys, machine.interfaces, machine.loops) as floor:
+        with running_floor(machine, machine.interfaces, machine.loops) as floor:
             for name, nanoseconds in measured(machine, floor).items():
                 print(f"{name:<15} {nanoseconds:10.0f}")
 

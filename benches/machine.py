@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+from benches.cargo import built
 from testkit.real.devices import Loop, Tap, host_sends
 from testkit.real.domain import write_domain
 from testkit.real.needs import own_network
@@ -21,10 +22,10 @@ BUSY = 50
 
 
 class Machine:
-    """Watched are all `interfaces` and all `loops`."""
+    """Watched are all `interfaces` and all `loops`; `floor` is the program of benches/floor."""
 
-    def __init__(self, folder: Path, sys: Path, stack: ExitStack) -> None:
-        self.folder, self.sys = folder, sys
+    def __init__(self, folder: Path, sys: Path, floor: Path, stack: ExitStack) -> None:
+        self.folder, self.sys, self.floor = folder, sys, floor
         self.interfaces: list[str] = []
         self.loops: list[Loop] = []
         self._stack = stack
@@ -66,8 +67,9 @@ class Machine:
 @contextmanager
 def made_machine(folder: Path) -> Iterator[Machine]:
     """An empty one; its files go into the folder."""
+    floor = built("benches/floor/Cargo.toml")  # first: in the namespace nothing can be downloaded
     with own_network(folder / "sys") as sys, ExitStack() as stack:
-        machine = Machine(folder, sys, stack)
+        machine = Machine(folder, sys, floor, stack)
         stack.callback(machine._remove)
         yield machine
 

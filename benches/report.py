@@ -6,119 +6,16 @@ All come from one run's JSON, benches/results/full.json unless another is named.
 import argparse
 import json
 from pathlib import Path
-from typing import Any
 
-from benches import tables
 from benches.cargo import ROOT
-from benches.promises import medians
 from benches.run import RESULTS
-from benches.worst_case import WATCHED
-
-BEGIN, END = "<!-- made by `make bench-report` from here -->", "<!-- to here -->"
-INTERFACES = {
-    "bare system calls, nothing parsed": ("floor: netlink-dump", "floor: netlink-singles", "floor: proc-net-dev"),
-    '`poll_into()`, `interface_source="netlink"`': ("poll_into, netlink",),
-    '`poll_into()`, `"auto"`': ("poll_into, auto",),
-    '`poll_into()`, `"proc"`': ("poll_into, proc",),
-    "procfs crate (Rust)": ("procfs crate",),
-    "Python: open, read, close": ("Python: open, read, close",),
-    "psutil, `nowrap=False`": ("psutil, nowrap=False",),
-    "psutil": ("psutil",),
-}
-"""By line of the table: the columns of which the cheapest is shown."""
-DISKS = {
-    "bare system calls, nothing parsed": ("floor: diskstats", "floor: stat-files"),
-    "`poll_into()`": ("poll_into",),
-    "procfs crate (Rust)": ("procfs crate",),
-    "Python: open, read, close": ("Python: open, read, close (diskstats)", "Python: open, read, close (stat files)"),
-    "psutil, `nowrap=False`": ("psutil, nowrap=False",),
-    "psutil": ("psutil",),
-}
-Results = dict[str, Any]
-
-
-def readme_section(results: Results) -> str:
-    """In Markdown: what matters most, and where the rest is."""
-    machine = results["machine"]
-    where = f"{machine['processors']} processors, Linux {machine['kernel']}, CPython {machine['python']}"
-    return f"""{BEGIN}
-![Cost of one reading against the number of devices](docs/performance.svg)
-
-One reading of everything, median ({where}, psutil {machine["psutil"]}). All took
-turns in one run on the same devices, and had to agree on every number:
-
-{_cost(results, "interfaces", INTERFACES)}
-
-{_cost(results, "disks", DISKS)}
-
-The slowest of 200 readings a second of {WATCHED} interfaces. `"netlink"` waits for the kernel's lock for network
-configuration, as long as somebody holds it; `"auto"`, the default, does not:
-
-{_worst(results)}
-{_guests(results)}
-Every way, and one VM among many: [docs/performance.md](docs/performance.md). `make bench` measures it all anew.
-{END}"""
-
-
-def details(results: Results) -> str:
-    """In Markdown: all tables."""
-    machine = ", ".join(f"{key} {value}" for key, value in results["machine"].items())
-    return f"""# Performance
-
-Made by `make bench-report` from `benches/results/full.json`, what `make bench` measured on: {machine}.
-
-![Cost of one reading against the number of devices](performance.svg)
-
-Times are medians of one reading of all devices. The floors make the same system calls and parse nothing. All ways took
-turns, so that what else the machine did met all alike; before and after, all had to give the same numbers.
-
-```text
-{tables.text(results)}
-```
-"""
-
-
-def _cost(results: Results, kind: str, lines: dict[str, tuple[str, ...]]) -> str:
-    of_kind = [table for table in results["tables"] if table["kind"] == kind]
-    rows = [[kind, *(f"{table['devices']:,}" for table in of_kind)]]
-    for label, names in lines.items():
-        times = [min(medians(table["columns"]).get(name, float("inf")) for name in names) for table in of_kind]
-        rows.append([label, *map(tables.time, times)])
-    return _markdown(rows)
-
-
-def _worst(results: Results) -> str:
-    worst = results["worst"]
-    during = list(dict.fromkeys(row["during"] for row in worst))
-    slowest = {(row["name"], row["during"]): tables.time(row["slowest_ns"]) for row in worst}
-    names = dict.fromkeys(row["name"] for row in worst)
-    shown = {name: name if name == "psutil" else f'`"{name}"`' for name in names}
-    return _markdown([["", *during], *([shown[name], *(slowest[name, what] for what in during)] for name in names)])
-
-
-def _guests(results: Results) -> str:
-    """A paragraph, where guests of libvirt's were measured."""
-    for table in results["tables"]:
-        if table["kind"] == "guests":
-            of = medians(table["columns"])
-            ours, theirs = of["poll"], of["libvirt: getAllDomainStats"]
-            return (
-                f"\nAll that the kernel counts of {table['devices']} guests of a real libvirtd takes `poll()` "
-                f"{tables.time(ours)}; the\ndaemon's `getAllDomainStats` for the same guests "
-                f"takes {tables.time(theirs)}, {theirs / ours:,.0f} times as long.\n"
-            )
-    return ""
-
-
-def _markdown(rows: list[list[str]]) -> str:
-    heading, *others = ("| " + " | ".join(row) + " |" for row in rows)
-    return "\n".join([heading, "|---|" + "---:|" * (len(rows[0]) - 1), *others])
+from benches.tables.markdown import BEGIN, END, details, readme_section
 
 
 def main() -> None:
     options = argparse.ArgumentParser(prog="python -m benches.report", description=__doc__)
     options.add_argument("json", type=Path, nargs="?", default=RESULTS / "full.json")
-    from benches.plot import plot  # only who draws needs matplotlib
+    from benches.tables.plot import plot  # matplotlib is only installed for this program
 
     results = json.loads(options.parse_args().json.read_text())
     plot(results, ROOT / "docs/performance.svg")

@@ -14,16 +14,17 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from benches import sizes, tables
-from benches.columns import Column
-from benches.disk_columns import disk_columns
-from benches.floor_program import running_floor
-from benches.guest_columns import guest_columns
-from benches.interface_columns import interface_columns
+from benches import sizes
+from benches.column import Column
+from benches.columns.disks import disk_columns
+from benches.columns.guests import guest_columns
+from benches.columns.interfaces import interface_columns
+from benches.columns.one_vm import vm_columns
+from benches.floor.program import running_floor
+from benches.interleaved import measure
 from benches.machine import Machine, made_machine
 from benches.sizes import Sizes
-from benches.taking_turns import measure
-from benches.vm_columns import vm_columns
+from benches.tables import text
 from benches.worst_case import worst_cases
 
 RESULTS = Path(__file__).parent / "results"
@@ -57,12 +58,12 @@ def beside_libvirt(how: Sizes) -> list[dict[str, Any]]:
 def _tables(machine: Machine, how: Sizes, *, new_disks: bool) -> Iterator[tuple[str, int, list[Column]]]:
     """What is measured at this step: which table, of how many devices, and its columns."""
     interfaces, loops = machine.interfaces, machine.loops
-    with running_floor(machine.folder, machine.sys, interfaces, loops) as floor:
+    with running_floor(machine, interfaces, loops) as floor:
         yield "interfaces", len(interfaces), interface_columns(machine, floor)
         if new_disks:
             yield "disks", len(loops), disk_columns(machine, floor)
     if (len(interfaces), len(loops)) in how.vm_steps:
-        with running_floor(machine.folder, machine.sys, interfaces[:1], loops[:1]) as floor:
+        with running_floor(machine, interfaces[:1], loops[:1]) as floor:
             yield "one VM", len(interfaces), vm_columns(machine, floor, interfaces[0], loops[0])
 
 
@@ -89,7 +90,7 @@ def main() -> None:
     save = arguments.save or RESULTS / f"{arguments.sizes}.json"
     save.parent.mkdir(exist_ok=True)
     save.write_text(json.dumps(results, indent=1) + "\n")
-    print(tables.text(results))
+    print(text.whole(results))
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ from functools import partial
 
 import psutil
 
-from benches.interface_columns import SOURCES, V1
+from benches.columns.interfaces import SOURCES, V1
 from benches.machine import Machine, make_veths
 from benches.sizes import Sizes
 from vmiostat import Host

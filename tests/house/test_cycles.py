@@ -15,12 +15,12 @@ MOVING = pytest.mark.xfail(reason="its modules are still being moved", strict=Fa
     [
         pytest.param("python/vmiostat", marks=MOVING),
         pytest.param("rust/core/src", marks=MOVING),
-        pytest.param("benches/floor/src", marks=MOVING),
         "testkit",
         "lab",
         "tests",
         "benches",
         "rust/py/src",
+        "benches/floor/src",
         "fuzz/src",
     ],
 )

@@ -7,7 +7,7 @@
 //! - `measure WAY ROUNDS [TURNS]` answers with a line of JSON: nanoseconds a round, in each turn, least, and median.
 //! - `show WAY` answers with a line that holds a number of bytes, and those bytes: what the kernel said in one round.
 //!
-//! A WAY is one of `way::NAMES`, or several joined by `+` that make one round together.
+//! A WAY is one of `ways::NAMES`, or several joined by `+` that make one round together.
 
 mod netlink;
 mod procfs_crate;
@@ -15,12 +15,13 @@ mod receive_many;
 mod statistics_files;
 mod text_file;
 mod way;
+mod ways;
 
 use std::collections::HashMap;
-use std::io::{BufRead, Error, ErrorKind, Result, Write, stdin, stdout};
+use std::io::{BufRead, Result, Write, stdin, stdout};
 use std::time::Instant;
 
-use way::{Devices, Way};
+use way::{Devices, Way, wrong};
 
 fn main() -> Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -40,7 +41,7 @@ fn obey(command: &str, devices: &Devices, open: &mut HashMap<String, Vec<Box<dyn
     let words: Vec<&str> = command.split(' ').collect();
     let [verb, name, numbers @ ..] = &words[..] else { return Err(wrong("a command has at least two words")) };
     if !open.contains_key(*name) {
-        let ways = name.split('+').map(|name| way::open(name, devices)).collect::<Result<Vec<_>>>()?;
+        let ways = name.split('+').map(|name| ways::open(name, devices)).collect::<Result<Vec<_>>>()?;
         open.insert((*name).to_owned(), ways);
     }
     let ways = open.get_mut(*name).expect("was just put there");
@@ -88,8 +89,4 @@ fn lines_of(path: &str) -> Result<Vec<String>> {
 
 fn number(word: &str) -> Result<u32> {
     word.parse().map_err(|_| wrong("no number"))
-}
-
-fn wrong(what: &str) -> Error {
-    Error::new(ErrorKind::InvalidInput, what)
 }

@@ -12,8 +12,7 @@ use rustix::net::{
 };
 
 use crate::receive_many::Slots;
-use crate::way::Way;
-use crate::wrong;
+use crate::way::{Way, wrong};
 
 const RTM_GETSTATS: u16 = 94;
 const NLM_F_REQUEST: u16 = 1;

@@ -39,7 +39,7 @@ impl Slots {
         let received = usize::try_from(received).map_err(|_| Error::last_os_error())?;
         for (slot, message) in self.bytes.chunks_exact(SLOT).zip(&self.messages[..received]) {
             let answer =
-                slot.get(..message.msg_len as usize).ok_or_else(|| crate::wrong("an answer of over 512 bytes"))?;
+                slot.get(..message.msg_len as usize).ok_or_else(|| crate::way::wrong("an answer of over 512 bytes"))?;
             each(answer);
         }
         Ok(received)

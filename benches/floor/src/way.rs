@@ -1,12 +1,7 @@
-//! The ways to ask the kernel.
+//! What a way to ask the kernel is.
 
-use std::io::Result;
-use std::path::{Path, PathBuf};
-
-use crate::netlink::{Dump, Singles};
-use crate::statistics_files::StatisticsFiles;
-use crate::text_file::TextFile;
-use crate::{procfs_crate, wrong};
+use std::io::{Error, ErrorKind, Result};
+use std::path::PathBuf;
 
 /// A way with its handles open.
 pub(crate) trait Way {
@@ -34,47 +29,6 @@ pub(crate) struct Devices {
     pub(crate) disks: Vec<String>,
 }
 
-/// The files of an interface that libvirt's eight numbers are in; rx_drop is the sum of two.
-const STATISTICS: [&str; 9] = [
-    "rx_bytes",
-    "rx_packets",
-    "rx_errors",
-    "rx_dropped",
-    "rx_missed_errors",
-    "tx_bytes",
-    "tx_packets",
-    "tx_errors",
-    "tx_dropped",
-];
-
-pub(crate) const NAMES: [&str; 8] = [
-    "netlink-dump",
-    "netlink-singles",
-    "proc-net-dev",
-    "sysfs-statistics",
-    "diskstats",
-    "stat-files",
-    "procfs-crate-interfaces",
-    "procfs-crate-disks",
-];
-
-pub(crate) fn open(name: &str, devices: &Devices) -> Result<Box<dyn Way>> {
-    Ok(match name {
-        "netlink-dump" => Box::new(Dump::open()?),
-        "netlink-singles" => Box::new(Singles::open(&devices.sys, &devices.interfaces)?),
-        "proc-net-dev" => Box::new(TextFile::open(Path::new("/proc/net/dev"))?),
-        "sysfs-statistics" => {
-            let folder = |name: &String| devices.sys.join("class/net").join(name).join("statistics");
-            let files = devices.interfaces.iter().map(folder);
-            Box::new(StatisticsFiles::open(files.flat_map(|folder| STATISTICS.map(|name| folder.join(name))))?)
-        }
-        "diskstats" => Box::new(TextFile::open(Path::new("/proc/diskstats"))?),
-        "stat-files" => {
-            let file = |disk: &String| Path::new("/sys/dev/block").join(disk).join("stat");
-            Box::new(StatisticsFiles::open(devices.disks.iter().map(file))?)
-        }
-        "procfs-crate-interfaces" => Box::new(procfs_crate::Interfaces),
-        "procfs-crate-disks" => Box::new(procfs_crate::Disks),
-        _ => return Err(wrong(&format!("no way {name}; there are: {}", NAMES.join(", ")))),
-    })
+pub(crate) fn wrong(what: &str) -> Error {
+    Error::new(ErrorKind::InvalidInput, what)
 }

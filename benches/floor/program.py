@@ -4,12 +4,9 @@ import json
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import IO
 
-from benches.cargo import built
-from benches.columns import Counters
-from benches.floor_answers import Reader
+from benches.machine import Machine
 from testkit.real.devices import Loop
 
 
@@ -34,29 +31,13 @@ class Floor:
         return answer
 
 
-class FloorColumn:
-    """Some of the floor's ways, which make one round together, each with what reads its answers."""
-
-    def __init__(self, name: str, floor: Floor, readers: dict[str, Reader]) -> None:
-        self.name, self._floor, self._readers = name, floor, readers
-
-    def measure(self, rounds: int) -> float:
-        return self._floor.measure("+".join(self._readers), rounds)
-
-    def counters(self) -> Counters:
-        counters: Counters = {}
-        for way, read in self._readers.items():
-            counters |= read(self._floor.show(way))
-        return counters
-
-
 @contextmanager
-def running_floor(folder: Path, sys: Path, interfaces: list[str], loops: list[Loop]) -> Iterator[Floor]:
-    """Builds the floor if need be, and runs it."""
-    names, numbers = folder / "floor-interfaces", folder / "floor-disks"
+def running_floor(machine: Machine, interfaces: list[str], loops: list[Loop]) -> Iterator[Floor]:
+    """Runs the floor on some of the machine's devices."""
+    names, numbers = machine.folder / "floor-interfaces", machine.folder / "floor-disks"
     names.write_text("".join(f"{name}\n" for name in interfaces))
     numbers.write_text("".join(f"{loop.major}:{loop.minor}\n" for loop in loops))
-    command = [built("benches/floor/Cargo.toml"), sys, names, numbers]
+    command = [machine.floor, machine.sys, names, numbers]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         assert process.stdin is not None
         assert process.stdout is not None

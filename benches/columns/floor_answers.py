@@ -4,8 +4,8 @@ import struct
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from benches import plain_python
-from benches.columns import Counters
+from benches.column import Counters
+from benches.columns import plain_python
 
 SECTOR = 512
 RTM_NEWSTATS, IFLA_STATS_LINK_64 = 92, 1

@@ -6,7 +6,7 @@ from functools import partial
 from importlib.util import find_spec
 from typing import Any
 
-from benches.columns import Column, Counters, Here
+from benches.column import Column, Counters, Here
 from lab.kvm import running_lab
 from testkit.beside_libvirt import GROUPS, known_to_the_kernel, told_of
 from vmiostat import BlockStats, Host, InterfaceStats, Sample

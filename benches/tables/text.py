@@ -2,10 +2,10 @@
 
 from typing import Any
 
-from benches.promises import medians, promises
+from benches.tables.promises import medians, promises
 
 
-def text(results: dict[str, Any]) -> str:
+def whole(results: dict[str, Any]) -> str:
     """All of it."""
     parts = [_cost(results["tables"]), _worst(results["worst"]), _promises(results)]
     return "\n\n".join(part for part in parts if part)

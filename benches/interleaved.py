@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import median
 
-from benches.columns import Column
+from benches.column import Column
 
 TURN = 1e6
 """Nanoseconds: a shorter column is called over and over for so long."""

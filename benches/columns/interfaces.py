@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING, get_args
 import numpy
 import psutil
 
-from benches import plain_python
-from benches.columns import Column, Counters, Here
-from benches.floor_answers import interface_readers, v1_of_net_dev
-from benches.floor_program import Floor, FloorColumn
+from benches.column import Column, Counters, Here
+from benches.columns import plain_python
+from benches.columns.floor import FloorColumn
+from benches.columns.floor_answers import interface_readers, v1_of_net_dev
+from benches.floor.program import Floor
 from benches.machine import Machine
 from vmiostat import InterfaceStats, Poller, Rates, Sample
 from vmiostat.counter_sources import InterfaceSource

@@ -8,8 +8,8 @@ from matplotlib import pyplot
 from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter
 
-from benches import tables
-from benches.promises import medians
+from benches.tables import text
+from benches.tables.promises import medians
 
 GREY, BLUE, GREEN, SKY, ORANGE, RED, PURPLE, BROWN = (
     *("#767676", "#0054a6", "#1b7f4d", "#4aa3df"),
@@ -69,9 +69,7 @@ def _draw(axes: Axes, results: dict[str, Any], kind: str, lines: Lines) -> None:
     axes.set_xlabel(kind)
     axes.set_xticks(counts, [f"{count:,}" for count in counts])
     axes.set_xticks([], minor=True)
-    axes.yaxis.set_major_formatter(
-        FuncFormatter(lambda time, _: tables.time(time).replace(".00", "").replace(".0", ""))
-    )
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda time, _: text.time(time).replace(".00", "").replace(".0", "")))
     axes.grid(visible=True, which="major", color="#dddddd", linewidth=0.6)
     axes.spines[["top", "right"]].set_visible(False)
     # In the order in which the lines end, so that the eye finds them.

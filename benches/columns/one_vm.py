@@ -2,10 +2,11 @@
 
 from functools import partial
 
-from benches.columns import Column, Counters, Here
-from benches.floor_answers import disk_readers, interface_readers
-from benches.floor_program import Floor, FloorColumn
-from benches.interface_columns import SOURCES
+from benches.column import Column, Counters, Here
+from benches.columns.floor import FloorColumn
+from benches.columns.floor_answers import disk_readers, interface_readers
+from benches.columns.interfaces import SOURCES
+from benches.floor.program import Floor
 from benches.machine import Machine
 from testkit.real.devices import Loop
 from vmiostat import BlockStats, InterfaceStats
