@@ -13,8 +13,8 @@ def known_to_the_kernel(domain: Domain) -> Domain:
     """The domain with those of its devices that the kernel counts."""
     return replace(
         domain,
-        disks=tuple(disk for disk in domain.disks if disk.counters is not None),
-        nics=tuple(nic for nic in domain.nics if nic.counters is not None),
+        disks=tuple(disk for disk in domain.disks if disk.counter_source is not None),
+        interfaces=tuple(nic for nic in domain.interfaces if nic.counter_source is not None),
         total=None,  # libvirt has no such thing
     )
 

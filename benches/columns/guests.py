@@ -34,7 +34,7 @@ def guest_columns() -> Iterator[tuple[int, list[Column]]]:
 def _columns(poller: Any, domains: list[Any], connection: Any) -> list[Column]:
     block = bytearray(poller.block_rows * BlockStats.SIZE)
     interface = bytearray(poller.interface_rows * InterfaceStats.SIZE)
-    names = [nic.target for domain in domains for nic in domain.nics]
+    names = [nic.target for domain in domains for nic in domain.interfaces]
 
     def of_memory(_: None) -> Counters:
         rows = memoryview(interface)
@@ -47,7 +47,7 @@ def _columns(poller: Any, domains: list[Any], connection: Any) -> list[Column]:
 
     def of_libvirt(answer: list[Any]) -> Counters:
         told = {domain.name(): stats for domain, stats in answer}
-        return {nic.target: told_of(nic.target, told[domain.name]) for domain in domains for nic in domain.nics}
+        return {nic.target: told_of(nic.target, told[domain.name]) for domain in domains for nic in domain.interfaces}
 
     return [
         Here("poll_into", partial(poller.poll_into, block=block, interface=interface), of_memory),

@@ -4,6 +4,8 @@ import sys
 
 import atheris
 
+from testkit.targets import targets
+
 with atheris.instrument_imports(include=["vmiostat"]):
     from vmiostat.discovery.xml.definition import Definition
     from vmiostat.discovery.xml.domain import parse
@@ -28,7 +30,7 @@ def check_definition(definition: Definition) -> None:
     domain = definition.domain
     assert domain.name.strip() != ""
     assert domain.id is None or 0 <= domain.id < 10**9
-    for names in (domain.block_devices, domain.interfaces):
+    for names in (targets(domain.disks), targets(domain.interfaces)):
         assert len(set(names)) == len(names)
         assert all(names)
     for problem in definition.problems:

@@ -4,6 +4,8 @@ import sys
 
 import atheris
 
+from testkit.targets import targets
+
 with atheris.instrument_imports(include=["vmiostat"]):
     from vmiostat.discovery.xl import config as xl_config
     from vmiostat.discovery.xml.definition import Definition
@@ -30,8 +32,8 @@ def check_definitions(definitions: list[Definition]) -> None:
         domain = definition.domain
         assert domain.name
         assert domain.type == "xen"
-        assert all(domain.block_devices)
-        assert all(nic.target or nic.mac or nic.counters is None for nic in domain.nics)
+        assert all(targets(domain.disks))
+        assert all(nic.target or nic.mac or nic.counter_source is None for nic in domain.interfaces)
 
 
 atheris.Setup(sys.argv, check)

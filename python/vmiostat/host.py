@@ -12,7 +12,7 @@ from vmiostat._core import BlockStats, InterfaceStats, Poller, Roots
 from vmiostat.counter_sources import InterfaceSource
 from vmiostat.discovery.scan_cache import ScanCache
 from vmiostat.errors import Error, NoCounters, SizeError, SourceError, UnknownDevice, UnknownDomain
-from vmiostat.model import Domain
+from vmiostat.model import Disk, Domain, Interface
 from vmiostat.polling.asking_poller import AskingPoller
 from vmiostat.polling.following_poller import FollowingPoller
 from vmiostat.polling.plan import disks, plan_rows
@@ -226,29 +226,30 @@ class Host:
         if self.view == "guest":
             return domain
         why = "the host's view was asked for"
-        nics = [replace(nic, swapped=False, direction=why) if nic.swapped else nic for nic in domain.nics]
-        return replace(domain, nics=tuple(nics))
+        nics = [replace(nic, swap_rx_tx=False, rx_tx_view=why) if nic.swap_rx_tx else nic for nic in domain.interfaces]
+        return replace(domain, interfaces=tuple(nics))
 
-    def block_stats(self, domain: Domain, target: str, size: int | None = None) -> BlockStats:
+    def block_stats(self, domain: Domain, target: str | Disk, size: int | None = None) -> BlockStats:
         """See Domain.block_stats."""
         size = _size(size, BlockStats.SIZE)
-        target = target or TOTAL  # libvirt's path of a whole domain is empty
+        target = str(target) or TOTAL  # libvirt's path of a whole domain is empty
         disk = next((disk for disk in disks(domain) if disk.target == target), None)
         if disk is None:
-            raise _unknown("block device", target, domain, [disk.target for disk in disks(domain)])
-        with self.poller([replace(domain, disks=(disk,), nics=(), total=None)]) as poller:
+            raise _unknown("block device", target, domain, disks(domain))
+        with self.poller([replace(domain, disks=(disk,), interfaces=(), total=None)]) as poller:
             stats = poller.poll().block[0]
             _check(stats.state, disk.reason, f"{domain.name} {target}", poller.problem("block", 0))
         return stats.cut(size)
 
-    def interface_stats(self, domain: Domain, target: str, size: int | None = None) -> InterfaceStats:
+    def interface_stats(self, domain: Domain, target: str | Interface, size: int | None = None) -> InterfaceStats:
         """See Domain.interface_stats."""
         size = _size(size, InterfaceStats.SIZE)
-        nic = next((nic for nic in domain.nics if nic.target == target), None)
+        target = str(target)
+        nic = next((nic for nic in domain.interfaces if nic.target == target), None)
         if nic is None:
             raise _unknown("interface", target, domain, domain.interfaces)
         # To look for the cheapest way would cost more than this one reading.
-        with self.poller([replace(domain, disks=(), nics=(nic,), total=None)], interface_source="proc") as poller:
+        with self.poller([replace(domain, disks=(), interfaces=(nic,), total=None)], interface_source="proc") as poller:
             stats = poller.poll().interface[0]
             _check(stats.state, nic.reason, f"{domain.name} {target}", poller.problem("interface", 0))
         return stats.cut(size)
@@ -279,10 +280,9 @@ def _size(size: int | None, limit: int) -> int:
     return size
 
 
-def _unknown(kind: str, target: str, domain: Domain, there_are: list[str]) -> UnknownDevice:
-    return UnknownDevice(
-        f"domain {domain.name!r} has no {kind} {target!r}; there are: {', '.join(there_are) or 'none'}"
-    )
+def _unknown(kind: str, target: str, domain: Domain, there: Iterable[Disk | Interface]) -> UnknownDevice:
+    there_are = ", ".join(map(str, there)) or "none"
+    return UnknownDevice(f"domain {domain.name!r} has no {kind} {target!r}; there are: {there_are}")
 
 
 def _check(state: str, reason: str, device: str, problem: OSError | None) -> None:

@@ -25,9 +25,13 @@ class Disk:
     """The definition's driver name (qemu, phy, tap, file)."""
     alias: str | None = None
     """What libvirt has told the VMM to call it (virtio-disk0); None where it need not be told from the target."""
-    counters: BlockCounterSource | None = None
+    counter_source: BlockCounterSource | None = None
+    """Where the kernel, or QEMU, counts its requests."""
     reason: str = ""
     """Why there are no counters, or what to know of those that there are; a sentence."""
+
+    def __str__(self) -> str:
+        return self.target
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,13 +46,17 @@ class Interface:
     """The bridge, network or lower device that it is attached to; the PCI address of a device handed to the guest."""
     managed: bool = True
     """False where the definition says `managed='no'`: the host's device was made by others, and is only used."""
-    swapped: bool = True
+    swap_rx_tx: bool = True
     """Whether the guest's rx is the host device's tx."""
-    direction: str = ""
-    """Why it is swapped or not; a sentence."""
-    counters: InterfaceCounterSource | None = None
+    rx_tx_view: str = ""
+    """Why rx and tx are swapped or not; a sentence."""
+    counter_source: InterfaceCounterSource | None = None
+    """Where the kernel counts its packets."""
     reason: str = ""
     """Why there are no counters, or what to know of those that there are; a sentence."""
+
+    def __str__(self) -> str:
+        return self.target
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,9 +71,9 @@ class Process:
 class Reader(Protocol):
     """What reads a domain's counters: the Host that found it."""
 
-    def block_stats(self, domain: Domain, target: str, size: int | None) -> BlockStats: ...
+    def block_stats(self, domain: Domain, target: str | Disk, size: int | None) -> BlockStats: ...
 
-    def interface_stats(self, domain: Domain, target: str, size: int | None) -> InterfaceStats: ...
+    def interface_stats(self, domain: Domain, target: str | Interface, size: int | None) -> InterfaceStats: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,22 +91,12 @@ class Domain:
     process: Process | None = None
     """What runs it, as far as its provider knows."""
     disks: tuple[Disk, ...] = ()
-    nics: tuple[Interface, ...] = ()
+    interfaces: tuple[Interface, ...] = ()
     total: Disk | None = None
     """All that it reads and writes, whatever its disks are: a row of its own, called `total`."""
     reader: Reader | None = field(default=None, repr=False, compare=False)
 
-    @property
-    def block_devices(self) -> list[str]:
-        """The targets of its disks: ["vda", "vdb"]."""
-        return [disk.target for disk in self.disks]
-
-    @property
-    def interfaces(self) -> list[str]:
-        """The targets of its interfaces: ["vnet0"]."""
-        return [nic.target for nic in self.nics]
-
-    def block_stats(self, target: str, *, size: int | None = None) -> BlockStats:
+    def block_stats(self, target: str | Disk, *, size: int | None = None) -> BlockStats:
         """The counters of one block device, read now; see `Host.poller` for all of them, often.
 
         Nobody is asked: a disk that only its QEMU counts has no counters here (`Host.poller(qemu_interval=...)` asks).
@@ -113,7 +111,7 @@ class Domain:
         """
         return self._reader().block_stats(self, target, size)
 
-    def interface_stats(self, target: str, *, size: int | None = None) -> InterfaceStats:
+    def interface_stats(self, target: str | Interface, *, size: int | None = None) -> InterfaceStats:
         """The counters of one interface in its Host's view, read now; else as `block_stats` (version 1: 64 bytes)."""
         return self._reader().interface_stats(self, target, size)
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from testkit.targets import targets
 from testkit.this_host import this_host
 from vmiostat import Domain, Host, NoCounters, SourceError, UnknownDevice, UnknownDomain
 
@@ -29,7 +30,7 @@ def test_every_counter_of_a_captured_xen_host(instant: int) -> None:
     for one in expected:
         domain = host.domain(one["domid"])
         assert domain.name == f"Domain-{one['domid']}"
-        assert sorted(domain.block_devices) == sorted(disk["vdev"] for disk in one["disks"])
+        assert sorted(targets(domain.disks)) == sorted(disk["vdev"] for disk in one["disks"])
         for disk in disks_of(one):
             stats = domain.block_stats(disk["vdev"])
             counted = disk["statistics"]
@@ -133,7 +134,7 @@ def test_the_host_itself_has_the_host_s_direction() -> None:
     columns = next(line for line in Path("/proc/net/dev").read_text().splitlines() if line.strip().startswith("lo:"))
     assert stats.rx_errs == int(columns.split()[3])
     assert stats.rx_frame >= 0
-    assert not any(nic.swapped for nic in domain.nics)
+    assert not any(nic.swap_rx_tx for nic in domain.interfaces)
 
 
 def test_what_is_public_is_there_and_what_is_dear_is_imported_when_it_is_used() -> None:

@@ -3,6 +3,7 @@
 import pytest
 
 from testkit.fixture_trees import XEN_2007
+from testkit.targets import targets
 from vmiostat import Host, NoCounters, UnknownDevice
 
 HOST = Host(root=XEN_2007)
@@ -10,7 +11,7 @@ UNKNOWN = -1
 
 
 def test_its_domains_and_their_devices() -> None:
-    found = {domain.id: (domain.name, domain.block_devices, domain.interfaces) for domain in HOST.domains()}
+    found = {domain.id: (domain.name, targets(domain.disks), targets(domain.interfaces)) for domain in HOST.domains()}
     assert found == {
         1: ("Domain-1", ["xvda", "xvdb"], ["vif1.0"]),
         2: ("Domain-2", ["hda", "hdc"], ["vif2.0"]),
@@ -39,7 +40,7 @@ def test_numbers_that_touch_the_colon() -> None:
 
 
 def test_a_name_is_matched_whole() -> None:
-    (vif,) = HOST.domain(2).nics
+    (vif,) = HOST.domain(2).interfaces
     assert vif.target == "vif2.0"
     with pytest.raises(UnknownDevice):
         HOST.domain(1).interface_stats("vif11.0")

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from testkit.targets import targets
 from vmiostat import BLOCK_FIELDS, STATES, BlockStats, Host, InterfaceStats, Poller, Roots, SizeError
 from vmiostat.counter_sources import BlockDevice, NetDevice
 
@@ -207,7 +208,7 @@ def test_names_that_are_no_utf_8(tmp_path: Path) -> None:
     numbers = " ".join(["7"] * 16)
     (tmp_path / "proc/net/dev").write_bytes(HEADING.encode() + b"  v\xff0: " + numbers.encode() + b"\n")
     host = Host(tmp_path)
-    (name,) = host.domain("host").interfaces
+    (name,) = targets(host.domain("host").interfaces)
     assert name == "v\udcff0"
     with host.poller() as poller:
         assert poller.poll().interface["host", name].rx_bytes == 7

@@ -19,20 +19,20 @@ def test_each_device_has_a_source_or_a_reason() -> None:
     found = explained("--root", XEN)
     assert list(found) == [domain.name for domain in Host(XEN).domains()]
     disks = [disk for domain in found.values() for disk in domain["block"]]
-    assert sorted(disk["counters"] for disk in disks if disk["counters"]) == sorted(
+    assert sorted(disk["counter_source"] for disk in disks if disk["counter_source"]) == sorted(
         path.name for path in (XEN / "sys/devices").glob("vbd-*")
     )
     for device in disks + [nic for domain in found.values() for nic in domain["interface"]]:
-        assert device["counters"] or device["reason"]
-        assert device["state"] == ("ok" if device["counters"] else "unsupported")
+        assert device["counter_source"] or device["reason"]
+        assert device["state"] == ("ok" if device["counter_source"] else "unsupported")
 
 
 def test_the_direction_is_told() -> None:
     for options, swapped in ([], True), (["--view", "host"], False):
         nics = [nic for domain in explained("--root", XEN, *options).values() for nic in domain["interface"]]
         assert len(nics) == 5
-        assert {nic["swapped"] for nic in nics} == {swapped}
-        assert all(nic["direction"] for nic in nics)
+        assert {nic["swap_rx_tx"] for nic in nics} == {swapped}
+        assert all(nic["rx_tx_view"] for nic in nics)
 
 
 def test_people_read_the_same() -> None:
@@ -41,7 +41,7 @@ def test_people_read_the_same() -> None:
         paragraph = next(part for part in text.split("\n\n") if part.startswith(f"{domain.name} ("))
         for disk in domain.disks:
             assert f"  {disk.target} " in paragraph
-            assert (f"counters: {disk.counters}" if disk.counters else disk.reason) in paragraph
+            assert (f"counters: {disk.counter_source}" if disk.counter_source else disk.reason) in paragraph
     assert "swapped: " in text
 
 
@@ -69,7 +69,7 @@ def test_a_device_whose_counters_cannot_be_read_now_says_so(tmp_path: Path) -> N
     shutil.copytree(XEN, tmp_path / "xen", symlinks=True)
     (tmp_path / "xen/sys/devices/vbd-1-51712/statistics/rd_sect").write_text("many\n")
     disks = [disk for domain in explained("--root", tmp_path / "xen").values() for disk in domain["block"]]
-    (bad,) = [disk for disk in disks if disk["counters"] == "vbd-1-51712"]
+    (bad,) = [disk for disk in disks if disk["counter_source"] == "vbd-1-51712"]
     assert bad["state"] == "unreadable"
     assert "vbd-1-51712/statistics: " in bad["problem"]
     assert "unreadable now: " in vmiostat("devices", "--root", tmp_path / "xen")

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from testkit.command import XEN, started, vmiostat
+from testkit.targets import targets
 from testkit.trees.libvirt import LibvirtTree
 from vmiostat import BLOCK_FIELDS, INTERFACE_FIELDS, Host
 from vmiostat.cli import report
@@ -53,11 +54,11 @@ def test_counters_of_a_captured_xen_host_are_those_of_its_files(xen: Path) -> No
     for domain in Host(XEN).domains():
         for disk in domain.disks:
             row = block[domain.name, disk.target]
-            if disk.counters is None:
+            if disk.counter_source is None:
                 assert row["state"] == "unsupported"
                 assert set(row["counters"].values()) == {None}
                 continue
-            files = statistics(str(disk.counters))
+            files = statistics(str(disk.counter_source))
             assert row["state"] == "ok"
             assert row["counters"]["rd_req"] == files["rd_req"]
             assert row["counters"]["wr_bytes"] == files["wr_sect"] * 512
@@ -72,7 +73,7 @@ def test_the_table_shows_every_device_of_a_captured_host() -> None:
     assert text.startswith(f"Linux ({cell(str(XEN))})  2")  # where the checkout lies deep, the path is cut
     shown = {tuple(line.split()[:2]) for line in text.splitlines() if line and line[0].isalpha()}
     for domain in Host(XEN).domains():
-        assert {(domain.name, device) for device in domain.block_devices + domain.interfaces} <= shown
+        assert {(domain.name, device) for device in targets(domain.disks) + targets(domain.interfaces)} <= shown
 
 
 def test_a_rate_is_what_the_counter_grew_by(xen: Path) -> None:
@@ -81,7 +82,7 @@ def test_a_rate_is_what_the_counter_grew_by(xen: Path) -> None:
         (domain.name, disk.target)
         for domain in Host(XEN).domains()
         for disk in domain.disks
-        if str(disk.counters) == "vbd-1-51712"
+        if str(disk.counter_source) == "vbd-1-51712"
     )
     with started("--root", xen, "--json", "0.5", "2") as command:
         assert command.stdout is not None
@@ -159,7 +160,7 @@ def test_csv_is_a_table_that_machines_read() -> None:
     assert {len(record) for record in records} == {len(header)}
     assert len(set(header)) == len(header)
     assert header[:7] == ["time", "since_boot", "kind", "domain", "device", "state", "interval"]
-    devices = sum(len(domain.disks) + len(domain.nics) for domain in Host(XEN).domains())
+    devices = sum(len(domain.disks) + len(domain.interfaces) for domain in Host(XEN).domains())
     assert len(rest) == 2 * devices
     block = rows(vmiostat("--root", XEN, "--json"), "block")
     for record in (dict(zip(header, record, strict=True)) for record in rest):

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from testkit.fixture_trees import DOMAIN_XML, XEN
+from testkit.targets import targets
 from vmiostat.discovery.xml.domain import domains, parse
 from vmiostat.model import Disk, Domain, Interface
 
@@ -67,7 +68,7 @@ def test_every_disk_type(by_name: dict[str, Domain]) -> None:
 
 
 def test_every_interface_type(by_name: dict[str, Domain]) -> None:
-    nics = [(nic.target, nic.type, nic.source, nic.managed) for nic in by_name["every-interface"].nics]
+    nics = [(nic.target, nic.type, nic.source, nic.managed) for nic in by_name["every-interface"].interfaces]
     assert nics == [
         ("vnet0", "bridge", "virbr0", True),
         ("vnet1", "network", "isolated", True),
@@ -97,7 +98,7 @@ def test_a_status_file_tells_what_its_networks_came_to(by_name: dict[str, Domain
     domain = by_name["status"]
     assert domain.id == 14
     assert domain.disks == (Disk("vda", "block", "disk", "/dev/vg0/status", "qemu"),)
-    assert [(nic.target, nic.type, nic.source) for nic in domain.nics] == [
+    assert [(nic.target, nic.type, nic.source) for nic in domain.interfaces] == [
         ("vnet14", "network", "virbr0"),
         ("macvtap14", "direct", "eth1"),
         ("vnet15", "bridge", "br14"),
@@ -110,13 +111,13 @@ def test_a_status_file_tells_what_its_networks_came_to(by_name: dict[str, Domain
 def test_a_domain_as_it_was_has_no_id_and_no_generated_names(by_name: dict[str, Domain], name: str) -> None:
     domain = by_name[name]
     assert domain.id is None
-    assert domain.block_devices == ["vda"]
-    assert domain.interfaces == [domain.nics[0].mac]
+    assert targets(domain.disks) == ["vda"]
+    assert targets(domain.interfaces) == [domain.interfaces[0].mac]
 
 
 def test_a_stored_definition_keeps_only_the_names_that_its_owner_chose(by_name: dict[str, Domain]) -> None:
-    assert by_name["stored"].interfaces == ["52:54:00:00:13:00", "tap-stored", "52:54:00:00:13:02"]
-    assert by_name["xen-stored"].interfaces == ["net:0"]  # vif1.0 is another domain's today
+    assert targets(by_name["stored"].interfaces) == ["52:54:00:00:13:00", "tap-stored", "52:54:00:00:13:02"]
+    assert targets(by_name["xen-stored"].interfaces) == ["net:0"]  # vif1.0 is another domain's today
 
 
 def test_xen(by_name: dict[str, Domain]) -> None:
@@ -124,7 +125,7 @@ def test_xen(by_name: dict[str, Domain]) -> None:
     assert [(disk.target, disk.driver) for disk in domain.disks] == [
         ("xvda", "phy"), ("xvdb", "tap"), ("sda1", "tap2"), ("hdb", "file"), ("xvdaa", "qemu"),
     ]  # fmt: skip
-    assert domain.interfaces == ["vif31.0", "vif31.1"]
+    assert targets(domain.interfaces) == ["vif31.0", "vif31.1"]
 
 
 def test_a_container_s_file_systems_are_its_disks(by_name: dict[str, Domain]) -> None:
@@ -140,7 +141,7 @@ def test_a_container_s_file_systems_are_its_disks(by_name: dict[str, Domain]) ->
 
 
 def test_a_host_interface_that_was_moved_into_a_container(by_name: dict[str, Domain]) -> None:
-    moved = by_name["container"].nics[1]
+    moved = by_name["container"].interfaces[1]
     assert (moved.target, moved.type, moved.source) == ("eth2", "hostdev", "eth2")
     assert "moved into the container" in moved.reason
 
@@ -149,7 +150,7 @@ def test_types_that_no_libvirt_has_yet(by_name: dict[str, Domain]) -> None:
     domain = by_name["größer"]
     assert domain.type == ""
     assert domain.disks[0] == Disk("vda", "holographic", source="/srv/cube")
-    assert [nic.type for nic in domain.nics] == ["entangled", "bridge"]
+    assert [nic.type for nic in domain.interfaces] == ["entangled", "bridge"]
 
 
 def test_the_xml_of_a_real_xen_domain() -> None:
@@ -165,7 +166,7 @@ def test_the_xml_of_a_real_xen_domain() -> None:
             Disk("xvdb", "file", source="/srv/lab/lv1-b.raw", driver="file"),
             Disk("xvdc", "file", source="/srv/lab/lv1-c.raw", driver="qemu"),
         ),
-        nics=(Interface("vif3.0", "bridge", mac="00:16:3e:00:21:00", source="xenbr0"),),
+        interfaces=(Interface("vif3.0", "bridge", mac="00:16:3e:00:21:00", source="xenbr0"),),
     )
 
 

@@ -14,6 +14,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from testkit.fixture_trees import DOMAIN_XML, DOMAIN_XML_BAD
+from testkit.targets import targets
 from vmiostat.discovery.xml import definition_file
 from vmiostat.discovery.xml.domain import domains, parse
 from vmiostat.errors import SourceError, TopologyError
@@ -52,7 +53,7 @@ LEFT_OUT = {
 
 def test_bad_files_cost_themselves_alone() -> None:
     found = domains(DOMAIN_XML_BAD)
-    assert {(domain.name, *domain.block_devices, *domain.interfaces) for domain in found.domains} == {
+    assert {(domain.name, *targets(domain.disks), *targets(domain.interfaces)) for domain in found.domains} == {
         ("fine", "vda"),
         ("twin",),
         ("copied-1",),
@@ -265,6 +266,6 @@ def attempt(data: bytes) -> None:
         problems = definition.problems
         domain = definition.domain
         assert domain.name
-        assert len(set(domain.block_devices)) == len(domain.disks)
-        assert len(set(domain.interfaces)) == len(domain.nics)
+        assert len(set(targets(domain.disks))) == len(domain.disks)
+        assert len(set(targets(domain.interfaces))) == len(domain.interfaces)
     assert all(str(problem).startswith("memory") and str(problem).isprintable() for problem in problems)

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from testkit.fixture_trees import XEN
+from testkit.targets import targets
 from vmiostat import Host, Roots
 from vmiostat.counter_sources import BlockDevice
 from vmiostat.discovery import host_itself
@@ -11,14 +12,14 @@ from vmiostat.discovery import host_itself
 def test_this_machine_s_interfaces_and_disks() -> None:
     (host,) = host_itself.domains(Roots()).domains
     lines = Path("/proc/net/dev").read_text().splitlines()[2:]
-    assert host.interfaces == [line.rpartition(":")[0].strip() for line in lines]
+    assert targets(host.interfaces) == [line.rpartition(":")[0].strip() for line in lines]
     assert (host.name, host.type, host.id) == ("host", "host", None)
     with_sectors = {path.name for path in Path("/sys/block").iterdir() if int((path / "size").read_text())}
-    assert set(host.block_devices) == with_sectors
+    assert set(targets(host.disks)) == with_sectors
     for disk in host.disks:
-        assert isinstance(disk.counters, BlockDevice)
+        assert isinstance(disk.counter_source, BlockDevice)
         number = Path(f"/sys/block/{disk.target}/dev").read_text().strip()
-        assert number == f"{disk.counters.major}:{disk.counters.minor}"
+        assert number == f"{disk.counter_source.major}:{disk.counter_source.minor}"
 
 
 def test_a_device_without_a_medium_is_left_out(tmp_path: Path) -> None:
@@ -28,13 +29,13 @@ def test_a_device_without_a_medium_is_left_out(tmp_path: Path) -> None:
         (folder / "size").write_text(f"{size}\n")
         (folder / "dev").write_text("8:0\n")
     (host,) = host_itself.domains(Roots(tmp_path)).domains
-    assert host.block_devices == ["sda"]
+    assert targets(host.disks) == ["sda"]
 
 
 def test_what_cannot_be_read_costs_itself_alone() -> None:
     root = XEN / "instant-1"  # has no /sys/block
     found = host_itself.domains(Roots(root))
-    assert found.domains[0].interfaces[:3] == ["lo", "dummy0", "xenbr0"]
+    assert targets(found.domains[0].interfaces)[:3] == ["lo", "dummy0", "xenbr0"]
     assert found.domains[0].disks == ()
     assert len(found.problems) == 1
     # Where there are domains, the host itself is none of them.
@@ -51,7 +52,7 @@ def test_partitions_hidden_paths_and_odd_names(tmp_path: Path) -> None:
             (folder / "dev").write_text(f"{number}\n")
     (tmp_path / "sys/class/block/sda1/partition").write_text("1\n")
     (host,) = host_itself.domains(Roots(tmp_path)).domains
-    assert [(disk.target, disk.source, disk.counters) for disk in host.disks] == [
+    assert [(disk.target, disk.source, disk.counter_source) for disk in host.disks] == [
         ("cciss/c0d0", "/dev/cciss/c0d0", BlockDevice(104, 0)),
         ("sda", "/dev/sda", BlockDevice(8, 0)),
     ]

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from testkit.targets import targets
 from testkit.trees.processes import ProcessTree
 from vmiostat import Disk, Domain, Interface, Roots, discovery
 from vmiostat.counter_sources import BlockDevice, NetDevice, ProcessIo
@@ -78,7 +79,7 @@ def guests(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Looks:
 def test_a_look_finds_out_only_what_changed(guests: Looks, tmp_path: Path) -> None:
     first = guests.look()
     assert guests.done == {"parse": GUESTS, "resolve": GUESTS}
-    assert {domain.nics[0].counters for domain in first} == {THERE}
+    assert {domain.interfaces[0].counter_source for domain in first} == {THERE}
     again = guests.look()
     assert guests.done == {}
     assert all(one is other for one, other in zip(first, again, strict=True))
@@ -107,15 +108,18 @@ KVM = Domain("web1", type="kvm")
 @pytest.mark.parametrize(
     ("domain", "stands"),
     [
-        (replace(KVM, nics=(Interface("lo", counters=THERE),)), True),
-        (replace(KVM, nics=(Interface("lo", counters=replace(THERE, index=99999)),)), False),
-        (replace(KVM, nics=(Interface("lo", counters=replace(THERE, index=None)),)), False),
-        (replace(KVM, nics=(Interface("gone0", counters=NetDevice("gone0", None, 99999)),)), False),
-        (replace(KVM, nics=(Interface("a", counters=NetDevice("a", "/run/netns/vmiostat-none", 3)),)), False),
-        (replace(KVM, nics=(Interface("u", type="user", reason="no host interface"),)), True),
-        (replace(KVM, disks=(Disk("vda", source="/dev/a", counters=BlockDevice(999, 0, None)),)), True),
-        (replace(KVM, disks=(Disk("vda", source="/dev/a", counters=BlockDevice(999, 0, 7)),)), False),
-        (replace(KVM, total=Disk("total", "domain", "total", counters=ProcessIo(1))), True),
+        (replace(KVM, interfaces=(Interface("lo", counter_source=THERE),)), True),
+        (replace(KVM, interfaces=(Interface("lo", counter_source=replace(THERE, index=99999)),)), False),
+        (replace(KVM, interfaces=(Interface("lo", counter_source=replace(THERE, index=None)),)), False),
+        (replace(KVM, interfaces=(Interface("gone0", counter_source=NetDevice("gone0", None, 99999)),)), False),
+        (
+            replace(KVM, interfaces=(Interface("a", counter_source=NetDevice("a", "/run/netns/vmiostat-none", 3)),)),
+            False,
+        ),
+        (replace(KVM, interfaces=(Interface("u", type="user", reason="no host interface"),)), True),
+        (replace(KVM, disks=(Disk("vda", source="/dev/a", counter_source=BlockDevice(999, 0, None)),)), True),
+        (replace(KVM, disks=(Disk("vda", source="/dev/a", counter_source=BlockDevice(999, 0, 7)),)), False),
+        (replace(KVM, total=Disk("total", "domain", "total", counter_source=ProcessIo(1))), True),
         (replace(KVM, disks=(Disk("vda", source="/dev/a", reason="/dev/a cannot be looked at"),)), False),
         (replace(KVM, disks=(Disk("sda", device="cdrom", reason="an empty drive"),)), True),
         (replace(KVM, disks=(Disk("vda", "file", source="/a.qcow2", reason="a file"),)), True),
@@ -149,7 +153,7 @@ def test_a_vmm_that_has_the_same_files_open_is_as_it_was(tmp_path: Path, monkeyp
     tree.link("proc/500/fd/12", "/dev/net/tun")
     tree.write("proc/500/fdinfo/12", "flags:\t02\niff:\ttap1\n")
     (web1,) = looks.look()
-    assert web1.interfaces == ["tap0", "tap1"]
+    assert targets(web1.interfaces) == ["tap0", "tap1"]
     assert "_told" not in looks.done
     assert looks.look(anew=True) == [web1]
     assert (looks.done["_told"], looks.done["descriptors"]) == (1, 1)  # bash may be another program by now
@@ -168,7 +172,7 @@ def test_a_process_that_became_another_one(tmp_path: Path, monkeypatch: pytest.M
     shutil.rmtree(tree.root / "proc/500")
     assert [domain.name for domain in looks.look()] == ["db1"]
     tree.process(500, ["kvm", "-name", "web2"], {}, {11: "tap1"})
-    assert [(domain.name, domain.interfaces) for domain in looks.look()] == [("web2", ["tap1"]), ("db1", [])]
+    assert [(domain.name, targets(domain.interfaces)) for domain in looks.look()] == [("web2", ["tap1"]), ("db1", [])]
     (tree.root / "proc/500/stat").write_text(f"500 (kvm) S {'0 ' * 18}777\n")
     tree.write("proc/500/cmdline", "kvm\0-name\0web3\0")
     assert [domain.name for domain in looks.look(anew=True)] == ["web3", "db1"]
@@ -183,7 +187,7 @@ def test_a_namespace_keeps_its_path_while_the_process_runs(tmp_path: Path, monke
         tree.write(f"proc/{pid}/net/dev", (tree.root / "proc/net/dev").read_text())
 
     def paths(domains: list[Domain]) -> list[str | None]:
-        counters = [nic.counters for domain in domains for nic in domain.nics]
+        counters = [nic.counter_source for domain in domains for nic in domain.interfaces]
         return [device.namespace for device in counters if isinstance(device, NetDevice)]
 
     looks = Looks(tree.roots, monkeypatch)

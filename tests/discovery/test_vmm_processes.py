@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from testkit.targets import targets
 from testkit.trees.processes import ProcessTree
 from vmiostat import Host, Roots
 from vmiostat.counter_sources import BlockDevice, NetDevice
@@ -52,20 +53,25 @@ def test_a_libvirt_guest_without_libvirt(tree: ProcessTree) -> None:
     (web1,) = Host(tree.root).domains()
     assert (web1.name, web1.uuid, web1.id, web1.type, web1.provider) == ("web1", UUID, None, "kvm", "processes")
     assert web1.process == Process(4711, 4711)
-    assert [(disk.target, disk.type, disk.device, disk.source, disk.counters) for disk in web1.disks] == [
+    assert [(disk.target, disk.type, disk.device, disk.source, disk.counter_source) for disk in web1.disks] == [
         ("virtio-disk0", "block", "disk", "/dev/vg/a", BlockDevice(253, 3)),
         ("scsi0-0-0-0", "file", "disk", "/srv/b.qcow2", None),
         ("ide0-0-0", "file", "cdrom", None, None),
     ]
     assert "only QEMU" in web1.disks[1].reason
     assert web1.disks[2].reason == "an empty drive"
-    tap, macvtap, user = web1.nics
-    assert (tap.target, tap.mac, tap.counters, tap.swapped) == ("vnet0", "52:54:00:00:00:01", NetDevice("vnet0"), True)
+    tap, macvtap, user = web1.interfaces
+    assert (tap.target, tap.mac, tap.counter_source, tap.swap_rx_tx) == (
+        "vnet0",
+        "52:54:00:00:00:01",
+        NetDevice("vnet0"),
+        True,
+    )
     # A captured tree has no numbers of interfaces, so the macvtap goes by its device's name.
     assert (macvtap.target, macvtap.mac, macvtap.type) == ("tap7", "52:54:00:00:00:02", "direct")
-    assert macvtap.counters is None
+    assert macvtap.counter_source is None
     assert "/dev/tap7" in macvtap.reason
-    assert (user.target, user.mac, user.counters) == ("hostnet2", "52:54:00:00:00:03", None)
+    assert (user.target, user.mac, user.counter_source) == ("hostnet2", "52:54:00:00:00:03", None)
     assert "user mode" in user.reason
 
 
@@ -87,34 +93,34 @@ def test_a_proxmox_guest(tree: ProcessTree) -> None:
     (web1,) = Host(tree.root).domains()
     assert (web1.name, web1.id, web1.uuid) == ("web1", 100, UUID)
     assert Host(tree.root).domain(100) == web1
-    assert [(disk.target, disk.device, disk.source, disk.counters) for disk in web1.disks] == [
+    assert [(disk.target, disk.device, disk.source, disk.counter_source) for disk in web1.disks] == [
         ("scsi0", "disk", "/dev/vg/a", BlockDevice(253, 3)),
         ("ide2", "cdrom", None, None),
         ("scsi1", "disk", "rbd:pool/vm-100-disk-1", None),
     ]
-    assert [(nic.target, nic.mac) for nic in web1.nics] == [("tap100i0", "bc:24:11:00:00:01")]
+    assert [(nic.target, nic.mac) for nic in web1.interfaces] == [("tap100i0", "bc:24:11:00:00:01")]
 
 
 def test_an_incus_guest_whose_devices_were_all_plugged_in_later(tree: ProcessTree) -> None:
     words = ["/opt/incus/bin/qemu-system-x86_64", "-S", "-name", "c1", "-uuid", UUID, "-readconfig", "/run/qemu.conf"]
     tree.process(500, words, {9: "/dev/kvm", 12: "/dev/dm-3", 13: "/dev/dm-3"}, {40: "tap1", 41: "tap1", 42: "tap2"})
     (c1,) = Host(tree.root).domains()
-    assert [(disk.target, disk.counters) for disk in c1.disks] == [("/dev/dm-3", BlockDevice(253, 3))]
-    assert c1.interfaces == ["tap1", "tap2"]
+    assert [(disk.target, disk.counter_source) for disk in c1.disks] == [("/dev/dm-3", BlockDevice(253, 3))]
+    assert targets(c1.interfaces) == ["tap1", "tap2"]
 
 
 def test_what_was_plugged_out_is_gone(tree: ProcessTree) -> None:
     tree.process(500, LIBVIRT, {12: "/srv/b.qcow2"}, {31: "vnet5"})
     (web1,) = Host(tree.root).domains()
     assert web1.type == "qemu"  # whatever it was started with, /dev/kvm is not open
-    assert web1.block_devices == ["scsi0-0-0-0", "ide0-0-0"]
-    assert web1.interfaces == ["vnet5", "hostnet2"]
+    assert targets(web1.disks) == ["scsi0-0-0-0", "ide0-0-0"]
+    assert targets(web1.interfaces) == ["vnet5", "hostnet2"]
 
 
 def test_a_disk_beneath_an_overlay_says_so(tree: ProcessTree) -> None:
     tree.process(500, LIBVIRT, {11: "/dev/dm-3"}, only_read=[11])
     disk = Host(tree.root).domains()[0].disks[0]
-    assert disk.counters == BlockDevice(253, 3)
+    assert disk.counter_source == BlockDevice(253, 3)
     assert "overlay" in disk.reason
 
 
@@ -128,7 +134,7 @@ def test_a_backing_device_is_no_disk(tree: ProcessTree) -> None:
     tree.process(500, words, {11: "/dev/dm-3", 12: "/dev/sdb"}, only_read=[12])
     (machine,) = Host(tree.root).domains()
     assert machine.name == "pid 500"
-    assert [(disk.target, disk.counters) for disk in machine.disks] == [("top", BlockDevice(253, 3))]
+    assert [(disk.target, disk.counter_source) for disk in machine.disks] == [("top", BlockDevice(253, 3))]
 
 
 def test_firecracker_and_cloud_hypervisor_and_crosvm(tree: ProcessTree) -> None:
@@ -145,12 +151,12 @@ def test_firecracker_and_cloud_hypervisor_and_crosvm(tree: ProcessTree) -> None:
     tree.process(7, words, {9: "/dev/kvm", 10: "/dev/sdb"}, {11: "vnet1"})
     tree.process(8, ["crosvm", "stop", "/s"])
     fc1, ch1, crosvm = Host(tree.root).domains()
-    assert (fc1.name, fc1.block_devices, fc1.interfaces, fc1.type) == ("fc1", ["/dev/sdb"], ["fctap0"], "kvm")
-    assert (ch1.name, ch1.block_devices, ch1.interfaces) == ("/run/ch1.sock", ["os", "/b"], ["vnet0", "n1"])
+    assert (fc1.name, targets(fc1.disks), targets(fc1.interfaces), fc1.type) == ("fc1", ["/dev/sdb"], ["fctap0"], "kvm")
+    assert (ch1.name, targets(ch1.disks), targets(ch1.interfaces)) == ("/run/ch1.sock", ["os", "/b"], ["vnet0", "n1"])
     assert "only cloud-hypervisor" in ch1.disks[1].reason
-    assert "ovs-vsctl" in ch1.nics[1].reason
-    assert ch1.nics[0].mac == "2e:89:a8:00:00:01"
-    assert (crosvm.name, crosvm.block_devices, crosvm.interfaces) == ("/s", ["/dev/sdb"], ["vnet1"])
+    assert "ovs-vsctl" in ch1.interfaces[1].reason
+    assert ch1.interfaces[0].mac == "2e:89:a8:00:00:01"
+    assert (crosvm.name, targets(crosvm.disks), targets(crosvm.interfaces)) == ("/s", ["/dev/sdb"], ["vnet1"])
 
 
 @pytest.mark.parametrize(
@@ -177,7 +183,7 @@ def test_another_vmm_by_what_the_kernel_knows_of_kvm(tree: ProcessTree) -> None:
     (tree.root / "sys/kernel/debug/kvm/500-12").mkdir(parents=True)
     tree.process(500, ["/usr/bin/lkvm", "run"], {10: "/dev/kvm", 12: "anon_inode:kvm-vm"}, {11: "vnet0"})
     (machine,) = vmm_processes.domains(tree.roots).domains
-    assert (machine.name, machine.type, machine.interfaces) == ("pid 500", "kvm", ["vnet0"])
+    assert (machine.name, machine.type, targets(machine.interfaces)) == ("pid 500", "kvm", ["vnet0"])
 
 
 def test_a_xen_guest_s_qemu_is_no_domain_of_its_own(tree: ProcessTree) -> None:
@@ -218,11 +224,11 @@ def test_a_guest_in_another_network_namespace(tree: ProcessTree) -> None:
     tree.process(501, ["kvm", "-name", "b"], taps={9: "vnet8", 10: "vnet0"}, namespace="net:[7]")
     tree.write("proc/500/net/dev", "Inter-|\n face |\n vnet9: 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16\n")
     a, b = Host(tree.root).domains()
-    assert a.nics[0].counters == NetDevice("vnet9", "/proc/500/ns/net")
+    assert a.interfaces[0].counter_source == NetDevice("vnet9", "/proc/500/ns/net")
     assert a.interface_stats("vnet9").rx_bytes == 9
     # One namespace has one name, whichever process is met in it; a tap that was handed over is where it is.
-    assert [nic.counters for nic in b.nics] == [NetDevice("vnet8", "/proc/500/ns/net"), NetDevice("vnet0")]
-    assert "/proc/500/ns/net" in b.nics[0].reason
+    assert [nic.counter_source for nic in b.interfaces] == [NetDevice("vnet8", "/proc/500/ns/net"), NetDevice("vnet0")]
+    assert "/proc/500/ns/net" in b.interfaces[0].reason
 
 
 def test_two_of_one_name(tree: ProcessTree) -> None:
@@ -256,8 +262,8 @@ def test_somebody_else_is_told_what_it_takes(tree: ProcessTree, closed: str) -> 
         "from vmiostat.resolve import resolve\n"
         "roots = Roots('.'); os.setgroups([]); os.setuid(65534); found = provider.domains(roots)\n"
         "for domain in found.domains:\n"
-        "    print(domain.name, *domain.block_devices, *domain.interfaces)\n"
-        "    for nic in resolve(domain, roots).nics: print(nic.reason, nic.type, nic.swapped)\n"
+        "    print(domain.name, *domain.disks, *domain.interfaces)\n"
+        "    for nic in resolve(domain, roots).interfaces: print(nic.reason, nic.type, nic.swap_rx_tx)\n"
         "print(*found.problems, sep='\\n')"
     )
     command = [sys.executable, "-c", code]
@@ -300,4 +306,4 @@ def test_a_disk_that_only_the_process_sees(tree: ProcessTree) -> None:
     tree.link("proc/500/fd/7", "/dev/sdb")
     tree.write("proc/500/fdinfo/7", "flags:\t02\n")
     (disk,) = vmm_processes.domains(tree.roots).domains[0].disks
-    assert disk == Disk("d0", "block", "disk", "/dev/mine", driver="qemu", counters=BlockDevice(8, 16))
+    assert disk == Disk("d0", "block", "disk", "/dev/mine", driver="qemu", counter_source=BlockDevice(8, 16))

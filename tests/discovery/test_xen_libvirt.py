@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from testkit.fakes.xenstored import FakeXenstored, running
+from testkit.targets import targets
 from testkit.trees.xen import XenTree
 from testkit.until import until
 from testkit.watches import NEVER
@@ -67,8 +68,8 @@ def daemon(tree: XenTree) -> Iterator[FakeXenstored]:
 
 def rows(domain: Domain) -> list[tuple[str, str, str]]:
     """Each device: its name, what counts it, or why nothing does."""
-    devices: list[Disk | Interface] = [*domain.disks, *domain.nics]
-    return [(device.target, str(device.counters), device.reason) for device in devices]
+    devices: list[Disk | Interface] = [*domain.disks, *domain.interfaces]
+    return [(device.target, str(device.counter_source), device.reason) for device in devices]
 
 
 @pytest.mark.usefixtures("daemon")
@@ -78,13 +79,13 @@ def test_its_devices_are_the_same_with_libvirt_and_without(tree: XenTree) -> Non
     domain = Host(tree.root).domain("lv1")
     assert (without.provider, domain.provider) == ("xenstore", "libvirt-status")
     assert (domain.name, domain.id, domain.uuid) == (without.name, without.id, without.uuid)
-    assert domain.block_devices == ["xvda", "xvdb", "xvdc"]
-    assert domain.interfaces[:-1] == ["lan", "lan-emu", "vif1.1"]
+    assert targets(domain.disks) == ["xvda", "xvdb", "xvdc"]
+    assert targets(domain.interfaces)[:-1] == ["lan", "lan-emu", "vif1.1"]
     assert rows(domain)[:-1] == rows(without)
     assert [domain.block_stats(target).rd_req for target in ("xvda", "xvdb")] == [100, 200]
     assert [domain.interface_stats(target).rx_bytes for target in ("lan", "lan-emu")] == [10, 20]
     assert "in domain 'storage' (id 5), a driver domain" in domain.disks[2].reason
-    assert "in domain 'net' (id 6), a driver domain" in domain.nics[2].reason
+    assert "in domain 'net' (id 6), a driver domain" in domain.interfaces[2].reason
 
 
 @pytest.mark.usefixtures("daemon")
@@ -92,17 +93,17 @@ def test_what_libvirt_alone_knows_stays(tree: XenTree) -> None:
     libvirt_runs(tree)
     domain = Host(tree.root).domain("lv1")
     assert (domain.disks[0].type, domain.disks[0].source) == ("file", "/srv/a.raw")  # not the loop device
-    assert [(nic.type, nic.source) for nic in domain.nics[:2]] == [("network", "default")] * 2
-    assert (domain.nics[-1].type, domain.nics[-1].source) == ("hostdev", "0000:03:10.1")
+    assert [(nic.type, nic.source) for nic in domain.interfaces[:2]] == [("network", "default")] * 2
+    assert (domain.interfaces[-1].type, domain.interfaces[-1].source) == ("hostdev", "0000:03:10.1")
 
 
 def test_where_xenstore_does_not_answer_libvirt_is_believed(tree: XenTree) -> None:
     libvirt_runs(tree)
     domain = Host(tree.root).domain("lv1")
-    assert domain.block_devices == ["xvda", "xvdd", "xvdc"]
+    assert targets(domain.disks) == ["xvda", "xvdd", "xvdc"]
     assert "no backend" in domain.disks[1].reason
     assert "in domain 'storage', a driver domain" in domain.disks[2].reason
-    assert "in domain 'net', a driver domain" in domain.nics[1].reason
+    assert "in domain 'net', a driver domain" in domain.interfaces[1].reason
 
 
 @pytest.mark.usefixtures("daemon")
@@ -110,7 +111,7 @@ def test_another_domain_of_the_same_id_is_another_one(tree: XenTree) -> None:
     """Its file was not removed yet, or libvirt tells of another host's domains."""
     libvirt_runs(tree)
     tree.domain(1, "vm1", UUID.replace("1", "2"))
-    found = {domain.name: domain.block_devices for domain in Host(tree.root).domains()}
+    found = {domain.name: targets(domain.disks) for domain in Host(tree.root).domains()}
     assert found["lv1"] == ["xvda", "xvdd", "xvdc"]
 
 

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from testkit.targets import targets
 from vmiostat import Host, Roots, SourceError
 from vmiostat.discovery.xen import sysfs as xen_sysfs
 
@@ -25,7 +26,7 @@ def test_other_backends_are_no_devices(tmp_path: Path) -> None:
     found = xen_sysfs.domains(Roots(tmp_path))
     assert len(found.problems) == 1  # there is no /proc/net/dev, which costs no disk
     (domain,) = found.domains
-    assert (domain.name, domain.id, domain.block_devices, domain.interfaces) == ("Domain-1", 1, ["xvda"], [])
+    assert (domain.name, domain.id, targets(domain.disks), targets(domain.interfaces)) == ("Domain-1", 1, ["xvda"], [])
 
 
 def test_a_vbd_stands_for_a_while_without_its_statistics(tmp_path: Path) -> None:
@@ -49,7 +50,7 @@ def test_a_vif_s_name_is_the_one_in_its_folder(tmp_path: Path) -> None:
     lines = "".join(f"{name}: {numbers}\n" for name in ("vif1.0", "lan-web1", "vif1.1-emu"))
     (tmp_path / "proc/net/dev").write_text("Inter-|\n face |\n" + lines)
     domain = Host(tmp_path).domain(1)
-    assert domain.interfaces == ["lan-web1", "vif1.1", "vif1.1-emu"]  # what QEMU emulates has a row of its own
+    assert targets(domain.interfaces) == ["lan-web1", "vif1.1", "vif1.1-emu"]  # what QEMU emulates has a row of its own
     assert domain.interface_stats("lan-web1").rx_bytes == 8
     with pytest.raises(SourceError, match=r"vif1\.1: No such device"):
         domain.interface_stats("vif1.1")

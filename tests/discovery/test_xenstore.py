@@ -8,6 +8,7 @@ import pytest
 
 from testkit.fakes.xenstored import FakeXenstored, listed, running
 from testkit.fixture_trees import XEN
+from testkit.targets import targets
 from vmiostat import Disk, Host, Interface, NoCounters, Roots
 from vmiostat.discovery.provider import Found
 from vmiostat.discovery.scan_cache import ScanCache
@@ -40,7 +41,7 @@ def host(tmp_path: Path, daemon: FakeXenstored) -> Host:
 
 def test_names_uuids_and_every_device(host: Host) -> None:
     found = {(domain.name, domain.id, domain.uuid): domain for domain in host.domains()}
-    assert {key: (domain.block_devices, domain.interfaces) for key, domain in found.items()} == {
+    assert {key: (targets(domain.disks), targets(domain.interfaces)) for key, domain in found.items()} == {
         ("vm1", 1, VM1): (["xvda", "xvdb"], ["vif1.0", "lan-vm1"]),
         ("vm2", 2, VM2): (["sdd", "hdc", "xvda", "xvdaa"], ["vif2.0", "vif2.1"]),
         ("lv1", 3, LV1): (["xvda", "xvdb", "xvdc"], ["vif3.0"]),
@@ -53,7 +54,7 @@ def test_what_stands_behind_a_device(roots: Roots) -> None:
     _, vm1, vm2, _ = xenstore.domains(roots).domains
     assert vm1.disks[0] == Disk("xvda", "block", source="/dev/loop1", driver="phy")
     assert vm2.disks[2] == Disk("xvda", "file", source="/srv/lab/vm2-a.qcow2", driver="qemu")
-    assert vm1.nics[1] == Interface("lan-vm1", "ethernet", mac="00:16:3e:00:01:01", source="xenbr1")
+    assert vm1.interfaces[1] == Interface("lan-vm1", "ethernet", mac="00:16:3e:00:01:01", source="xenbr1")
 
 
 def test_counters_under_the_configured_name(host: Host) -> None:
@@ -77,7 +78,7 @@ def test_the_configured_name_stands_if_it_has_the_number(
     daemon: FakeXenstored, host: Host, dev: str, target: str
 ) -> None:
     daemon.store["/local/domain/0/backend/vbd/1/51728/dev"] = dev
-    assert host.domain("vm1").block_devices == ["xvda", target]
+    assert targets(host.domain("vm1").disks) == ["xvda", target]
     assert host.domain("vm1").block_stats(target).rd_req == 311
 
 
@@ -90,9 +91,9 @@ def test_a_cdrom_and_an_empty_one(daemon: FakeXenstored, roots: Roots) -> None:
 def test_an_interface_in_another_network_namespace_has_its_configured_name(daemon: FakeXenstored, roots: Roots) -> None:
     path = "/local/domain/0/backend/vif/1/2"
     daemon.store |= {f"{path}/vifname": "dmz", f"{path}/mac": "00:16:3e:00:01:02"}
-    assert [nic.target for nic in xenstore.domains(roots).domains[1].nics] == ["vif1.0", "lan-vm1", "dmz"]
+    assert [nic.target for nic in xenstore.domains(roots).domains[1].interfaces] == ["vif1.0", "lan-vm1", "dmz"]
     del daemon.store[f"{path}/vifname"]
-    assert xenstore.domains(roots).domains[1].nics[2].target == "vif1.2"
+    assert xenstore.domains(roots).domains[1].interfaces[2].target == "vif1.2"
 
 
 def test_a_driver_domain_s_devices_say_who_has_them(daemon: FakeXenstored, host: Host) -> None:
@@ -106,13 +107,13 @@ def test_a_driver_domain_s_devices_say_who_has_them(daemon: FakeXenstored, host:
         "/libxl/1/device/vif/3/backend": "/local/domain/6/backend/vif/1/3",
     }
     vm1 = host.domain("vm1")
-    assert (vm1.block_devices, vm1.interfaces) == (["xvda", "xvdb", "xvdc"], ["vif1.0", "lan-vm1", "vif1.3"])
+    assert (targets(vm1.disks), targets(vm1.interfaces)) == (["xvda", "xvdb", "xvdc"], ["vif1.0", "lan-vm1", "vif1.3"])
     assert vm1.disks[2].source == "/dev/vg/c"
     with pytest.raises(NoCounters, match=r"its backend is in domain 'storage' \(id 5\), a driver domain"):
         vm1.block_stats("xvdc")
     with pytest.raises(NoCounters, match=r"its backend is in domain 'Domain-6' \(id 6\)"):
         vm1.interface_stats("vif1.3")
-    assert vm1.nics[2].mac == "00:16:3e:00:01:03"
+    assert vm1.interfaces[2].mac == "00:16:3e:00:01:03"
 
 
 def test_a_guest_is_only_believed_in_what_it_says_of_its_own_devices(daemon: FakeXenstored, roots: Roots) -> None:
@@ -128,7 +129,7 @@ def test_a_guest_is_only_believed_in_what_it_says_of_its_own_devices(daemon: Fak
         f"{device}/many/backend": "/local/domain/5/backend/vbd/1/51744",
         f"{device}/{'9' * 2000}/backend": "/local/domain/5/backend/vbd/1/51744",
     }
-    assert xenstore.domains(roots).domains[1].block_devices == ["xvda", "xvdb", "xvdc"]
+    assert targets(xenstore.domains(roots).domains[1].disks) == ["xvda", "xvdb", "xvdc"]
 
 
 def test_what_else_is_in_xenstore_is_no_domain(daemon: FakeXenstored, roots: Roots) -> None:
@@ -156,7 +157,7 @@ def test_a_list_that_cannot_be_told_is_a_problem_of_its_own(daemon: FakeXenstore
 def test_dom0_is_a_domain_only_where_it_has_a_disk(daemon: FakeXenstored, host: Host) -> None:
     assert 0 not in [domain.id for domain in host.domains()]
     daemon.store["/local/domain/0/backend/vbd/0/51712/dev"] = "xvda"
-    assert host.domain(0).block_devices == ["xvda"]
+    assert targets(host.domain(0).disks) == ["xvda"]
 
 
 def test_a_dom0_without_guests_is_a_host_like_any_other(tmp_path: Path) -> None:
@@ -168,7 +169,7 @@ def test_a_dom0_without_guests_is_a_host_like_any_other(tmp_path: Path) -> None:
     with running(tmp_path, {"/local/domain/0/name": "Domain-0"}):
         (host,) = Host(TREE, sys=tmp_path, run=tmp_path / "run").domains()
     assert (host.name, host.type) == ("host", "host")
-    assert "xenbr0" in host.interfaces
+    assert "xenbr0" in targets(host.interfaces)
 
 
 def test_blkback_goes_before_a_backend_that_is_left_over(daemon: FakeXenstored, roots: Roots) -> None:

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from testkit.fixture_trees import XEN
+from testkit.targets import targets
 from vmiostat import Disk, Host, Interface, NoCounters, TopologyError
 from vmiostat.discovery.xl import config as xl_config
 from vmiostat.discovery.xl.devices import xl_disk, xl_vif
@@ -26,7 +27,7 @@ def file(folder: Path, name: str, text: str) -> Path:
 
 def test_what_runs_as_xl_lists_it() -> None:
     host = Host(XEN / "instant-1", xml=XEN / "xl-list-long.json")
-    found = {(domain.name, domain.id): (domain.block_devices, domain.interfaces) for domain in host.domains()}
+    found = {(domain.name, domain.id): (targets(domain.disks), targets(domain.interfaces)) for domain in host.domains()}
     assert found == {
         ("vm1", 1): (["xvda", "xvdb"], ["vif1.0", "lan-vm1"]),
         ("vm2", 2): (["xvda", "hdc", "sdd", "xvdaa"], ["vif2.0", "vif2.1"]),
@@ -47,9 +48,9 @@ def test_configurations(tmp_path: Path) -> None:
     vm1, vm2, *_, vm5 = host.domains()
     assert host.problems == ()
     assert vm1.disks[0].source == "/srv/lab/vm1-a.raw"
-    assert vm2.block_devices == ["xvda", "hdc", "sdd", "xvdaa"]
+    assert targets(vm2.disks) == ["xvda", "hdc", "sdd", "xvdaa"]
     assert vm5.disks[0].target == "hda"
-    assert [nic.target for nic in vm1.nics] == ["00:16:3e:00:01:00", "lan-vm1"]
+    assert [nic.target for nic in vm1.interfaces] == ["00:16:3e:00:01:00", "lan-vm1"]
     assert vm1.interface_stats("lan-vm1").rx_packets == 184  # it needs no domid
     for device in ("xvda", "00:16:3e:00:01:00"):
         with pytest.raises(NoCounters, match="not running as far as its definition says"):
@@ -115,7 +116,7 @@ def test_a_driver_domain_s_devices_say_so() -> None:
 def test_a_running_domain_s_devices_say_which_domain_serves_them(words: dict[str, object], server: str | None) -> None:
     devices = {"disks": [{"vdev": "xvda", **words}], "nics": [{"devid": 0, **words}]}
     (found,) = xl_config.parse(json.dumps([{"domid": 1, "config": {"c_info": {"name": "a"}, **devices}}]).encode(), "l")
-    for device in (found.domain.disks[0], found.domain.nics[0]):
+    for device in (found.domain.disks[0], found.domain.interfaces[0]):
         assert device.reason.startswith(f"its backend is in domain {server}") if server else device.reason == ""
 
 
@@ -168,7 +169,7 @@ def test_what_is_no_configuration(text: str, line: int | None, words: str) -> No
 def test_bad_devices_cost_themselves(tmp_path: Path) -> None:
     path = file(tmp_path, "a.cfg", "name='a'; disk = ['/a,raw,xvda,w', '/b,raw', ['x'], '/c,raw,xvda,w']")
     host = Host(xml=path)
-    assert host.domain("a").block_devices == ["xvda"]
+    assert targets(host.domain("a").disks) == ["xvda"]
     assert [str(problem) for problem in host.problems] == [
         f"{path}: domain 'a': disk '/b,raw' has no vdev; it is left out",
         f"{path}: domain 'a': disk '/c,raw,xvda,w' is another one called 'xvda'; it is left out",
@@ -182,7 +183,7 @@ def test_entries_of_a_list_that_are_none() -> None:
            {"domid": 1, "config": {"c_info": {"name": 5, "uuid": 7}}}]  # fmt: skip
     well = {"domid": 2, "config": {"c_info": {"name": "b", "uuid": "x"}, "disks": {}, "nics": [{"devid": -1}, 4]}}
     (found,) = xl_config.parse(json.dumps([*odd, well]).encode(), "list")
-    assert (found.domain.name, found.domain.uuid, found.domain.interfaces) == ("b", None, ["vif2.0"])
+    assert (found.domain.name, found.domain.uuid, targets(found.domain.interfaces)) == ("b", None, ["vif2.0"])
 
 
 def test_xml_stays_xml(tmp_path: Path) -> None:

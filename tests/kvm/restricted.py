@@ -17,9 +17,13 @@ def seen(domain: Domain, sample: Sample) -> dict[str, Any]:
         "provider": domain.provider,
         "pid": domain.process and domain.process.pid,
         "disks": {
-            disk.target: [str(disk.counters), disk.reason, block[name, disk.target].state] for disk in domain.disks
+            disk.target: [str(disk.counter_source), disk.reason, block[name, disk.target].state]
+            for disk in domain.disks
         },
-        "nics": {nic.target: [str(nic.counters), nic.reason, interface[name, nic.target].state] for nic in domain.nics},
+        "nics": {
+            nic.target: [str(nic.counter_source), nic.reason, interface[name, nic.target].state]
+            for nic in domain.interfaces
+        },
     }
 
 

@@ -42,30 +42,30 @@ def test_every_disk_has_its_source_or_its_reason(lab: RunningLab, host: Host) ->
     assert set(disks) == {*sources, "hdc"} == {"vda", "vdb", "sda", "hda", "hdc"}
     for target in ("vda", "hda"):
         number = Path(sources[target]).stat().st_rdev
-        counters = disks[target].counters
+        counters = disks[target].counter_source
         assert isinstance(counters, BlockDevice)
         assert (counters.major, counters.minor) == (os.major(number), os.minor(number))
         assert disks[target].reason == ""
     for target in ("vdb", "sda"):
-        assert disks[target].counters is None
+        assert disks[target].counter_source is None
         assert disks[target].source == sources[target]
         assert "only QEMU" in disks[target].reason
-    assert (disks["hdc"].device, disks["hdc"].counters, disks["hdc"].reason) == ("cdrom", None, "an empty drive")
+    assert (disks["hdc"].device, disks["hdc"].counter_source, disks["hdc"].reason) == ("cdrom", None, "an empty drive")
 
 
 def test_every_interface_has_its_source_or_its_reason(lab: RunningLab, host: Host) -> None:
-    nics = {int((nic.mac or "")[-2:], 16): nic for nic in host.domain(lab.RICH).nics}
+    nics = {int((nic.mac or "")[-2:], 16): nic for nic in host.domain(lab.RICH).interfaces}
     names = host_names(lab)
     assert set(nics) == set(names) == {0, 1, 2, 3, 4}
     for kind, number in NICS.items():
         nic = nics[number]
-        assert isinstance(nic.counters, NetDevice), nic
-        assert (nic.target, nic.counters.name, nic.reason) == (names[number], names[number], "")
-        assert nic.swapped == (kind != "direct")
+        assert isinstance(nic.counter_source, NetDevice), nic
+        assert (nic.target, nic.counter_source.name, nic.reason) == (names[number], names[number], "")
+        assert nic.swap_rx_tx == (kind != "direct")
         # The tests run outside of the lab's network namespace.
-        assert nic.counters.namespace is not None
-        assert os.path.samefile(nic.counters.namespace, lab.namespace)  # noqa: PTH121 (two kinds of path)
-    assert nics[4].counters is None
+        assert nic.counter_source.namespace is not None
+        assert os.path.samefile(nic.counter_source.namespace, lab.namespace)  # noqa: PTH121 (two kinds of path)
+    assert nics[4].counter_source is None
     assert "user mode networking" in nics[4].reason
 
 

@@ -66,7 +66,7 @@ class HotPlug:
     """Plugs and unplugs vm1's devices, and writes down when."""
 
     def __init__(self, lab: RunningLab, connection: Any, folder: Path) -> None:
-        self.nics: list[Plugged] = []
+        self.interfaces: list[Plugged] = []
         self.disks: list[Plugged] = []
         self._lab = lab
         self._vm1 = connection.lookupByName(lab.RICH)
@@ -78,14 +78,14 @@ class HotPlug:
         """Plugs both in and out again; `seen` waits between until a device shows, or does not."""
         with Loop(self._image, number=LOOP, size=(ROUNDS + 1) * Loop.BLOCK) as loop:
             loop.write(number + 1)
-            self._plug(self.nics, NIC_XML)
+            self._plug(self.interfaces, NIC_XML)
             self._plug(self.disks, DISK_XML)
             ip(self._lab.place.name, [f"link set {NIC} up"])
             with Wire(self._lab.namespace, NIC) as wire:
                 wire.send(FRAMES, 100 + number)
             seen(NIC)
             seen(DISK)
-            self._unplug(self.nics, NIC_XML, NIC)
+            self._unplug(self.interfaces, NIC_XML, NIC)
             self._unplug(self.disks, DISK_XML, DISK)
             wait(lambda: loop.path not in self._open_in_qemu())
         wait(lambda: loops.remove(LOOP))  # libvirtd may have had a last look at it
@@ -158,12 +158,12 @@ def test_no_number_ever_shows_under_the_wrong_device(
         polls.wait_for(lambda sample: nic(sample) is None and disk(sample) is None)
         at_the_end = descriptors()
 
-    check(polls.seen, hot.nics, nic, round_of_nic)
+    check(polls.seen, hot.interfaces, nic, round_of_nic)
     check(polls.seen, hot.disks, disk, round_of_disk)
     check_rates(polls.seen)
     check_others(polls.seen)
     assert at_the_end <= open_files[0], open_files
-    late = [*delays(polls.seen, nic, hot.nics), *delays(polls.seen, disk, hot.disks)]
+    late = [*delays(polls.seen, nic, hot.interfaces), *delays(polls.seen, disk, hot.disks)]
     measured(
         f"{ROUNDS} rounds of hot-plug under {len(polls.seen)} polls: shown after {median(late) * 1e3:.0f} ms, "
         f"at most {max(late) * 1e3:.0f} ms; longest poll {polls.longest() * 1e3:.1f} ms"

@@ -10,6 +10,7 @@ import pytest
 
 from lab.kvm.running_lab import RunningLab, file_of
 from testkit.fakes.libvirt_connections import told
+from testkit.targets import targets
 from tests.kvm.libvirt_proxy import LibvirtProxy
 from vmiostat import Domain, Host, Roots
 from vmiostat.discovery.libvirt import status as libvirt_status
@@ -74,7 +75,7 @@ def test_what_libvirt_tells_is_what_its_status_files_say(lab: RunningLab, roots:
 
     def same(domain: Domain) -> tuple[object, ...]:
         # libvirt's XML names the network that an interface came by, the file also the bridge that it came to.
-        nics = [(nic.target, nic.type, nic.mac) for nic in domain.nics]
+        nics = [(nic.target, nic.type, nic.mac) for nic in domain.interfaces]
         return domain.name, domain.id, domain.uuid, domain.type, domain.process, domain.disks, nics
 
     assert sorted(map(same, told.domains), key=str) == sorted(map(same, written.domains), key=str)
@@ -85,16 +86,16 @@ def test_hot_plug_is_told_of_and_is_there_by_then(lab: RunningLab, roots: Roots,
     """Only events bring a look here, and a look is all that it takes."""
     connection = LibvirtConnection(lab.uri)
     listener = connection.changes()
-    before = set(vm1(connection, roots).interfaces)
+    before = set(targets(vm1(connection, roots).interfaces))
     xml = "<interface type='bridge'><mac address='52:54:00:91:01:77'/><source bridge='{}'/></interface>"
-    bridge = next(nic.source for nic in vm1(connection, roots).nics if nic.type == "bridge")
+    bridge = next(nic.source for nic in vm1(connection, roots).interfaces if nic.type == "bridge")
     nic = file_of(tmp_path, "nic.xml", xml.format(bridge))
     lab.virsh("attach-device", lab.RICH, nic, "--live")
     try:
-        until(lambda: len(set(vm1(connection, roots).interfaces) - before) == 1, listener, 1)
+        until(lambda: len(set(targets(vm1(connection, roots).interfaces)) - before) == 1, listener, 1)
     finally:
         lab.virsh("detach-device", lab.RICH, nic, "--live")
-    until(lambda: set(vm1(connection, roots).interfaces) == before, listener)
+    until(lambda: set(targets(vm1(connection, roots).interfaces)) == before, listener)
 
 
 def test_a_guest_that_starts_and_ends_is_told_of(lab: RunningLab, roots: Roots, guest: Callable[[], None]) -> None:
@@ -209,4 +210,4 @@ def test_a_host_s_domains_by_libvirt_alone(lab: RunningLab, tmp_path: Path) -> N
     assert domain.provider == "libvirt"
     assert domain.process is not None, "the provider of processes knows it"
     assert domain.process.pid == lab.pids()[lab.RICH]
-    assert all(nic.counters is not None for nic in domain.nics if nic.type != "user")
+    assert all(nic.counter_source is not None for nic in domain.interfaces if nic.type != "user")

@@ -100,12 +100,12 @@ def test_it_is_killed_in_the_middle_of_a_change(lab: RunningLab, host: Host, tmp
 
 
 def test_it_is_absent_from_the_start(lab: RunningLab, host: Host, tmp_path: Path) -> None:
-    known = {name: (domain.disks, domain.nics) for name, domain in lab.domains(host).items()}
+    known = {name: (domain.disks, domain.interfaces) for name, domain in lab.domains(host).items()}
     with lab.without_libvirtd():
         started = Host(run=lab.run)
         found = lab.domains(started)
         assert started.problems == ()
-        assert {name: (domain.disks, domain.nics) for name, domain in found.items()} == known
+        assert {name: (domain.disks, domain.interfaces) for name, domain in found.items()} == known
         poller = started.poller(follow=True)
     with poller, Polls(poller.poll) as polls:
         with plugged(lab, tmp_path):

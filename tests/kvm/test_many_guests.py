@@ -42,9 +42,9 @@ def test_all_are_found(hundred: RunningLab, host: Host, connection: Any, measure
     for name, domain in found.items():
         told = connection.lookupByName(name)
         assert (domain.id, domain.uuid) == (told.ID(), told.UUIDString())
-        assert {disk.target: disk.counters is not None for disk in domain.disks}["vda"]
-        assert domain.nics[0].counters is not None
-        names.add(domain.nics[0].target)
+        assert {disk.target: disk.counter_source is not None for disk in domain.disks}["vda"]
+        assert domain.interfaces[0].counter_source is not None
+        names.add(domain.interfaces[0].target)
     assert len(names) == GUESTS
     first, again = seconds(Host(run=hundred.run).domains), seconds(host.domains)
     measured(f"discovery of {GUESTS} guests: {first * 1e3:.0f} ms, again: {again * 1e3:.0f} ms")

@@ -28,15 +28,19 @@ def test_the_same_guests_with_the_same_devices(lab: RunningLab, host: Host, hidd
         assert known[name].provider == "libvirt-status"
         assert domain.process == known[name].process
         assert domain.uuid == known[name].uuid
-        assert {disk.counters for disk in domain.disks} == {disk.counters for disk in known[name].disks}
-        assert {(nic.counters, nic.swapped, nic.mac) for nic in domain.nics if nic.counters is not None} == {
-            (nic.counters, nic.swapped, nic.mac) for nic in known[name].nics if nic.counters is not None
+        assert {disk.counter_source for disk in domain.disks} == {disk.counter_source for disk in known[name].disks}
+        assert {
+            (nic.counter_source, nic.swap_rx_tx, nic.mac) for nic in domain.interfaces if nic.counter_source is not None
+        } == {
+            (nic.counter_source, nic.swap_rx_tx, nic.mac)
+            for nic in known[name].interfaces
+            if nic.counter_source is not None
         }
         assert sorted(str(disk.source) for disk in domain.disks) == sorted(
             str(disk.source) for disk in known[name].disks
         )
-    assert all(disk.counters is not None or disk.reason for disk in found["vm1"].disks)
-    assert all(nic.counters is not None or nic.reason for nic in found["vm1"].nics)
+    assert all(disk.counter_source is not None or disk.reason for disk in found["vm1"].disks)
+    assert all(nic.counter_source is not None or nic.reason for nic in found["vm1"].interfaces)
 
 
 def test_the_same_numbers(lab: RunningLab, host: Host, hidden: Host) -> None:
@@ -61,13 +65,13 @@ def test_a_plain_qemu_beside_them(lab: RunningLab, host: Host, tmp_path: Path) -
         plain = found[qemu.pid]
         assert (plain.name, plain.provider) == ("plain1", "processes")
         [disk] = plain.disks
-        assert isinstance(disk.counters, BlockDevice)
-        assert (disk.counters.major, disk.counters.minor) == (loop.major, loop.minor)
-        [nic] = plain.nics
-        assert isinstance(nic.counters, NetDevice)
-        assert (nic.target, nic.counters.name, nic.swapped) == ("kplain0", "kplain0", True)
-        assert nic.counters.namespace is not None
-        assert same_namespace(nic.counters.namespace, lab.namespace)
+        assert isinstance(disk.counter_source, BlockDevice)
+        assert (disk.counter_source.major, disk.counter_source.minor) == (loop.major, loop.minor)
+        [nic] = plain.interfaces
+        assert isinstance(nic.counter_source, NetDevice)
+        assert (nic.target, nic.counter_source.name, nic.swap_rx_tx) == ("kplain0", "kplain0", True)
+        assert nic.counter_source.namespace is not None
+        assert same_namespace(nic.counter_source.namespace, lab.namespace)
         with host.poller([plain]) as poller:
             before = poller.poll()
             wire.send(7, 100)

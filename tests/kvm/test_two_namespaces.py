@@ -40,7 +40,7 @@ def test_one_plan(lab: RunningLab, host: Host, second: Path, tmp_path: Path, sou
         found = {domain.process.pid: domain for domain in host.domains() if domain.process is not None}
         plan = [found[one.pid], found[two.pid], found[lab.pids()["vm1"]]]
         for domain, namespace in zip(plan, (lab.namespace, second, lab.namespace), strict=True):
-            counters = domain.nics[0].counters
+            counters = domain.interfaces[0].counter_source
             assert isinstance(counters, NetDevice)
             assert counters.namespace is not None
             assert same_namespace(counters.namespace, namespace)

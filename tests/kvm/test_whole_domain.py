@@ -29,5 +29,5 @@ def test_it_counts_every_byte_of_a_disk_that_is_not_cached(lab: RunningLab, host
 def test_a_disk_that_nobody_can_count_alone_says_so(lab: RunningLab, host: Host) -> None:
     vm1 = host.domain(lab.RICH)
     [disk] = [disk for disk in vm1.disks if disk.target == "sda"]
-    assert disk.counters is None
+    assert disk.counter_source is None
     assert "only QEMU" in disk.reason

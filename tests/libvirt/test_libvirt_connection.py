@@ -11,6 +11,7 @@ from testkit.command import vmiostat
 from testkit.fakes.libvirt import NO_DOMAIN, Daemon, Libvirt, LibvirtError, uuid
 from testkit.fakes.libvirt_connections import URI, names, problems, run
 from testkit.fork import in_a_fork
+from testkit.targets import targets
 from testkit.trees.libvirt import LibvirtTree
 from testkit.until import until
 from vmiostat import Host, Roots
@@ -20,7 +21,7 @@ from vmiostat.discovery.libvirt.connection import LibvirtConnection
 def test_running_domains(daemon: Daemon, roots: Roots) -> None:
     found = LibvirtConnection(URI).domains(roots)
     assert problems(found) == []
-    assert [(domain.id, domain.name, domain.uuid, domain.interfaces) for domain in found.domains] == [
+    assert [(domain.id, domain.name, domain.uuid, targets(domain.interfaces)) for domain in found.domains] == [
         (1, "web1", uuid(1), ["vnet0"]),
         (2, "db1", uuid(2), ["vnet1", "vnet2"]),
     ]
@@ -33,7 +34,7 @@ def test_each_look_sees_what_changed_without_an_event(daemon: Daemon, roots: Roo
     connection.domains(roots)
     daemon.start(1, "web1", "vnet0 vnet9")
     del daemon.domains[2]
-    assert [domain.interfaces for domain in connection.domains(roots).domains] == [["vnet0", "vnet9"]]
+    assert [targets(domain.interfaces) for domain in connection.domains(roots).domains] == [["vnet0", "vnet9"]]
 
 
 def test_a_domain_that_ends_between_the_list_and_its_xml(daemon: Daemon, roots: Roots) -> None:

@@ -10,6 +10,7 @@ import pytest
 from testkit.fakes.libvirt import Daemon, Libvirt, LibvirtError, uuid
 from testkit.fakes.libvirt_connections import URI, names, problems, run, told
 from testkit.fork import in_a_fork
+from testkit.targets import targets
 from testkit.until import until
 from vmiostat import Roots
 from vmiostat.discovery.libvirt import link as libvirt_link
@@ -108,7 +109,7 @@ def test_a_daemon_that_was_restarted_is_asked_again(daemon: Daemon, roots: Roots
         found = connection.domains(roots)
         if not found.problems:
             break
-    assert [domain.interfaces for domain in found.domains] == [["vnet0"], ["vnet1"]]
+    assert [targets(domain.interfaces) for domain in found.domains] == [["vnet0"], ["vnet1"]]
     daemon.tell("VIR_DOMAIN_EVENT_ID_DEVICE_REMOVED", 2)
     assert told(listener), "events were not asked for again"
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from testkit.fakes.libvirt import Daemon, Libvirt, uuid
 from testkit.fakes.libvirt_connections import URI, names, told
+from testkit.targets import targets
 from testkit.trees.libvirt import LibvirtTree
 from testkit.until import until
 from vmiostat import Host, Roots
@@ -19,7 +20,7 @@ def test_an_event_brings_only_what_it_names(daemon: Daemon, roots: Roots) -> Non
     daemon.start(2, "db1", "vnet1 vnet2 vnet7")
     daemon.tell("VIR_DOMAIN_EVENT_ID_DEVICE_ADDED", 2)
     assert told(listener)
-    assert [domain.interfaces for domain in connection.domains(roots).domains] == [
+    assert [targets(domain.interfaces) for domain in connection.domains(roots).domains] == [
         ["vnet0"],
         ["vnet1", "vnet2", "vnet7"],
     ]

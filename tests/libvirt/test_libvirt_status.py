@@ -83,7 +83,7 @@ def test_what_the_file_says_of_its_networks_counts(tmp_path: Path) -> None:
     lines = "".join(f"{name}: {' '.join(map(str, range(16)))}\n" for name in ("vnet14", "macvtap14", "vnet15"))
     (tmp_path / "proc/net/dev").write_text("Inter-|\n face |\n" + lines)
     domain = Host(tmp_path).domain("status")
-    assert [(nic.target, nic.type, nic.swapped) for nic in domain.nics[:3]] == [
+    assert [(nic.target, nic.type, nic.swap_rx_tx) for nic in domain.interfaces[:3]] == [
         ("vnet14", "network", True),
         ("macvtap14", "direct", False),
         ("vnet15", "bridge", True),

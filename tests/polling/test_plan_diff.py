@@ -8,11 +8,11 @@ from vmiostat.counter_sources import BlockDevice, NetDevice, ProcessIo
 from vmiostat.model import Disk, Domain, Interface, Process
 from vmiostat.polling.plan_diff import plan_diff
 
-DISK = Disk("vda", counters=BlockDevice(8, 0, 5))
+DISK = Disk("vda", counter_source=BlockDevice(8, 0, 5))
 FILE = Disk("vdb", type="file", reason="a file")
-NIC = Interface("vnet0", counters=NetDevice("vnet0", None, 7))
-WEB1 = Domain("web1", 1, "u-1", process=Process(100, 5000), disks=(DISK, FILE), nics=(NIC,))
-DB1 = Domain("db1", 2, "u-2", process=Process(200, 6000), disks=(replace(DISK, counters=BlockDevice(8, 16, 6)),))
+NIC = Interface("vnet0", counter_source=NetDevice("vnet0", None, 7))
+WEB1 = Domain("web1", 1, "u-1", process=Process(100, 5000), disks=(DISK, FILE), interfaces=(NIC,))
+DB1 = Domain("db1", 2, "u-2", process=Process(200, 6000), disks=(replace(DISK, counter_source=BlockDevice(8, 16, 6)),))
 
 
 def test_rows_are_found_wherever_they_move_to() -> None:
@@ -58,9 +58,9 @@ def test_what_one_look_did_not_know_is_no_difference(now: Domain) -> None:
     "disk",
     [
         replace(DISK, target="vdc"),
-        replace(DISK, counters=BlockDevice(8, 32, 5)),
-        replace(DISK, counters=BlockDevice(8, 0, 6)),
-        replace(DISK, counters=None, reason="became a file"),
+        replace(DISK, counter_source=BlockDevice(8, 32, 5)),
+        replace(DISK, counter_source=BlockDevice(8, 0, 6)),
+        replace(DISK, counter_source=None, reason="became a file"),
     ],
 )
 def test_another_disk(disk: Disk) -> None:
@@ -70,17 +70,17 @@ def test_another_disk(disk: Disk) -> None:
 @pytest.mark.parametrize(
     "nic",
     [
-        replace(NIC, counters=NetDevice("vnet0", None, 8)),
-        replace(NIC, counters=NetDevice("vnet0", "/proc/100/ns/net", 7)),
-        replace(NIC, swapped=False),
+        replace(NIC, counter_source=NetDevice("vnet0", None, 8)),
+        replace(NIC, counter_source=NetDevice("vnet0", "/proc/100/ns/net", 7)),
+        replace(NIC, swap_rx_tx=False),
     ],
 )
 def test_another_interface(nic: Interface) -> None:
-    assert plan_diff([WEB1], [replace(WEB1, nics=(nic,))]) == ([0, 1], [None])
+    assert plan_diff([WEB1], [replace(WEB1, interfaces=(nic,))]) == ([0, 1], [None])
 
 
 def test_an_old_row_is_continued_once() -> None:
-    twins = replace(WEB1, nics=(NIC, NIC))
+    twins = replace(WEB1, interfaces=(NIC, NIC))
     assert plan_diff([WEB1], [twins]).interface == [0, None]
     assert plan_diff([twins], [twins]).interface == [0, 1]
 
@@ -100,7 +100,7 @@ def test_a_domain_that_is_migrated_within_its_host() -> None:
 
 
 def test_the_row_of_the_whole_domain() -> None:
-    total = Disk("total", counters=ProcessIo(100))
+    total = Disk("total", counter_source=ProcessIo(100))
     assert plan_diff([WEB1], [replace(WEB1, total=total)]).block == [0, 1, None]
     assert plan_diff([replace(WEB1, total=total)], [replace(WEB1, total=total)]).block == [0, 1, 2]
 
@@ -109,7 +109,9 @@ def test_a_namespace_may_be_called_by_another_process_later() -> None:
     """By that of whichever of its domains was met first, until that one ends."""
 
     def through(pid: int, index: int = 7) -> Domain:
-        return replace(WEB1, nics=(replace(NIC, counters=NetDevice("vnet0", f"/proc/{pid}/ns/net", index)),))
+        return replace(
+            WEB1, interfaces=(replace(NIC, counter_source=NetDevice("vnet0", f"/proc/{pid}/ns/net", index)),)
+        )
 
     assert plan_diff([through(100)], [through(200)]).interface == [0]
     assert plan_diff([through(100)], [through(200, index=8)]).interface == [None]

@@ -8,6 +8,7 @@ import pytest
 
 from testkit.real.devices import Loop, host_sends
 from testkit.real.machine import DOMAINS, SENT, Machine
+from testkit.targets import targets
 from testkit.this_host import this_host
 from vmiostat import BlockStats, Host, InterfaceStats
 
@@ -41,7 +42,7 @@ def test_interfaces(
 
     rates = after.rates(before)
     for domain, names in DOMAINS.items():
-        assert host.domain(domain).interfaces == list(names)
+        assert targets(host.domain(domain).interfaces) == list(names)
         for name in names:
             row = after.interface[domain, name]
             assert tuple(row)[:COUNTERS] == expected(name), name
@@ -63,7 +64,7 @@ def test_interfaces(
 def test_disks(machine: Machine) -> None:
     used, idle = machine.loops
     guest = Host(xml=machine.xml, sys=machine.sys).domain("guest")
-    assert guest.block_devices == ["vda", "vdb"]
+    assert targets(guest.disks) == ["vda", "vdb"]
     used.write(5)
     used.read(3)
     stats = guest.block_stats("vda")

@@ -105,7 +105,7 @@ def test_a_tap_that_comes_after_libvirt_wrote_of_it(guest: Guest) -> None:
     guest.has("tap0")
     with guest.poller() as poller:
         assert poller.poll().interface[0].state == "gone"
-        assert "no interface" in poller.domains[0].nics[0].reason
+        assert "no interface" in poller.domains[0].interfaces[0].reason
         time.sleep(0.7)  # it no longer looks again soon
         with Tap("tap0") as tap:
             tap.guest_sends(2, 60)
@@ -139,7 +139,7 @@ def test_an_interface_that_comes_in_another_namespace(guest: Guest) -> None:
         guest.tree.folder = guest.tree.folder.with_name("lxc")
         guest.tree.start("guest", ["ve0"], pid=container.pid)
         with guest.poller() as poller:
-            assert poller.domains[0].nics[0].reason
+            assert poller.domains[0].interfaces[0].reason
             for _ in range(3):
                 time.sleep(0.7)
                 subprocess.run([*inside, "add", "ve0", "type", "veth", "peer", "name", "ve1"], check=True)

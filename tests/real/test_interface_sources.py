@@ -178,7 +178,7 @@ for source in ("netlink", "auto"):
     with Host(xml=sys.argv[1], sys=sys.argv[2]).poller(interface_source=source) as poller:
         print({row.state for row in poller.poll().interface}, poller.explain()[-1].source, poller.explain()[-1].why)
 host = Host(xml=sys.argv[1], sys=sys.argv[2])
-few = [replace(domain, nics=domain.nics[-1:]) for domain in host.domains()]
+few = [replace(domain, interfaces=domain.interfaces[-1:]) for domain in host.domains()]
 with host.poller(few) as poller:
     print({row.state for row in poller.poll().interface}, poller.explain()[-1].source)
 """

@@ -11,6 +11,7 @@ import pytest
 
 from testkit.real.devices import Loop
 from testkit.real.needs import need_devices, skip
+from testkit.targets import targets
 from vmiostat import Domain, Host
 from vmiostat.counter_sources import BlockDevice, NetDevice
 
@@ -59,16 +60,16 @@ def test_its_devices_and_their_counters(namespace: Path, tmp_path: Path) -> None
         ) as pid,
     ):
         web1 = called(host, pid)
-        assert (web1.provider, web1.type, web1.block_devices, web1.interfaces) == (
+        assert (web1.provider, web1.type, targets(web1.disks), targets(web1.interfaces)) == (
             "processes", "qemu", ["drive0"], ["tap0"]
         )  # fmt: skip
-        (nic,), (disk,) = web1.nics, web1.disks
-        assert isinstance(nic.counters, NetDevice)
-        assert (nic.mac, nic.counters.namespace, nic.swapped) == ("52:54:00:00:00:01", None, True)
-        assert nic.counters.index == host.roots.interfaces()["tap0"] is not None
-        assert isinstance(disk.counters, BlockDevice)
-        assert (disk.counters.major, disk.counters.minor) == (loop.major, loop.minor)
-        assert disk.counters.diskseq is not None
+        (nic,), (disk,) = web1.interfaces, web1.disks
+        assert isinstance(nic.counter_source, NetDevice)
+        assert (nic.mac, nic.counter_source.namespace, nic.swap_rx_tx) == ("52:54:00:00:00:01", None, True)
+        assert nic.counter_source.index == host.roots.interfaces()["tap0"] is not None
+        assert isinstance(disk.counter_source, BlockDevice)
+        assert (disk.counter_source.major, disk.counter_source.minor) == (loop.major, loop.minor)
+        assert disk.counter_source.diskseq is not None
         loop.write(3)
         assert web1.block_stats("drive0").wr_bytes == 3 * Loop.BLOCK
         assert web1.interface_stats("tap0").state == "ok"
@@ -80,11 +81,11 @@ def test_two_namespaces_with_the_same_names(namespace: Path) -> None:
     host = Host(sys=namespace)
     with vmm(TAP.format("tap0")) as here, vmm(ELSEWHERE + TAP.format("tap0") + SEND) as there:
         ours, theirs = called(host, here), called(host, there)
-        assert isinstance(ours.nics[0].counters, NetDevice)
-        assert isinstance(theirs.nics[0].counters, NetDevice)
-        assert ours.nics[0].counters.namespace is None
-        assert theirs.nics[0].counters.namespace == f"/proc/{there}/ns/net"
-        assert theirs.nics[0].counters.index is not None
+        assert isinstance(ours.interfaces[0].counter_source, NetDevice)
+        assert isinstance(theirs.interfaces[0].counter_source, NetDevice)
+        assert ours.interfaces[0].counter_source.namespace is None
+        assert theirs.interfaces[0].counter_source.namespace == f"/proc/{there}/ns/net"
+        assert theirs.interfaces[0].counter_source.index is not None
         with host.poller([ours, theirs]) as poller:
             here_stats, there_stats = poller.poll().interface
         assert (here_stats.tx_packets, there_stats.tx_packets) == (0, 5)
@@ -97,7 +98,7 @@ def test_a_namespace_with_a_name_is_called_by_it(namespace: Path, tmp_path: Path
     try:
         inside = f"import os; from ctypes import CDLL; CDLL(None).setns(os.open('/run/netns/{name}', 0), 0); "
         with vmm(inside + TAP.format("tap5")) as pid:
-            counters = called(Host(sys=namespace), pid).nics[0].counters
+            counters = called(Host(sys=namespace), pid).interfaces[0].counter_source
             assert isinstance(counters, NetDevice)
             assert (counters.name, counters.namespace) == ("tap5", f"/run/netns/{name}")
     finally:

@@ -34,7 +34,7 @@ def disk_of(disk: Disk, roots: Roots, kind: str = "kvm") -> Disk:
 
 
 def nic_of(nic: Interface, roots: Roots, *, number: int | None = 1) -> Interface:
-    return resolve(Domain("web1", id=number, type="kvm", nics=(nic,)), roots).nics[0]
+    return resolve(Domain("web1", id=number, type="kvm", interfaces=(nic,)), roots).interfaces[0]
 
 
 def test_a_block_device_is_found_by_where_its_links_lead(tree: Tree) -> None:
@@ -44,21 +44,21 @@ def test_a_block_device_is_found_by_where_its_links_lead(tree: Tree) -> None:
     )
     for source in ("/dev/disk/by-id/wwn-1", "/dev/mapper/vg-a", "/dev/dm-3"):
         found = disk_of(Disk("vda", source=source), roots)
-        assert (found.counters, found.reason) == (BlockDevice(253, 3), "")
+        assert (found.counter_source, found.reason) == (BlockDevice(253, 3), "")
 
 
 def test_the_guest_s_name_is_never_looked_up(tree: Tree) -> None:
     """Hosts have a /dev/vda of their own."""
     roots = tree(sys__class__block__vda__dev="254:0\n", dev__vda="")
     found = disk_of(Disk("vda", source="/dev/gone"), roots)
-    assert found.counters is None
+    assert found.counter_source is None
     assert found.reason == "/dev/gone cannot be looked at: No such file or directory"
 
 
 def test_this_machine_s_own_disks_by_their_nodes() -> None:
     roots = Roots()
     for disk in this_host().disks:
-        assert disk_of(Disk("xyz", source=disk.source), roots).counters == disk.counters
+        assert disk_of(Disk("xyz", source=disk.source), roots).counter_source == disk.counter_source
     assert disk_of(Disk("vda", source="/dev/null"), roots).reason == "/dev/null is no block device"
 
 
@@ -71,7 +71,7 @@ def test_counters_that_were_switched_off_are_told(tree: Tree) -> None:
         dev__sda1="",
     )
     found = disk_of(Disk("vda", source="/dev/sda1"), roots)
-    assert found.counters == BlockDevice(8, 1)
+    assert found.counter_source == BlockDevice(8, 1)
     assert "stand still" in found.reason
     assert "iostats is 0" in found.reason
 
@@ -79,7 +79,7 @@ def test_counters_that_were_switched_off_are_told(tree: Tree) -> None:
 @pytest.mark.parametrize("kind", ["file", "dir", "network", "volume", "nvme", "vhostuser", "vhostvdpa", "unheard-of"])
 def test_every_other_disk_has_a_reason(kind: str, tree: Tree) -> None:
     found = disk_of(Disk("vda", type=kind, source="there"), tree())
-    assert found.counters is None
+    assert found.counter_source is None
     assert len(found.reason) > 20
 
 
@@ -113,24 +113,24 @@ NET_DEV = "Inter-|\n face |\n  vnet0: " + " ".join(["0"] * 16) + "\n"
 def test_an_interface_by_its_live_name(kind: str, swapped: bool, tree: Tree) -> None:
     roots = tree(proc__net__dev=NET_DEV)
     found = nic_of(Interface("vnet0", type=kind), roots)
-    assert (found.counters, found.swapped, found.reason) == (NetDevice("vnet0"), swapped, "")
-    assert found.direction
+    assert (found.counter_source, found.swap_rx_tx, found.reason) == (NetDevice("vnet0"), swapped, "")
+    assert found.rx_tx_view
 
 
 def test_an_interface_that_is_not_there_yet_is_watched(tree: Tree) -> None:
     found = nic_of(Interface("vnet1"), tree(proc__net__dev=NET_DEV))
-    assert found.counters == NetDevice("vnet1")
+    assert found.counter_source == NetDevice("vnet1")
     assert "the host has no interface 'vnet1'" in found.reason
 
 
 def test_a_macvtap_that_is_only_used(tree: Tree) -> None:
     roots = tree(proc__net__dev=NET_DEV, sys__class__net__vnet0__tap7__dev="1:1\n")
     swapped = {
-        managed: nic_of(Interface("vnet0", type="ethernet", managed=managed), roots).swapped
+        managed: nic_of(Interface("vnet0", type="ethernet", managed=managed), roots).swap_rx_tx
         for managed in (True, False)
     }
     assert swapped == {True: True, False: False}
-    assert not nic_of(Interface("vnet0", type="network"), roots).swapped
+    assert not nic_of(Interface("vnet0", type="network"), roots).swap_rx_tx
 
 
 @pytest.mark.parametrize(
@@ -138,13 +138,13 @@ def test_a_macvtap_that_is_only_used(tree: Tree) -> None:
 )
 def test_an_interface_that_the_kernel_does_not_see(kind: str, tree: Tree) -> None:
     found = nic_of(Interface("vnet0", type=kind), tree(proc__net__dev=NET_DEV))
-    assert found.counters is None
+    assert found.counter_source is None
     assert len(found.reason) > 20
 
 
 def test_a_stored_definition_names_no_interface(tree: Tree) -> None:
     found = nic_of(Interface("52:54:00:00:00:01"), tree(proc__net__dev=NET_DEV), number=None)
-    assert found.counters is None
+    assert found.counter_source is None
     assert "not running" in found.reason
 
 
@@ -153,26 +153,26 @@ def test_a_stored_definition_names_no_interface(tree: Tree) -> None:
 )
 def test_a_name_that_no_interface_can_have_is_never_looked_for(target: str, tree: Tree) -> None:
     found = nic_of(Interface(target), tree(proc__net__dev=NET_DEV, sys__class__macvtap__tap1=""))
-    assert found.counters is None
+    assert found.counter_source is None
     assert repr(target) in found.reason
 
 
 def test_an_old_kernel_s_name_with_a_colon(tree: Tree) -> None:
     roots = tree(proc__net__dev=NET_DEV.replace("vnet0", "br0:30"))
-    assert nic_of(Interface("br0:30"), roots).counters == NetDevice("br0:30")
+    assert nic_of(Interface("br0:30"), roots).counter_source == NetDevice("br0:30")
 
 
 def test_a_macvtap_by_its_folder(tree: Tree) -> None:
     roots = tree(proc__net__dev=NET_DEV, sys__class__net__vnet0__macvtap__tap7__dev="1:1\n")
     found = nic_of(Interface("vnet0", type="ethernet", managed=False), roots)
-    assert not found.swapped
-    assert "macvtap" in found.direction
+    assert not found.swap_rx_tx
+    assert "macvtap" in found.rx_tx_view
 
 
 @pytest.mark.parametrize("child", ["tun_flags", "tap", "tapestry", "queues"])
 def test_a_tap_is_no_macvtap(child: str, tree: Tree) -> None:
     roots = tree(**{"proc__net__dev": NET_DEV, f"sys__class__net__vnet0__{child}": "1"})
-    assert nic_of(Interface("vnet0", type="ethernet", managed=False), roots).swapped
+    assert nic_of(Interface("vnet0", type="ethernet", managed=False), roots).swap_rx_tx
 
 
 def test_passt_is_called_by_its_name(tree: Tree) -> None:
@@ -183,27 +183,27 @@ def test_passt_is_called_by_its_name(tree: Tree) -> None:
 def test_what_discovery_has_set_stays(tree: Tree) -> None:
     nic = Interface("eth0", type="hostdev", reason="moved into the container")
     assert nic_of(nic, tree(proc__net__dev=NET_DEV)) == nic
-    own = Interface("vnet0", swapped=False, direction="in its own direction")
+    own = Interface("vnet0", swap_rx_tx=False, rx_tx_view="in its own direction")
     found = nic_of(own, tree())
-    assert (found.swapped, found.direction) == (False, "in its own direction")
+    assert (found.swap_rx_tx, found.rx_tx_view) == (False, "in its own direction")
 
 
 def test_interfaces_that_cannot_be_listed_say_so(tree: Tree) -> None:
     found = nic_of(Interface("vnet0"), tree(sys__x=""))
-    assert found.counters is None
+    assert found.counter_source is None
     assert "cannot be read" in found.reason
 
 
 def test_a_file_is_looked_at_below_dev_only(tree: Tree) -> None:
     """Elsewhere it may lie on a file system that hangs."""
     roots = tree(sys__class__block__loop7__dev="7:7\n", dev__loop7="", srv__loop7="")
-    assert disk_of(Disk("vda", type="file", source="/dev/loop7"), roots).counters == BlockDevice(7, 7)
-    assert disk_of(Disk("vda", type="file", source="/srv/loop7"), roots).counters is None
+    assert disk_of(Disk("vda", type="file", source="/dev/loop7"), roots).counter_source == BlockDevice(7, 7)
+    assert disk_of(Disk("vda", type="file", source="/srv/loop7"), roots).counter_source is None
 
 
 @pytest.mark.parametrize("kind", ["mount", "bind", "template", "ram", "file", "volume", "unheard-of"])
 def test_a_container_s_file_systems_have_a_reason(kind: str, tree: Tree) -> None:
     found = disk_of(Disk("/", type=kind, device="filesystem"), tree(), "lxc")
-    assert found.counters is None
+    assert found.counter_source is None
     assert len(found.reason) > 20
     assert "None" not in found.reason

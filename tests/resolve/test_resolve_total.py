@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from testkit.command import vmiostat
+from testkit.targets import targets
 from vmiostat import Disk, Domain, Host, NoCounters, Roots, UnknownDevice
 from vmiostat.counter_sources import CgroupIo, ProcessIo
 from vmiostat.model import Process
@@ -77,7 +78,7 @@ def test_version_2_s_group_is_the_whole_machine_s(
     write("/proc/70/cgroup", f"1:name=systemd:/other\n0::{group}\n")
     write(f"{mount}{group}/cgroup.procs", "70\n71\n")
     write(f"{mount}{own}/io.stat", STAT)
-    assert total(tmp_path).counters == CgroupIo(f"{mount}{own}", 2)
+    assert total(tmp_path).counter_source == CgroupIo(f"{mount}{own}", 2)
 
 
 def test_without_the_io_controller_the_process_is_asked(write: Write, tmp_path: Path) -> None:
@@ -85,7 +86,7 @@ def test_without_the_io_controller_the_process_is_asked(write: Write, tmp_path: 
     write(f"/sys/fs/cgroup{SYSTEMD}/libvirt/emulator/cgroup.procs", "70\n")
     write("/sys/fs/cgroup/machine.slice/io.stat", STAT)  # everybody's
     found = total(tmp_path)
-    assert found.counters == ProcessIo(70)
+    assert found.counter_source == ProcessIo(70)
     assert "process 70" in found.reason
 
 
@@ -95,11 +96,11 @@ def test_version_1_only_where_it_is_filled_and_the_process_cannot_be_read(write:
     folder = f"/sys/fs/cgroup/blkio{PLAIN}"
     write(f"{folder}/cgroup.procs", "70\n")
     write(f"{folder}/blkio.throttle.io_service_bytes", FILLED)
-    assert total(tmp_path).counters == ProcessIo(70)
+    assert total(tmp_path).counter_source == ProcessIo(70)
     (tmp_path / "proc/70/io").unlink()
-    assert total(tmp_path).counters == CgroupIo(folder, 1)
+    assert total(tmp_path).counter_source == CgroupIo(folder, 1)
     write(f"{folder}/blkio.throttle.io_service_bytes_recursive", "Total 0\n")
-    assert total(tmp_path).counters is None, "the one that is read is the one that has to be filled"
+    assert total(tmp_path).counter_source is None, "the one that is read is the one that has to be filled"
 
 
 def test_version_1_where_it_is_mounted(write: Write, tmp_path: Path) -> None:
@@ -109,7 +110,7 @@ def test_version_1_where_it_is_mounted(write: Write, tmp_path: Path) -> None:
     folder = "/run/groups/io/machine.slice/machine-vm1.scope"
     write(f"{folder}/cgroup.procs", "70\n")
     write(f"{folder}/blkio.throttle.io_service_bytes", FILLED)
-    assert total(tmp_path).counters == CgroupIo(folder, 1)
+    assert total(tmp_path).counter_source == CgroupIo(folder, 1)
 
 
 @pytest.mark.parametrize(
@@ -119,11 +120,11 @@ def test_any_other_group_only_where_the_process_is_alone(group: str, write: Writ
     write("/proc/70/cgroup", f"0::{group}\n")
     write(f"/sys/fs/cgroup{group}/io.stat", STAT)
     write(f"/sys/fs/cgroup{group}/cgroup.procs", "69\n70\n")
-    assert total(tmp_path).counters == ProcessIo(70), "shared"
+    assert total(tmp_path).counter_source == ProcessIo(70), "shared"
     write(f"/sys/fs/cgroup{group}/cgroup.procs", "70\n")
-    assert total(tmp_path).counters == CgroupIo(f"/sys/fs/cgroup{group}", 2), "alone"
+    assert total(tmp_path).counter_source == CgroupIo(f"/sys/fs/cgroup{group}", 2), "alone"
     write(f"/sys/fs/cgroup{group}/below/cgroup.procs", "")
-    assert total(tmp_path).counters == ProcessIo(70), "a group below can hold others"
+    assert total(tmp_path).counter_source == ProcessIo(70), "a group below can hold others"
 
 
 @pytest.mark.parametrize("group", ["/", "/../other.scope", "/../machine.slice/machine-a.scope", "", "machine-a.scope"])
@@ -133,19 +134,19 @@ def test_no_group_of_all_and_none_out_of_reach(group: str, write: Write, tmp_pat
     write("/sys/fs/cgroup/io.stat", STAT)
     write("/sys/fs/machine.slice/machine-a.scope/cgroup.procs", "70\n")
     write("/sys/fs/machine.slice/machine-a.scope/io.stat", STAT)
-    assert total(tmp_path).counters == ProcessIo(70)
+    assert total(tmp_path).counter_source == ProcessIo(70)
 
 
 def test_a_container_is_more_than_one_process(write: Write, tmp_path: Path) -> None:
     write("/proc/70/cgroup", "0::/machine.slice/machine-lxc-1.scope\n")
     found = total(tmp_path, "lxc")
-    assert found.counters is None
+    assert found.counter_source is None
     assert "no control group of its own counts its I/O" in found.reason
     write("/proc/70/cgroup", "7:blkio:/machine.slice/machine-lxc-1.scope\n")
     folder = "/sys/fs/cgroup/blkio/machine.slice/machine-lxc-1.scope"
     write(f"{folder}/cgroup.procs", "70\n71\n")
     write(f"{folder}/blkio.throttle.io_service_bytes_recursive", FILLED)
-    assert total(tmp_path, "lxc").counters == CgroupIo(folder, 1)
+    assert total(tmp_path, "lxc").counter_source == CgroupIo(folder, 1)
 
 
 def test_what_no_process_of_its_own_does_has_no_total(write: Write, tmp_path: Path) -> None:
@@ -155,7 +156,7 @@ def test_what_no_process_of_its_own_does_has_no_total(write: Write, tmp_path: Pa
 
 
 def test_what_discovery_has_set_stays(tmp_path: Path) -> None:
-    own = Disk("total", type="domain", device="total", counters=ProcessIo(3))
+    own = Disk("total", type="domain", device="total", counter_source=ProcessIo(3))
     made = Domain("vm1", type="kvm", process=Process(70), total=own)
     assert resolve_total(made, Roots(tmp_path)) is own
 
@@ -178,17 +179,17 @@ def test_another_user_s_process_says_what_it_takes() -> None:
         finally:
             os.seteuid(0)
         assert found is not None
-        assert found.counters is None
+        assert found.counter_source is None
         assert f"needs root or CAP_SYS_PTRACE to read /proc/{cat.pid}/io" in found.reason
 
 
 def test_hostile_files_cost_nothing_but_the_total(write: Write, tmp_path: Path) -> None:
     for text in ("\0\xff::\n", "0", "0:", "0::", ":::::", "7:blkio", "7:blkio:\n\n\n", "0::/\udcff"):
         (tmp_path / "proc/70/cgroup").write_bytes(text.encode("utf-8", "surrogateescape"))
-        assert total(tmp_path).counters == ProcessIo(70)
+        assert total(tmp_path).counter_source == ProcessIo(70)
     (tmp_path / "proc/70/io").unlink()
     (tmp_path / "proc/70/io").mkdir()
-    assert total(tmp_path).counters is None
+    assert total(tmp_path).counter_source is None
 
 
 def test_the_whole_way_to_a_number(write: Write, tmp_path: Path) -> None:
@@ -200,7 +201,7 @@ def test_the_whole_way_to_a_number(write: Write, tmp_path: Path) -> None:
     vm1 = host.domain("vm1")
     for path in ("total", ""):  # the second is libvirt's
         assert tuple(vm1.block_stats(path, size=40)) == (1, 10, 2, 20, -1)
-    assert vm1.block_devices == []
+    assert targets(vm1.disks) == []
     with host.poller() as poller:
         sample = poller.poll()
     assert (sample.block.domains, sample.block.devices) == (("vm1",), ("total",))
@@ -213,7 +214,7 @@ def test_the_command_shows_the_row_among_the_block_devices(write: Write, tmp_pat
     text = vmiostat("devices", "--root", tmp_path)
     assert "  total  domain total\n         counters: process 70\n         the bytes that process 70 read" in text
     (found,) = map(json.loads, vmiostat("devices", "--json", "--root", tmp_path).splitlines())
-    assert [(disk["device"], disk["counters"], disk["state"]) for disk in found["block"]] == [
+    assert [(disk["device"], disk["counter_source"], disk["state"]) for disk in found["block"]] == [
         ("total", "process 70", "ok")
     ]
     assert "  no devices" in vmiostat("devices", "--root", tmp_path, "-i")

@@ -26,20 +26,20 @@ def have(root: Path, *folders: str) -> None:
 def test_the_backend_s_folder_by_the_disk_s_number(tmp_path: Path, folder: str, kind: str) -> None:
     have(tmp_path, f"{folder}/{kind}-5-5632", f"{folder}/{kind}-55-5632", f"{folder}/{kind}-5-51712")
     found = disk_of(tmp_path, Disk("hdc", source="/dev/vg/a"))
-    assert found.counters is not None
-    assert (str(found.counters), found.reason) == (f"{kind}-5-5632", "")
+    assert found.counter_source is not None
+    assert (str(found.counter_source), found.reason) == (f"{kind}-5-5632", "")
 
 
 def test_vbd_goes_before_tap(tmp_path: Path) -> None:
     have(tmp_path, f"{BUS}/tap-5-51712", f"{BUS}/vbd-5-51712")
-    assert disk_of(tmp_path, Disk("xvda", source="/dev/vg/a")).counters == XenVbd("vbd", 5, 51712)
+    assert disk_of(tmp_path, Disk("xvda", source="/dev/vg/a")).counter_source == XenVbd("vbd", 5, 51712)
 
 
 def test_a_guest_that_is_not_connected_is_told(tmp_path: Path) -> None:
     have(tmp_path, f"{BUS}/vbd-5-768")
     (tmp_path / BUS / "vbd-5-768/state").write_text("InitWait\n")
     found = disk_of(tmp_path, Disk("hda", source="/dev/vg/a"))
-    assert found.counters == XenVbd("vbd", 5, 768)
+    assert found.counter_source == XenVbd("vbd", 5, 768)
     assert "InitWait" in found.reason
     (tmp_path / BUS / "vbd-5-768/state").write_text("Connected\n")
     assert disk_of(tmp_path, Disk("hda", source="/dev/vg/a")).reason == ""
@@ -49,10 +49,10 @@ def test_a_qdisk_is_counted_only_where_it_is_a_block_device(tmp_path: Path) -> N
     have(tmp_path, f"{BUS}/qdisk-5-51712", "sys/class/block/sdb")
     (tmp_path / "sys/class/block/sdb/dev").write_text("8:16\n")
     file = disk_of(tmp_path, Disk("xvda", type="file", source="/srv/a.qcow2", driver="qemu"))
-    assert file.counters is None
+    assert file.counter_source is None
     assert "qdisk-5-51712" in file.reason
     assert "--qemu-interval" in file.reason
-    assert disk_of(tmp_path, Disk("xvda", source="/dev/sdb", driver="qemu")).counters == BlockDevice(8, 16)
+    assert disk_of(tmp_path, Disk("xvda", source="/dev/sdb", driver="qemu")).counter_source == BlockDevice(8, 16)
 
 
 @pytest.mark.parametrize(
@@ -66,7 +66,7 @@ def test_a_qdisk_is_counted_only_where_it_is_a_block_device(tmp_path: Path) -> N
 )
 def test_a_disk_without_a_backend_has_a_reason(tmp_path: Path, disk: Disk, domid: int | None, words: str) -> None:
     found = disk_of(tmp_path, disk, domid=domid)
-    assert found.counters is None
+    assert found.counter_source is None
     assert words in found.reason
 
 
@@ -75,9 +75,9 @@ def test_a_vif_that_was_renamed_is_found_by_its_backend(tmp_path: Path) -> None:
     (tmp_path / "proc/net/dev").write_text("\n\n" + "".join(f"{name}: 0\n" for name in ("lan", "vif5.1", "vif55.0")))
     targets = ("vif5.0", "vif5.1", "vif55.1", "vif6.0")
     nics = tuple(Interface(target) for target in targets)
-    found = resolve(Domain("web1", id=5, type="xen", nics=nics), Roots(tmp_path)).nics
+    found = resolve(Domain("web1", id=5, type="xen", interfaces=nics), Roots(tmp_path)).interfaces
     assert [nic.target for nic in found] == ["lan", *targets[1:]]
-    assert found[0].counters == NetDevice("lan")
+    assert found[0].counter_source == NetDevice("lan")
     assert found[0].reason == ""
     assert "no interface" in found[3].reason
 
@@ -86,7 +86,7 @@ def test_what_qemu_emulates_beside_a_vif_is_told(tmp_path: Path) -> None:
     have(tmp_path, "proc/net")
     zeros = " ".join(["0"] * 16)
     (tmp_path / "proc/net/dev").write_text(f"Inter-|\n face |\nvif5.0: {zeros}\nvif5.0-emu: {zeros}\n")
-    domain = Domain("web1", id=5, type="xen", nics=(Interface("vif5.0"),))
-    (nic,) = resolve(domain, Roots(tmp_path)).nics
-    assert nic.counters == NetDevice("vif5.0")
+    domain = Domain("web1", id=5, type="xen", interfaces=(Interface("vif5.0"),))
+    (nic,) = resolve(domain, Roots(tmp_path)).interfaces
+    assert nic.counter_source == NetDevice("vif5.0")
     assert "vif5.0-emu" in nic.reason

@@ -35,22 +35,22 @@ def roots(tmp_path: Path) -> Roots:
 
 def nic(address: str | None, roots: Roots) -> Interface:
     card = Interface("52:54:00:00:00:01", type="hostdev", source=address)
-    return resolve(Domain("web1", id=1, type="kvm", nics=(card,)), roots).nics[0]
+    return resolve(Domain("web1", id=1, type="kvm", interfaces=(card,)), roots).interfaces[0]
 
 
 def test_a_virtual_function_is_counted_by_its_card(roots: Roots) -> None:
     for number, address in enumerate(["0000:03:10.1", "0000:03:10.3"]):
         found = nic(address, roots)
-        assert found.counters == VirtualFunction("enp3s0f0", number)
-        assert not found.swapped
-        assert "the guest's rx is the function's rx" in found.direction
+        assert found.counter_source == VirtualFunction("enp3s0f0", number)
+        assert not found.swap_rx_tx
+        assert "the guest's rx is the function's rx" in found.rx_tx_view
         assert "enp3s0f0" in found.reason
 
 
 def test_a_whole_device_is_not_counted(roots: Roots) -> None:
     for address in ("0000:03:00.0", "0000:99:00.0", None, "../../..", "0000:03:10.1/physfn", "0000:03:10.9", ""):
         found = nic(address, roots)
-        assert found.counters is None
+        assert found.counter_source is None
         assert "handed to the guest whole" in found.reason
 
 
@@ -64,7 +64,7 @@ def test_a_card_that_cannot_be_asked_says_why(roots: Roots, tmp_path: Path) -> N
 
 
 def test_a_captured_machine_s_card_cannot_be_asked(roots: Roots, tmp_path: Path) -> None:
-    web1 = Domain("web1", nics=(nic("0000:03:10.1", roots),))
+    web1 = Domain("web1", interfaces=(nic("0000:03:10.1", roots),))
     with Host(tmp_path).poller([web1]) as poller:
         stats = poller.poll().interface[0]
         assert (stats.state, stats.rx_bytes) == ("unreadable", -1)

@@ -276,7 +276,7 @@ def test_a_namespace_s_signal_that_fails_is_had_again_at_the_next_look(
 ) -> None:
     monkeypatch.setattr("vmiostat.watching.event_sources.links_in", lambda namespace: Broken())
     signals = EventSources(Roots(run=tmp_path), None)
-    domains = [Domain("web1", nics=(Interface("vnet0", counters=NetDevice("vnet0", "/proc/self/ns/net")),))]
+    domains = [Domain("web1", interfaces=(Interface("vnet0", counter_source=NetDevice("vnet0", "/proc/self/ns/net")),))]
     try:
         for _ in range(3):
             signals.follow(domains)
@@ -290,8 +290,8 @@ def test_a_namespace_s_signal_that_fails_is_had_again_at_the_next_look(
 def test_a_namespace_that_is_not_there_is_a_problem_while_a_domain_needs_it(tmp_path: Path) -> None:
     signals = EventSources(Roots(run=tmp_path), None)
     try:
-        nic = Interface("vnet0", counters=NetDevice("vnet0", "/run/netns/none"))
-        signals.follow([Domain("web1", nics=(nic,))])
+        nic = Interface("vnet0", counter_source=NetDevice("vnet0", "/run/netns/none"))
+        signals.follow([Domain("web1", interfaces=(nic,))])
         (problem,) = signals.problems
         assert "/run/netns/none" in str(problem)
         signals.follow([])

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from testkit.real.process import descriptors
+from testkit.targets import targets
 from testkit.trees.libvirt import LibvirtTree
 from testkit.until import until
 from testkit.watches import NEVER, watch_threads
@@ -79,7 +80,7 @@ def test_devices_and_domains_that_come_and_go(tree: LibvirtTree, poller: Followi
     tree.end("db1")
     tree.start("web1", ["vnet1"], disks=[DISK.format("sda")])
     until(lambda: rows(poller) == WEB1)
-    assert [domain.interfaces for domain in poller.domains] == [["vnet1"]]
+    assert [targets(domain.interfaces) for domain in poller.domains] == [["vnet1"]]
 
 
 def test_a_row_that_stays_keeps_its_history(tree: LibvirtTree, poller: FollowingPoller) -> None:
@@ -139,7 +140,7 @@ def test_an_external_snapshot_leaves_the_disk_uncounted_and_says_why(
 def test_an_interface_of_another_direction_is_another_row(tree: LibvirtTree, poller: FollowingPoller) -> None:
     before = poller.poll()
     tree.start("web1", ["vnet1"], disks=[DISK.format("sda")], kind="direct")
-    until(lambda: not poller.domains[0].nics[0].swapped)
+    until(lambda: not poller.domains[0].interfaces[0].swap_rx_tx)
     assert poller.poll().rates(before).interface["web1", "vnet1"].state == "replaced"
 
 
@@ -173,7 +174,7 @@ def test_every_sample_is_wholly_of_one_plan(tree: LibvirtTree, poller: Following
     for round_ in range(60):
         nics = [f"vnet{number}" for number in range(round_ % 7 + 1, 250, round_ % 5 + 40)]
         tree.start("web1", nics)
-        until(lambda nics=nics: poller.domains[0].interfaces == nics)  # type: ignore[misc]
+        until(lambda nics=nics: targets(poller.domains[0].interfaces) == nics)  # type: ignore[misc]
     ended.set()
     for thread in threads:
         thread.join()

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from testkit.real.process import descriptors
+from testkit.targets import targets
 from testkit.trees.libvirt import LibvirtTree
 from testkit.until import until
 from testkit.watches import NEVER, names, watch_threads
@@ -24,7 +25,7 @@ def test_a_domain_that_starts_changes_and_ends(tree: LibvirtTree, watch: Watch) 
     seen = watch.changes
     tree.start("db1", ["vnet1", "vnet2"], number=2)
     assert watch.wait(seen, 10)
-    assert watch.domains[0].interfaces == ["vnet1", "vnet2"]
+    assert targets(watch.domains[0].interfaces) == ["vnet1", "vnet2"]
     seen = watch.changes
     tree.end("web1")
     assert watch.wait(seen, 10)
@@ -117,17 +118,17 @@ def test_one_definition_file_whatever_it_is_called(tmp_path: Path) -> None:
 def test_the_slow_look_sees_what_nobody_tells_of(tree: LibvirtTree) -> None:
     with Host(tree.root).watch(0.1) as watch:
         assert watch.wait(timeout=10)
-        assert watch.domains[0].nics[0].reason == ""
+        assert watch.domains[0].interfaces[0].reason == ""
         tree.interfaces({})
-        until(lambda: "no interface" in watch.domains[0].nics[0].reason)
+        until(lambda: "no interface" in watch.domains[0].interfaces[0].reason)
 
 
 def test_what_comes_a_little_later_than_its_signal_is_seen_soon(tree: LibvirtTree, watch: Watch) -> None:
     tree.start("web1", ["vnet9"])
-    until(lambda: watch.domains[0].interfaces == ["vnet9"])
-    assert watch.domains[0].nics[0].reason
+    until(lambda: targets(watch.domains[0].interfaces) == ["vnet9"])
+    assert watch.domains[0].interfaces[0].reason
     tree.interfaces({"vnet9": 1})
-    assert until(lambda: not watch.domains[0].nics[0].reason) < 3
+    assert until(lambda: not watch.domains[0].interfaces[0].reason) < 3
 
 
 def test_iteration_gives_the_list_now_and_after_each_change(tree: LibvirtTree, watch: Watch) -> None:

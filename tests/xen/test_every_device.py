@@ -49,7 +49,7 @@ def block(domain: Domain, target: str) -> BlockStats:
 
 
 def interface(domain: Domain, number: int) -> InterfaceStats:
-    return domain.interface_stats(domain.nics[number].target)
+    return domain.interface_stats(domain.interfaces[number].target)
 
 
 @pytest.mark.parametrize("name", DISKS)
@@ -61,15 +61,15 @@ def test_a_guest_has_its_name_and_all_its_devices(guests: dict[str, Domain], nam
     for disk in domain.disks:
         backend, devid, _ = DISKS[name][disk.target]
         if backend == "vbd":
-            assert disk.counters == XenVbd("vbd", domain.id or 0, devid)
+            assert disk.counter_source == XenVbd("vbd", domain.id or 0, devid)
             assert disk.reason == ""
-    assert [nic.target for nic in domain.nics] == [
+    assert [nic.target for nic in domain.interfaces] == [
         nic(name, number, domain.id or 0) for number in range(len(NICS[name]))
     ]
-    assert [nic.mac for nic in domain.nics] == list(MACS[name])
-    for one in domain.nics:
-        assert isinstance(one.counters, NetDevice)
-        assert (one.counters.name, one.swapped, one.reason) == (one.target, True, "")
+    assert [nic.mac for nic in domain.interfaces] == list(MACS[name])
+    for one in domain.interfaces:
+        assert isinstance(one.counter_source, NetDevice)
+        assert (one.counter_source.name, one.swap_rx_tx, one.reason) == (one.target, True, "")
 
 
 @pytest.mark.parametrize(("name", "target"), kernel_disks())
@@ -145,14 +145,14 @@ def test_a_disk_counts_what_libvirt_counts(guests: dict[str, Domain]) -> None:
 
 def test_an_interface_counts_what_libvirt_counts_in_the_same_direction(guests: dict[str, Domain]) -> None:
     stats = interface(guests["lv1"], 0)
-    told = _columns(dom0.virsh("domifstat", "lv1", guests["lv1"].nics[0].target))
+    told = _columns(dom0.virsh("domifstat", "lv1", guests["lv1"].interfaces[0].target))
     assert {name: getattr(stats, name) for name in told} == told
 
 
 @pytest.mark.parametrize(("name", "target"), qemu_disks())
 def test_a_disk_that_qemu_serves_says_so(guests: dict[str, Domain], name: str, target: str) -> None:
     disk = next(disk for disk in guests[name].disks if disk.target == target)
-    assert disk.counters is None
+    assert disk.counter_source is None
     assert "QEMU" in disk.reason
 
 

@@ -17,10 +17,10 @@ import json, vmiostat
 host = vmiostat.Host()
 domains = host.domains()
 print(json.dumps({
-    "domains": {domain.id: [domain.name, [disk.target for disk in domain.disks], [nic.target for nic in domain.nics]]
+    "domains": {domain.id: [domain.name, [*map(str, domain.disks)], [*map(str, domain.interfaces)]]
                 for domain in domains},
     "counters": {domain.id: {disk.target: list(domain.block_stats(disk.target).v1) for disk in domain.disks
-                             if disk.counters is not None} for domain in domains},
+                             if disk.counter_source is not None} for domain in domains},
     "problems": [str(problem) for problem in host.problems],
 }))
 """
@@ -51,13 +51,15 @@ def test_the_devices_are_those_that_root_sees(host: Host, seen: dict[str, Any]) 
             name, disks, nics = seen["domains"][str(domain.id)]
             assert name == f"Domain-{domain.id}"
             assert len(disks) == len(domain.disks)
-            assert nics == [nic.target for nic in domain.nics]
+            assert nics == [nic.target for nic in domain.interfaces]
 
 
 def test_the_counters_are_those_that_root_sees(host: Host, seen: dict[str, Any]) -> None:
     for domain in host.domains():
         if domain.name in DISKS:
-            ours = [list(domain.block_stats(disk.target).v1) for disk in domain.disks if disk.counters is not None]
+            ours = [
+                list(domain.block_stats(disk.target).v1) for disk in domain.disks if disk.counter_source is not None
+            ]
             assert sorted(seen["counters"][str(domain.id)].values()) == sorted(ours)
 
 

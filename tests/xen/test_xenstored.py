@@ -9,6 +9,7 @@ from pathlib import Path
 
 from testkit.measured import Measured
 from testkit.polls import Polls
+from testkit.targets import targets
 from tests.xen import dom0
 from tests.xen.devices import DISKS
 from vmiostat import Host
@@ -81,7 +82,7 @@ def test_the_kernel_s_device_tells_the_same_where_the_daemon_s_socket_is_not_see
     found = {domain.name: domain for domain in by_device.domains()}
     for name, domain in {domain.name: domain for domain in host.domains()}.items():
         assert (found[name].id, found[name].uuid) == (domain.id, domain.uuid)
-        assert found[name].block_devices == domain.block_devices
-        assert found[name].interfaces == domain.interfaces
+        assert targets(found[name].disks) == targets(domain.disks)
+        assert targets(found[name].interfaces) == targets(domain.interfaces)
     assert {domain.provider for domain in found.values()} == {"xenstore"}
     assert by_device.problems == ()

@@ -9,6 +9,7 @@ import pytest
 
 from testkit.command import COMMAND
 from testkit.fakes.xenstored import running
+from testkit.targets import targets
 from testkit.trees.xen import XenTree
 from vmiostat import Host
 from vmiostat.system.xen_vbd_number import xen_device_number
@@ -38,7 +39,7 @@ def host(tree: XenTree) -> Host:
 
 
 def test_each_is_found_under_its_configured_name(host: Host) -> None:
-    found = {domain.name: domain.block_devices for domain in host.domains()}
+    found = {domain.name: targets(domain.disks) for domain in host.domains()}
     assert found == {f"web{domid}": [f"d{disk}p0" for disk in range(DISKS)] for domid in range(1, DOMAINS + 1)}
     assert host.problems == ()
 

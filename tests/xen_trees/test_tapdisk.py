@@ -73,7 +73,7 @@ def test_it_is_found_by_xenstore_or_by_its_page(tree: Tree, told: bool) -> None:
             assert domain.disks[0].source == "/srv/a.vhd"
     else:
         domain = Host(tree.root).domain("Domain-1")
-    assert domain.disks[0].counters == Tapdisk(300, 1, XVDA)
+    assert domain.disks[0].counter_source == Tapdisk(300, 1, XVDA)
     assert domain.block_stats("xvda").v1 == (4, 4 * 4096, 8, 8 * 4096, 7)
 
 
@@ -94,7 +94,7 @@ def test_the_kernel_s_word_for_its_state_says_nothing(tree: Tree) -> None:
     tree.page(300, page(4))
     domain = Domain("web1", id=1, type="xen", disks=(Disk("xvda", source="/srv/a.vhd"),))
     (disk,) = resolve(domain, Roots(tree.root)).disks
-    assert (disk.counters, disk.reason) == (Tapdisk(300, 1, XVDA), "")
+    assert (disk.counter_source, disk.reason) == (Tapdisk(300, 1, XVDA), "")
 
 
 @pytest.mark.parametrize(
@@ -107,7 +107,7 @@ def test_xenstore_knows_whether_its_guest_is_connected(tree: Tree, state: str, r
     tree.store |= {f"{backend}/kthread-pid": "300", f"{backend}/state": state}
     with running(tree.root, tree.store):
         (disk,) = Host(tree.root).domain("web1").disks
-    assert (disk.counters, disk.reason) == (Tapdisk(300, 1, XVDA), reason)
+    assert (disk.counter_source, disk.reason) == (Tapdisk(300, 1, XVDA), reason)
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from testkit.fixture_trees import XEN
+from testkit.targets import targets
 from testkit.trees.xen import XenTree
 from vmiostat import Host
 
@@ -30,11 +31,11 @@ def host(tmp_path: Path) -> Host:
 
 def test_what_qemu_emulates_is_a_row_of_its_own(host: Host) -> None:
     (domain,) = host.domains()
-    assert (domain.id, domain.block_devices, domain.interfaces) == (4, ["hda"], ["vif4.0", "vif4.0-emu"])
+    assert (domain.id, targets(domain.disks), targets(domain.interfaces)) == (4, ["hda"], ["vif4.0", "vif4.0-emu"])
     assert domain.interface_stats("vif4.0-emu").v1 == (53434, 93, 0, 0, 54020, 100, 0, 0)
     assert domain.interface_stats("vif4.0").v1 == (0,) * 8
-    assert all(nic.swapped for nic in domain.nics)
-    assert [nic.reason for nic in domain.nics] == [
+    assert all(nic.swap_rx_tx for nic in domain.interfaces)
+    assert [nic.reason for nic in domain.interfaces] == [
         "its backend is in state InitWait: the guest is not connected to it",
         "",
     ]
@@ -59,7 +60,7 @@ def test_an_emulated_interface_is_never_taken_for_the_vif(host: Host, tmp_path: 
         ]
         dev.write_text("".join(line for line in both if "vif4.0-emu:" not in line))
         assert [row.state for row in poller.poll().interface] == ["ok", "gone"]
-    assert host.domain(4).interfaces == ["vif4.0"]
+    assert targets(host.domain(4).interfaces) == ["vif4.0"]
 
 
 @pytest.mark.parametrize("emulated", ["lan-web1-emu", "tap4.0"])
@@ -67,4 +68,4 @@ def test_the_other_names_of_what_qemu_emulates(tmp_path: Path, emulated: str) ->
     tree = XenTree(tmp_path)
     tree.vif(4, 0, "lan-web1")
     tree.interfaces({"lan-web1": 1, emulated: 2, "tap4.00": 3, "tap14.0": 4, "vif4.0-emu2": 5})
-    assert Host(tmp_path).domain(4).interfaces == ["lan-web1", emulated]
+    assert targets(Host(tmp_path).domain(4).interfaces) == ["lan-web1", emulated]

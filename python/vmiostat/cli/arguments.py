@@ -99,7 +99,7 @@ def asked(domain: Domain, options: argparse.Namespace) -> Domain:
     from dataclasses import replace
 
     if options.block and not options.interface:
-        return replace(domain, nics=())
+        return replace(domain, interfaces=())
     if options.interface and not options.block:
         return replace(domain, disks=(), total=None)
     return domain

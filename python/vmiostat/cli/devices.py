@@ -66,7 +66,7 @@ def explained(domains: Iterable[Domain], poller: Poller) -> Iterator[dict[str, A
             "type": domain.type,
             "provider": domain.provider,
             "block": [_disk(disk) | _now(poller, sample, "block", next(blocks)) for disk in disks],
-            "interface": [_nic(nic) | _now(poller, sample, "interface", next(interfaces)) for nic in domain.nics],
+            "interface": [_nic(nic) | _now(poller, sample, "interface", next(interfaces)) for nic in domain.interfaces],
         }
 
 
@@ -76,7 +76,7 @@ def _disk(disk: Disk) -> dict[str, Any]:
         "type": disk.type,
         "drive": disk.device,
         "source": _text(disk.source),
-        "counters": _text(disk.counters),
+        "counter_source": _text(disk.counter_source),
         "reason": _text(disk.reason),
     }
 
@@ -87,10 +87,10 @@ def _nic(nic: Interface) -> dict[str, Any]:
         "type": nic.type,
         "mac": _text(nic.mac),
         "source": _text(nic.source),
-        "counters": _text(nic.counters),
+        "counter_source": _text(nic.counter_source),
         "reason": _text(nic.reason),
-        "swapped": nic.swapped,
-        "direction": _text(nic.direction),
+        "swap_rx_tx": nic.swap_rx_tx,
+        "rx_tx_view": _text(nic.rx_tx_view),
     }
 
 
@@ -128,8 +128,8 @@ def _paragraph(domain: dict[str, Any]) -> str:
 
 
 def _sentences(device: dict[str, Any]) -> Iterator[str]:
-    if device["counters"]:
-        yield f"counters: {device['counters']}"
+    if device["counter_source"]:
+        yield f"counters: {device['counter_source']}"
         if device["state"] != "ok":
             # Of what is not there the kernel says less than the reason.
             told = None if device["state"] == "gone" and device["reason"] else device["problem"]
@@ -138,5 +138,5 @@ def _sentences(device: dict[str, Any]) -> Iterator[str]:
             yield device["reason"]
     else:
         yield f"no counters: {device['reason'] or device['state']}"
-    if device.get("direction"):
-        yield f"{'swapped' if device['swapped'] else 'not swapped'}: {device['direction']}"
+    if device.get("rx_tx_view"):
+        yield f"{'swapped' if device['swap_rx_tx'] else 'not swapped'}: {device['rx_tx_view']}"

@@ -64,4 +64,4 @@ def domains(
 
 def _is_dom0(domain: Domain) -> bool:
     """Whether it is a Xen host under libvirt's name for it, Domain-0. One with a disk of a backend is its own guest."""
-    return domain.type == "xen" and domain.id == 0 and not domain.disks and not domain.nics
+    return domain.type == "xen" and domain.id == 0 and not domain.disks and not domain.interfaces

@@ -27,7 +27,7 @@ def domains(roots: Roots) -> Found:
         disks = tuple(_disks(roots))
     except SourceError as error:
         problems.append(error)
-    host = Domain(name="host", type="host", provider=PROVIDER, disks=disks, nics=nics)
+    host = Domain(name="host", type="host", provider=PROVIDER, disks=disks, interfaces=nics)
     return Found((host,), tuple(problems))
 
 
@@ -35,8 +35,8 @@ def _interface(name: str, roots: Roots) -> Interface:
     return Interface(
         target=name,
         type="physical" if roots.exists(f"/sys/class/net/{name}/device") else "virtual",
-        swapped=False,
-        direction="the host's own interface, in the host's own direction",
+        swap_rx_tx=False,
+        rx_tx_view="the host's own interface, in the host's own direction",
     )
 
 
@@ -56,4 +56,4 @@ def _disks(roots: Roots) -> Iterator[Disk]:
         except (OSError, ValueError):
             continue
         device = name.replace("!", "/")  # sysfs has no other way to spell cciss/c0d0
-        yield Disk(target=device, type="block", source=f"/dev/{device}", counters=counters)
+        yield Disk(target=device, type="block", source=f"/dev/{device}", counter_source=counters)

@@ -72,16 +72,16 @@ class ScanCache:
         """Whether its devices are those that they were. What was not there is looked for each time."""
         if domain.type == "xen":  # its backends are set up by and by, and keep their numbers
             return False
-        return all(map(self._is_same_disk, domain.disks)) and all(map(self._is_same_interface, domain.nics))
+        return all(map(self._is_same_disk, domain.disks)) and all(map(self._is_same_interface, domain.interfaces))
 
     def _is_same_disk(self, disk: Disk) -> bool:
-        device = disk.counters
+        device = disk.counter_source
         if isinstance(device, BlockDevice):
             return diskseq((device.major, device.minor), self._roots) == device.diskseq
         return disk.type != "block" or disk.source is None or device is not None
 
     def _is_same_interface(self, nic: Interface) -> bool:
-        device = nic.counters
+        device = nic.counter_source
         if not isinstance(device, NetDevice):
             return True
         try:

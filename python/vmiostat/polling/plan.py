@@ -23,8 +23,12 @@ def plan_rows(domains: Iterable[Domain]) -> PlanRows:
     """Domains in their order, in each its devices in theirs; after its disks what it reads and writes in total."""
     domains = list(domains)
     return PlanRows(
-        [(domain.name, disk.target, disk.counters) for domain in domains for disk in disks(domain)],
-        [(domain.name, nic.target, nic.counters, nic.swapped) for domain in domains for nic in domain.nics],
+        [(domain.name, disk.target, disk.counter_source) for domain in domains for disk in disks(domain)],
+        [
+            (domain.name, nic.target, nic.counter_source, nic.swap_rx_tx)
+            for domain in domains
+            for nic in domain.interfaces
+        ],
     )
 
 

@@ -119,12 +119,12 @@ class QemuStats:
 
     def _with_report(self, disk: Disk, asked: _Asked) -> Disk:
         # Where nobody may be asked, what the kernel counts is better than nothing.
-        nobody = asked.asker is None and disk.counters is not None
+        nobody = asked.asker is None and disk.counter_source is not None
         report = None if nobody or disk.target not in asked.disks else asked.reports[disk.target]
-        return disk if report is None else replace(disk, counters=VmmReported(report))
+        return disk if report is None else replace(disk, counter_source=VmmReported(report))
 
     def _is_wanted(self, disk: Disk, domain: Domain) -> bool:
-        asked = disk.counters is None or self._block_source == "qemu"
+        asked = disk.counter_source is None or self._block_source == "qemu"
         if domain.type == "xen":  # blkback's disks are none of QEMU's, nor what a driver domain serves
             return asked and is_qdisk(disk, domain, self._roots)
         return asked and domain.type in _QEMU and disk.type not in _NOT_QEMU_S and disk.device != "filesystem"

@@ -19,6 +19,6 @@ def resolve(domain: Domain, roots: Roots, namespaces: NetworkNamespaces | None =
     return replace(
         domain,
         disks=tuple(resolve_disk(disk, domain, roots) for disk in domain.disks),
-        nics=tuple(resolve_interface(nic, domain, there, roots) for nic in domain.nics),
+        interfaces=tuple(resolve_interface(nic, domain, there, roots) for nic in domain.interfaces),
         total=resolve_total(domain, roots),
     )

@@ -40,15 +40,15 @@ _FILE_SYSTEM_REASONS = {
 
 def resolve_disk(disk: Disk, domain: Domain, roots: Roots) -> Disk:
     """The disk with its counters, and perhaps a reason to mistrust them, or with the reason why it has none."""
-    if disk.counters is None and not disk.reason:
+    if disk.counter_source is None and not disk.reason:
         find = _xen_counters if domain.type == "xen" else _host_counters
         found = find(disk, domain, roots)
-        disk = replace(disk, reason=found) if isinstance(found, str) else replace(disk, counters=found)
-    if isinstance(disk.counters, BlockDevice):
-        found_as = replace(disk.counters, diskseq=diskseq((disk.counters.major, disk.counters.minor), roots))
-        return replace(disk, counters=found_as, reason=disk.reason or _switched_off(found_as, roots))
-    if isinstance(disk.counters, XenVbd) and not disk.reason:
-        return replace(disk, reason=not_connected(backend_folder(str(disk.counters), roots), roots))
+        disk = replace(disk, reason=found) if isinstance(found, str) else replace(disk, counter_source=found)
+    if isinstance(device := disk.counter_source, BlockDevice):
+        found_as = replace(device, diskseq=diskseq((device.major, device.minor), roots))
+        return replace(disk, counter_source=found_as, reason=disk.reason or _switched_off(found_as, roots))
+    if isinstance(disk.counter_source, XenVbd) and not disk.reason:
+        return replace(disk, reason=not_connected(backend_folder(str(disk.counter_source), roots), roots))
     return disk
 
 

@@ -9,7 +9,7 @@ from vmiostat._core import Roots
 from vmiostat.counter_sources import NetDevice
 from vmiostat.errors import SourceError
 from vmiostat.model import Domain, Interface
-from vmiostat.resolve.rx_tx_view import direction
+from vmiostat.resolve.rx_tx_view import rx_tx_view
 from vmiostat.resolve.virtual_function import COUNTED, virtual_function
 from vmiostat.system.netns import Interfaces, NetworkNamespaces
 from vmiostat.system.xen_backend import not_connected, renamed
@@ -51,7 +51,7 @@ def resolve_interface(nic: Interface, domain: Domain, namespaces: NetworkNamespa
 
     It is looked for in the network namespace of the domain's process, then in the machine's own.
     """
-    if nic.counters is not None or nic.reason:
+    if nic.counter_source is not None or nic.reason:
         return nic
     if nic.type == "hostdev":
         return _virtual_function(nic, roots)
@@ -66,10 +66,10 @@ def resolve_interface(nic: Interface, domain: Domain, namespaces: NetworkNamespa
     if nic.target not in there and not _can_be_a_name(nic.target):
         return replace(nic, reason=_nameless(nic, domain))
     counters = NetDevice(nic.target, namespace, there.get(nic.target))
-    swapped, why = (nic.swapped, nic.direction) if nic.direction else direction(nic, counters, domain, roots)
+    swapped, why = (nic.swap_rx_tx, nic.rx_tx_view) if nic.rx_tx_view else rx_tx_view(nic, counters, domain, roots)
     # One that is not there now is watched all the same: it is found once it comes.
     reason = _unused(nic, namespace, domain, there, roots) if nic.target in there else _absent(nic, namespace)
-    return replace(nic, counters=counters, swapped=swapped, direction=why, reason=reason)
+    return replace(nic, counter_source=counters, swap_rx_tx=swapped, rx_tx_view=why, reason=reason)
 
 
 def _where(name: str, domain: Domain, namespaces: NetworkNamespaces) -> tuple[str | None, Interfaces]:
@@ -91,7 +91,7 @@ def _virtual_function(nic: Interface, roots: Roots) -> Interface:
     if isinstance(found, str):
         return replace(nic, reason=found)
     why = "its card counts it as the guest does: the guest's rx is the function's rx"
-    return replace(nic, counters=found, swapped=False, direction=why, reason=COUNTED.format(found.device))
+    return replace(nic, counter_source=found, swap_rx_tx=False, rx_tx_view=why, reason=COUNTED.format(found.device))
 
 
 def _no_device(nic: Interface) -> str:
@@ -131,7 +131,7 @@ def _unused(nic: Interface, namespace: str | None, domain: Domain, names: Collec
     if domain.type != "xen":
         return ""
     beside = f"{nic.target}-emu"
-    if beside in names and beside not in domain.interfaces:
+    if beside in names and all(nic.target != beside for nic in domain.interfaces):
         return (
             f"{beside}, which QEMU emulates for it, has counters of its own: what goes through it is not counted here"
         )

@@ -14,7 +14,7 @@ TAP = (True, "the guest's rx is the host device's tx")
 MACVTAP = (False, "a macvtap is the guest's own interface: the guest's rx is its rx")
 
 
-def direction(nic: Interface, device: NetDevice, domain: Domain, roots: Roots) -> tuple[bool, str]:
+def rx_tx_view(nic: Interface, device: NetDevice, domain: Domain, roots: Roots) -> tuple[bool, str]:
     """Whether the guest's rx is the host device's tx, and why, in a sentence."""
     if nic.type == "direct":
         return MACVTAP

@@ -44,7 +44,7 @@ def resolve_total(domain: Domain, roots: Roots) -> Disk | None:
     if domain.total is not None or domain.process is None or domain.type == "xen":
         return domain.total
     counters, reason = _counters(domain, domain.process, roots)
-    return Disk(TARGET, type="domain", device=TARGET, counters=counters, reason=reason)
+    return Disk(TARGET, type="domain", device=TARGET, counter_source=counters, reason=reason)
 
 
 def _counters(domain: Domain, process: Process, roots: Roots) -> tuple[BlockCounterSource | None, str]:

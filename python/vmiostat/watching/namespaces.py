@@ -17,7 +17,7 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 def namespaces(domains: Iterable[Domain]) -> set[str]:
     """Paths of the namespaces, other than the machine's own, that the domains' counters are in."""
-    counters = (nic.counters for domain in domains for nic in domain.nics)
+    counters = (nic.counter_source for domain in domains for nic in domain.interfaces)
     found = (place.namespace for place in counters if isinstance(place, NetDevice | VirtualFunction))
     return {namespace for namespace in found if namespace is not None}
 

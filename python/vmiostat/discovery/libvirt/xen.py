@@ -24,12 +24,12 @@ def _with_devices(domain: Domain, told: Domain | None) -> Domain:
     if domain.type != "xen" or told is None or (None not in (domain.uuid, told.uuid) and domain.uuid != told.uuid):
         return domain
     disks = {xen_device_number(disk.target): disk for disk in domain.disks}
-    by_mac = {nic.mac: nic for nic in domain.nics}
-    nics = tuple(_nic(nic, by_mac.get(nic.mac) if nic.mac else None) for nic in told.nics)
+    by_mac = {nic.mac: nic for nic in domain.interfaces}
+    nics = tuple(_nic(nic, by_mac.get(nic.mac) if nic.mac else None) for nic in told.interfaces)
     return replace(
         domain,
         disks=tuple(_disk(disk, disks.get(xen_device_number(disk.target))) for disk in told.disks),
-        nics=nics + tuple(nic for nic in domain.nics if nic.type == _NOT_IN_XENSTORE),
+        interfaces=nics + tuple(nic for nic in domain.interfaces if nic.type == _NOT_IN_XENSTORE),
     )
 
 

@@ -53,11 +53,11 @@ def _open_disks(told: CommandLine, held: Descriptors, runs: Process, roots: Root
         if number in open_devices and number is not None:
             seen.add(number)
             only_read = disk.device == "disk" and disk.target not in told.read_only and number not in writable
-            yield replace(disk, counters=BlockDevice(*number), reason=_READ_ONLY if only_read else "")
+            yield replace(disk, counter_source=BlockDevice(*number), reason=_READ_ONLY if only_read else "")
     for number, descriptor in sorted(open_devices.items(), key=lambda item: item[1]):
         path = held.paths[descriptor]
         if number not in seen and number not in beneath:
-            yield Disk(path, "block", source=path, counters=BlockDevice(*number))
+            yield Disk(path, "block", source=path, counter_source=BlockDevice(*number))
 
 
 def _number(path: str, held: Descriptors, runs: Process, roots: Roots) -> Number | None:
@@ -114,11 +114,11 @@ def _open_interfaces(
     for name in dict.fromkeys([*netdevs, *names.values()]):
         netdev = netdevs.get(name, Netdev(name))
         if name not in macvtaps.values():
-            nic = Interface(name, "ethernet", netdev.mac, netdev.source, swapped=TAP[0], direction=TAP[1])
+            nic = Interface(name, "ethernet", netdev.mac, netdev.source, swap_rx_tx=TAP[0], rx_tx_view=TAP[1])
         elif name in nameless:
             nic = Interface(name, "direct", netdev.mac, netdev.source, reason=_UNNUMBERED.format(name=name))
         else:
-            nic = Interface(name, "direct", netdev.mac, netdev.source, swapped=MACVTAP[0], direction=MACVTAP[1])
+            nic = Interface(name, "direct", netdev.mac, netdev.source, swap_rx_tx=MACVTAP[0], rx_tx_view=MACVTAP[1])
         yield nic
 
 

@@ -76,7 +76,7 @@ def vmm_process(pid: int, has_vm: bool, earlier: ScanCache, by_mac: InterfaceByM
         process=runs,
         # A Xen guest's are those of the Xen backends.
         disks=() if told.type == "xen" else tuple(disks(told, held, runs, roots)),
-        nics=tuple(interfaces(told, held, runs, earlier.namespaces, by_mac)),
+        interfaces=tuple(interfaces(told, held, runs, earlier.namespaces, by_mac)),
     )
     return VmmProcess(words, has_vm, told, runs, paths, domain)
 

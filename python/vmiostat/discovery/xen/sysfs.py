@@ -45,7 +45,7 @@ def domains(roots: Roots) -> Found:
                 provider=PROVIDER,
                 # By number: the folder's order is that of text, 2096, 268442112, 5632.
                 disks=tuple(disk for _, disk in sorted(disks[domid].items())),
-                nics=tuple(nic for _, of_vif in sorted(nics[domid].items()) for nic in of_vif),
+                interfaces=tuple(nic for _, of_vif in sorted(nics[domid].items()) for nic in of_vif),
             )
             for domid in sorted({*disks, *nics})
         ),

@@ -120,7 +120,7 @@ def _domain(
         type="xen",
         provider=PROVIDER,
         disks=tuple(disks),
-        nics=tuple(nics),
+        interfaces=tuple(nics),
     )
 
 

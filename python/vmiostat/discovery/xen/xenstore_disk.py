@@ -23,7 +23,7 @@ def disk(device: Device, reason: str = "") -> Disk:
         device="cdrom" if device.value("device-type") == "cdrom" else "disk",
         source=_source(device),
         driver=_DRIVERS[device.kind],
-        counters=counters,
+        counter_source=counters,
         reason=reason or _not_connected(device, counters),
     )
 

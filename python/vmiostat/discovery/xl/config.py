@@ -56,7 +56,7 @@ def _configured(text: str, path: str) -> Definition:
         type="xen",
         provider=PROVIDER,
         disks=tuple(disks.values()),
-        nics=nics,
+        interfaces=nics,
     )
     return Definition(domain, path, None, live=False, problems=tuple(problems))
 
@@ -84,7 +84,7 @@ def _running(text: str, path: str) -> Iterator[Definition]:
             type="xen",
             provider=PROVIDER,
             disks=tuple({made.target: made for made in map(_disk, _objects(config.get("disks"))) if made}.values()),
-            nics=tuple(_nic(nic, number, domid) for number, nic in enumerate(_objects(config.get("nics")))),
+            interfaces=tuple(_nic(nic, number, domid) for number, nic in enumerate(_objects(config.get("nics")))),
         )
         yield Definition(domain, path, None, live=True)
 

@@ -50,8 +50,8 @@ def parse(data: bytes, path: str, provider: str = PROVIDER) -> Definition:
 
     >>> xml = b"<domain type='kvm' id='3'><name>web1</name><devices><interface type='bridge'>"
     >>> xml += b"<target dev='vnet0'/></interface></devices></domain>"
-    >>> parse(xml, "web1.xml").domain.interfaces
-    ['vnet0']
+    >>> parse(xml, "web1.xml").domain.interfaces[0].target
+    'vnet0'
     """
     root = parse_xml(data, path)
     element = _domain_element(root, path)
@@ -76,7 +76,7 @@ def parse(data: bytes, path: str, provider: str = PROVIDER) -> Definition:
         provider=provider,
         process=_process(root),
         disks=tuple(disks(element, problem)),
-        nics=tuple(interfaces(element, problem, live=live)),
+        interfaces=tuple(interfaces(element, problem, live=live)),
     )
     return Definition(domain, path, line_of(element), live, tuple(problems))
 
