@@ -2,7 +2,26 @@
 
 import signal
 
+import pytest
+
+RETRIES = 2
+
 
 def pytest_configure() -> None:
     """A shell lets what it starts in the background ignore Ctrl-C, and so all that this starts: here it is heard."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Whoever else uses the machine can spoil what measures time, and nothing but that: only such a test is retried."""
+    if config.pluginmanager.hasplugin("rerunfailures"):
+        for item in items:
+            if item.get_closest_marker("timing"):
+                item.add_marker(pytest.mark.flaky(reruns=RETRIES))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    if retried := {report.nodeid for report in terminalreporter.stats.get("rerun", [])}:
+        terminalreporter.section(f"{len(retried)} timing tests retried")
+        for test in sorted(retried):
+            terminalreporter.write_line(test)

@@ -1,0 +1,34 @@
+"""Only what measures time is retried, and the run says what was."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.house.code import ROOT
+
+TESTS = """
+import pytest
+
+ran = []
+
+@pytest.mark.timing
+def test_late():
+    ran.append("late")
+    assert ran.count("late") == 3
+
+def test_wrong():
+    ran.append("wrong")
+    assert ran.count("wrong") == 2
+"""
+
+
+def test_only_timing_tests_are_retried(tmp_path: Path) -> None:
+    (tmp_path / "test_two.py").write_text(TESTS)
+    command = [sys.executable, "-m", "pytest", "-p", "tests.conftest", "-c", ROOT / "pyproject.toml", tmp_path]
+    env = {**os.environ, "PYTHONPATH": str(ROOT), "PYTEST_ADDOPTS": "-p no:cacheprovider"}
+    ran = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, check=False)
+    assert "1 failed, 1 passed, 2 rerun" in ran.stdout
+    assert "1 timing tests retried" in ran.stdout
+    assert "FAILED" in ran.stdout
+    assert "::test_wrong" in ran.stdout.partition("short test summary")[2]
