@@ -1,6 +1,6 @@
-//! Netlink messages, by their definition in linux/netlink.h.
+//! Netlink messages, as defined in linux/netlink.h.
 
-/// A message's header, and what it holds.
+/// The header of a message, and its payload.
 pub struct Message<'bytes> {
     pub kind: u16,
     pub flags: u16,
@@ -8,7 +8,7 @@ pub struct Message<'bytes> {
     pub payload: &'bytes [u8],
 }
 
-/// The message that stands at the front, and the bytes after it.
+/// The first message, and the bytes after it.
 pub fn message(bytes: &[u8]) -> Option<(Message<'_>, &[u8])> {
     let half = |at: usize| u16::from_ne_bytes([bytes[at], bytes[at + 1]]);
     let word = |at: usize| u32::from_ne_bytes(bytes[at..at + 4].try_into().unwrap());
@@ -21,12 +21,12 @@ pub fn message(bytes: &[u8]) -> Option<(Message<'_>, &[u8])> {
     Some((message, &bytes[next..]))
 }
 
-/// The first attribute of this type, flags and all, unless something before it is broken.
+/// The first attribute of exactly this type (flags included), unless an earlier one is malformed.
 pub fn find(bytes: &[u8], wanted: u16) -> Option<&[u8]> {
     values(bytes).into_iter().find(|(kind, _)| *kind == wanted).map(|(_, value)| value)
 }
 
-/// Every attribute of this type, whatever its flags are, up to the first that is broken.
+/// All attributes of this type (flags ignored), up to the first malformed one.
 pub fn all(bytes: &[u8], wanted: u16) -> Vec<&[u8]> {
     let matching = values(bytes).into_iter().filter(|(kind, _)| kind & 0x3FFF == wanted);
     matching.map(|(_, value)| value).collect()
@@ -46,8 +46,8 @@ fn values(bytes: &[u8]) -> Vec<(u16, &[u8])> {
     found
 }
 
-/// `struct rtnl_link_stats64` as the columns of /proc/net/dev (dev_seq_printf_stats). Numbers of which a sum could pass
-/// the end of a word are none.
+/// `struct rtnl_link_stats64` as the columns of /proc/net/dev (dev_seq_printf_stats). None for numbers whose sum could
+/// overflow a word.
 pub fn columns(stats: &[u8]) -> Option<[i64; 16]> {
     let word = |at: usize| -> Option<i64> {
         let word = u64::from_ne_bytes(stats.get(8 * at..8 * at + 8)?.try_into().unwrap());

@@ -1,4 +1,4 @@
-//! The plain way to read what the parsers read: word by word, with the standard library, and slowly.
+//! Reference parsers: simple and slow, with the standard library.
 
 pub mod attributes;
 pub mod machine;

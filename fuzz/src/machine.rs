@@ -1,4 +1,4 @@
-//! A machine whose two files, /proc/net/dev and /proc/diskstats, hold what they are told, and a poller that keeps them open.
+//! A machine with arbitrary text in /proc/net/dev and /proc/diskstats, and a poller that keeps them open.
 
 use std::fs::{self, File};
 use std::os::unix::fs::FileExt;
@@ -9,9 +9,9 @@ use vmiostat_core::plan::{BlockRow, InterfaceRow, InterfaceSource, Plan};
 use vmiostat_core::poller::{Poller, Sample};
 use vmiostat_core::roots::Roots;
 
-/// The interfaces that are watched, by name; and whether as the guest sees them.
+/// The tracked interfaces by name, and whether rx and tx are swapped.
 pub const INTERFACES: [(&str, bool); 4] = [("eth0", false), ("br1", true), ("br1:2", false), ("lo", false)];
-/// The block devices that are watched.
+/// The tracked block devices.
 pub const DISKS: [(u32, u32); 3] = [(8, 0), (8, 1), (259, 0)];
 
 pub struct Machine {
@@ -20,16 +20,16 @@ pub struct Machine {
 }
 
 impl Machine {
-    /// In memory: a disk would be the slowest part of it. The folder's name is gone at once, its files live on.
+    /// In memory, since a disk would be the slowest part. The folder is removed at once; its files stay open.
     pub fn new() -> Machine {
         let folder = PathBuf::from(format!("/dev/shm/vmiostat-fuzz-{}", std::process::id()));
         fs::create_dir_all(folder.join("proc/net")).unwrap();
         let files = ["proc/net/dev", "proc/diskstats"].map(|name| File::create(folder.join(name)).unwrap());
-        let interface = |(name, swapped): (&str, bool)| InterfaceRow::NetDevice {
+        let interface = |(name, swap_rx_tx): (&str, bool)| InterfaceRow::NetDevice {
             name: name.into(),
             namespace: None,
             index: None,
-            swapped,
+            swap_rx_tx,
         };
         let plan = Plan {
             block: DISKS.map(|number| BlockRow::Device { number, diskseq: None }).to_vec(),
@@ -41,7 +41,7 @@ impl Machine {
         Machine { files, poller }
     }
 
-    /// What a poll finds when both files hold this.
+    /// Polls with this text in both files.
     pub fn poll(&self, text: &[u8]) -> Sample {
         for file in &self.files {
             file.set_len(text.len() as u64).unwrap();

@@ -1,13 +1,13 @@
 //! Numbers in text.
 
-/// The value of a word that is decimal digits alone, if it fits.
+/// The value of a word of decimal digits, if it fits.
 pub fn number(word: &[u8]) -> Option<i64> {
     let digits = std::str::from_utf8(word).ok()?;
     // The standard library also takes a sign.
     digits.bytes().all(|byte| byte.is_ascii_digit()).then(|| digits.parse().ok())?
 }
 
-/// The numbers that stand before a line's end, at most so many: what follows those is not looked at.
+/// At most this many numbers before the end of the line; the rest is ignored.
 pub fn numbers(mut text: &[u8], at_most: usize) -> Option<Vec<i64>> {
     let mut found = Vec::new();
     while found.len() < at_most {
@@ -22,48 +22,48 @@ pub fn numbers(mut text: &[u8], at_most: usize) -> Option<Vec<i64>> {
     Some(found)
 }
 
-/// The value of a text that is one number, a sign before it or not, and at most blanks and a line's end after it.
+/// The value of a text of one number, with an optional sign and only blanks and a newline after it.
 pub fn only(text: &[u8]) -> Option<i64> {
     let (sign, unsigned) = text.strip_prefix(b"-").map_or((1, text), |unsigned| (-1, unsigned));
     let found = numbers(unsigned, 2).filter(|found| found.len() == 1 && unsigned[0].is_ascii_digit())?;
     Some(sign * found[0])
 }
 
-/// The words between spaces.
+/// The words separated by spaces.
 pub fn between_spaces(line: &[u8]) -> Vec<&[u8]> {
     line.split(|byte| *byte == b' ').filter(|word| !word.is_empty()).collect()
 }
 
-/// What stands before and after the first such byte.
+/// The parts before and after the first such byte.
 pub fn halves(word: &[u8], between: u8) -> Option<(&[u8], &[u8])> {
     let at = word.iter().position(|byte| *byte == between)?;
     Some((&word[..at], &word[at + 1..]))
 }
 
-/// Whether the text has this in it.
+/// Whether the text contains this.
 pub fn find(text: &[u8], wanted: &[u8]) -> bool {
     text.windows(wanted.len()).any(|part| part == wanted)
 }
 
-/// The text from its first byte on that is no blank.
+/// The text without leading blanks.
 pub fn without_blanks(text: &[u8]) -> &[u8] {
     let start = text.iter().position(|byte| !b" \t".contains(byte)).unwrap_or(text.len());
     &text[start..]
 }
 
-/// The name in a line of /proc/net/dev, and what stands behind it.
+/// The name in a line of /proc/net/dev, and the rest of the line.
 pub fn interface(line: &[u8]) -> Option<(&[u8], &[u8])> {
     let colon = line.iter().rposition(|byte| *byte == b':')?;
     let start = line.iter().position(|byte| *byte != b' ')?;
     (start < colon).then(|| (&line[start..colon], &line[colon + 1..]))
 }
 
-/// The sixteen numbers behind such a name, when there is nothing else.
+/// The numbers after such a name, if they are exactly sixteen.
 pub fn interface_counters(text: &[u8]) -> Option<[i64; 16]> {
     numbers(text, 17)?.try_into().ok()
 }
 
-/// The device number in a line of /proc/diskstats, and the numbers behind its name.
+/// The device number in a line of /proc/diskstats, and the rest of the line.
 pub fn block_device(line: &[u8]) -> Option<((u32, u32), &[u8])> {
     let two = |line| -> Option<[i64; 2]> { numbers(line, 2)?.try_into().ok() };
     let [major, minor] = two(line)?;
@@ -75,11 +75,10 @@ pub fn block_device(line: &[u8]) -> Option<((u32, u32), &[u8])> {
     Some(((major.try_into().ok()?, minor.try_into().ok()?), rest))
 }
 
-/// Words, units and how many numbers a line needs to have them: a stat file's fields in the struct.
+/// The word in the struct, the unit and the index of each number in a stat file.
 const FIELDS: [(usize, i64, usize); 17] = {
     use vmiostat_core::fields::block as word;
     const MS: i64 = 1_000_000;
-    // In the order of the numbers.
     [
         (word::rd_req, 1, 0),
         (word::rd_merged, 1, 1),
@@ -101,7 +100,7 @@ const FIELDS: [(usize, i64, usize); 17] = {
     ]
 };
 
-/// The record of a block device's numbers, as many as there are.
+/// The record of the numbers of a block device.
 pub fn block_record(text: &[u8]) -> Option<vmiostat_core::fields::block::Record> {
     let mut found = numbers(text, 17)?;
     match found.len() {
@@ -111,7 +110,7 @@ pub fn block_record(text: &[u8]) -> Option<vmiostat_core::fields::block::Record>
             found = vec![rd_req, -1, rd_sectors, -1, wr_req, -1, wr_sectors];
         }
         0..11 => return None,
-        // A kernel has all numbers of a kind or none.
+        // A kernel has all numbers of a group or none.
         11..15 => found.truncate(11),
         15..17 => found.truncate(15),
         _ => {}

@@ -141,8 +141,8 @@ class BlockStats(Buffer):
         """Bytes written; in bytes."""
     @property
     def errs(self) -> int:
-        """Xen's oo_req: times that blkback found no free request slot (not I/O errors; kept in this place for libvirt's
-        sake); in events."""
+        """Xen's oo_req: times that blkback found no free request slot (not I/O errors; here for compatibility with
+        libvirt); in events."""
     @property
     def fl_req(self) -> int:
         """Flush requests completed (block devices: since Linux 5.5); in requests."""
@@ -154,44 +154,43 @@ class BlockStats(Buffer):
         """Bytes discarded (block devices: since Linux 4.18); in bytes."""
     @property
     def rd_time(self) -> int:
-        """Time that read requests took, summed over requests (the kernel counts whole milliseconds in 32 bits); in
-        ns."""
+        """Total time of all read requests (block devices count milliseconds in 32 bits); in ns."""
     @property
     def wr_time(self) -> int:
-        """Time that write requests took, summed over requests; in ns."""
+        """Total time of all write requests; in ns."""
     @property
     def fl_time(self) -> int:
-        """Time that flush requests took, summed over requests (since Linux 5.5); in ns."""
+        """Total time of all flush requests (block devices: since Linux 5.5); in ns."""
     @property
     def ds_time(self) -> int:
-        """Time that discard requests took, summed over requests (since Linux 4.18); in ns."""
+        """Total time of all discard requests (block devices: since Linux 4.18); in ns."""
     @property
     def rd_merged(self) -> int:
-        """Read requests merged into one that was queued already; in requests."""
+        """Read requests merged into a queued one; in requests."""
     @property
     def wr_merged(self) -> int:
-        """Write requests merged into one that was queued already; in requests."""
+        """Write requests merged into a queued one; in requests."""
     @property
     def in_flight(self) -> int:
-        """Requests handed to the device and not yet completed; in requests, a gauge."""
+        """Requests issued to the device and not yet completed; in requests, a gauge."""
     @property
     def busy_time(self) -> int:
-        """Time during which at least one request was in flight; in ns."""
+        """Time with at least one request in flight; in ns."""
     @property
     def queue_time(self) -> int:
-        """Time that all requests spent in flight, summed over requests; in ns."""
+        """Total time that requests spent in flight; in ns."""
     @property
     def time_ns(self) -> int:
-        """When this row was read, or answered by the VMM, on the monotonic clock; -1: never; in ns."""
+        """When this row was read, or reported by the VMM, on the monotonic clock; -1: never; in ns."""
     @property
     def generation(self) -> int:
-        """Goes up when another device stands in this row's place; -1: no device seen yet."""
+        """Goes up when another device takes this row's place; -1: no device seen yet."""
     @property
     def state(self) -> str:
         """A word of STATES; in the tuple, the bytes and the arrays it is that word's number."""
     @property
     def ds_merged(self) -> int:
-        """Discard requests merged into one that was queued already (block devices: since Linux 4.18); in requests."""
+        """Discard requests merged into a queued one (block devices: since Linux 4.18); in requests."""
     @property
     def rd_failed(self) -> int:
         """Read requests that failed (QEMU); in requests."""
@@ -206,30 +205,30 @@ class BlockStats(Buffer):
         """Discard requests that failed (QEMU); in requests."""
     @property
     def rd_invalid(self) -> int:
-        """Read requests that were refused as invalid (QEMU); in requests."""
+        """Invalid read requests (QEMU); in requests."""
     @property
     def wr_invalid(self) -> int:
-        """Write requests that were refused as invalid (QEMU); in requests."""
+        """Invalid write requests (QEMU); in requests."""
     @property
     def fl_invalid(self) -> int:
-        """Flush requests that were refused as invalid (QEMU); in requests."""
+        """Invalid flush requests (QEMU); in requests."""
     @property
     def ds_invalid(self) -> int:
-        """Discard requests that were refused as invalid (QEMU); in requests."""
+        """Invalid discard requests (QEMU); in requests."""
     @property
     def wr_highest(self) -> int:
-        """End of the furthest write to the disk since the VMM opened it (QEMU); in bytes, a gauge."""
+        """End of the highest write to the disk since the VMM opened it (QEMU); in bytes, a gauge."""
     @property
     def allocation(self) -> int:
-        """End of the furthest write to the image's file, as libvirt's allocation: 0 until one was seen (QEMU); in
-        bytes, a gauge."""
+        """End of the highest write to the image file, as libvirt's allocation; 0 before the first (QEMU); in bytes, a
+        gauge."""
     @property
     def capacity(self) -> int:
         """Size of the disk as the guest sees it; in bytes, a gauge."""
     @property
     def physical(self) -> int:
-        """What the disk takes up on the host: the allocated part of an image's file (its length while that is 0), a
-        block device's size; in bytes, a gauge."""
+        """Space that the disk uses on the host: the allocated part of an image file (its length while that is 0), or
+        the size of a block device; in bytes, a gauge."""
     # to here
     @property
     def size(self) -> int:
@@ -404,8 +403,8 @@ class InterfaceStats(Buffer):
         """Packets received with errors; in packets."""
     @property
     def rx_drop(self) -> int:
-        """Packets dropped on the way in (the host's rx side: rx_dropped + rx_missed_errors, as /proc/net/dev sums
-        them); in packets."""
+        """Packets dropped on receive (on the host's rx side rx_dropped + rx_missed_errors, as in /proc/net/dev); in
+        packets."""
     @property
     def tx_bytes(self) -> int:
         """Bytes sent; in bytes."""
@@ -414,33 +413,33 @@ class InterfaceStats(Buffer):
         """Packets sent; in packets."""
     @property
     def tx_errs(self) -> int:
-        """Packets that could not be sent for an error; in packets."""
+        """Packets not sent because of an error; in packets."""
     @property
     def tx_drop(self) -> int:
-        """Packets dropped on the way out; in packets."""
+        """Packets dropped on transmit; in packets."""
     @property
     def rx_fifo(self) -> int:
-        """Packets lost to a full receive queue; in packets."""
+        """Packets lost because the receive queue was full; in packets."""
     @property
     def rx_frame(self) -> int:
-        """Framing errors received (length + overrun + CRC + alignment); -1 in the guest's view: a tap's transmit side
-        has none; in packets."""
+        """Framing errors received (length + overrun + CRC + alignment); -1 in the guest's view: the host has none for
+        packets that it sends; in packets."""
     @property
     def rx_compressed(self) -> int:
         """Compressed packets received (SLIP, PPP); in packets."""
     @property
     def rx_multicast(self) -> int:
-        """Multicast packets received; -1 in the guest's view: the kernel counts them on the host's receive side only;
-        in packets."""
+        """Multicast packets received; -1 in the guest's view: the kernel counts them for packets that the host receives
+        only; in packets."""
     @property
     def tx_fifo(self) -> int:
-        """Packets lost to a full send queue; in packets."""
+        """Packets lost because the send queue was full; in packets."""
     @property
     def tx_colls(self) -> int:
-        """Collisions; -1 in the guest's view: a tap's receive side has none; in packets."""
+        """Collisions; -1 in the guest's view: the host has none for packets that it receives; in packets."""
     @property
     def tx_carrier(self) -> int:
-        """Carrier losses (carrier + aborted + window + heartbeat errors); -1 in the guest's view, likewise; in
+        """Carrier losses (carrier + aborted + window + heartbeat errors); -1 in the guest's view, as tx_colls; in
         packets."""
     @property
     def tx_compressed(self) -> int:
@@ -450,7 +449,7 @@ class InterfaceStats(Buffer):
         """When this row was read, on the monotonic clock; -1: never; in ns."""
     @property
     def generation(self) -> int:
-        """Goes up when another device stands in this row's place; -1: no device seen yet."""
+        """Goes up when another device takes this row's place; -1: no device seen yet."""
     @property
     def state(self) -> str:
         """A word of STATES; in the tuple, the bytes and the arrays it is that word's number."""

@@ -111,7 +111,7 @@ def test_a_device_that_went_between_discovery_and_reading(tmp_path: Path) -> Non
     assert caught.value.filename == str(tmp_path.resolve() / "proc/net/dev")
     assert isinstance(caught.value, OSError)
     (tmp_path / "proc/net/dev").write_text("".join(lines).replace("0\n", "none\n"))
-    with pytest.raises(SourceError, match="without its numbers"):
+    with pytest.raises(SourceError, match="the device's counters are not numbers"):
         domain.interface_stats("xenbr1")
 
 

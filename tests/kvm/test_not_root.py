@@ -98,7 +98,7 @@ def test_no_netlink(lab: RunningLab, source: str) -> None:
     assert any("interfaces come or go" in problem for problem in seen.unnoticed)
     assert any("disks come or go" in problem for problem in seen.unnoticed)
     if source == "netlink":
-        assert any("netlink was asked for and cannot be had" in line for line in seen.explained)
+        assert any("netlink was requested, but is not available" in line for line in seen.explained)
 
 
 def test_a_container_that_has_the_hosts_run_folder_only(lab: RunningLab) -> None:

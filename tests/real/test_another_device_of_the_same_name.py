@@ -92,7 +92,7 @@ def test_a_pinned_row_is_one_interface_alone(namespace: Path, source: InterfaceS
                 assert poller.explain()[0].source != "/proc/net/dev"
             problem = poller.problem("interface", 0)
             assert isinstance(problem, SourceError)
-            assert str(problem).endswith(": another device has its place now")
+            assert str(problem).endswith(": another device has taken its place")
             # So is one that had been replaced before it was opened.
             with watching(namespace, names, source, index=index, pinned=True) as late:
                 assert_gone(late.poll())
@@ -136,7 +136,7 @@ def test_a_disk_that_comes_back_is_another_one_at_once(namespace: Path, tmp_path
     assert (before.block[0].generation, after.block[0].generation) == (0, 1)
     assert after.rates(before).block[0].state == "replaced"
     assert (gone.block[0].state, gone.block[0].wr_req) == ("gone", -1)
-    assert str(problem) == "/proc/diskstats: another device has its place now"
+    assert str(problem) == "/proc/diskstats: another device has taken its place"
 
 
 def test_a_pinned_disk_s_own_file(namespace: Path, tmp_path: Path) -> None:
@@ -150,7 +150,7 @@ def test_a_pinned_disk_s_own_file(namespace: Path, tmp_path: Path) -> None:
             assert poller.poll().block[0].state == "gone"
             assert poller.reopen() == 0
             assert poller.poll().block[0].state == "gone"
-            assert str(poller.problem("block", 0)).endswith(": another device has its place now")
+            assert str(poller.problem("block", 0)).endswith(": another device has taken its place")
 
 
 def test_no_poll_mixes_two_taps_while_they_change_places(namespace: Path) -> None:

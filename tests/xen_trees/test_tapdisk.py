@@ -59,7 +59,7 @@ def test_its_numbers(tree: Tree) -> None:
     assert row.v1 == (100, 800 * 512, 200, 1600 * 512, 3)
     assert (row.rd_time, row.wr_time, row.in_flight) == (5_000_000, 9_000_000, 30)
     assert (row.fl_req, row.ds_req, row.busy_time) == (-1, -1, -1)
-    assert (explained.system_calls, explained.why) == (3, "the only place where tapdisk counts")
+    assert (explained.system_calls, explained.why) == (3, "the only counters of tapdisk")
 
 
 @pytest.mark.parametrize("told", [True, False])
@@ -113,11 +113,11 @@ def test_xenstore_knows_whether_its_guest_is_connected(tree: Tree, state: str, r
 @pytest.mark.parametrize(
     ("data", "words"),
     [
-        (page(4, version=2).ljust(4096, b"\0"), "of another version of tapdisk's statistics than 1"),
+        (page(4, version=2).ljust(4096, b"\0"), "tapdisk's statistics are not of version 1"),
         (b"\0" * 4096, "tapdisk has not written its statistics yet"),
-        (page(4)[:-1], "shorter than tapdisk's statistics are"),
-        (b"", "shorter than tapdisk's statistics are"),
-        (PAGE.pack(1, 0, 0, 3, 4, 0, 0, 0, 0, 0, 0, 0, 0), "no two readings of its numbers fit together"),
+        (page(4)[:-1], "shorter than tapdisk's statistics"),
+        (b"", "shorter than tapdisk's statistics"),
+        (PAGE.pack(1, 0, 0, 3, 4, 0, 0, 0, 0, 0, 0, 0, 0), "no two reads of its counters are consistent"),
     ],
     ids=["version 2", "version 0", "short", "empty", "more completed than submitted"],
 )

@@ -1,19 +1,19 @@
-//! The `procfs` crate: no floor but a peer, measured here because it is Rust's. It opens and parses anew each time.
+//! The `procfs` crate: not a floor but a peer, measured here because it is in Rust. It opens and parses in every round.
 
 use std::hint::black_box;
 use std::io::{Error, Result, Write};
 
-use crate::way::Way;
+use crate::route::Route;
 
 pub(crate) struct Interfaces;
 
-impl Way for Interfaces {
+impl Route for Interfaces {
     fn round(&mut self, _: &mut dyn FnMut(&[u8])) -> Result<()> {
         black_box(procfs::net::dev_status().map_err(Error::other)?);
         Ok(())
     }
 
-    /// A line an interface: name and libvirt's eight numbers.
+    /// A line per interface: name and libvirt's eight counters.
     fn show(&mut self) -> Result<Vec<u8>> {
         let mut lines = Vec::new();
         for (name, found) in procfs::net::dev_status().map_err(Error::other)? {
@@ -28,13 +28,13 @@ impl Way for Interfaces {
 
 pub(crate) struct Disks;
 
-impl Way for Disks {
+impl Route for Disks {
     fn round(&mut self, _: &mut dyn FnMut(&[u8])) -> Result<()> {
         black_box(procfs::diskstats().map_err(Error::other)?);
         Ok(())
     }
 
-    /// A line a disk: name, reads, sectors read, writes, sectors written.
+    /// A line per disk: name, reads, sectors read, writes, sectors written.
     fn show(&mut self) -> Result<Vec<u8>> {
         let mut lines = Vec::new();
         for found in procfs::diskstats().map_err(Error::other)? {

@@ -1,4 +1,4 @@
-//! Small files of sysfs, kept open: one read each.
+//! Small files of sysfs, kept open: one read per file.
 
 use std::fs::File;
 use std::io::Result;
@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use rustix::io::pread;
 
-use crate::way::Way;
+use crate::route::Route;
 
 pub(crate) struct StatisticsFiles(Vec<File>);
 
@@ -16,7 +16,7 @@ impl StatisticsFiles {
     }
 }
 
-impl Way for StatisticsFiles {
+impl Route for StatisticsFiles {
     fn round(&mut self, each: &mut dyn FnMut(&[u8])) -> Result<()> {
         let mut buffer = [0; 512];
         for file in &self.0 {

@@ -1,4 +1,4 @@
-//! A text file of the kernel's, kept open and read to its end, at most a page a read.
+//! A text file of the kernel, kept open and read to its end, at most a page per read.
 
 use std::fs::File;
 use std::io::Result;
@@ -6,7 +6,7 @@ use std::path::Path;
 
 use rustix::io::pread;
 
-use crate::way::Way;
+use crate::route::Route;
 
 pub(crate) struct TextFile {
     file: File,
@@ -19,7 +19,7 @@ impl TextFile {
     }
 }
 
-impl Way for TextFile {
+impl Route for TextFile {
     fn round(&mut self, each: &mut dyn FnMut(&[u8])) -> Result<()> {
         let mut offset = 0;
         loop {

@@ -1,4 +1,4 @@
-//! The numbers of a block device.
+//! The counters of a block device.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
@@ -19,7 +19,7 @@ fuzz_target!(|text: &[u8]| {
             assert_eq!(within, record);
         }
     }
-    // What follows the numbers of version 1 is not looked at for it.
+    // For version 1, later numbers are ignored.
     if let Some(found) = words::numbers(text, 7).filter(|found| found.len() == 7) {
         let bytes = |sectors: i64| sectors.checked_mul(512);
         let expected = || Some([found[0], bytes(found[2])?, found[4], bytes(found[6])?, -1]);

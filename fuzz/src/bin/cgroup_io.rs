@@ -1,4 +1,4 @@
-//! A control group's I/O: both forms of a line, and /proc/devices.
+//! The I/O of a control group in both versions, and /proc/devices.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
@@ -66,7 +66,7 @@ fn plain_v1(line: &[u8], file: V1) -> Option<Record> {
         _ => return Some(record),
     }[usize::from(of_bytes)];
     let text = found.get(2)?;
-    // A negative number is no number, also of a device that is left out, if it is not.
+    // A negative number is an error, unless the device is left out.
     let number = words::only(text)?;
     if major != LOOP {
         if number < 0 {

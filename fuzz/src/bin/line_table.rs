@@ -1,5 +1,5 @@
-//! A poller that keeps /proc/net/dev and /proc/diskstats open, over files that change to anything: what it remembers of
-//! the lines before may never give a row a number that does not stand in its own line.
+//! A poller that keeps /proc/net/dev and /proc/diskstats open, over arbitrary changes of both files: remembered lines must never
+//! give a row a number that is not in its own line.
 #![no_main]
 
 use std::cell::OnceCell;
@@ -12,21 +12,21 @@ use vmiostat_core::state::State;
 use vmiostat_fuzz::machine::{DISKS, INTERFACES, Machine};
 use vmiostat_fuzz::words;
 
-/// A file is read so many bytes at a time, and no line may be longer. Some texts are made longer than that.
-const PIECE: usize = 16 << 10;
-const LONG: usize = PIECE + 5000;
+/// The buffer of the poller, which limits the length of a line. Some texts are made longer than that.
+const BUFFER: usize = 16 << 10;
+const LONG: usize = BUFFER + 5000;
 
-/// So many texts are tried one after the other.
-const MOST: usize = 3;
+/// The most texts per input.
+const MAX_TEXTS: usize = 3;
 
 thread_local!(static MACHINE: OnceCell<Machine> = const { OnceCell::new() });
 
 fuzz_target!(|bytes: &[u8]| {
     MACHINE.with(|machine| {
-        // Whatever the last input was, no line but these is remembered.
+        // Forget the lines of the last input.
         machine.get_or_init(Machine::new).poll(b"x:\n0 0 x\n");
-        // The texts that the files hold one after the other.
-        for text in bytes.split(|byte| *byte == 0xFF).take(MOST) {
+        // The successive texts of the files.
+        for text in bytes.split(|byte| *byte == 0xFF).take(MAX_TEXTS) {
             let (machine, start) = (machine.get().unwrap(), monotonic_ns());
             let text = match text.strip_prefix(b"\xFE") {
                 Some(text) if !text.is_empty() => text.repeat(LONG.div_ceil(text.len())),
@@ -34,14 +34,14 @@ fuzz_target!(|bytes: &[u8]| {
             };
             let sample = machine.poll(&text);
             let lines: Vec<&[u8]> = text.split(|byte| *byte == b'\n').collect();
-            let readable = lines.iter().all(|line| line.len() < PIECE);
-            for (row, (name, swapped)) in INTERFACES.into_iter().enumerate() {
+            let readable = lines.iter().all(|line| line.len() < BUFFER);
+            for (row, (name, swap_rx_tx)) in INTERFACES.into_iter().enumerate() {
                 let own = lines.iter().filter_map(|line| match words::interface(line) {
                     Some((found, rest)) if found == name.as_bytes() => Some(rest),
-                    // Behind `eth0: 1` may come another colon, in no kernel's text: the poller may take it for either's.
+                    // A later colon, as in `eth0: 1:`, is in no kernel's text: the line may count for either name.
                     _ => netdev::numbers_of(line, name.as_bytes()),
                 });
-                let numbers = own.map(|rest| Some(netdev::record(&words::interface_counters(rest)?, swapped)));
+                let numbers = own.map(|rest| Some(netdev::record(&words::interface_counters(rest)?, swap_rx_tx)));
                 check::<interface::Table>(&sample.interface[row * interface::WORDS..], numbers, readable, start);
             }
             let disks: Vec<_> = lines.iter().filter_map(|line| words::block_device(line)).collect();
@@ -57,7 +57,7 @@ fuzz_target!(|bytes: &[u8]| {
     });
 });
 
-/// A row has the numbers of a line of its device, or none at all and says why.
+/// A row has the numbers of a line of its device, or none and a state that says why.
 fn check<T: Table>(row: &[i64], own: impl Iterator<Item = Option<T::Record>>, readable: bool, start: i64) {
     let numbers = counters::<T>(row);
     assert!((start..=monotonic_ns()).contains(&row[T::TIME_NS]));
@@ -66,18 +66,18 @@ fn check<T: Table>(row: &[i64], own: impl Iterator<Item = Option<T::Record>>, re
         State::Ok => assert!(own.iter().flatten().any(|record| counters::<T>(record.as_ref()) == numbers)),
         State::Gone => {
             assert!(numbers.iter().all(|number| *number == -1));
-            assert!(own.iter().all(Option::is_none), "its line is there");
+            assert!(own.iter().all(Option::is_none), "its line exists");
         }
         State::Unreadable => {
             assert!(numbers.iter().all(|number| *number == -1));
-            assert!(!readable || own.len() != 1 || own[0].is_none(), "its one line could be read");
+            assert!(!readable || own.len() != 1 || own[0].is_none(), "its only line is readable");
         }
         other => panic!("{other:?}"),
     }
 }
 
-/// The row without the words that it says of itself.
+/// The row without time, generation and state.
 fn counters<T: Table>(row: &[i64]) -> Vec<i64> {
-    let of_itself = [T::TIME_NS, T::GENERATION, T::STATE];
-    (0..T::SIZE / WORD).filter(|word| !of_itself.contains(word)).map(|word| row[word]).collect()
+    let row_words = [T::TIME_NS, T::GENERATION, T::STATE];
+    (0..T::SIZE / WORD).filter(|word| !row_words.contains(word)).map(|word| row[word]).collect()
 }

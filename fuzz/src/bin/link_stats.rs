@@ -1,4 +1,4 @@
-//! What netlink answers.
+//! Netlink replies.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
@@ -12,7 +12,7 @@ fuzz_target!(|bytes: &[u8]| {
         let found = link_stats::next(&mut rest);
         let expected = attributes::message(before);
         let Some(message) = found else {
-            // Not even a header; or a message whose payload is too short for what it says it is.
+            // No complete header, or a payload too short for its type.
             assert!(expected.is_none_or(|(message, _)| match message.kind {
                 link_stats::RTM_NEWSTATS => message.payload.len() < 12,
                 link_stats::RTM_NEWLINK => message.payload.len() < 16,

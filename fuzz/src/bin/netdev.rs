@@ -21,7 +21,7 @@ fuzz_target!(|line: &[u8]| {
             assert_eq!(guest[word::tx_bytes..=word::tx_drop], counters[..4]);
         }
     }
-    // The short way may take a line for another's only where there are no numbers in it.
+    // `numbers_of` may accept the line of another interface only if it has no numbers.
     let start = line.iter().position(|byte| *byte != b' ').unwrap_or(line.len());
     for colon in (start + 1..line.len()).filter(|at| line[*at] == b':') {
         let (name, numbers) = (&line[start..colon], &line[colon + 1..]);

@@ -7,7 +7,7 @@ use vmiostat_core::parse::process_io;
 use vmiostat_fuzz::words;
 
 fuzz_target!(|text: &[u8]| {
-    // The last line of a key counts, and each has to hold a number.
+    // The last line of a key counts, and each must have a number.
     let last = |key: &[u8]| -> Option<i64> {
         let lines = text.split(|byte| *byte == b'\n').filter_map(|line| line.strip_prefix(key));
         let numbers: Option<Vec<i64>> = lines.map(|rest| words::only(rest).filter(|number| *number >= 0)).collect();

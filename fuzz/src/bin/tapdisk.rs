@@ -1,4 +1,4 @@
-//! A page of tapdisk's statistics, and what may be read just after it.
+//! A statistics page of tapdisk, and the next read of it.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
@@ -18,7 +18,7 @@ fuzz_target!(|bytes: &[u8]| {
     assert_eq!(record[block::wr_bytes], i64::try_from(u128::from(word(8)) * 512).unwrap_or(-1));
     assert_eq!(record[block::errs], i64::try_from(word(1)).unwrap_or(-1));
     assert!(record.iter().all(|number| *number >= -1));
-    // A page that stands still follows on itself if it is whole.
+    // A consistent page follows itself.
     assert_eq!(first.follows(&first), word(2) >= word(3) && word(6) >= word(7));
     if let Some(Ok(next)) = bytes.get(LENGTH..).map(page)
         && first.follows(&next)

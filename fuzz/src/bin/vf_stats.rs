@@ -1,4 +1,4 @@
-//! What netlink answers about a network card's virtual functions.
+//! A netlink reply about the virtual functions of a network card.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
@@ -17,7 +17,7 @@ fuzz_target!(|bytes: &[u8]| {
     assert_eq!(vf_stats::functions(bytes).collect::<Vec<_>>(), expected);
 });
 
-/// Types of the counters by their place in /proc/net/dev: rx_bytes, rx_packets, ..., tx_bytes, tx_packets, ...
+/// The counters in the order of /proc/net/dev.
 fn counters(stats: &[u8]) -> [i64; 16] {
     let mut counters = [-1; 16];
     for (place, kind) in [(0, 2), (1, 0), (3, 7), (7, 5), (8, 3), (9, 1), (11, 8)] {

@@ -1,7 +1,8 @@
-//! Work on inputs that are always the same, for a tool that counts instructions: `instructions CASE [ANSWER]`, on a machine
-//! whose /proc/net/dev, /proc/diskstats and /sys are captured ones.
+//! Reproducible work for a tool that counts instructions: `instructions CASE [REPLY]`, on a machine with a captured
+//! /proc/net/dev, /proc/diskstats and /sys.
 //!
-//! Count what `measured` does and divide by ROUNDS: opening, and the first polls that learn where the lines are, are outside.
+//! Count the instructions of `measured` and divide by ROUNDS: it includes neither opening nor the first poll, which learns the
+//! order of the lines.
 
 use std::hint::black_box;
 use std::path::Path;
@@ -34,24 +35,24 @@ fn main() {
             let vbd = XenVbd { kind: XenVbdKind::Vbd, domid: 1, devid: 51712 };
             poll(vec![BlockRow::XenVbd(vbd)], vec![]);
         }
-        ["netlink_dump", answer] => parse(&std::fs::read(answer).expect("the captured answer")),
-        _ => panic!("usage: instructions CASE [ANSWER]"),
+        ["netlink_dump", reply] => parse(&std::fs::read(reply).expect("the captured reply")),
+        _ => panic!("usage: instructions CASE [REPLY]"),
     }
 }
 
-/// All of a poll: reading, finding the lines, parsing, filling the rows.
+/// A whole poll: reading, finding lines, parsing, filling rows.
 fn poll(block: Vec<BlockRow>, interface: Vec<InterfaceRow>) {
     let plan = Plan { block, interface };
     let mut blocks = vec![0; plan.block.len() * block::SIZE];
     let mut interfaces = vec![0; plan.interface.len() * interface::SIZE];
-    // A /proc of its own: what sockets tell is not of the machine whose files these are.
+    // With a /proc of its own no socket is used: sockets show another machine than these files.
     let own = [("proc", Path::new("/proc"))];
     let roots = Arc::new(Roots::new(Path::new("/"), &own).expect("the captured machine"));
     let poller = Poller::open(roots, &plan, InterfaceSource::Proc);
     let mut round = || {
         let block = Target { bytes: &mut blocks, size: block::SIZE };
         let interface = Target { bytes: &mut interfaces, size: interface::SIZE };
-        poller.poll_into(Some(block), Some(interface)).expect("room for all rows");
+        poller.poll_into(Some(block), Some(interface)).expect("buffers for all rows");
     };
     round();
     measured(&mut round);
@@ -62,7 +63,7 @@ fn poll(block: Vec<BlockRow>, interface: Vec<InterfaceRow>) {
     assert!(!states.is_empty() && states.iter().all(|state| *state == 0), "not all rows were read: {states:?}");
 }
 
-/// The messages of a dump, to records.
+/// Parses the messages of a dump into records.
 fn parse(answer: &[u8]) {
     let mut found = 0;
     measured(|| {
@@ -82,12 +83,12 @@ fn parse(answer: &[u8]) {
 fn nics(most: usize) -> Vec<InterfaceRow> {
     let text = std::fs::read_to_string("/proc/net/dev").expect("the captured file");
     let names = text.lines().rev().filter_map(|line| line.split_once(':')).map(|(name, _)| name.trim());
-    // From the end: those at the start are found before most lines are passed over.
+    // From the end, so that most lines have to be skipped.
     names.take(most).map(nic).collect()
 }
 
 fn nic(name: &str) -> InterfaceRow {
-    InterfaceRow::NetDevice { name: name.into(), namespace: None, index: None, swapped: true }
+    InterfaceRow::NetDevice { name: name.into(), namespace: None, index: None, swap_rx_tx: true }
 }
 
 fn disks(most: usize) -> Vec<BlockRow> {

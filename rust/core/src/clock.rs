@@ -1,4 +1,4 @@
-//! The one clock of a sample: monotonic, so that no change of the date can falsify a rate.
+//! The clock of every sample: monotonic, so that setting the date never falsifies a rate.
 
 use rustix::time::{ClockId, clock_gettime};
 

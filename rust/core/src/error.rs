@@ -1,62 +1,62 @@
-//! What a source or a caller's size can be refused for. A bad row in a poll is no error: its state tells.
+//! Errors of sources and of a caller's struct size. A bad row in a poll is no error: its state says what is wrong.
 
 use std::path::PathBuf;
 
 use rustix::io::Errno;
 
-/// Everything that this crate refuses.
+/// An error of this crate.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The kernel's file could not be opened or read.
     #[error("{}: {}", path.display(), std::io::Error::from(*errno))]
     Read {
-        /// Where the file really is.
+        /// The file's real path.
         path: PathBuf,
-        /// What the kernel said.
+        /// The kernel's error.
         errno: Errno,
     },
-    /// The kernel's file was read, and did not hold what it should.
+    /// The kernel's file was read, but its content is not what it should be.
     #[error("{}: {what}", path.display())]
     Malformed {
-        /// Where the file really is.
+        /// The file's real path.
         path: PathBuf,
         /// What is wrong with it.
         what: &'static str,
     },
-    /// What was opened in one process is used in a fork of it: the two would share sockets, and perhaps a lock that nobody
-    /// in the fork holds.
+    /// A poller is used in a fork of the process that opened it: both would share its sockets, and a lock may stay locked
+    /// for ever because its holder does not exist in the fork.
     #[error("this Poller was opened before a fork, in another process: open one in this process")]
     Forked,
-    /// The machine has no memory for a sample.
+    /// There is no memory for a sample.
     #[error("no memory for a sample of {rows} rows")]
     Memory {
-        /// Rows of the table that there is no memory for.
+        /// Rows of the table.
         rows: usize,
     },
-    /// Who alone knows a disk's numbers gave no answer.
-    #[error("{asker}: {why}")]
+    /// The VMM did not report the counters of a disk.
+    #[error("{client}: {why}")]
     Unanswered {
-        /// Who was asked, and where.
-        asker: String,
-        /// What came of it.
+        /// The client that queries the VMM, and its address: "QMP /run/vm.qmp".
+        client: String,
+        /// Why there is no answer.
         why: String,
     },
-    /// A struct size that no version has.
-    #[error("size must not exceed {limit} (the newest struct), but {asked} was asked for")]
+    /// A struct size larger than the newest version.
+    #[error("size must not exceed {limit} (the newest struct), but {requested} was requested")]
     Size {
-        /// The size that was asked for, in bytes.
-        asked: usize,
-        /// The largest there is.
+        /// The requested size, in bytes.
+        requested: usize,
+        /// The size of the newest version.
         limit: usize,
     },
-    /// A buffer that cannot hold its rows.
+    /// A buffer too small for its rows.
     #[error("{rows} rows of {size} bytes need {} bytes, but the buffer has {has}", rows * size)]
     Buffer {
-        /// How many rows the plan has.
+        /// Rows of the plan.
         rows: usize,
-        /// Bytes a row.
+        /// Bytes per row.
         size: usize,
-        /// Bytes of the buffer.
+        /// Bytes in the buffer.
         has: usize,
     },
 }

@@ -1,37 +1,39 @@
-//! Which process this is: a fork of one is another.
+//! Detects a fork: a poller belongs to the process that opened it.
 #![allow(unsafe_code)]
 
 use std::sync::Once;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// How many forks lie between this process and the first one that asked.
+/// Forks between the first process that made a guard and this one.
 static FORKS: AtomicU64 = AtomicU64::new(0);
 
-/// The process that something was made in.
+/// The process in which it was made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Process(u64);
+pub struct ForkGuard(u64);
 
-impl Process {
-    /// This one.
-    pub fn this() -> Process {
-        static COUNTING: Once = Once::new();
-        // libc calls it in every child that it forks, before anybody else runs there. Short of memory for that it can only
-        // fail at the first call of all.
+impl ForkGuard {
+    /// A guard of this process.
+    #[allow(clippy::new_without_default)] // it depends on the process that calls it
+    pub fn new() -> ForkGuard {
+        static REGISTER: Once = Once::new();
+        // libc runs the handler in every child it forks, before any other code. Registering fails only without memory, and
+        // only the first registration of a process needs any.
         // SAFETY: the handler only adds to an atomic number.
-        COUNTING.call_once(|| unsafe {
-            libc::pthread_atfork(None, None, Some(count));
+        REGISTER.call_once(|| unsafe {
+            libc::pthread_atfork(None, None, Some(count_fork));
         });
-        Process(FORKS.load(Ordering::Relaxed))
+        ForkGuard(FORKS.load(Ordering::Relaxed))
     }
 
-    /// Whether it is this one. Asks nobody: the process number would be a system call, and may be given again.
+    /// Whether the caller is the process that made this guard. getpid would be a system call, and process numbers are
+    /// reused.
     #[inline]
-    pub fn is_this(self) -> bool {
+    pub fn is_same_process(self) -> bool {
         FORKS.load(Ordering::Relaxed) == self.0
     }
 }
 
-extern "C" fn count() {
+extern "C" fn count_fork() {
     FORKS.fetch_add(1, Ordering::Relaxed);
 }
 
@@ -41,19 +43,19 @@ mod tests {
 
     #[test]
     fn a_fork_is_another_process() {
-        let process = Process::this();
-        assert!(process.is_this());
-        // SAFETY: the child does nothing but end at once, without running what this process has to run at its end.
+        let guard = ForkGuard::new();
+        assert!(guard.is_same_process());
+        // SAFETY: the child only calls _exit, which runs none of this process's exit handlers.
         let child = unsafe {
             match libc::fork() {
-                0 => libc::_exit(i32::from(process.is_this() || !Process::this().is_this())),
+                0 => libc::_exit(i32::from(guard.is_same_process() || !ForkGuard::new().is_same_process())),
                 child => child,
             }
         };
         let mut status = -1;
-        // SAFETY: waits for the child that was just made.
+        // SAFETY: waits for the child forked above.
         unsafe { libc::waitpid(child, &mut status, 0) };
         assert_eq!(status, 0);
-        assert!(process.is_this());
+        assert!(guard.is_same_process());
     }
 }

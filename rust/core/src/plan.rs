@@ -1,10 +1,10 @@
-//! What a poller is to read: a flat list of rows a record type. Names of domains are no business of a source's.
+//! What a poller reads: a flat list of rows for each table. Sources know no domain names.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use crate::latest_stats::Report;
+use crate::latest_stats::LatestStats;
 use crate::parse::diskstats::DeviceNumber;
 
 /// The rows of a sample, in its order.
@@ -16,28 +16,28 @@ pub struct Plan {
     pub interface: Vec<InterfaceRow>,
 }
 
-/// Which rows of a plan go on in the next: for each of its rows the number that it had, none for a new one.
+/// The rows that a new plan carries over from the old one: the old index of each of its rows, None for a new row.
 #[derive(Clone, Debug, Default)]
-pub struct Kept {
+pub struct CarriedOver {
     /// Of the block table.
     pub block: Vec<Option<usize>>,
     /// Of the interface table.
     pub interface: Vec<Option<usize>>,
 }
 
-/// How interfaces are to be read.
+/// How interfaces are read.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum InterfaceSource {
-    /// The cheapest route that nobody who holds RTNL, the kernel's lock for network configuration, can hold up.
+    /// The cheapest route that never waits for RTNL, the kernel's lock for network configuration.
     #[default]
     Auto,
     /// /proc/net/dev.
     Proc,
     /// The statistics files of each interface.
     Sysfs,
-    /// RTM_GETSTATS: the fastest where many are watched, and held up by whoever holds RTNL.
+    /// RTM_GETSTATS: the fastest for many interfaces, but every poll waits for RTNL.
     Netlink,
-    /// RTM_GETSTATS asked by a thread, and /proc/net/dev when that does not answer in time: `Auto`'s way for many.
+    /// RTM_GETSTATS in a thread, and /proc/net/dev when it misses its deadline: what `Auto` chooses for many interfaces.
     Hedged,
 }
 
@@ -48,21 +48,21 @@ pub enum BlockRow {
     Device {
         /// Major and minor.
         number: DeviceNumber,
-        /// The only disk that the row is about, by the kernel's count of disks; without it whichever has the number.
+        /// The diskseq of the only disk that the row shows; without it, any disk that has the number.
         diskseq: Option<u64>,
     },
-    /// A Xen backend's statistics folder.
+    /// The statistics folder of a Xen backend.
     XenVbd(XenVbd),
-    /// All that a control group's processes do.
+    /// The I/O of all processes of a control group.
     CgroupIo(CgroupIo),
-    /// All that a process does, by its number.
+    /// The I/O of a process, by its number.
     ProcessIo(u32),
-    /// A page of tapdisk's statistics.
+    /// The statistics page of a tapdisk.
     Tapdisk(Tapdisk),
-    /// What an asker hands over of a disk that only its VMM counts.
-    Reported(Arc<Report>),
-    /// A device that is known and that nothing counts.
-    Uncounted,
+    /// A disk that only its VMM counts: the newest counters that a client got.
+    VmmReported(Arc<LatestStats>),
+    /// A known device that the kernel does not count.
+    Unsupported,
 }
 
 /// A Xen block backend, by the name of its folder: `KIND-DOMID-DEVID`.
@@ -106,39 +106,39 @@ impl XenVbdKind {
     }
 }
 
-/// A control group whose I/O the kernel counts.
+/// A control group.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct CgroupIo {
-    /// Its folder, below /sys/fs/cgroup.
+    /// Its folder below /sys/fs/cgroup.
     pub folder: PathBuf,
     /// Which files it has.
     pub version: CgroupVersion,
 }
 
-/// The two kinds of hierarchies of control groups.
+/// The version of a control group hierarchy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum CgroupVersion {
-    /// A hierarchy of the blkio controller: blkio.throttle.io_service_bytes and io_serviced.
+    /// Version 1, of the blkio controller: blkio.throttle.io_service_bytes and io_serviced.
     V1,
-    /// The unified one: io.stat.
+    /// Version 2, the unified hierarchy: io.stat.
     V2,
 }
 
-/// Where an interface's counters are, and whose view the row takes.
+/// Where an interface's counters are, and in which direction the row shows them.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum InterfaceRow {
     /// A network interface of this host.
     NetDevice {
         /// Its name in its network namespace.
         name: OsString,
-        /// The namespace, as /run/netns/NAME or /proc/PID/ns/net; none is the one that the machine's /proc/net/dev shows.
+        /// The namespace, as /run/netns/NAME or /proc/PID/ns/net; None is the one of the machine's /proc/net/dev.
         namespace: Option<PathBuf>,
-        /// The only interface that the row is about, by its number; without it whichever has the name.
+        /// The number of the only interface that the row shows; without it, any interface that has the name.
         index: Option<u32>,
-        /// Whether the host's transmit side is this row's rx: the guest's view of a tap.
-        swapped: bool,
+        /// Whether rx and tx change places: the host sends on a tap what the guest receives.
+        swap_rx_tx: bool,
     },
-    /// A virtual function of a network card, which its physical function counts.
+    /// A virtual function of a network card, counted by its physical function.
     VirtualFunction {
         /// The physical function's interface.
         device: OsString,
@@ -146,9 +146,9 @@ pub enum InterfaceRow {
         number: u32,
         /// The network namespace of the physical function's interface, as above.
         namespace: Option<PathBuf>,
-        /// Whether the function's tx is this row's rx. Its own view is the guest's.
-        swapped: bool,
+        /// Whether rx and tx change places. The card already counts a function in the guest's view.
+        swap_rx_tx: bool,
     },
-    /// An interface that is known and that nothing counts.
-    Uncounted,
+    /// A known interface that the kernel does not count.
+    Unsupported,
 }

@@ -1,21 +1,21 @@
-//! Holds a plan's handles open, and reads them all in one call.
+//! Keeps the handles of a plan open and reads them all in one call.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::error::Error;
 use crate::fields::{Table, WORD, block, interface};
-use crate::fork_guard::Process;
-use crate::plan::{InterfaceSource, Kept, Plan};
+use crate::fork_guard::ForkGuard;
+use crate::plan::{CarriedOver, InterfaceSource, Plan};
 use crate::roots::Roots;
 use crate::rows::Rows;
 use crate::source::{Explanation, OpenHandles, Reopened, Source, selection};
 
-/// The open handles of a plan. Polls of several threads take turns; each reads everything anew.
+/// The open handles of a plan. Polls of several threads run one at a time, and each reads all rows.
 ///
-/// They are of the process that opened them: in a fork of it every call is refused, by `Error::Forked`.
+/// In a fork of the process that opened it, every call returns `Error::Forked`.
 pub struct Poller {
-    process: Process,
+    fork_guard: ForkGuard,
     roots: Arc<Roots>,
     interface_source: InterfaceSource,
     block: Rowset,
@@ -40,7 +40,7 @@ pub struct Sample {
     pub interface: Vec<i64>,
 }
 
-/// Where the rows of one table are to be written, and how many bytes of each.
+/// Where the rows of one table are written, and how many bytes of each.
 pub struct Target<'memory> {
     /// The caller's memory.
     pub bytes: &'memory mut [u8],
@@ -48,24 +48,24 @@ pub struct Target<'memory> {
     pub size: usize,
 }
 
-/// One table's rows, and what they are read from.
+/// The rows of one table and their sources.
 struct Rowset {
     count: usize,
     limit: usize,
-    /// The highest generation that any row of an earlier plan has had.
+    /// The highest generation of any row of an earlier plan.
     highest: i64,
     sources: Mutex<Vec<Box<dyn Source>>>,
 }
 
 impl Poller {
-    /// Opens what the plan's rows are read from. It never fails: what cannot be opened costs its own rows, whose state says
-    /// so, and `problem` says why.
+    /// Opens the sources of the plan's rows. It never fails: a handle that cannot be opened affects its own rows only. Their
+    /// state says so, and `problem` says why.
     pub fn open(roots: Arc<Roots>, plan: &Plan, interface_source: InterfaceSource) -> Poller {
-        Poller::open_but(roots, plan, interface_source, OpenHandles::new(), OpenHandles::new())
+        Poller::open_with(roots, plan, interface_source, OpenHandles::new(), OpenHandles::new())
     }
 
-    /// As `open`, but for the handles that are open already.
-    fn open_but(
+    /// As `open`, with handles that are open already.
+    fn open_with(
         roots: Arc<Roots>,
         plan: &Plan,
         interface_source: InterfaceSource,
@@ -75,7 +75,7 @@ impl Poller {
         let block = selection::block(&roots, &plan.block, block);
         let interface = selection::interface(&roots, &plan.interface, interface_source, interface);
         Poller {
-            process: Process::this(),
+            fork_guard: ForkGuard::new(),
             roots,
             interface_source,
             block: Rowset::new::<block::Table>(plan.block.len(), block),
@@ -83,47 +83,48 @@ impl Poller {
         }
     }
 
-    /// Opens another plan, of which some rows are `kept` ones of this: they keep their open files and their generation. A
-    /// new row's generation is above every one before it.
+    /// Opens another plan. Rows that are `carried_over` from this one keep their open files and their generation; a new row
+    /// gets a generation above all earlier ones.
     ///
-    /// `take_over` gets the new poller at a time when no poll of this one is under way: what this one has seen by then, the
-    /// new one knows. No poll waits while files are opened.
-    pub fn replan(&self, plan: &Plan, kept: &Kept, take_over: impl FnOnce(Poller)) -> Result<(), Error> {
-        self.here()?;
+    /// `take_over` gets the new poller while no poll of this one runs, so that the new one knows all that this one has seen.
+    /// Polls go on while files are opened.
+    pub fn replan(&self, plan: &Plan, carried_over: &CarriedOver, take_over: impl FnOnce(Poller)) -> Result<(), Error> {
+        self.check_process()?;
         let roots = Arc::clone(&self.roots);
-        let (block, interface) = (self.block.handles(&kept.block), self.interface.handles(&kept.interface));
-        let mut next = Poller::open_but(roots, plan, self.interface_source, block, interface);
+        let (block, interface) =
+            (self.block.handles(&carried_over.block), self.interface.handles(&carried_over.interface));
+        let mut next = Poller::open_with(roots, plan, self.interface_source, block, interface);
         let (mut block, mut interface) = (self.block.lock(), self.interface.lock());
-        next.block.follow(self.block.highest, &mut block, &kept.block);
-        next.interface.follow(self.interface.highest, &mut interface, &kept.interface);
+        next.block.inherit(self.block.highest, &mut block, &carried_over.block);
+        next.interface.inherit(self.interface.highest, &mut interface, &carried_over.interface);
         take_over(next);
         Ok(())
     }
 
-    /// This, where it may be used: in a fork it would share sockets with the process that opened it, and its locks may be
-    /// held by threads that are not there.
+    /// This poller, or `Error::Forked` in a fork: there it would share sockets with the process that opened it, and a thread
+    /// that does not exist in the fork may hold its locks.
     #[inline]
-    pub fn here(&self) -> Result<&Poller, Error> {
-        if self.process.is_this() { Ok(self) } else { Err(Error::Forked) }
+    pub fn check_process(&self) -> Result<&Poller, Error> {
+        if self.fork_guard.is_same_process() { Ok(self) } else { Err(Error::Forked) }
     }
 
-    /// Rows of a table.
+    /// The number of rows of a table.
     pub fn rows(&self, kind: Kind) -> usize {
         self.rowset(kind).count
     }
 
     /// Reads all rows.
     pub fn poll(&self) -> Result<Sample, Error> {
-        self.here()?;
-        Ok(Sample { block: self.block.newest()?, interface: self.interface.newest()? })
+        self.check_process()?;
+        Ok(Sample { block: self.block.read_all()?, interface: self.interface.read_all()? })
     }
 
-    /// Reads the rows of the tables that are asked for into the caller's memory, and allocates nothing. The sizes are
-    /// looked at before anything is read.
+    /// Reads the rows of the given tables into the caller's memory, without allocating. Sizes are checked before anything is
+    /// read.
     pub fn poll_into(&self, block: Option<Target<'_>>, interface: Option<Target<'_>>) -> Result<(), Error> {
-        self.here()?;
-        let block = block.map(|target| self.block.room(target)).transpose()?;
-        let interface = interface.map(|target| self.interface.room(target)).transpose()?;
+        self.check_process()?;
+        let block = block.map(|target| self.block.rows_in(target)).transpose()?;
+        let interface = interface.map(|target| self.interface.rows_in(target)).transpose()?;
         if let Some(mut rows) = block {
             self.block.read(&mut rows);
         }
@@ -133,21 +134,21 @@ impl Poller {
         Ok(())
     }
 
-    /// Opens what could not be opened before or has gone; how many handles that gave. Opening is rare work: not for every poll.
+    /// Opens handles that could not be opened before or were lost, and returns how many it opened. Too costly for every poll.
     pub fn reopen(&self) -> Result<usize, Error> {
-        self.here()?;
+        self.check_process()?;
         Ok(self.block.reopen(&self.roots) + self.interface.reopen(&self.roots))
     }
 
-    /// What lies behind a row's state.
+    /// Why a row has no counters, or old ones.
     pub fn problem(&self, kind: Kind, row: usize) -> Option<Error> {
-        match self.here() {
+        match self.check_process() {
             Ok(_) => self.rowset(kind).lock().iter().find_map(|source| source.problem(row)),
             Err(error) => Some(error),
         }
     }
 
-    /// What a poll does, source by source: polls once, and tells.
+    /// Polls once and describes what each source did.
     pub fn explain(&self) -> Result<Vec<(Kind, Explanation)>, Error> {
         self.poll()?;
         let of = |kind: Kind| {
@@ -170,12 +171,12 @@ impl Rowset {
         Rowset { count, limit: T::SIZE, highest: -1, sources: Mutex::new(sources) }
     }
 
-    /// The sources are whole after every row, so a panic in another thread's poll leaves nothing behind that is half done.
+    /// The sources are consistent after every row, so that a panic in another thread's poll does no harm.
     fn lock(&self) -> MutexGuard<'_, Vec<Box<dyn Source>>> {
         self.sources.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn room<'memory>(&self, target: Target<'memory>) -> Result<Rows<'memory>, Error> {
+    fn rows_in<'memory>(&self, target: Target<'memory>) -> Result<Rows<'memory>, Error> {
         Rows::new(target.bytes, self.count, target.size, self.limit)
     }
 
@@ -188,55 +189,55 @@ impl Rowset {
         }
     }
 
-    fn newest(&self) -> Result<Vec<i64>, Error> {
+    fn read_all(&self) -> Result<Vec<i64>, Error> {
         let (count, mut words) = (self.count * (self.limit / WORD), Vec::new());
         words.try_reserve_exact(count).map_err(|_| Error::Memory { rows: self.count })?;
         words.resize(count, -1);
-        self.read(&mut self.room(Target { bytes: bytemuck::cast_slice_mut(&mut words), size: self.limit })?);
+        self.read(&mut self.rows_in(Target { bytes: bytemuck::cast_slice_mut(&mut words), size: self.limit })?);
         Ok(words)
     }
 
     fn reopen(&self, roots: &Roots) -> usize {
         let reopenings: Vec<_> =
             self.lock().iter().enumerate().filter_map(|(place, source)| Some((place, source.reopening()?))).collect();
-        // The lock, for which polls wait, is not held while files are opened.
+        // Polls wait for the lock, so it is not held while files are opened.
         let put = |(place, opened): (usize, Reopened)| self.lock()[place].reopened(opened);
         reopenings.into_iter().map(|(place, reopening)| put((place, reopening(roots)))).sum()
     }
 
-    /// The open handles of the rows that are kept, by their new place.
-    fn handles(&self, kept: &[Option<usize>]) -> OpenHandles {
+    /// The open handles of the carried-over rows, by their new index.
+    fn handles(&self, carried_over: &[Option<usize>]) -> OpenHandles {
         let mut by_place = HashMap::new();
         self.lock().iter().for_each(|source| {
             source.each_handle(&mut |row, handle| {
                 by_place.insert(row, handle);
             });
         });
-        kept.iter().enumerate().filter_map(|(row, old)| Some((row, by_place.remove(old.as_ref()?)?))).collect()
+        carried_over.iter().enumerate().filter_map(|(row, old)| Some((row, by_place.remove(old.as_ref()?)?))).collect()
     }
 
-    /// Takes over which devices stood in the rows that are kept of an earlier plan, read by `sources`.
-    fn follow(&mut self, highest: i64, sources: &mut [Box<dyn Source>], kept: &[Option<usize>]) {
+    /// Gives the carried-over rows the generations that they had in the old plan, whose rows are read by `sources`.
+    fn inherit(&mut self, highest: i64, sources: &mut [Box<dyn Source>], carried_over: &[Option<usize>]) {
         self.highest = highest;
         let mut before = HashMap::new();
         for source in sources {
-            source.each_occupant(&mut |row, occupant, device| {
-                self.highest = self.highest.max(occupant.generation());
-                before.insert(row, (occupant.clone(), device));
+            source.each_generation(&mut |row, generation, device| {
+                self.highest = self.highest.max(generation.number());
+                before.insert(row, (generation.clone(), device));
             });
         }
         let highest = self.highest;
         for source in self.lock().iter_mut() {
-            source.each_occupant(&mut |row, occupant, device| {
-                match kept.get(row).copied().flatten().and_then(|old| before.get(&old)) {
+            source.each_generation(&mut |row, generation, device| {
+                match carried_over.get(row).copied().flatten().and_then(|old| before.get(&old)) {
                     Some((old, old_device)) => {
-                        *occupant = old.clone();
-                        // It was made anew while the new plan was opened.
+                        *generation = old.clone();
+                        // The device was replaced while the new plan was opened.
                         if old_device.is_some() && device.is_some() && *old_device != device {
-                            occupant.lost();
+                            generation.lost();
                         }
                     }
-                    None => occupant.begin_above(highest),
+                    None => generation.begin_above(highest),
                 }
             });
         }
@@ -250,7 +251,7 @@ mod tests {
     use super::*;
     use crate::fields::block;
     use crate::source::Reopening;
-    use crate::source::generation::Occupant;
+    use crate::source::generation::RowGeneration;
 
     struct Missing(Weak<Rowset>);
 
@@ -274,7 +275,7 @@ mod tests {
             unreachable!()
         }
 
-        fn each_occupant(&mut self, _: &mut dyn FnMut(usize, &mut Occupant, Option<u64>)) {}
+        fn each_generation(&mut self, _: &mut dyn FnMut(usize, &mut RowGeneration, Option<u64>)) {}
     }
 
     #[test]

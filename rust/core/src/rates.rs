@@ -1,7 +1,7 @@
-//! What happened between two readings of one row: per second, by the row's own time, or the reason why there is no number.
+//! Rates: the change between two records of one row per second of the row's own time, or the reason why there is none.
 //!
-//! Counters are cumulative and the reader subtracts. A difference is only made where it is one device's, of one run of its
-//! counters, over a time that has passed. Everything else is a state: never a spike, a negative number or a guess.
+//! Counters are cumulative and the reader subtracts, but only if both records come from one device and one run of its counters,
+//! and time has passed. Everything else is a state: never a spike, a negative number or a guess.
 
 use crate::fields::{Field, Kind, Table, Unit};
 use crate::state::State;
@@ -9,9 +9,9 @@ use crate::state::State;
 /// The rates of one row.
 #[derive(Clone, Copy, Debug)]
 pub struct Outcome {
-    /// Seconds between the two readings; NaN where no rate was made.
+    /// Seconds between the two records; NaN without a rate.
     pub interval: f64,
-    /// Ok, or why there is no number.
+    /// Ok, or why there is no rate.
     pub state: State,
 }
 
@@ -20,8 +20,8 @@ pub fn fields<T: Table>() -> impl Iterator<Item = &'static Field> {
     T::FIELDS.iter().filter(|field| field.kind != Kind::Row)
 }
 
-/// Between an earlier and a later record of one row. `values` gets one number for each of `fields`: a counter's change per
-/// second, a gauge as it is now; NaN where the source does not have the field, and everywhere unless the state is ok.
+/// Computes the rates between two records of one row. `values` gets a number for each of `fields`: the change per second of
+/// a counter, the current value of a gauge, NaN for a field that the source does not have. All are NaN unless the state is ok.
 pub fn between<T: Table>(before: &T::Record, after: &T::Record, values: &mut [f64]) -> Outcome {
     let (before, after) = (before.as_ref(), after.as_ref());
     let state = judge::<T>(before, after);
@@ -41,13 +41,13 @@ pub fn between<T: Table>(before: &T::Record, after: &T::Record, values: &mut [f6
     Outcome { interval, state }
 }
 
-/// Since the machine started (`started::started_ns`), when every counter was 0.
-pub fn since_boot<T: Table>(after: &T::Record, started_ns: i64, values: &mut [f64]) -> Outcome {
+/// Rates since the machine booted (see `boot_time`), when every counter was 0.
+pub fn since_boot<T: Table>(after: &T::Record, boot_time_ns: i64, values: &mut [f64]) -> Outcome {
     let mut before = after.to_owned();
     for field in fields::<T>() {
         before.as_mut()[field.word()] = 0;
     }
-    before.as_mut()[T::TIME_NS] = started_ns;
+    before.as_mut()[T::TIME_NS] = boot_time_ns;
     between::<T>(&before, after, values)
 }
 
@@ -57,13 +57,13 @@ pub fn none(state: State, values: &mut [f64]) -> Outcome {
     Outcome { interval: f64::NAN, state }
 }
 
-/// Whether a difference of two records means anything.
+/// Whether the difference of two records is a rate.
 fn judge<T: Table>(before: &[i64], after: &[i64]) -> State {
     let state = |record: &[i64]| State::from_word(record[T::STATE]).unwrap_or(State::Unreadable);
     if state(after) != State::Ok {
         return state(after);
     }
-    // A stale record's counters are true of their own time, if it has any.
+    // The counters of a stale record, if it has any, were right at its own time.
     let counted = match state(before) {
         State::Ok => true,
         State::Stale => fields::<T>().any(|field| before[field.word()] >= 0),
@@ -84,7 +84,7 @@ fn judge<T: Table>(before: &[i64], after: &[i64]) -> State {
     });
     match fallen.next() {
         None => State::Ok,
-        // A reset takes every counter of the device back; the end of 32 bits takes back only those that came to it.
+        // A reset sets back all counters of the device, a wrap only those that reached 32 bits.
         Some(first) if [first].into_iter().chain(fallen).all(|field| passed_32_bits::<T>(field, before, after)) => {
             State::Wrapped
         }
@@ -92,11 +92,11 @@ fn judge<T: Table>(before: &[i64], after: &[i64]) -> State {
     }
 }
 
-/// Whether a counter that fell can have passed the end of the kernel's 32 bits: interface counters of 32-bit kernels, the
-/// sectors of an old blkback's int, and the milliseconds of every block device's stat file (`%u`, block/genhd.c).
+/// Whether a counter that fell may have wrapped at 32 bits: interface counters of 32-bit kernels, the sectors of an old
+/// blkback (an int), and the milliseconds in the stat file of every block device (`%u`, block/genhd.c).
 fn passed_32_bits<T: Table>(field: &Field, before: &[i64], after: &[i64]) -> bool {
     const HALF: i64 = 1 << 31;
-    // What the kernel counts in: bytes are sectors in a block table, and nothing but block devices counts time.
+    // The kernel's unit: block devices count sectors and milliseconds.
     let counts_sectors = field.unit == Unit::Bytes && fields::<T>().any(|other| other.unit == Unit::Requests);
     let unit = match field.unit {
         Unit::Nanoseconds => 1_000_000,
@@ -145,7 +145,7 @@ mod tests {
         for (value, field) in values.iter().zip(fields::<block::Table>()) {
             match field.name {
                 "in_flight" => assert_eq!(*value, 7.0),
-                "errs" => assert!(value.is_nan(), "not what this source has"),
+                "errs" => assert!(value.is_nan(), "the source does not have it"),
                 name if field.kind == Kind::Gauge => assert_eq!(*value, 400.0, "{name}"),
                 name => assert_eq!(*value, 150.0, "{name}"),
             }
@@ -162,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn why_there_is_no_rate() {
+    fn every_reason_for_no_rate() {
         let (before, after) = (record(100, SECOND), record(400, 2 * SECOND));
         let with = |mut record: block::Record, word: usize, value: i64| {
             record[word] = value;
@@ -177,14 +177,14 @@ mod tests {
         assert_eq!(state_between(&before, &with(after, block::state, 99)), State::Unreadable);
         assert_eq!(state_between(&with(before, block::state, State::Gone as i64), &after), State::New);
         let stale = with(before, block::state, State::Stale as i64);
-        assert_eq!(state_between(&stale, &after), State::Ok, "an old answer is true of its own time");
-        let unanswered = block::Table::stamped(block::UNKNOWN, SECOND, 0, State::Stale);
-        assert_eq!(state_between(&unanswered, &after), State::New);
+        assert_eq!(state_between(&stale, &after), State::Ok, "old counters were right at their own time");
+        let no_counters = block::Table::stamped(block::UNKNOWN, SECOND, 0, State::Stale);
+        assert_eq!(state_between(&no_counters, &after), State::New);
         assert_eq!(state_between(&before, &with(after, block::in_flight, 0)), State::Ok, "a gauge may fall");
     }
 
     #[test]
-    fn the_end_of_32_bits_is_no_reset() {
+    fn a_wrap_at_32_bits_is_no_reset() {
         let before = |word: usize, unit: i64| {
             let mut record = record(100, SECOND);
             record[word] = ((1 << 32) - 5) * unit;
@@ -197,17 +197,17 @@ mod tests {
         assert_eq!(state_between(&before(block::rd_bytes, 1), &after), State::Reset);
         let mut both = before(block::rd_bytes, 512);
         both[block::wr_req] = 500;
-        assert_eq!(state_between(&both, &after), State::Reset, "more than the full counter fell");
+        assert_eq!(state_between(&both, &after), State::Reset, "another counter fell, too");
     }
 
-    /// A block record of such words: proptest's own arrays end at 32.
+    /// A block record of such words: proptest's arrays end at 32.
     fn record_of(words: std::ops::RangeInclusive<i64>) -> impl Strategy<Value = block::Record> {
         prop::collection::vec(words, block::WORDS).prop_map(|words| words.try_into().unwrap())
     }
 
     proptest! {
         #[test]
-        fn never_negative_never_without_a_passed_time(
+        fn never_negative_and_never_without_elapsed_time(
             before in record_of(-1..=i64::MAX), after in record_of(-1..=i64::MAX), ok: bool,
         ) {
             let stamp = |mut record: block::Record| {
@@ -223,7 +223,7 @@ mod tests {
         }
 
         #[test]
-        fn agrees_with_the_plain_way(
+        fn agrees_with_plain_arithmetic(
             before in prop::array::uniform19(0..1i64 << 50), grown in prop::array::uniform19(0..1i64 << 50), time in 1..1i64 << 50,
         ) {
             let earlier = interface::Table::stamped(before, 5, 0, State::Ok);

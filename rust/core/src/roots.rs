@@ -1,8 +1,8 @@
-//! Where the machine's /proc, /sys, /dev and /run are: one value, so that a captured tree is a machine too.
+//! The locations of /proc, /sys, /dev and /run, in one value: a captured tree can take the machine's place.
 //!
-//! A path is always given as it is on the machine itself ("/sys/block/sda/stat"). Its first name chooses the root that it
-//! is opened below, with openat2 and RESOLVE_IN_ROOT (since Linux 5.6): a symlink in a captured tree, absolute or with
-//! any number of "..", can't lead out of it.
+//! Paths are always those of the machine ("/sys/block/sda/stat"). The first name selects the root below which openat2
+//! resolves the path, with RESOLVE_IN_ROOT (since Linux 5.6): no symlink leads out of a captured tree, not even an absolute
+//! one or one with "..".
 
 use std::ffi::OsStr;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
@@ -14,7 +14,7 @@ use rustix::io::Errno;
 
 use crate::error::Error;
 
-/// The four roots, and the one below which everything else is looked up.
+/// The roots of the machine's folders.
 #[derive(Debug)]
 pub struct Roots {
     base: Root,
@@ -22,15 +22,15 @@ pub struct Roots {
     captured: bool,
 }
 
-/// The names that may have a root of their own, as a container that has the host's /proc at /host/proc does.
+/// Folders that may have a root of their own: a container may mount the host's /proc at /host/proc.
 const OWN_ROOTS: [&str; 4] = ["proc", "sys", "dev", "run"];
 
 impl Roots {
-    /// Below `root`; each of `own` (named proc, sys, dev or run) is a folder that takes that name's place.
+    /// `root` is the machine's "/". Each of `own` replaces one folder of it: proc, sys, dev or run.
     pub fn new(root: &Path, own: &[(&str, &Path)]) -> Result<Roots, Error> {
         let own = OWN_ROOTS
             .into_iter()
-            .filter_map(|name| own.iter().find(|(asked, _)| *asked == name).map(|(_, path)| (name, *path)))
+            .filter_map(|name| own.iter().find(|(given, _)| *given == name).map(|(_, path)| (name, *path)))
             .map(|(name, path)| Root::open(path, PathBuf::from("/").join(name)).map(|root| (name, root)))
             .collect::<Result<_, _>>()?;
         let base = Root::open(root, PathBuf::from("/"))?;
@@ -43,22 +43,22 @@ impl Roots {
         Roots::new(Path::new("/"), &[])
     }
 
-    /// Whether the root is another folder than "/": device nodes and processes are then not this machine's.
+    /// Whether the root is not "/": device nodes and processes are then not those of this machine.
     pub fn captured(&self) -> bool {
         self.captured
     }
 
-    /// Whether its /proc/net/dev is this process's: what a netlink socket tells is then of the same interfaces.
+    /// Whether /proc/net/dev is this process's own, so that a netlink socket shows the same interfaces.
     pub fn has_this_network(&self) -> bool {
         !self.captured && self.own.iter().all(|(name, _)| *name != "proc")
     }
 
-    /// Opens a file for reading, or a folder for listing. Never waits for a FIFO's other end.
+    /// Opens a file for reading, or a folder for listing. Opening a FIFO does not block.
     pub fn open(&self, path: &Path) -> Result<OwnedFd, Error> {
         self.open_with(path, OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY)
     }
 
-    /// As `open`, for what the kernel (or a captured tree) has as a regular file: anything else is refused.
+    /// Opens a regular file; anything else is an error.
     pub fn open_regular(&self, path: &Path) -> Result<OwnedFd, Error> {
         let file = self.open(path)?;
         match fstat(&file) {
@@ -68,7 +68,7 @@ impl Roots {
         }
     }
 
-    /// Major and minor of a block device's node; none for any other file.
+    /// Major and minor number of a block device node; None for any other file.
     pub fn device_number(&self, path: &Path) -> Result<Option<(u32, u32)>, Error> {
         let node = self.open_with(path, OFlags::PATH)?;
         let stat = fstat(&node).map_err(|errno| Error::Read { path: self.shown(path), errno })?;
@@ -76,17 +76,17 @@ impl Roots {
         Ok(is_block.then(|| (major(stat.st_rdev), minor(stat.st_rdev))))
     }
 
-    /// The path with all its symlinks followed, as it is on the machine itself.
+    /// The path with all symlinks resolved, as on the machine.
     pub fn real(&self, path: &Path) -> Result<PathBuf, Error> {
         let found = self.open_with(path, OFlags::PATH)?;
         let found = descriptor_path(&found).map_err(|errno| Error::Read { path: self.shown(path), errno })?;
         Ok(self.root_of(path).0.inside(&found).unwrap_or(found))
     }
 
-    /// Where a path really is, for messages.
+    /// The real path, for messages.
     pub fn shown(&self, path: &Path) -> PathBuf {
         let (root, below) = self.root_of(path);
-        // Joined to nothing, a path would end in a slash.
+        // Joining an empty path would append a slash.
         if below.as_os_str().is_empty() { root.real.clone() } else { root.real.join(below) }
     }
 
@@ -95,7 +95,7 @@ impl Roots {
         root.open_below(&below, flags | OFlags::CLOEXEC).map_err(|errno| Error::Read { path: self.shown(path), errno })
     }
 
-    /// The root that a path is below, and the path from there on.
+    /// The root of a path, and the path relative to it.
     fn root_of(&self, path: &Path) -> (&Root, PathBuf) {
         let mut names = path.components().filter(|part| *part != Component::RootDir);
         let first = names.clone().next().map(Component::as_os_str);
@@ -107,13 +107,13 @@ impl Roots {
     }
 }
 
-/// A folder that takes the place of a path of the machine's.
+/// A folder that stands for one of the machine.
 #[derive(Debug)]
 struct Root {
     folder: OwnedFd,
-    /// Where the folder is, with all symlinks followed.
+    /// The folder's path with all symlinks resolved.
     real: PathBuf,
-    /// What it is on the machine: "/" or "/sys".
+    /// Its path on the machine: "/" or "/sys".
     stands_for: PathBuf,
 }
 
@@ -127,13 +127,13 @@ impl Root {
 
     fn open_below(&self, below: &Path, flags: OFlags) -> Result<OwnedFd, Errno> {
         let below = if below.as_os_str().is_empty() { Path::new(".") } else { below };
-        // EAGAIN: a rename somewhere on the machine while ".." was followed; openat2(2) says to ask again.
+        // EAGAIN: a rename on the machine while ".." was resolved; openat2(2) says to try again.
         for _ in 0..64 {
             match openat2(&self.folder, below, flags, Mode::empty(), ResolveFlags::IN_ROOT) {
                 Err(Errno::AGAIN) => {}
-                // Before Linux 5.6, or a container's filter that does not know the call. EXDEV: a link of procfs that leads
-                // to no path (/proc/PID/ns/net, /proc/PID/fd/3), which no fence lets through. The machine's own root
-                // needs none; a captured tree without one could read this machine's files as if they were its own.
+                // Before Linux 5.6, or under a seccomp filter that does not know openat2. EXDEV: a magic link of procfs
+                // (/proc/PID/ns/net, /proc/PID/fd/3), which RESOLVE_IN_ROOT never follows. The machine's own root needs
+                // no containment; a captured tree without it could read this machine's files as its own.
                 Err(Errno::NOSYS | Errno::PERM | Errno::XDEV) if self.real == self.stands_for => {
                     return openat(&self.folder, below, flags, Mode::empty());
                 }
@@ -143,13 +143,13 @@ impl Root {
         Err(Errno::AGAIN)
     }
 
-    /// A real path of this root's as the machine would name it.
+    /// The machine's path for a real path below this root.
     fn inside(&self, found: &Path) -> Option<PathBuf> {
         found.strip_prefix(&self.real).ok().map(|below| self.stands_for.join(below))
     }
 }
 
-/// Where an open descriptor leads. Asks this process's own /proc, whatever the roots are.
+/// The path of an open descriptor, from this process's own /proc.
 fn descriptor_path(descriptor: &impl AsFd) -> Result<PathBuf, Errno> {
     let link = format!("/proc/self/fd/{}", descriptor.as_fd().as_raw_fd());
     let path = readlinkat(CWD, link, Vec::new())?;
@@ -171,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn symlinks_of_a_captured_tree_stay_inside_it() {
+    fn symlinks_stay_inside_a_captured_tree() {
         let tree = tempfile::tempdir().unwrap();
         fs::create_dir_all(tree.path().join("sys/devices/a")).unwrap();
         fs::create_dir_all(tree.path().join("sys/bus")).unwrap();
@@ -190,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn a_root_of_its_own_takes_its_name_s_place() {
+    fn a_root_of_its_own_replaces_the_folder() {
         let tree = tempfile::tempdir().unwrap();
         fs::write(tree.path().join("stat"), "from the host").unwrap();
         let roots = Roots::new(Path::new("/"), &[("sys", tree.path())]).unwrap();
@@ -202,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn a_folder_is_no_regular_file_and_a_missing_file_is_named() {
+    fn a_folder_is_no_regular_file_and_an_error_has_the_path() {
         let roots = Roots::machine().unwrap();
         assert!(matches!(roots.open_regular(Path::new("/proc")), Err(Error::Malformed { .. })));
         let error = roots.open(Path::new("/sys/no-such")).unwrap_err();
@@ -210,7 +210,7 @@ mod tests {
     }
 
     #[test]
-    fn links_of_procfs_are_followed_on_the_machine_itself_alone() {
+    fn magic_links_of_procfs_are_followed_on_the_machine_only() {
         let link = Path::new("/proc/self/ns/net");
         assert!(Roots::machine().unwrap().open(link).is_ok());
         let elsewhere = Roots::new(Path::new("/proc"), &[]).unwrap();
@@ -219,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn only_a_block_device_s_node_has_a_number() {
+    fn only_a_block_device_node_has_a_number() {
         let roots = Roots::machine().unwrap();
         assert_eq!(roots.device_number(Path::new("/dev/null")).unwrap(), None);
     }

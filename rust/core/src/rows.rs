@@ -1,20 +1,20 @@
-//! The table that a poll fills: the caller's memory, the caller's struct size.
+//! The table that a poll fills: in the caller's memory, with the caller's struct size.
 
 use crate::error::Error;
 use crate::fields::WORD;
 
-/// Rows of structs, one after the other, each the first `size` bytes of the newest struct. As in libvirt any size is
-/// served, also 0 and one that cuts a word: a client gets the bytes that its own struct has, in their place.
+/// An array of structs, each the first `size` bytes of the newest one. As in libvirt, any size works, even 0 and one that cuts
+/// a word: a client gets the bytes of its own struct.
 pub struct Rows<'memory> {
     bytes: &'memory mut [u8],
     size: usize,
 }
 
 impl<'memory> Rows<'memory> {
-    /// Room for `rows` structs of `size` bytes, of which the newest has `limit`. What follows them in `bytes` stays as it is.
+    /// `rows` structs of `size` bytes at the start of `bytes`; the newest struct has `limit`.
     pub fn new(bytes: &'memory mut [u8], rows: usize, size: usize, limit: usize) -> Result<Self, Error> {
         if size > limit {
-            return Err(Error::Size { asked: size, limit });
+            return Err(Error::Size { requested: size, limit });
         }
         let has = bytes.len();
         match rows.checked_mul(size).and_then(|needed| bytes.get_mut(..needed)) {
@@ -23,13 +23,13 @@ impl<'memory> Rows<'memory> {
         }
     }
 
-    /// Bytes a row.
+    /// Bytes per row.
     #[inline]
     pub fn size(&self) -> usize {
         self.size
     }
 
-    /// Writes as much of a record as a row has room for.
+    /// Writes the first `size` bytes of a record.
     #[inline]
     pub fn put(&mut self, row: usize, record: &[i64]) {
         let start = row * self.size;
@@ -38,7 +38,7 @@ impl<'memory> Rows<'memory> {
 }
 
 impl Rows<'_> {
-    /// A word that was put; -1 where the row has no room for it.
+    /// A word written by `put`; -1 if the row is too small for it.
     #[inline]
     pub(crate) fn word(&self, row: usize, word: usize) -> i64 {
         let start = word * WORD;
@@ -48,7 +48,7 @@ impl Rows<'_> {
         }
     }
 
-    /// Writes one word over what was put, as much of it as the row has room for.
+    /// Overwrites one word, or as many of its bytes as the row has.
     #[inline]
     pub(crate) fn set_word(&mut self, row: usize, word: usize, number: i64) {
         let row = &mut self.bytes[row * self.size..][..self.size];
@@ -65,7 +65,7 @@ mod tests {
     const RECORD: [i64; 3] = [0x0807_0605_0403_0201, -1, 7];
 
     #[test]
-    fn every_size_gives_the_first_bytes_and_touches_nothing_else() {
+    fn every_size_writes_the_first_bytes_and_nothing_else() {
         for size in 0..=24 {
             let mut memory = [0xAA; 50];
             Rows::new(&mut memory, 2, size, 24).unwrap().put(1, &RECORD);
@@ -77,8 +77,8 @@ mod tests {
     }
 
     #[test]
-    fn what_is_refused() {
-        assert!(matches!(Rows::new(&mut [0; 99], 1, 25, 24), Err(Error::Size { asked: 25, limit: 24 })));
+    fn sizes_that_are_refused() {
+        assert!(matches!(Rows::new(&mut [0; 99], 1, 25, 24), Err(Error::Size { requested: 25, limit: 24 })));
         assert!(matches!(Rows::new(&mut [0; 47], 2, 24, 24), Err(Error::Buffer { rows: 2, size: 24, has: 47 })));
         assert!(matches!(Rows::new(&mut [0; 47], usize::MAX, 24, 24), Err(Error::Buffer { .. })));
         assert!(Rows::new(&mut [], 9, 0, 24).is_ok());

@@ -1,7 +1,7 @@
-//! Threads that take no signal: signals are for the threads of whoever uses this.
+//! Threads that take no signal: signals belong to the threads of the application.
 //!
-//! A signal that is blocked everywhere else, as by somebody who waits for it with sigwait or signalfd, would be delivered to
-//! a thread that lets it in, and end the process. A thread begins with the mask of the one that starts it.
+//! An application that waits for a signal with sigwait or signalfd blocks it in all of its threads. A thread that did not
+//! block it would take it, and the default action would end the process. A new thread inherits the mask of its creator.
 #![allow(unsafe_code)]
 
 use std::mem::MaybeUninit;
@@ -9,36 +9,36 @@ use std::ptr;
 
 use libc::{SIGABRT, SIGBUS, SIGFPE, SIGILL, SIGSEGV, SIGTRAP};
 
-/// What a thread brings upon itself.
-const OWN: [libc::c_int; 6] = [SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGTRAP];
+/// Signals of a thread's own faults stay unblocked.
+const FAULTS: [libc::c_int; 6] = [SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGTRAP];
 
-/// Starts threads, as `start` does, that take no signal.
-pub(crate) fn without_signals<T>(start: impl FnOnce() -> T) -> T {
-    let _before = Blocked::all();
+/// Runs `start` with all signals blocked: the threads that it starts take none.
+pub(crate) fn with_signals_blocked<T>(start: impl FnOnce() -> T) -> T {
+    let _previous = SignalsBlocked::new();
     start()
 }
 
-/// The mask that the thread had before.
-struct Blocked(libc::sigset_t);
+/// Restores the previous mask when dropped.
+struct SignalsBlocked(libc::sigset_t);
 
-impl Blocked {
-    fn all() -> Blocked {
-        let (mut all, mut before) = (MaybeUninit::uninit(), MaybeUninit::uninit());
-        // SAFETY: each set is written as a whole before it is read; only this thread's mask changes.
+impl SignalsBlocked {
+    fn new() -> SignalsBlocked {
+        let (mut all, mut previous) = (MaybeUninit::uninit(), MaybeUninit::uninit());
+        // SAFETY: each set is fully written before it is read; only this thread's mask changes.
         unsafe {
             libc::sigfillset(all.as_mut_ptr());
-            for signal in OWN {
+            for signal in FAULTS {
                 libc::sigdelset(all.as_mut_ptr(), signal);
             }
-            libc::pthread_sigmask(libc::SIG_BLOCK, all.as_ptr(), before.as_mut_ptr());
-            Blocked(before.assume_init())
+            libc::pthread_sigmask(libc::SIG_BLOCK, all.as_ptr(), previous.as_mut_ptr());
+            SignalsBlocked(previous.assume_init())
         }
     }
 }
 
-impl Drop for Blocked {
+impl Drop for SignalsBlocked {
     fn drop(&mut self) {
-        // SAFETY: the mask is one that this thread had.
+        // SAFETY: the mask came from this thread.
         unsafe {
             libc::pthread_sigmask(libc::SIG_SETMASK, &self.0, ptr::null_mut());
         }
@@ -52,7 +52,7 @@ mod tests {
 
     use super::*;
 
-    /// Which signals the calling thread has blocked.
+    /// The signals that the calling thread blocks, as a bit mask.
     fn blocked() -> u64 {
         let status = read_to_string("/proc/thread-self/status").unwrap();
         let mask = status.lines().find_map(|line| line.strip_prefix("SigBlk:")).unwrap();
@@ -60,14 +60,14 @@ mod tests {
     }
 
     #[test]
-    fn a_thread_takes_none_and_who_starts_it_all() {
+    fn the_new_thread_blocks_signals_and_its_creator_does_not() {
         let before = blocked();
-        let theirs = without_signals(|| thread::spawn(blocked)).join().unwrap();
+        let in_thread = with_signals_blocked(|| thread::spawn(blocked)).join().unwrap();
         let bit = |signal: libc::c_int| 1 << (signal - 1);
         for signal in [libc::SIGINT, libc::SIGTERM, libc::SIGALRM, libc::SIGUSR1] {
-            assert_ne!(theirs & bit(signal), 0);
+            assert_ne!(in_thread & bit(signal), 0);
         }
-        assert_eq!(theirs & OWN.map(bit).into_iter().sum::<u64>(), 0);
+        assert_eq!(in_thread & FAULTS.map(bit).into_iter().sum::<u64>(), 0);
         assert_eq!(blocked(), before);
     }
 }

@@ -1,31 +1,31 @@
-//! What a row can say of itself, and a rate of its row.
+//! The state of a row, and of a rate.
 
-/// The `state` word of a record. The numbers are published: they are only ever added to.
+/// The `state` word of a record. The numbers are part of the ABI: new ones are only appended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(i64)]
 pub enum State {
-    /// The counters are this device's, read just now, or answered in time by its VMM.
+    /// The counters are current: read in this poll, or reported in time by the VMM.
     Ok = 0,
-    /// A rate cannot be made: the device's counters started anew (a Xen frontend reconnected, a driver was reset).
+    /// No rate: the device's counters restarted from 0 (a Xen frontend reconnected, a driver was reset).
     Reset = 1,
-    /// A rate cannot be made: another device stands in this row's place since the earlier sample.
+    /// No rate: another device has taken this row's place since the earlier sample.
     Replaced = 2,
-    /// A rate cannot be made: a 32-bit counter of the kernel passed its end.
+    /// No rate: a 32-bit counter of the kernel wrapped.
     Wrapped = 3,
-    /// The device is not there (any more).
+    /// The device does not exist (any more).
     Gone = 4,
-    /// The numbers are old, those of `time_ns`: who knows them has not answered since.
+    /// The counters are those of `time_ns`: there has been no answer since.
     Stale = 5,
-    /// The device is known, and nothing in the kernel counts it.
+    /// The device exists, but the kernel does not count it.
     Unsupported = 6,
-    /// The source could not be read, or what it held were not numbers.
+    /// The source could not be read, or held no counters.
     Unreadable = 7,
-    /// A rate cannot be made: the earlier sample has no counters of this row, or was not read earlier.
+    /// No rate: the earlier sample has no counters of this row, or is not earlier.
     New = 8,
 }
 
 impl State {
-    /// All of them, by their number.
+    /// All states, by number.
     pub const ALL: [State; 9] = [
         State::Ok,
         State::Reset,
@@ -53,24 +53,22 @@ impl State {
         }
     }
 
-    /// One sentence for docs and for who asks why a number is missing.
+    /// One sentence for docs and messages.
     pub const fn help(self) -> &'static str {
         match self {
-            State::Ok => "the counters are this device's, read just now, or answered in time by its VMM",
-            State::Reset => "the device's counters started anew since the earlier sample",
-            State::Replaced => "another device stands in this row's place since the earlier sample",
-            State::Wrapped => "a 32-bit counter of the kernel passed its end since the earlier sample",
-            State::Gone => "the device is not there",
-            State::Stale => {
-                "the numbers are old (see time_ns), or there are none yet: who knows them did not answer in time"
-            }
-            State::Unsupported => "nothing in the kernel counts this device",
-            State::Unreadable => "it could not be opened or read, or does not hold this device's numbers",
+            State::Ok => "the counters are current: read in this poll, or reported in time by the VMM",
+            State::Reset => "the device's counters restarted from 0 since the earlier sample",
+            State::Replaced => "another device has taken this row's place since the earlier sample",
+            State::Wrapped => "a 32-bit counter of the kernel wrapped since the earlier sample",
+            State::Gone => "the device does not exist",
+            State::Stale => "the counters are old (see time_ns), or there are none yet: no answer came in time",
+            State::Unsupported => "the kernel does not count this device",
+            State::Unreadable => "the source could not be opened or read, or holds no counters of this device",
             State::New => "the earlier sample has no counters of this row",
         }
     }
 
-    /// The state that a record's word holds.
+    /// The state of a record's word.
     pub fn from_word(word: i64) -> Option<State> {
         usize::try_from(word).ok().and_then(|index| State::ALL.get(index)).copied()
     }
@@ -81,7 +79,7 @@ mod tests {
     use super::State;
 
     #[test]
-    fn every_number_leads_back_to_its_state() {
+    fn numbers_and_states_match() {
         for (number, state) in State::ALL.into_iter().enumerate() {
             assert_eq!(state as usize, number);
             assert_eq!(State::from_word(state as i64), Some(state));

@@ -1,4 +1,4 @@
-//! A poller on machines that the test makes as trees of files, and changes under its hands.
+//! A poller on captured machines, whose files change between polls.
 
 use std::fs;
 use std::path::Path;
@@ -7,7 +7,7 @@ use std::sync::Arc;
 use tempfile::TempDir;
 use vmiostat_core::error::Error;
 use vmiostat_core::fields::{block, interface};
-use vmiostat_core::plan::{BlockRow, InterfaceRow, InterfaceSource, Kept, Plan, XenVbd, XenVbdKind};
+use vmiostat_core::plan::{BlockRow, CarriedOver, InterfaceRow, InterfaceSource, Plan, XenVbd, XenVbdKind};
 use vmiostat_core::poller::{Kind, Poller, Sample, Target};
 use vmiostat_core::roots::Roots;
 use vmiostat_core::state::State;
@@ -21,7 +21,7 @@ impl Machine {
         Machine(tempfile::tempdir().unwrap())
     }
 
-    /// Writes in place, as the kernel does: a file that is open stays the same file.
+    /// Writes in place, as the kernel does: an open file stays the same.
     fn write(&self, path: &str, text: &str) {
         let path = self.0.path().join(path);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
@@ -56,8 +56,8 @@ impl Machine {
     }
 }
 
-fn nic(name: &str, swapped: bool) -> InterfaceRow {
-    InterfaceRow::NetDevice { name: name.into(), namespace: None, index: None, swapped }
+fn nic(name: &str, swap_rx_tx: bool) -> InterfaceRow {
+    InterfaceRow::NetDevice { name: name.into(), namespace: None, index: None, swap_rx_tx }
 }
 
 fn disk(number: (u32, u32)) -> BlockRow {
@@ -76,27 +76,27 @@ fn interface_row(sample: &Sample, row: usize) -> &[i64] {
     &sample.interface[row * interface::WORDS..][..interface::WORDS]
 }
 
-/// Generation and state of an interface's row.
+/// Generation and state of an interface row.
 fn standing(sample: &Sample, row: usize) -> (i64, State) {
     let row = interface_row(sample, row);
     (row[interface::generation], State::from_word(row[interface::state]).unwrap())
 }
 
 #[test]
-fn rows_come_in_the_plan_s_order_whatever_the_file_s() {
+fn rows_are_in_the_order_of_the_plan() {
     let machine = Machine::new();
     machine.interfaces(&[("lo", 0), ("vnet0", 100), ("vnet1", 200), ("net1", 300)]);
-    let plan = vec![nic("net1", false), InterfaceRow::Uncounted, nic("vnet0", true), nic("vnet0", false)];
+    let plan = vec![nic("net1", false), InterfaceRow::Unsupported, nic("vnet0", true), nic("vnet0", false)];
     let sample = machine.poller(vec![], plan).poll().unwrap();
     assert_eq!(interface_row(&sample, 0)[..2], [300, 301]);
     assert_eq!(standing(&sample, 1), (-1, State::Unsupported));
-    assert_eq!(interface_row(&sample, 2)[..2], [108, 109], "swapped: the host's transmit side");
+    assert_eq!(interface_row(&sample, 2)[..2], [108, 109], "rx and tx are swapped");
     assert_eq!(interface_row(&sample, 3)[..2], [100, 101], "one device may have two rows");
     assert!(interface_row(&sample, 0)[interface::time_ns] > 0);
 }
 
 #[test]
-fn an_interface_that_comes_back_is_another_generation() {
+fn an_interface_that_comes_back_is_a_new_generation() {
     let machine = Machine::new();
     machine.interfaces(&[("lo", 0), ("a", 100), ("b", 200), ("c", 300)]);
     let poller = machine.poller(vec![], vec![nic("b", false), nic("c", false)]);
@@ -116,12 +116,12 @@ fn an_interface_that_comes_back_is_another_generation() {
 }
 
 #[test]
-fn a_remembered_name_is_not_taken_for_a_longer_one() {
+fn a_remembered_name_does_not_match_a_longer_one() {
     let machine = Machine::new();
     machine.interfaces(&[("ibr10", 100)]);
     let poller = machine.poller(vec![], vec![nic("ibr10", false), nic("ibr10:30", false)]);
     assert_eq!(standing(&poller.poll().unwrap(), 0), (0, State::Ok));
-    // The new line stands where the old one was remembered, and begins like it.
+    // The new line is where the old one was, and begins with the same name.
     machine.interfaces(&[("ibr10:30", 200), ("ibr10", 110)]);
     let sample = poller.poll().unwrap();
     assert_eq!((standing(&sample, 0), interface_row(&sample, 0)[0]), ((0, State::Ok), 110));
@@ -129,7 +129,7 @@ fn a_remembered_name_is_not_taken_for_a_longer_one() {
 }
 
 #[test]
-fn a_bad_line_costs_its_own_row() {
+fn a_bad_line_affects_its_own_row_only() {
     let machine = Machine::new();
     let numbers = " 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16\n";
     let huge = numbers.replace(" 7 ", " 99999999999999999999 ");
@@ -147,7 +147,7 @@ fn a_bad_line_costs_its_own_row() {
 }
 
 #[test]
-fn a_file_that_is_not_there_costs_its_rows_until_it_is() {
+fn rows_of_a_missing_file_recover_when_it_appears() {
     let machine = Machine::new();
     let poller = machine.poller(vec![disk((8, 0))], vec![nic("a", false)]);
     assert_eq!(standing(&poller.poll().unwrap(), 0).1, State::Unreadable);
@@ -159,7 +159,7 @@ fn a_file_that_is_not_there_costs_its_rows_until_it_is() {
 }
 
 #[test]
-fn one_pass_of_diskstats_or_a_stat_file_each_give_the_same_records() {
+fn diskstats_and_stat_files_give_the_same_records() {
     let machine = Machine::new();
     let all: Vec<(u32, u32, i64)> = (0..40).map(|minor| (7, minor, i64::from(minor) * 1000)).collect();
     machine.disks(&all);
@@ -176,14 +176,14 @@ fn one_pass_of_diskstats_or_a_stat_file_each_give_the_same_records() {
     assert_eq!(block_row(&stat_files, 0)[counters], block_row(&one_pass, 5)[counters]);
     assert_eq!(block_row(&stat_files, 1)[counters], block_row(&one_pass, 39)[counters]);
     assert_eq!(block_row(&one_pass, 39)[block::rd_req], 39000);
-    machine.write("sys/dev/block/7:5/stat", "nothing of use\n");
+    machine.write("sys/dev/block/7:5/stat", "no numbers\n");
     let bad = few.poll().unwrap();
     assert_eq!(block_row(&bad, 0)[block::state], State::Unreadable as i64);
     assert_eq!(block_row(&bad, 1)[block::state], State::Ok as i64);
 }
 
 #[test]
-fn every_layout_of_xen_s_statistics() {
+fn every_layout_of_xen_statistics() {
     let machine = Machine::new();
     let new = [
         ("rd_req", "1\n"),
@@ -204,14 +204,14 @@ fn every_layout_of_xen_s_statistics() {
     assert_eq!(block_row(&sample, 0)[..8], [1, 1024, 3, 2048, 5, 6, 7, -1]);
     assert_eq!(block_row(&sample, 1)[..8], [(1 << 32) - 2, 1 << 40, -1, -1, -1, 9, -1, -1]);
     assert_eq!(block_row(&sample, 2)[block::state], State::Gone as i64);
-    // A vbd's folder stands for a while without its statistics.
+    // A new vbd has an empty folder for a while.
     machine.vbd("sys/bus/xen-backend/devices/vbd-3-768", &new);
     assert_eq!(poller.reopen().unwrap(), 1);
     assert_eq!(block_row(&poller.poll().unwrap(), 2)[..5], [1, 1024, 3, 2048, 5]);
 }
 
 #[test]
-fn what_a_vbd_s_folder_did_not_have_yet_is_opened_later() {
+fn missing_files_of_a_vbd_are_opened_later() {
     let machine = Machine::new();
     let folder = "sys/bus/xen-backend/devices/vbd-1-51712";
     machine.vbd(folder, &[("oo_req", "5\n"), ("rd_req", "1\n")]);
@@ -225,7 +225,7 @@ fn what_a_vbd_s_folder_did_not_have_yet_is_opened_later() {
 }
 
 #[test]
-fn a_size_s_counters_and_no_others_are_read_of_a_vbd() {
+fn only_the_counters_within_the_size_are_read() {
     let machine = Machine::new();
     machine.vbd(
         "sys/bus/xen-backend/devices/vbd-1-51712",
@@ -237,11 +237,11 @@ fn a_size_s_counters_and_no_others_are_read_of_a_vbd() {
     assert_eq!(memory.as_slice(), bytemuck::cast_slice::<i64, u8>(&[1, 1024]));
     assert_eq!(block_row(&poller.poll().unwrap(), 0)[block::state], State::Unreadable as i64);
     let problem = poller.problem(Kind::Block, 0).unwrap().to_string();
-    assert!(problem.ends_with("vbd-1-51712/statistics: wr_req is no number"), "{problem}");
+    assert!(problem.ends_with("vbd-1-51712/statistics: wr_req is not a number"), "{problem}");
 }
 
 #[test]
-fn sizes_are_looked_at_before_anything_is_read() {
+fn sizes_are_checked_before_anything_is_read() {
     let machine = Machine::new();
     machine.interfaces(&[("a", 100)]);
     let poller = machine.poller(vec![], vec![nic("a", false)]);
@@ -261,7 +261,7 @@ fn sizes_are_looked_at_before_anything_is_read() {
 }
 
 #[test]
-fn a_fifo_in_a_counter_file_s_place_holds_up_nothing() {
+fn a_fifo_in_place_of_a_counter_file_does_not_block() {
     let machine = Machine::new();
     fs::create_dir_all(machine.0.path().join("proc/net")).unwrap();
     let path = machine.0.path().join("proc/net/dev");
@@ -270,22 +270,22 @@ fn a_fifo_in_a_counter_file_s_place_holds_up_nothing() {
     assert_eq!(standing(&poller.poll().unwrap(), 0).1, State::Unreadable);
 }
 
-/// The poller of another plan, of which these rows are kept.
+/// The poller of another plan, with the old index of each carried-over row.
 fn replanned(
     poller: &Poller,
     block: &[(BlockRow, Option<usize>)],
     interface: &[(InterfaceRow, Option<usize>)],
 ) -> Poller {
-    let (block, kept_block) = block.iter().cloned().unzip();
-    let (interface, kept_interface) = interface.iter().cloned().unzip();
+    let (block, old_block) = block.iter().cloned().unzip();
+    let (interface, old_interface) = interface.iter().cloned().unzip();
     let mut next = None;
-    let kept = Kept { block: kept_block, interface: kept_interface };
-    poller.replan(&Plan { block, interface }, &kept, |poller| next = Some(poller)).unwrap();
+    let carried_over = CarriedOver { block: old_block, interface: old_interface };
+    poller.replan(&Plan { block, interface }, &carried_over, |poller| next = Some(poller)).unwrap();
     next.unwrap()
 }
 
 #[test]
-fn rows_that_another_plan_keeps_keep_their_generation_and_others_are_above_it() {
+fn carried_over_rows_keep_their_generation_and_new_rows_are_above_it() {
     let machine = Machine::new();
     machine.interfaces(&[("a", 100), ("b", 200), ("c", 300)]);
     let first = machine.poller(vec![], vec![nic("a", false), nic("b", false)]);
@@ -295,7 +295,7 @@ fn rows_that_another_plan_keeps_keep_their_generation_and_others_are_above_it() 
         first.poll().unwrap();
     }
     assert_eq!([0, 1].map(|row| standing(&first.poll().unwrap(), row).0), [1, 0]);
-    let none_such = InterfaceRow::Uncounted;
+    let none_such = InterfaceRow::Unsupported;
     let plan = [
         (nic("b", false), Some(1)),
         (nic("c", false), None),
@@ -307,7 +307,7 @@ fn rows_that_another_plan_keeps_keep_their_generation_and_others_are_above_it() 
     let generations =
         |poller: &Poller, rows| (0..rows).map(|row| standing(&poller.poll().unwrap(), row).0).collect::<Vec<_>>();
     assert_eq!(generations(&second, 5), [0, 2, 1, 2, -1]);
-    // What is dropped is remembered: a row that comes back later is above all that it ever was.
+    // A row that was dropped and comes back is above all its earlier generations.
     let third = replanned(&second, &[], &[(nic("b", false), Some(0))]);
     assert_eq!(generations(&third, 1), [0]);
     let last = replanned(&third, &[], &[(nic("a", false), None), (nic("b", false), Some(0)), (nic("d", false), None)]);
@@ -316,7 +316,7 @@ fn rows_that_another_plan_keeps_keep_their_generation_and_others_are_above_it() 
 }
 
 #[test]
-fn a_row_that_was_gone_is_another_generation_after_the_change_of_plans() {
+fn a_row_that_was_gone_is_a_new_generation_in_the_next_plan() {
     let machine = Machine::new();
     machine.interfaces(&[("a", 100)]);
     let first = machine.poller(vec![], vec![nic("a", false)]);
@@ -329,7 +329,7 @@ fn a_row_that_was_gone_is_another_generation_after_the_change_of_plans() {
 }
 
 #[test]
-fn a_kept_row_s_files_are_not_opened_again() {
+fn files_of_carried_over_rows_are_not_opened_again() {
     let machine = Machine::new();
     let folder = |domid| format!("sys/bus/xen-backend/devices/vbd-{domid}-51712");
     for domid in [1, 2] {
@@ -337,19 +337,19 @@ fn a_kept_row_s_files_are_not_opened_again() {
     }
     let first = machine.poller(vec![vbd(1, 51712), vbd(2, 51712)], vec![]);
     first.poll().unwrap();
-    // An open file outlives its name: only what is opened anew finds nothing.
+    // Open files outlive their names: only opening them again would fail.
     fs::remove_dir_all(machine.0.path().join(folder(1))).unwrap();
     fs::remove_dir_all(machine.0.path().join(folder(2))).unwrap();
     let plan = [
         (vbd(2, 51712), Some(1)),
         (vbd(1, 51712), None),
-        // Kept by mistake: it is another device, and so not the old one's file.
+        // Carried over by mistake: another device does not get the old file.
         (vbd(3, 51712), Some(0)),
     ];
     let sample = replanned(&first, &plan, &[]).poll().unwrap();
     let states = [0, 1, 2].map(|row| State::from_word(block_row(&sample, row)[block::state]).unwrap());
     assert_eq!(states, [State::Ok, State::Gone, State::Gone]);
     assert_eq!(block_row(&sample, 0)[block::rd_req], 7);
-    // The old plan's own poll, begun before the change, ends as it would have.
+    // A poll of the old plan still works.
     assert_eq!(block_row(&first.poll().unwrap(), 0)[block::rd_req], 7);
 }

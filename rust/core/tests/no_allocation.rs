@@ -1,4 +1,4 @@
-//! A steady poll takes no memory: counted by an allocator that counts, in all threads.
+//! A steady poll does not allocate, in any thread.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::fs;
@@ -15,16 +15,16 @@ struct Counting;
 static ALLOCATIONS: AtomicUsize = AtomicUsize::new(0);
 
 #[allow(unsafe_code)]
-// SAFETY: everything is the system allocator's; it is only counted how often it is asked.
+// SAFETY: all calls go to the system allocator; they are only counted.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
-        // SAFETY: the caller's promises are passed on.
+        // SAFETY: the caller upholds the same contract.
         unsafe { System.alloc(layout) }
     }
 
     unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        // SAFETY: the caller's promises are passed on.
+        // SAFETY: the caller upholds the same contract.
         unsafe { System.dealloc(pointer, layout) }
     }
 }
@@ -36,7 +36,7 @@ fn disk(number: (u32, u32)) -> BlockRow {
     BlockRow::Device { number, diskseq: None }
 }
 
-/// Every interface and disk of this machine, its processes as a whole and this one, and one of each that is not there.
+/// Every interface and disk of this machine, the I/O of all processes and of this one, and a missing device of each kind.
 fn plan() -> Plan {
     let interfaces = fs::read_to_string("/proc/net/dev").unwrap();
     let names = interfaces.lines().skip(2).filter_map(|line| Some(line.split_once(':')?.0.trim().to_owned()));
@@ -46,19 +46,19 @@ fn plan() -> Plan {
         let mut words = line.split_whitespace().map(|word| word.parse().unwrap_or(0));
         disk((words.next().unwrap(), words.next().unwrap()))
     });
-    // Whichever of the two this machine has.
+    // This machine has one of the two.
     let [v1, v2] = [(CgroupVersion::V1, "/sys/fs/cgroup/blkio"), (CgroupVersion::V2, "/sys/fs/cgroup")]
         .map(|(version, folder)| BlockRow::CgroupIo(CgroupIo { folder: folder.into(), version }));
-    let others = [v1, v2, BlockRow::ProcessIo(std::process::id()), disk((999, 999)), BlockRow::Uncounted];
+    let others = [v1, v2, BlockRow::ProcessIo(std::process::id()), disk((999, 999)), BlockRow::Unsupported];
     Plan {
         block: numbers.chain(others).collect(),
         interface: interface
-            .map(|name| InterfaceRow::NetDevice { name: name.into(), namespace: None, index: None, swapped: true })
+            .map(|name| InterfaceRow::NetDevice { name: name.into(), namespace: None, index: None, swap_rx_tx: true })
             .collect(),
     }
 }
 
-// One test alone in this binary: another one's allocations would be counted, too.
+// The only test of this binary: allocations of another one would count, too.
 #[test]
 fn a_steady_poll_into_allocates_nothing() {
     let roots = Arc::new(Roots::machine().unwrap());
@@ -88,9 +88,9 @@ fn a_steady_poll_into_allocates_nothing() {
                 (0..polls).for_each(|_| poll());
                 ALLOCATIONS.load(Ordering::Relaxed) - before
             };
-            // What is remembered of the files' layout is learnt in the first polls.
+            // The first polls learn the order of the lines.
             allocations_of_polls(3);
-            // And anew when a device comes or goes, which others on this machine may make happen.
+            // They change when another program adds or removes a device, which must not fail the test.
             let steady = (0..5).any(|_| allocations_of_polls(1000) == 0);
             assert!(steady, "{source:?}, few: {few}");
         }

@@ -1,4 +1,4 @@
-//! What a whole domain read and wrote: by its control group, on a machine that the test makes; by its process, on this one.
+//! The I/O of a whole domain: of a control group on a captured machine, and of a process on this one.
 
 use std::fs;
 use std::path::Path;
@@ -21,7 +21,7 @@ fn group(version: CgroupVersion) -> BlockRow {
     BlockRow::CgroupIo(CgroupIo { folder: "/sys/fs/cgroup/machine.slice/vm1.scope".into(), version })
 }
 
-/// A machine with a control group, which has these files.
+/// A captured machine with a control group that has these files.
 fn machine(files: &[(&str, &str)]) -> TempDir {
     let machine = tempfile::tempdir().unwrap();
     write(&machine, "proc/devices", "Character devices:\n  1 mem\n\nBlock devices:\n  8 sd\n253 device-mapper\n");
@@ -31,14 +31,14 @@ fn machine(files: &[(&str, &str)]) -> TempDir {
     machine
 }
 
-/// Writes in place, as the kernel does: a file that is open stays the same file.
+/// Writes in place, as the kernel does: an open file stays the same.
 fn write(machine: &TempDir, path: &str, text: &str) {
     let path = machine.path().join(path);
     fs::create_dir_all(path.parent().unwrap()).unwrap();
     fs::write(path, text).unwrap();
 }
 
-/// Requests and bytes read, written and discarded; and the row's state.
+/// Requests and bytes read, written and discarded, and the state of the row.
 fn row(poller: &Poller) -> ([i64; 6], State) {
     let row = poller.poll().unwrap().block;
     let words = [block::rd_req, block::rd_bytes, block::wr_req, block::wr_bytes, block::ds_req, block::ds_bytes];
@@ -48,7 +48,7 @@ fn row(poller: &Poller) -> ([i64; 6], State) {
 const UNKNOWN: [i64; 6] = [-1; 6];
 
 #[test]
-fn a_group_s_devices_are_summed_and_what_stands_on_others_is_not() {
+fn devices_of_a_group_are_summed_without_stacked_ones() {
     let stat = "8:0 rbytes=10 wbytes=20 rios=1 wios=2 dbytes=30 dios=3\n\
                 253:0 rbytes=10 wbytes=20 rios=1 wios=2 dbytes=30 dios=3\n\
                 8:16 rbytes=100 wbytes=200 rios=10 wios=20 dbytes=300 dios=30\n";
@@ -58,13 +58,13 @@ fn a_group_s_devices_are_summed_and_what_stands_on_others_is_not() {
     write(&machine, "sys/fs/cgroup/machine.slice/vm1.scope/io.stat", "8:0 rbytes=many");
     assert_eq!(row(&poller), (UNKNOWN, State::Unreadable));
     let problem = poller.problem(Kind::Block, 0).unwrap().to_string();
-    assert!(problem.ends_with("vm1.scope/io.stat: not the numbers of a control group"), "{problem}");
+    assert!(problem.ends_with("vm1.scope/io.stat: not the counters of a control group"), "{problem}");
     write(&machine, "sys/fs/cgroup/machine.slice/vm1.scope/io.stat", "");
-    assert_eq!(row(&poller), ([0, 0, 0, 0, -1, -1], State::Ok), "a group that did nothing yet");
+    assert_eq!(row(&poller), ([0, 0, 0, 0, -1, -1], State::Ok), "a group without I/O");
 }
 
 #[test]
-fn more_devices_than_one_read_gives() {
+fn more_devices_than_one_read_returns() {
     let line = |minor: i64| format!("8:{minor} rbytes={minor} wbytes=2 rios=3 wios=4 dbytes=5 dios=6\n");
     let stat: String = (0..2000).map(line).collect();
     assert!(stat.len() > 64 << 10);
@@ -74,7 +74,7 @@ fn more_devices_than_one_read_gives() {
 }
 
 #[test]
-fn version_1_s_files_and_first_those_of_all_that_is_below() {
+fn version_1_prefers_recursive_files() {
     let (bytes, requests) =
         ("8:0 Read 10\n8:0 Write 20\n8:0 Total 30\n253:0 Read 10\nTotal 40\n", "8:0 Read 1\n8:0 Write 2\n");
     let only_own = [("blkio.throttle.io_service_bytes", bytes), ("blkio.throttle.io_serviced", requests)];
@@ -87,7 +87,7 @@ fn version_1_s_files_and_first_those_of_all_that_is_below() {
 }
 
 #[test]
-fn a_group_that_is_not_there_is_found_once_it_comes() {
+fn a_missing_group_is_found_when_it_appears() {
     let machine = machine(&[]);
     let poller = poller(machine.path(), vec![group(CgroupVersion::V2)]);
     assert_eq!(row(&poller), (UNKNOWN, State::Gone));
@@ -96,13 +96,13 @@ fn a_group_that_is_not_there_is_found_once_it_comes() {
     assert_eq!(row(&poller), ([3, 1, 4, 2, -1, -1], State::Ok));
 }
 
-/// A process that waits until it is told to end.
+/// A process that waits for the end of its input.
 fn waiting() -> Child {
     Command::new("cat").stdin(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap()
 }
 
 #[test]
-fn a_process_until_it_has_ended() {
+fn a_process_until_its_end() {
     let mut child = waiting();
     let poller = poller(Path::new("/"), vec![BlockRow::ProcessIo(child.id())]);
     let ([rd_req, rd_bytes, wr_req, wr_bytes, ds_req, ds_bytes], state) = row(&poller);

@@ -6,22 +6,22 @@ use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use vmiostat_core::fields::{Kind, Table, block};
-use vmiostat_core::latest_stats::Report;
+use vmiostat_core::latest_stats::LatestStats;
 
 /// One disk's newest counters from its VMM. `client` names the connection in messages: "QMP /run/vm.qmp".
 #[pyclass(name = "LatestStats", module = "vmiostat._core", frozen)]
-pub(crate) struct PyLatestStats(pub(crate) Arc<Report>);
+pub(crate) struct PyLatestStats(pub(crate) Arc<LatestStats>);
 
 #[pymethods]
 impl PyLatestStats {
     #[new]
     fn new(client: String) -> PyLatestStats {
-        PyLatestStats(Arc::new(Report::new(client)))
+        PyLatestStats(Arc::new(LatestStats::new(client)))
     }
 
     #[getter]
     fn client(&self) -> &str {
-        self.0.asker()
+        self.0.client()
     }
 
     /// Stores the counters of `time_ns` by field name; those left out are -1.
@@ -63,6 +63,6 @@ impl PyLatestStats {
     }
 
     fn __repr__(&self) -> String {
-        format!("<LatestStats of {}>", self.0.asker())
+        format!("<LatestStats of {}>", self.0.client())
     }
 }

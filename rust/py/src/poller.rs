@@ -8,12 +8,12 @@ use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyString, PyTuple};
 use vmiostat_core::Explanation;
-use vmiostat_core::boot_time::started_ns;
+use vmiostat_core::boot_time::boot_time_ns;
 use vmiostat_core::error::Error;
 use vmiostat_core::fields::{block, interface};
-use vmiostat_core::fork_guard::Process;
+use vmiostat_core::fork_guard::ForkGuard;
 use vmiostat_core::plan::{
-    BlockRow, CgroupIo, CgroupVersion, InterfaceRow, InterfaceSource, Kept, Plan, Tapdisk, XenVbd, XenVbdKind,
+    BlockRow, CarriedOver, CgroupIo, CgroupVersion, InterfaceRow, InterfaceSource, Plan, Tapdisk, XenVbd, XenVbdKind,
 };
 use vmiostat_core::poller::{Kind, Poller, Target};
 
@@ -60,9 +60,9 @@ pub(crate) struct PyPoller {
     planned: Mutex<Arc<Planned>>,
     /// One at a time makes a new plan of the one that there is.
     replanning: Mutex<()>,
-    process: Process,
+    fork_guard: ForkGuard,
     pinned: bool,
-    started_ns: Option<i64>,
+    boot_time_ns: Option<i64>,
 }
 
 /// A plan's handles, and the names of its rows.
@@ -75,7 +75,7 @@ struct Planned {
 
 impl PyPoller {
     fn planned(&self) -> PyResult<Arc<Planned>> {
-        if !self.process.is_this() {
+        if !self.fork_guard.is_same_process() {
             return Err(CoreError::from(Error::Forked).into());
         }
         Ok(Arc::clone(&lock(&self.planned)))
@@ -83,7 +83,7 @@ impl PyPoller {
 
     /// What the plan is, in a fork, too: there a thread that is not in it may hold the lock for ever, and then there is none.
     fn plan_left<T>(&self, work: impl FnOnce(&mut Arc<Planned>) -> T) -> Option<T> {
-        if self.process.is_this() {
+        if self.fork_guard.is_same_process() {
             return Some(work(&mut lock(&self.planned)));
         }
         match self.planned.try_lock() {
@@ -96,7 +96,7 @@ impl PyPoller {
 impl Planned {
     fn poller(&self) -> PyResult<&Poller> {
         let poller = self.poller.as_ref().ok_or_else(|| PyValueError::new_err("this Poller is closed"))?;
-        Ok(poller.here().map_err(CoreError::from)?)
+        Ok(poller.check_process().map_err(CoreError::from)?)
     }
 }
 
@@ -117,12 +117,12 @@ impl PyPoller {
         interface_source: &str,
         pinned: bool,
     ) -> PyResult<PyPoller> {
-        let wish = source_of(interface_source)?;
+        let requested = source_of(interface_source)?;
         let (plan, block, interface) = plan_of(py, block, interface, pinned)?;
         let roots = Arc::clone(&roots.get().0);
-        let (started_ns, poller) = py.detach(|| (started_ns(&roots), Some(Poller::open(roots, &plan, wish))));
+        let (boot_time_ns, poller) = py.detach(|| (boot_time_ns(&roots), Some(Poller::open(roots, &plan, requested))));
         let planned = Mutex::new(Arc::new(Planned { poller, block, interface }));
-        Ok(PyPoller { planned, replanning: Mutex::new(()), process: Process::this(), pinned, started_ns })
+        Ok(PyPoller { planned, replanning: Mutex::new(()), fork_guard: ForkGuard::new(), pinned, boot_time_ns })
     }
 
     /// Another plan, of whose rows some are this one's: `kept_block[row]` is the number that the row had, None for a new one.
@@ -138,7 +138,7 @@ impl PyPoller {
         kept_interface: Vec<Option<usize>>,
     ) -> PyResult<()> {
         let (plan, block, interface) = plan_of(py, block, interface, self.pinned)?;
-        let kept = Kept { block: kept_block, interface: kept_interface };
+        let carried_over = CarriedOver { block: kept_block, interface: kept_interface };
         // The old plan ends here, where Python's objects may be let go of.
         let _old = py.detach(|| {
             // A fork may have left the lock behind, held by nobody.
@@ -146,9 +146,9 @@ impl PyPoller {
             let _alone = lock(&self.replanning);
             let old = self.planned()?;
             let poller = old.poller()?;
-            check_kept(&kept.block, plan.block.len(), poller.rows(Kind::Block))?;
-            check_kept(&kept.interface, plan.interface.len(), poller.rows(Kind::Interface))?;
-            let replanned = poller.replan(&plan, &kept, |poller| {
+            check_kept(&carried_over.block, plan.block.len(), poller.rows(Kind::Block))?;
+            check_kept(&carried_over.interface, plan.interface.len(), poller.rows(Kind::Interface))?;
+            let replanned = poller.replan(&plan, &carried_over, |poller| {
                 let mut planned = lock(&self.planned);
                 // It may have been closed meanwhile, and stays so.
                 if Arc::ptr_eq(&planned, &old) {
@@ -169,7 +169,7 @@ impl PyPoller {
         Ok(Sample {
             block: Py::new(py, BlockTable::of(Arc::clone(&planned.block), read.block))?,
             interface: Py::new(py, InterfaceTable::of(Arc::clone(&planned.interface), read.interface))?,
-            started_ns: self.started_ns,
+            boot_time_ns: self.boot_time_ns,
         })
     }
 
@@ -223,7 +223,7 @@ impl PyPoller {
         Ok(problem.map(|error| PyErr::from(CoreError::from(error)).into_value(py).into_any()))
     }
 
-    /// Tries anew to open what could not be opened or has gone; how many handles were opened. Not for every poll.
+    /// Opens handles that could not be opened before or were lost, and returns how many it opened. Too costly for every poll.
     fn reopen(&self, py: Python<'_>) -> PyResult<usize> {
         let planned = self.planned()?;
         let poller = planned.poller()?;
@@ -335,7 +335,9 @@ fn plan_of(
         .collect::<PyResult<_>>()?;
     let interface = interface
         .into_iter()
-        .map(|(.., counters, swapped)| Ok(interface_row(counters_of(counters, "InterfaceCounters")?, swapped, pinned)))
+        .map(|(.., counters, swap_rx_tx)| {
+            Ok(interface_row(counters_of(counters, "InterfaceCounters")?, swap_rx_tx, pinned))
+        })
         .collect::<PyResult<_>>()?;
     Ok((Plan { block, interface }, block_labels, interface_labels))
 }
@@ -373,12 +375,12 @@ fn check_kept(kept: &[Option<usize>], rows: usize, old_rows: usize) -> PyResult<
 /// Not pinned, a row is whichever device has the name or number.
 fn block_row(counters: Option<BlockCounters>, pinned: bool) -> PyResult<BlockRow> {
     Ok(match counters {
-        None => BlockRow::Uncounted,
+        None => BlockRow::Unsupported,
         Some(BlockCounters::Device { major, minor, diskseq }) => {
             BlockRow::Device { number: (major, minor), diskseq: diskseq.filter(|_| pinned) }
         }
         Some(BlockCounters::Tapdisk { pid, domid, devid }) => BlockRow::Tapdisk(Tapdisk { pid, domid, devid }),
-        Some(BlockCounters::VmmReported { latest }) => BlockRow::Reported(Arc::clone(&latest.get().0)),
+        Some(BlockCounters::VmmReported { latest }) => BlockRow::VmmReported(Arc::clone(&latest.get().0)),
         Some(BlockCounters::XenVbd { kind, domid, devid }) => {
             let kind = match kind.as_str() {
                 "vbd" => XenVbdKind::Vbd,
@@ -399,14 +401,14 @@ fn block_row(counters: Option<BlockCounters>, pinned: bool) -> PyResult<BlockRow
     })
 }
 
-fn interface_row(counters: Option<InterfaceCounters>, swapped: bool, pinned: bool) -> InterfaceRow {
+fn interface_row(counters: Option<InterfaceCounters>, swap_rx_tx: bool, pinned: bool) -> InterfaceRow {
     match counters {
-        None => InterfaceRow::Uncounted,
+        None => InterfaceRow::Unsupported,
         Some(InterfaceCounters::NetDevice { name, namespace, index }) => {
-            InterfaceRow::NetDevice { name, namespace, index: index.filter(|_| pinned), swapped }
+            InterfaceRow::NetDevice { name, namespace, index: index.filter(|_| pinned), swap_rx_tx }
         }
         Some(InterfaceCounters::VirtualFunction { device, number, namespace }) => {
-            InterfaceRow::VirtualFunction { device, number, namespace, swapped }
+            InterfaceRow::VirtualFunction { device, number, namespace, swap_rx_tx }
         }
     }
 }

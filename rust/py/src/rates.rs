@@ -78,7 +78,7 @@ macro_rules! rates_classes {
             pub(crate) fn new<'words>(
                 labels: Arc<Labels>,
                 words: &[i64],
-                started_ns: Option<i64>,
+                boot_time_ns: Option<i64>,
                 earlier: impl Fn(usize) -> Option<&'words [i64]>,
             ) -> Result<$table, CoreError> {
                 let mut rates = Vec::new();
@@ -87,9 +87,9 @@ macro_rules! rates_classes {
                 let mut values = [0.0; $table::WORDS - 2];
                 for (row, after) in words.chunks_exact($module::WORDS).enumerate() {
                     let after = record::<$module::Table>(after);
-                    let outcome = match (earlier(row).map(record::<$module::Table>), started_ns) {
+                    let outcome = match (earlier(row).map(record::<$module::Table>), boot_time_ns) {
                         (Some(before), _) => between::<$module::Table>(&before, &after, &mut values),
-                        (None, Some(started_ns)) => since_boot::<$module::Table>(&after, started_ns, &mut values),
+                        (None, Some(boot_time_ns)) => since_boot::<$module::Table>(&after, boot_time_ns, &mut values),
                         (None, None) => none(State::New, &mut values),
                     };
                     let floats = values.iter().chain([&outcome.interval]);

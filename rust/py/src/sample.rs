@@ -39,15 +39,15 @@ macro_rules! counters_table {
                 &SCHEMA
             }
 
-            fn rates(&self, py: Python<'_>, before: Option<&$class>, started_ns: Option<i64>) -> PyResult<$rates> {
+            fn rates(&self, py: Python<'_>, before: Option<&$class>, boot_time_ns: Option<i64>) -> PyResult<$rates> {
                 let other = before.filter(|before| !Arc::ptr_eq(&before.labels, &self.labels));
                 let rows = other.map(|other| self.labels.rows_in(py, &other.labels)).transpose()?;
                 let earlier = |row: usize| {
                     let row = rows.as_ref().map_or(Some(row), |rows| rows[row])?;
                     Some(before?.words_of(row))
                 };
-                let started_ns = started_ns.filter(|_| before.is_none());
-                Ok($rates::new(Arc::clone(&self.labels), &self.words, started_ns, earlier)?)
+                let boot_time_ns = boot_time_ns.filter(|_| before.is_none());
+                Ok($rates::new(Arc::clone(&self.labels), &self.words, boot_time_ns, earlier)?)
             }
         }
     };
@@ -66,7 +66,7 @@ pub(crate) struct Sample {
     #[pyo3(get)]
     pub(crate) interface: Py<InterfaceTable>,
     /// When the machine started, if that is known.
-    pub(crate) started_ns: Option<i64>,
+    pub(crate) boot_time_ns: Option<i64>,
 }
 
 #[pymethods]
@@ -79,8 +79,9 @@ impl Sample {
     #[pyo3(signature = (before=None))]
     fn rates(&self, py: Python<'_>, before: Option<&Bound<'_, Sample>>) -> PyResult<Rates> {
         let before = before.map(|before| before.get());
-        let block = self.block.get().rates(py, before.map(|before| before.block.get()), self.started_ns)?;
-        let interface = self.interface.get().rates(py, before.map(|before| before.interface.get()), self.started_ns)?;
+        let block = self.block.get().rates(py, before.map(|before| before.block.get()), self.boot_time_ns)?;
+        let interface =
+            self.interface.get().rates(py, before.map(|before| before.interface.get()), self.boot_time_ns)?;
         Ok(Rates { block: Py::new(py, block)?, interface: Py::new(py, interface)? })
     }
 

@@ -31,7 +31,7 @@ impl<T: Table> Struct<T> {
     fn new(bytes: &[u8]) -> Result<Struct<T>, CoreError> {
         let size = bytes.len();
         if size > T::SIZE {
-            return Err(Error::Size { asked: size, limit: T::SIZE }.into());
+            return Err(Error::Size { requested: size, limit: T::SIZE }.into());
         }
         let mut record = T::UNKNOWN;
         bytemuck::cast_slice_mut(record.as_mut())[..size].copy_from_slice(bytes);
@@ -134,7 +134,7 @@ macro_rules! stats_class {
             fn cut(&self, size: StructSize) -> Result<$class, CoreError> {
                 let StructSize(size) = size;
                 if size > $module::SIZE {
-                    return Err(Error::Size { asked: size, limit: $module::SIZE }.into());
+                    return Err(Error::Size { requested: size, limit: $module::SIZE }.into());
                 }
                 $class::of(&self.0.bytes()[..self.0.size.min(size)])
             }

@@ -1,11 +1,11 @@
-//! A block device's numbers, as its stat file and its line of /proc/diskstats print them
-//! (Documentation/block/stat.rst, block/genhd.c).
+//! The counters of a block device, in its stat file and in its line of /proc/diskstats (Documentation/block/stat.rst,
+//! block/genhd.c).
 //!
-//! How many there are depends on the kernel: 11 since Linux 2.6.0, 15 with discards since 4.18, 17 with flushes since 5.5.
-//! A partition before 2.6.25 has only 4. Later kernels may append more, which are left unread.
+//! There are 11 since Linux 2.6.0, 15 with discards since 4.18, and 17 with flushes since 5.5. A partition before 2.6.25 has
+//! only 4. Any further numbers are ignored.
 //!
-//! A sector is 512 bytes, whatever the device's own sector size is. Times are milliseconds that the kernel prints as 32-bit
-//! numbers, and so they begin anew after 49.7 days' worth.
+//! A sector is 512 bytes, whatever the device's own sector size is. Times are milliseconds in 32 bits, which
+//! wrap after 49.7 days.
 
 use crate::fields::block;
 
@@ -13,14 +13,14 @@ use super::decimal;
 
 const SECTOR: i64 = 512;
 const MILLISECOND: i64 = 1_000_000;
-const MOST: usize = 17;
+const MAX_NUMBERS: usize = 17;
 
-/// The numbers that version 1 is made of: they end with the sectors written.
+/// Version 1 needs the numbers up to the sectors written.
 const V1_NUMBERS: usize = 7;
 
-/// The record of one device's numbers, up to the end of the line. None where they are too few, too large or not numbers.
+/// Parses the numbers of one device, up to the end of the line. None if they are too few, too large or not numbers.
 pub fn record(numbers: &[u8]) -> Option<block::Record> {
-    let (found, count) = take::<MOST>(numbers)?;
+    let (found, count) = take::<MAX_NUMBERS>(numbers)?;
     match count {
         4 => old_partition(&found),
         11.. => whole(&found, count),
@@ -28,8 +28,7 @@ pub fn record(numbers: &[u8]) -> Option<block::Record> {
     }
 }
 
-/// As `record`, but as much of it only as stands in the first `size` bytes of the struct: what follows the numbers that
-/// version 1 is made of is not looked at when no more was asked for.
+/// As `record`, but only for the first `size` bytes of the struct: for version 1, later numbers are not parsed.
 #[inline]
 pub fn record_within(numbers: &[u8], size: usize) -> Option<block::Record> {
     if size > block::V1_SIZE {
@@ -45,7 +44,7 @@ pub fn record_within(numbers: &[u8], size: usize) -> Option<block::Record> {
     }
 }
 
-/// The first so many numbers, and how many there were.
+/// At most the first `AT_MOST` numbers, and how many there were.
 #[inline]
 fn take<const AT_MOST: usize>(mut numbers: &[u8]) -> Option<([i64; AT_MOST], usize)> {
     let mut found = [0; AT_MOST];
@@ -57,7 +56,7 @@ fn take<const AT_MOST: usize>(mut numbers: &[u8]) -> Option<([i64; AT_MOST], usi
     Some((found, count))
 }
 
-fn whole(found: &[i64; MOST], count: usize) -> Option<block::Record> {
+fn whole(found: &[i64; MAX_NUMBERS], count: usize) -> Option<block::Record> {
     use block as word;
     let [rd_req, rd_merged, rd_sectors, rd_ms, wr_req, wr_merged, wr_sectors, wr_ms, in_flight, busy_ms, queue_ms, ..] =
         *found;
@@ -112,21 +111,21 @@ mod tests {
     }
 
     #[test]
-    fn every_kernel_s_count_of_numbers() {
+    fn the_number_of_counters_of_every_kernel() {
         let new = record(line(17).as_bytes()).unwrap();
         assert_eq!(new[..5], [1, 3 * 512, 5, 7 * 512, -1]);
         let ms = 1_000_000;
         assert_eq!(new[5..17], [16, 12, 14 * 512, 4 * ms, 8 * ms, 17 * ms, 15 * ms, 2, 6, 9, 10 * ms, 11 * ms]);
-        assert_eq!(new[17..20], [-1, -1, -1], "the source fills in when and of whom");
+        assert_eq!(new[17..20], [-1, -1, -1], "the source fills in time, generation and state");
         assert_eq!(new[block::ds_merged], 13);
-        assert!(new[block::ds_merged + 1..].iter().all(|number| *number == -1), "what only a VMM tells");
+        assert!(new[block::ds_merged + 1..].iter().all(|number| *number == -1), "reported by VMMs only");
         let with_discards = record(line(15).as_bytes()).unwrap();
         assert_eq!((with_discards[block::fl_req], with_discards[block::fl_time]), (-1, -1));
         assert_eq!(with_discards[block::ds_time], 15 * ms);
         let oldest = record(line(11).as_bytes()).unwrap();
         assert_eq!((oldest[block::ds_req], oldest[block::ds_bytes], oldest[block::ds_time]), (-1, -1, -1));
         assert_eq!(oldest[block::queue_time], 11 * ms);
-        assert_eq!(record(line(21).as_bytes()), Some(new), "a later kernel's numbers are left unread");
+        assert_eq!(record(line(21).as_bytes()), Some(new), "numbers of later kernels are ignored");
         let partition = record(line(4).as_bytes()).unwrap();
         assert_eq!(partition[..5], [1, 2 * 512, 3, 4 * 512, -1]);
         assert_eq!(partition[block::in_flight], -1);
@@ -143,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn version_1_alone_is_the_same_five_words() {
+    fn version_1_has_the_same_five_words() {
         for count in (4..=21).filter(|count| *count == 4 || *count > 10) {
             let whole = record(line(count).as_bytes()).unwrap();
             for size in 0..=block::SIZE {

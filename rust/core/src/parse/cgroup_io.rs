@@ -1,26 +1,25 @@
-//! A control group's I/O, summed over the devices that it went to.
+//! The I/O of a control group, summed over block devices.
 //!
-//! Version 2, io.stat (Documentation/admin-guide/cgroup-v2.rst): `8:0 rbytes=1 wbytes=2 rios=3 wios=4 dbytes=5 dios=6`, and
-//! perhaps more keys (cost.usage, use_delay), which are left unread. dbytes and dios are there since Linux 4.20. Kernels
-//! around Linux 5.15 print a device that has no numbers without the line's end, so that several may stand before a line's
-//! numbers: they are the last one's.
+//! Version 2, io.stat (Documentation/admin-guide/cgroup-v2.rst): `8:0 rbytes=1 wbytes=2 rios=3 wios=4 dbytes=5 dios=6`.
+//! Further keys (cost.usage, use_delay) are ignored. dbytes and dios exist since Linux 4.20. Kernels around 5.15 print a device
+//! without numbers and without a newline, so that a line may begin with several devices: the numbers belong to the last.
 //!
 //! Version 1, blkio.throttle.io_service_bytes and io_serviced (Documentation/admin-guide/cgroup-v1/blkio-controller.rst):
-//! `8:0 Read 1`, `8:0 Write 2`, `8:0 Sync 3`, `8:0 Async 0`, since Linux 4.20 `8:0 Discard 0`, `8:0 Total 3`, and in the
-//! end `Total 3`.
+//! `8:0 Read 1`, `8:0 Write 2`, `8:0 Sync 3`, `8:0 Async 0`, since Linux 4.20 `8:0 Discard 0`, `8:0 Total 3`, and
+//! finally `Total 3`.
 //!
-//! A device that is made of others (device-mapper, md, loop) counts a request and hands it on; the devices below count it
-//! again, for the same group. So whoever sums leaves it out, by its major number.
+//! A stacked device (device-mapper, md, loop) counts a request and passes it on to the devices below, which count it again for
+//! the same group. So the sum leaves out stacked devices, by their major number.
 
 use super::decimal;
 use super::diskstats::DeviceNumber;
 use crate::fields::block;
 
-/// The words that `v2` and `v1` add to, in the order of both forms' numbers.
+/// The words of reads, writes and discards.
 const BYTES: [usize; 3] = [block::rd_bytes, block::wr_bytes, block::ds_bytes];
 const REQUESTS: [usize; 3] = [block::rd_req, block::wr_req, block::ds_req];
 
-/// What the words of a version 1 file are.
+/// What a version 1 file counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum V1 {
     /// Bytes: io_service_bytes.
@@ -29,8 +28,7 @@ pub enum V1 {
     Requests,
 }
 
-/// A group without any I/O: its files have no lines, which is as good as zeros, but for discards: a kernel that does not
-/// count them prints none either.
+/// The sum of no lines: 0, but -1 for discards, which not every kernel counts.
 pub const NOTHING: block::Record = {
     let mut record = block::UNKNOWN;
     (record[block::rd_bytes], record[block::wr_bytes]) = (0, 0);
@@ -38,8 +36,8 @@ pub const NOTHING: block::Record = {
     record
 };
 
-/// Adds a line of io.stat to the record, unless `left_out` says of its device that it is not to be summed. None where a
-/// number is none, or where the sum fits into no word, and for what is no such line: it may not pass for no I/O.
+/// Adds a line of io.stat to the record, unless `left_out` excludes its device. None if the line is malformed, which must not
+/// pass for no I/O, or if the sum overflows.
 pub fn add_v2(record: &mut block::Record, line: &[u8], left_out: impl Fn(DeviceNumber) -> bool) -> Option<()> {
     let mut counted = false;
     for part in line.split(|byte| *byte == b' ').filter(|part| !part.is_empty()) {
@@ -63,7 +61,7 @@ pub fn add_v2(record: &mut block::Record, line: &[u8], left_out: impl Fn(DeviceN
     Some(())
 }
 
-/// As `add_v2`, a line of a version 1 file.
+/// As `add_v2`, for a line of a version 1 file.
 pub fn add_v1(
     record: &mut block::Record,
     line: &[u8],
@@ -72,7 +70,7 @@ pub fn add_v1(
 ) -> Option<()> {
     let mut parts = line.split(|byte| *byte == b' ').filter(|part| !part.is_empty());
     let device = match parts.next() {
-        // The last one is the sum of all devices, and so of those that are left out.
+        // The sum over all devices includes those left out.
         None | Some(b"Total") => return Some(()),
         Some(part) => device(part)?,
     };
@@ -90,7 +88,7 @@ pub fn add_v1(
     if left_out(device) { Some(()) } else { add(&mut record[word], number) }
 }
 
-/// The majors of the drivers whose devices are made of others, from the text of /proc/devices (`253 device-mapper`).
+/// The major numbers of stacked devices in the text of /proc/devices (`253 device-mapper`).
 pub fn stacked_majors(devices: &[u8]) -> Vec<u32> {
     const STACKED: [&[u8]; 6] = [b"device-mapper", b"md", b"mdp", b"loop", b"bcache", b"drbd"];
     let block = memchr::memmem::find(devices, b"Block devices:").map_or(&[][..], |start| &devices[start..]);
@@ -151,14 +149,14 @@ mod tests {
         let sum = [192 + 8950, 1459200 + 90430464, 353 + 1252, 314773504 + 299008000, 3021, 50331648];
         assert_eq!(sums(v2(text, none).unwrap()), sum);
         let text = text.replace(" dbytes=0 dios=0", " cost.vrate=100.00 use_delay=0 delay_nsec=0 depth=max");
-        assert_eq!(sums(v2(&text, none).unwrap()), sum, "other keys are left unread");
+        assert_eq!(sums(v2(&text, none).unwrap()), sum, "other keys are ignored");
         assert_eq!(sums(v2("8:0 rbytes=1 wbytes=2 rios=3 wios=4", none).unwrap()), [3, 1, 4, 2, -1, -1], "before 4.20");
         assert_eq!(sums(v2("8:0 cost.usage=7 cost.wait=0\n8:1\n", none).unwrap()), [0, 0, 0, 0, -1, -1]);
         assert_eq!(sums(v2("", none).unwrap()), [0, 0, 0, 0, -1, -1]);
     }
 
     #[test]
-    fn what_another_device_counts_again_is_left_out() {
+    fn stacked_devices_are_left_out() {
         let text = "253:0 rbytes=5 wbytes=5 rios=5 wios=5 dbytes=5 dios=5\n8:0 rbytes=5 wbytes=6 rios=7 wios=8 dbytes=9 dios=10\n";
         assert_eq!(sums(v2(text, |(major, _)| major == 253).unwrap()), [7, 5, 8, 6, 10, 9]);
         let run_together = "253:1 253:0 8:0 rbytes=1 wbytes=2 rios=3 wios=4 dbytes=5 dios=6";

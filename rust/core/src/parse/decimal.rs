@@ -1,7 +1,7 @@
 //! Decimal numbers as the kernel prints them.
 
-/// Takes a number's digits off the front. None where there is no digit, or where the value is over `i64::MAX`: a record
-/// holds signed words, and a counter that no word can hold is unknown, never wrapped.
+/// Takes the digits of a number off the front. None without a digit, or above `i64::MAX`: a counter that does not fit into
+/// the signed word of a record is unknown, never wrapped.
 #[inline]
 pub fn take(bytes: &mut &[u8]) -> Option<i64> {
     let mut value: u64 = 0;
@@ -11,7 +11,7 @@ pub fn take(bytes: &mut &[u8]) -> Option<i64> {
         if digit > 9 {
             break;
         }
-        // 19 digits always fit in 64 bits; only from the twentieth on can the sum pass the end.
+        // 19 digits always fit into 64 bits.
         value = if length < 19 {
             value * 10 + u64::from(digit)
         } else {
@@ -23,14 +23,14 @@ pub fn take(bytes: &mut &[u8]) -> Option<i64> {
     if length == 0 { None } else { i64::try_from(value).ok() }
 }
 
-/// Takes the blanks off the front.
+/// Takes blanks off the front.
 #[inline]
 pub fn skip_blanks(bytes: &mut &[u8]) {
     let blanks = bytes.iter().take_while(|&&byte| byte == b' ' || byte == b'\t').count();
     *bytes = &bytes[blanks..];
 }
 
-/// Takes the next number of a list that blanks separate. None where something else stands there.
+/// Takes the next number of a list separated by blanks. None if it is not a number.
 #[inline]
 pub fn next(bytes: &mut &[u8]) -> Option<i64> {
     skip_blanks(bytes);
@@ -38,14 +38,14 @@ pub fn next(bytes: &mut &[u8]) -> Option<i64> {
     matches!(bytes.first(), None | Some(b' ' | b'\t' | b'\n')).then_some(value)
 }
 
-/// Whether only blanks and a line's end are left.
+/// Whether only blanks and a newline are left.
 #[inline]
 pub fn at_end(mut bytes: &[u8]) -> bool {
     skip_blanks(&mut bytes);
     matches!(bytes, b"" | b"\n")
 }
 
-/// A file that holds one number and nothing else, `-` allowed before it.
+/// The only number in a file, which may be negative.
 pub fn only(mut bytes: &[u8]) -> Option<i64> {
     let negative = bytes.first() == Some(&b'-');
     bytes = &bytes[usize::from(negative)..];
@@ -60,7 +60,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_limits_of_a_word() {
+    fn limits_of_a_word() {
         assert_eq!(only(b"9223372036854775807\n"), Some(i64::MAX));
         assert_eq!(only(b"-9223372036854775807"), Some(-i64::MAX));
         for too_large in
@@ -72,7 +72,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_number() {
+    fn texts_that_are_not_numbers() {
         for text in ["", "-", "\n", " 1", "+1", "1 2", "1\n\n", "--1", "0x10", "1.5", "\u{661}"] {
             assert_eq!(only(text.as_bytes()), None, "{text:?}");
         }
@@ -86,7 +86,7 @@ mod tests {
         }
 
         #[test]
-        fn takes_only_what_it_understood(bytes: Vec<u8>) {
+        fn takes_only_the_digits(bytes: Vec<u8>) {
             let mut rest = &bytes[..];
             let taken = take(&mut rest);
             prop_assert!(bytes.ends_with(rest));

@@ -1,19 +1,19 @@
-//! /proc/diskstats: a line a block device or partition, `major minor name numbers...` (Documentation/admin-guide/iostats.rst).
-//! The numbers are those of the device's stat file: 14, 18 or 20 words a line make 11, 15 or 17 numbers.
+//! /proc/diskstats: a line for each block device or partition, `major minor name numbers...`
+//! (Documentation/admin-guide/iostats.rst). The numbers are those of the device's stat file.
 
 use super::decimal;
 
-/// A block device's number.
+/// The major and minor number of a block device.
 pub type DeviceNumber = (u32, u32);
 
-/// Whose line it is, and the rest of it: the name and the numbers. None for what is no device's line.
+/// The device of a line, and the rest of it: the name and the numbers. None for any other line.
 pub fn device(mut line: &[u8]) -> Option<(DeviceNumber, &[u8])> {
     let major = decimal::next(&mut line)?;
     let minor = decimal::next(&mut line)?;
     Some(((u32::try_from(major).ok()?, u32::try_from(minor).ok()?), line))
 }
 
-/// The numbers that follow the name.
+/// The numbers after the name.
 pub fn numbers(mut rest: &[u8]) -> Option<&[u8]> {
     decimal::skip_blanks(&mut rest);
     let name_end = memchr::memchr(b' ', rest)?;
@@ -43,7 +43,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_device_s_line() {
+    fn lines_without_a_device() {
         for line in ["", "8", "8 ", "a 0 sda 1", "8 -1 sda 1", "4294967296 0 sda 1"] {
             assert_eq!(device(line.as_bytes()), None, "{line:?}");
         }
@@ -58,7 +58,7 @@ mod tests {
         }
 
         #[test]
-        fn agrees_with_the_plain_way(major: u32, minor: u32, name in "[a-z0-9/!]{1,31}", count in 0usize..20) {
+        fn agrees_with_split_whitespace(major: u32, minor: u32, name in "[a-z0-9/!]{1,31}", count in 0usize..20) {
             let words: Vec<String> = (0..count).map(|number| number.to_string()).collect();
             let line = format!("{major:4} {minor:7} {name} {}", words.join(" "));
             let (device, rest) = device(line.as_bytes()).unwrap();

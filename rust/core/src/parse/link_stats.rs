@@ -1,24 +1,24 @@
-//! Replies to RTM_GETSTATS (net/core/rtnetlink.c, since Linux 4.7): a netlink message an interface, with the kernel's
-//! `struct rtnl_link_stats64` in its one attribute.
+//! Replies to RTM_GETSTATS (net/core/rtnetlink.c, since Linux 4.7): a netlink message for each interface, with the kernel's
+//! `struct rtnl_link_stats64` in an attribute.
 //!
-//! The struct has grown at its end (rx_nohandler in 4.6, rx_otherhost_dropped in 5.19); what is used of it is older than
-//! the message. Its numbers are summed to the columns of /proc/net/dev, as the kernel does it there: so whichever source
-//! reads an interface, the record is the same.
+//! The struct has grown at its end (rx_nohandler in 4.6, rx_otherhost_dropped in 5.19); the members used here are older than the
+//! message. They are summed to the columns of /proc/net/dev as the kernel sums them there, so that every source makes the same
+//! record of an interface.
 
 use super::netdev::Counters;
 
-/// The message that answers, and the two that end or refuse.
+/// The reply to RTM_GETSTATS.
 pub const RTM_NEWSTATS: u16 = 92;
-/// The message that answers a question about a link itself.
+/// The reply to RTM_GETLINK.
 pub const RTM_NEWLINK: u16 = 16;
-/// What is asked.
+/// The request for counters.
 pub const RTM_GETSTATS: u16 = 94;
-/// What is asked about a link itself.
+/// The request for an interface.
 pub const RTM_GETLINK: u16 = 18;
 const NLMSG_ERROR: u16 = 2;
 const NLMSG_DONE: u16 = 3;
 
-/// A dump during which interfaces came or went; the kernel could not go on where it was.
+/// Interfaces appeared or disappeared during a dump, so that some may be missing.
 const NLM_F_DUMP_INTR: u16 = 0x10;
 const IFLA_STATS_LINK_64: u16 = 1;
 
@@ -27,46 +27,46 @@ const STATS_HEADER: usize = 12;
 /// struct ifinfomsg.
 const LINK_HEADER: usize = 16;
 const ATTRIBUTE_HEADER: usize = 4;
-/// The words of the struct up to tx_compressed, which every kernel with RTM_GETSTATS has.
+/// The words up to tx_compressed, which every kernel with RTM_GETSTATS has.
 const WORDS: usize = 23;
 
-/// One message of an answer.
+/// A message of a reply.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Message<'bytes> {
-    /// The number of the question that it answers.
+    /// The sequence number of the request.
     pub sequence: u32,
-    /// Interfaces came or went while the dump ran: some may be missing.
+    /// Whether the dump was interrupted and may lack interfaces.
     pub interrupted: bool,
-    /// What it says.
+    /// Its content.
     pub body: Body<'bytes>,
 }
 
-/// What a message says.
+/// The content of a message.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Body<'bytes> {
-    /// The statistics of an interface, to be read by `counters`.
+    /// The statistics of an interface, for `counters`.
     Stats {
-        /// Which interface.
+        /// The number of the interface.
         ifindex: u32,
         /// Its attributes.
         attributes: &'bytes [u8],
     },
     /// An interface itself.
     Link {
-        /// Which one.
+        /// Its number.
         ifindex: u32,
         /// Its attributes.
         attributes: &'bytes [u8],
     },
-    /// The dump is at its end.
+    /// The end of a dump.
     Done,
-    /// The question was refused (ENODEV: no such interface); 0 is an acknowledgement.
+    /// An error (ENODEV: no such interface), or 0, an acknowledgement.
     Error(i32),
-    /// Something that was not asked for.
+    /// Any other message.
     Other,
 }
 
-/// Takes the next message off the front of what was received. None at its end, and where the bytes are no whole message.
+/// Takes the next message off the front of a datagram. None at its end, and for an incomplete message.
 pub fn next<'bytes>(bytes: &mut &'bytes [u8]) -> Option<Message<'bytes>> {
     let length = u32_at(bytes, 0)? as usize;
     let message = bytes.get(..length).filter(|message| message.len() >= MESSAGE_HEADER)?;
@@ -83,12 +83,12 @@ pub fn next<'bytes>(bytes: &mut &'bytes [u8]) -> Option<Message<'bytes>> {
     Some(Message { sequence, interrupted: flags & NLM_F_DUMP_INTR != 0, body })
 }
 
-/// The numbers of an interface, in the order of /proc/net/dev. None where they are not there or no word can hold them.
+/// The counters of an interface, in the order of /proc/net/dev. None if there are none, or if one overflows a word.
 pub fn counters(mut attributes: &[u8]) -> Option<Counters> {
     loop {
         let length = usize::from(u16_at(attributes, 0)?);
         let attribute = attributes.get(..length).filter(|attribute| attribute.len() >= ATTRIBUTE_HEADER)?;
-        // An empty attribute of type 0 may stand before it, so that the words are aligned (nla_reserve_64bit).
+        // An empty attribute of type 0 may precede it for alignment (nla_reserve_64bit).
         if u16_at(attribute, 2)? == IFLA_STATS_LINK_64 {
             return summed(&attribute[ATTRIBUTE_HEADER..]);
         }
@@ -99,8 +99,8 @@ pub fn counters(mut attributes: &[u8]) -> Option<Counters> {
 fn summed(stats: &[u8]) -> Option<Counters> {
     let (words, _) = stats.as_chunks::<8>();
     let words = words.first_chunk::<WORDS>()?.map(u64::from_ne_bytes);
-    // A sum of counters that each fit in a word may not; one that does not is no number of this record.
-    // Below 2^61 four of them fit; one look at the bits of all is cheaper than one at each.
+    // The sum of four counters below 2^61 always fits into a word. Checking the union of all bits is cheaper than checking each
+    // sum.
     if words.iter().fold(0, |bits, word| bits | word) >> 61 != 0 {
         return None;
     }

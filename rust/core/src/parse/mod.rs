@@ -1,4 +1,4 @@
-//! Bytes in, numbers out. Nothing here opens a file; every length is checked and every number can overflow.
+//! Bytes in, numbers out. No parser opens a file; every length is checked, and every number may overflow.
 
 pub mod block_stat;
 pub mod cgroup_io;

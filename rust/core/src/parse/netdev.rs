@@ -1,34 +1,34 @@
-//! /proc/net/dev: a line an interface, printed by net/core/net-procfs.c (`dev_seq_printf_stats`).
+//! /proc/net/dev: a line for each interface, printed by `dev_seq_printf_stats` (net/core/net-procfs.c).
 //!
 //! `  name: bytes packets errs drop fifo frame compressed multicast bytes packets errs drop fifo colls carrier compressed`,
-//! the host's receive side first. Before Linux 2.6.38 nothing stood between the colon and the first number, and a name may
-//! itself hold colons (`ibr10:30`): the last colon is the one that the numbers follow.
+//! what the host receives first. Before Linux 2.6.38 there was no blank after the colon. A name may contain colons
+//! (`ibr10:30`): the numbers follow the last one.
 
 use crate::fields::interface;
 
 use super::decimal;
 
-/// The numbers of one line: the host's receive side (8), then its transmit side (8).
+/// The numbers of one line: eight of what the host receives, eight of what it sends.
 pub type Counters = [i64; 16];
 
-/// The name of a line, and the part that should hold its numbers. None for what is no interface's line.
+/// The name in a line, and the rest of it. None for a line without an interface.
 pub fn split(line: &[u8]) -> Option<(&[u8], &[u8])> {
     let colon = memchr::memrchr(b':', line)?;
     let name = name_from(line).get(..colon - indent(line))?;
     (!name.is_empty()).then_some((name, &line[colon + 1..]))
 }
 
-/// The numbers of the line of the interface `name`, with less work than `split`; None where the line is another's.
+/// The numbers in the line of the interface `name`; cheaper than `split`. None for the line of another interface.
 #[inline]
 pub fn numbers_of<'line>(line: &'line [u8], name: &[u8]) -> Option<&'line [u8]> {
     let numbers = name_from(line).strip_prefix(name)?.strip_prefix(b":")?;
-    // `br1` is not `br1:2`, whose second colon is not far: no name is longer than 15 bytes (IFNAMSIZ).
-    // After a blank it cannot be one: no name holds any.
+    // `br1` is not `br1:2`. A second colon follows within the 15 bytes of a name (IFNAMSIZ), and not after a blank, which no
+    // name contains.
     let longer_name = numbers.first() != Some(&b' ') && numbers[..numbers.len().min(16)].contains(&b':');
     (!longer_name).then_some(numbers)
 }
 
-/// All sixteen numbers, and nothing else.
+/// Exactly sixteen numbers.
 pub fn counters(mut numbers: &[u8]) -> Option<Counters> {
     let mut counters = [0; 16];
     for counter in &mut counters {
@@ -37,9 +37,9 @@ pub fn counters(mut numbers: &[u8]) -> Option<Counters> {
     decimal::at_end(numbers).then_some(counters)
 }
 
-/// The record of an interface's counters. Swapped, the host's transmit side is the guest's rx; what the kernel counts on
-/// one side alone (frame, multicast; colls, carrier) then has no place: -1.
-pub fn record(counters: &Counters, swapped: bool) -> interface::Record {
+/// The record of an interface's counters. With `swap_rx_tx`, counters of one direction only (frame and multicast, colls and
+/// carrier) are -1.
+pub fn record(counters: &Counters, swap_rx_tx: bool) -> interface::Record {
     use interface as word;
     let [rx_bytes, rx_packets, rx_errs, rx_drop, rx_fifo, rx_frame, rx_compressed, rx_multicast, transmit @ ..] =
         *counters;
@@ -47,10 +47,10 @@ pub fn record(counters: &Counters, swapped: bool) -> interface::Record {
     let mut record = interface::UNKNOWN;
     let rx = [rx_bytes, rx_packets, rx_errs, rx_drop];
     let tx = [tx_bytes, tx_packets, tx_errs, tx_drop];
-    let (first, second) = if swapped { (tx, rx) } else { (rx, tx) };
+    let (first, second) = if swap_rx_tx { (tx, rx) } else { (rx, tx) };
     record[word::rx_bytes..=word::rx_drop].copy_from_slice(&first);
     record[word::tx_bytes..=word::tx_drop].copy_from_slice(&second);
-    if swapped {
+    if swap_rx_tx {
         (record[word::rx_fifo], record[word::tx_fifo]) = (tx_fifo, rx_fifo);
         (record[word::rx_compressed], record[word::tx_compressed]) = (tx_compressed, rx_compressed);
     } else {
@@ -66,7 +66,7 @@ fn indent(line: &[u8]) -> usize {
     line.iter().take_while(|&&byte| byte == b' ').count()
 }
 
-/// A line without the blanks that align its name.
+/// A line without leading blanks.
 fn name_from(line: &[u8]) -> &[u8] {
     &line[indent(line)..]
 }
@@ -132,7 +132,7 @@ mod tests {
         assert_eq!(as_guest[8..16], [13, -1, 16, -1, 5, -1, -1, 7]);
     }
 
-    /// The plain way, as anyone would write it first.
+    /// The obvious parser.
     fn reference(line: &str) -> Option<(String, Counters)> {
         let (name, numbers) = line.rsplit_once(':')?;
         let name = name.trim_start_matches(' ');
@@ -147,7 +147,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn agrees_with_the_plain_way(name in "[a-zA-Z0-9:._@-]{1,15}", numbers in prop::collection::vec(0..=i64::MAX, 15..=17), gap in " {0,9}") {
+        fn agrees_with_the_obvious_parser(name in "[a-zA-Z0-9:._@-]{1,15}", numbers in prop::collection::vec(0..=i64::MAX, 15..=17), gap in " {0,9}") {
             let numbers: Vec<String> = numbers.iter().map(i64::to_string).collect();
             let line = format!("{name:>6}:{gap}{}", numbers.join(" "));
             prop_assert_eq!(parse(&line), reference(&line));

@@ -1,16 +1,16 @@
-//! /proc/PID/io: what a process and all its threads, also those that have ended, read and wrote
+//! /proc/PID/io: the I/O of a process and all its threads, including those that have ended
 //! (Documentation/filesystems/proc.rst).
 //!
-//! `read_bytes` is what was asked of block devices (and network file systems). `write_bytes` is counted when a page becomes
-//! dirty, not when it reaches the device, and at once for direct I/O. What was dirtied and then thrown away by a truncation
-//! stands in `cancelled_write_bytes`; it is not subtracted: a process can cancel what others wrote, and the difference could
-//! fall, which no counter does. rchar, wchar, syscr and syscw are system calls on anything, pipes and sockets among them,
-//! without io_uring's and native aio's: no requests of a disk.
+//! `read_bytes` counts reads submitted to block devices (and network file systems). `write_bytes` counts pages when they become
+//! dirty, not when they reach the device, and direct I/O at once. Dirty pages dropped by a truncation are in
+//! `cancelled_write_bytes`. They are not subtracted: a process can cancel pages that others wrote, and the difference could
+//! fall, which no counter may. rchar, wchar, syscr and syscw count system calls on any file, even pipes and sockets, but not
+//! those of io_uring and native aio: they are no disk requests.
 
 use super::decimal;
 use crate::fields::block;
 
-/// The record of a process. None where a number is missing or is none.
+/// Parses the file. None if a number is missing or malformed.
 pub fn record(text: &[u8]) -> Option<block::Record> {
     let mut record = block::UNKNOWN;
     for line in text.split(|byte| *byte == b'\n') {
@@ -36,7 +36,7 @@ mod tests {
                         write_bytes: 6758400\ncancelled_write_bytes: 4096\n";
 
     #[test]
-    fn the_bytes_and_no_requests() {
+    fn bytes_but_no_requests() {
         let found = record(TEXT.as_bytes()).unwrap();
         assert_eq!(found[..5], [-1, 6796288, -1, 6758400, -1]);
         assert!(found[5..].iter().all(|word| *word == -1));

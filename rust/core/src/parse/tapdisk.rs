@@ -1,24 +1,24 @@
-//! tapdisk3's page of statistics (blktap's drivers/tapdisk-metrics-stats.h): a version, padding, and eleven 64-bit words.
+//! tapdisk3's statistics page (drivers/tapdisk-metrics-stats.h of blktap): a version, padding, and eleven 64-bit words.
 //!
-//! tapdisk adds to the words in place while others read them, and no lock or sequence number tells. So the page is read
-//! twice, and only taken where the two readings can have followed on one another.
+//! tapdisk updates the words in place, without a lock or a sequence number. So the page is read twice, and used only if the
+//! second read can follow the first.
 
 use crate::fields::block;
 
-/// Bytes of the page that hold something.
+/// The used bytes of the page.
 pub const LENGTH: usize = 8 + 8 * WORDS;
 
-/// The only version that there has been; a page holds 0 for a moment, before tapdisk has written it.
+/// The only version so far; it is 0 until tapdisk has initialized the page.
 pub const VERSION: u32 = 1;
 
 const WORDS: usize = 11;
 const SECTOR: i64 = 512;
 const NS_IN_TICK: i64 = 1000;
 
-/// Times that the two readings may be so far apart that one must have been made while a word was half written.
-const FAR: u64 = 1 << 31;
+/// Two reads that differ by this much saw a half-written word.
+const TORN: u64 = 1 << 31;
 
-/// What the page has, in its order.
+/// The content of the page, in its order.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Page {
     /// Times that the ring had no free request.
@@ -29,33 +29,33 @@ pub struct Page {
     pub write: Requests,
     /// Requests that failed.
     pub io_errors: u64,
-    /// Bit 0: it runs in a mode that takes little memory.
+    /// Bit 0: low-memory mode.
     pub flags: u64,
 }
 
-/// Requests of one direction.
+/// Requests in one direction.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Requests {
-    /// Requests that came.
+    /// Requests submitted.
     pub submitted: u64,
-    /// Requests that were answered.
+    /// Requests completed.
     pub completed: u64,
     /// Sectors of 512 bytes.
     pub sectors: u64,
-    /// Microseconds from a request's coming to its answer, summed. By the wall clock: it goes back when that is set back.
+    /// Total microseconds of all requests. They fall when the wall clock is set back.
     pub ticks: u64,
 }
 
-/// Why bytes are no page.
+/// Why a page cannot be parsed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unknown {
-    /// There are fewer than `LENGTH`.
+    /// It is shorter than `LENGTH`.
     Short,
-    /// Another version, with this number.
+    /// It has another version.
     Version(u32),
 }
 
-/// The numbers of a page.
+/// Parses a page.
 pub fn page(bytes: &[u8]) -> Result<Page, Unknown> {
     let Some((head, body)) = bytes.get(..LENGTH).and_then(|bytes| bytes.split_first_chunk::<8>()) else {
         return Err(Unknown::Short);
@@ -80,25 +80,25 @@ pub fn page(bytes: &[u8]) -> Result<Page, Unknown> {
 }
 
 impl Page {
-    /// Whether this can be what was read just after `earlier`: no count has gone back or leapt, and no more requests were
-    /// answered than came.
+    /// Whether this read can follow the `earlier` one: no counter has fallen or jumped, and no more requests were completed
+    /// than submitted.
     pub fn follows(&self, earlier: &Page) -> bool {
         let pairs = self.counts().into_iter().zip(earlier.counts());
         self.read.is_whole()
             && self.write.is_whole()
-            && pairs.into_iter().all(|(now, before)| now.checked_sub(before).is_some_and(|grown| grown < FAR))
-            && self.read.ticks.abs_diff(earlier.read.ticks) < FAR
-            && self.write.ticks.abs_diff(earlier.write.ticks) < FAR
+            && pairs.into_iter().all(|(now, before)| now.checked_sub(before).is_some_and(|grown| grown < TORN))
+            && self.read.ticks.abs_diff(earlier.read.ticks) < TORN
+            && self.write.ticks.abs_diff(earlier.write.ticks) < TORN
     }
 
-    /// What only grows.
+    /// The words that only grow.
     fn counts(&self) -> [u64; 8] {
         let Page { oo_reqs, read, write, io_errors, .. } = *self;
         let (r, w) = (read, write);
         [oo_reqs, r.submitted, r.completed, r.sectors, w.submitted, w.completed, w.sectors, io_errors]
     }
 
-    /// The record's fields. `errs` is oo_reqs, as of every Xen disk; a number that no word holds is -1.
+    /// The record. `errs` is oo_reqs, as for every Xen disk; a number that overflows a word is -1.
     pub fn record(&self) -> block::Record {
         let mut record = block::UNKNOWN;
         let word = |number: u64, unit: i64| i64::try_from(number).ok().and_then(|number| number.checked_mul(unit));
@@ -121,7 +121,7 @@ impl Requests {
         self.in_flight().is_some()
     }
 
-    /// None where more were answered than came.
+    /// None if more were completed than submitted.
     fn in_flight(&self) -> Option<u64> {
         self.submitted.checked_sub(self.completed)
     }
@@ -155,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn what_no_word_can_hold_is_unknown() {
+    fn overflow_is_unknown() {
         let mut words = USED;
         words[3] = 1 << 54; // sectors
         words[4] = 5_u64.wrapping_neg(); // microseconds, after the clock was set back
@@ -175,19 +175,19 @@ mod tests {
     }
 
     #[test]
-    fn readings_that_do_not_follow_on_one_another() {
+    fn reads_that_cannot_follow() {
         let whole = page_of(USED);
         assert!(whole.follows(&whole));
         for (word, now, follows) in [
             (3, 808, true),
             (3, 799, false),             // sectors went back
-            (3, 800 + (1 << 32), false), // the upper half of a word was newer than the lower one
-            (2, 111, false),             // more reads were answered than came
+            (3, 800 + (1 << 32), false), // the upper half of a word was newer
+            (2, 111, false),             // more reads completed than submitted
             (2, 110, true),
             (4, 4_990, true), // the clock was set back
             (4, 5_000 + (1 << 32), false),
             (8, 0_u64.wrapping_sub(1), false),
-            (10, 0, true), // a flag, no count
+            (10, 0, true), // a flag, not a counter
         ] {
             let mut words = USED;
             words[word] = now;
@@ -206,7 +206,7 @@ mod tests {
         }
 
         #[test]
-        fn two_readings_of_a_page_that_stands_still_follow_on_one_another(mut words: [u64; WORDS]) {
+        fn a_page_follows_itself(mut words: [u64; WORDS]) {
             words[1] = words[1].max(words[2]);
             words[5] = words[5].max(words[6]);
             prop_assert!(page_of(words).follows(&page_of(words)));

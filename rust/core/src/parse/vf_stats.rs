@@ -1,9 +1,9 @@
-//! The virtual functions of a network card, from the answer to RTM_GETLINK about its physical function
-//! (net/core/rtnetlink.c, rtnl_fill_vfinfo; since Linux 4.2 with the counters of each).
+//! The virtual functions of a network card, in the RTM_GETLINK reply for its physical function (rtnl_fill_vfinfo in
+//! net/core/rtnetlink.c; with counters since Linux 4.2).
 //!
-//! They are nested: IFLA_VFINFO_LIST holds an IFLA_VF_INFO a function, that an IFLA_VF_MAC, which begins with the
-//! function's number, and an IFLA_VF_STATS, which holds an attribute a counter. An attribute's length has 16 bits, so that a
-//! list of some hundred functions and more may not fit, and comes broken: what is there before the break is taken.
+//! IFLA_VFINFO_LIST contains an IFLA_VF_INFO for each function. That contains an IFLA_VF_MAC, which begins with the function's
+//! number, and an IFLA_VF_STATS with an attribute for each counter. The length of an attribute has 16 bits, so a list of
+//! some hundred functions may overflow and be cut: the functions before the cut are used.
 
 use super::netdev::Counters;
 
@@ -16,14 +16,14 @@ const HEADER: usize = 4;
 /// The two highest bits of a type are flags (NLA_F_NESTED, NLA_F_NET_BYTEORDER).
 const KIND: u16 = 0x3FFF;
 
-/// A virtual function's number, and its counters in the order of /proc/net/dev; none on a kernel that does not have them.
+/// A virtual function's number, and its counters in the order of /proc/net/dev; None on a kernel without them.
 pub type Function = (u32, Option<Counters>);
 
-/// Where each of a function's counters stands in `Counters`, by its attribute's type from 0 on. Broadcasts (4) have no
-/// place; 6 pads; drops are there since Linux 4.17. What no attribute fills is unknown: -1.
+/// The index in `Counters` of each attribute type from 0 on. Broadcasts (4) have none, 6 is padding, drops exist since
+/// Linux 4.17. Missing counters are -1.
 const PLACES: [Option<usize>; 9] = [Some(1), Some(9), Some(0), Some(8), None, Some(7), None, Some(3), Some(11)];
 
-/// The functions in a link's attributes, in the card's order.
+/// The functions in the attributes of an interface, in the card's order.
 pub fn functions(link: &[u8]) -> impl Iterator<Item = Function> {
     let lists = attributes(link).filter(|(kind, _)| *kind == IFLA_VFINFO_LIST);
     let infos = lists.flat_map(|(_, list)| attributes(list)).filter(|(kind, _)| *kind == IFLA_VF_INFO);
@@ -46,7 +46,7 @@ fn counters(stats: &[u8]) -> Counters {
     counters
 }
 
-/// The attributes of a message or of another attribute: type and value of each, up to the first that is none.
+/// The type and value of each attribute in a message or in another attribute, up to the first malformed one.
 fn attributes(mut bytes: &[u8]) -> impl Iterator<Item = (u16, &[u8])> {
     std::iter::from_fn(move || {
         let (length, kind) = (u16_at(bytes, 0)?, u16_at(bytes, 2)?);
@@ -75,7 +75,7 @@ mod tests {
         bytes
     }
 
-    /// As the kernel lays a function out: MAC first, others, and the counters last.
+    /// In the kernel's order: MAC first, counters last.
     fn info(number: u32, counters: &[(u16, u64)]) -> Vec<u8> {
         let mac = [&number.to_ne_bytes()[..], &[2; 32]].concat();
         let link_state = [&number.to_ne_bytes()[..], &[0; 4]].concat();
@@ -101,7 +101,7 @@ mod tests {
     }
 
     #[test]
-    fn every_counter_in_its_place() {
+    fn every_counter_has_its_index() {
         let counters: Vec<(u16, u64)> = (0..9).map(|kind| (kind, u64::from(kind) + 100)).collect();
         for flags in [0, NLA_F_NESTED] {
             let all = found(&link(&[info(0, &counters), info(7, &counters[..7])], flags));
@@ -123,18 +123,18 @@ mod tests {
         assert_eq!(found(&link(&[bare], 0)), [(3, None)]);
         assert_eq!(found(&link(&[], 0)), []);
         assert_eq!(found(&attribute(3, b"lo\0")), []);
-        assert_eq!(found(&link(&[attribute(IFLA_VF_INFO, &attribute(2, &[0; 8]))], 0)), [], "of no number");
+        assert_eq!(found(&link(&[attribute(IFLA_VF_INFO, &attribute(2, &[0; 8]))], 0)), [], "without a number");
     }
 
     #[test]
-    fn a_counter_that_no_word_holds_is_unknown() {
+    fn a_counter_that_overflows_is_unknown() {
         let all = found(&link(&[info(1, &[(2, u64::MAX), (3, i64::MAX as u64)])], 0));
         let counters = all[0].1.unwrap();
         assert_eq!((counters[0], counters[8]), (-1, i64::MAX));
     }
 
     #[test]
-    fn what_is_cut_is_left_out() {
+    fn cut_functions_are_left_out() {
         let whole = link(&[info(0, &[(0, 5)]), info(1, &[(0, 6)])], 0);
         let complete = found(&whole);
         for length in 0..whole.len() {
@@ -166,7 +166,7 @@ mod tests {
         }
 
         #[test]
-        fn every_function_comes_out(functions in prop::collection::vec((any::<u32>(), 0..=i64::MAX), 0..60)) {
+        fn every_function_is_found(functions in prop::collection::vec((any::<u32>(), 0..=i64::MAX), 0..60)) {
             let infos: Vec<Vec<u8>> =
                 functions.iter().map(|(number, bytes)| info(*number, &[(2, bytes.cast_unsigned())])).collect();
             let all: Vec<(u32, i64)> =

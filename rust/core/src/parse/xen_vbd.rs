@@ -1,13 +1,13 @@
-//! A file of a Xen backend's statistics folder: one decimal number (drivers/block/xen-blkback/xenbus.c).
+//! A statistics file of a Xen backend: one decimal number (drivers/block/xen-blkback/xenbus.c).
 //!
-//! Since Linux 3.12 or so it is printed with %llu. Before, it was %d of an int: past 2^31 it is negative, and at 2^32 it
-//! begins anew. The negative form is the upper half of those 32 bits.
+//! Linux prints it with %llu since about 3.12. Before, it printed an int with %d: from 2^31 the number is negative, and at 2^32 it
+//! wraps. A negative number stands for the upper half of those 32 bits.
 
 use super::decimal;
 
 const SECTOR: i64 = 512;
 
-/// The count that a file holds, never negative. None where it holds no number, or one that no kernel prints.
+/// The count in a file, never negative. None if it is not a number, or not one that a kernel prints.
 pub fn count(text: &[u8]) -> Option<i64> {
     let printed = decimal::only(text)?;
     if printed >= 0 {
@@ -16,8 +16,8 @@ pub fn count(text: &[u8]) -> Option<i64> {
     i32::try_from(printed).ok().map(|as_int| i64::from(as_int.cast_unsigned()))
 }
 
-/// The bytes of a count of sectors: 512 each, always. (libvirt multiplies by the disk's physical sector size, and so is
-/// wrong by 8 for disks of 4096-byte sectors: blkback counts in units of 512 whatever the disk is.)
+/// The bytes of a count of sectors, which always have 512 bytes in blkback. (libvirt multiplies by the physical sector size,
+/// so its value is 8 times too large for disks with 4096-byte sectors.)
 pub fn bytes(text: &[u8]) -> Option<i64> {
     count(text)?.checked_mul(SECTOR)
 }
@@ -29,7 +29,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn new_kernels_and_old() {
+    fn new_and_old_kernels() {
         assert_eq!(count(b"311\n"), Some(311));
         assert_eq!(count(b"0"), Some(0));
         assert_eq!(count(b"-2147483648\n"), Some(1 << 31));
@@ -39,7 +39,7 @@ mod tests {
     }
 
     #[test]
-    fn what_no_kernel_prints() {
+    fn numbers_that_no_kernel_prints() {
         for text in ["", "\n", "-", "-2147483649", "12 13", "0x1f", "twelve", "18446744073709551615"] {
             assert_eq!(count(text.as_bytes()), None, "{text:?}");
         }
@@ -49,7 +49,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn an_int_s_32_bits_come_back(sectors: u32) {
+        fn all_32_bits_of_an_int(sectors: u32) {
             let printed = sectors.cast_signed().to_string();
             prop_assert_eq!(count(printed.as_bytes()), Some(i64::from(sectors)));
         }

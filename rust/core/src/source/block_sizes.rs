@@ -1,14 +1,14 @@
-//! The sizes of block devices, added to the rows that another source fills: `capacity` and `physical` are one there.
+//! Adds the sizes of block devices to the rows of another source: their `capacity` and `physical` are the same.
 //!
-//! No poll reads them, or waits while they are read. They are read when a plan is opened, and again when somebody reopens
-//! what has gone, but not more often than they change: a volume is extended by hand, and takes the new size on within `ANEW`.
+//! A poll neither reads sizes nor waits for them. They are read when a plan is opened, and at a reopen if they are older than
+//! `MAX_AGE`: a volume is resized by hand, and its new size shows up after that time.
 
 use std::fs::File;
 use std::io::{Read, read_to_string};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use super::generation::Occupant;
+use super::generation::RowGeneration;
 use super::{Explanation, OpenHandle, Reopened, Reopening, Source};
 use crate::error::Error;
 use crate::fields::{Table, WORD, block};
@@ -17,31 +17,31 @@ use crate::roots::Roots;
 use crate::rows::Rows;
 use crate::state::State;
 
-/// Room for one number.
-const LONGEST: u64 = 32;
-const ANEW: Duration = Duration::from_secs(10);
+/// Enough for one number.
+const MAX_LENGTH: u64 = 32;
+const MAX_AGE: Duration = Duration::from_secs(10);
 
-/// sysfs's sectors, whatever the device's own are.
+/// The unit of sysfs, whatever the device's own sector size is.
 const SECTOR: i64 = 512;
 
-/// A source whose rows are block devices, with their sizes.
+/// A source of block devices, with their sizes.
 pub(crate) struct WithSizes<S> {
     source: S,
     devices: Vec<Device>,
-    /// When all of them were read; None where they are to be read anew.
+    /// When all sizes were last read; None if they must be read again.
     read: Option<Instant>,
 }
 
-/// What was opened and read anew: the inner source's, each device's size by its place and its generation before, and whether
-/// that was all of them.
-type Anew = (Option<Reopened>, Vec<(usize, Option<i64>, i64)>, bool);
+/// What a reopen read: the result of the inner source, the sizes (index of the device, its generation, size), and whether
+/// these are all sizes.
+type Refreshed = (Option<Reopened>, Vec<(usize, Option<i64>, i64)>, bool);
 
 struct Device {
     number: DeviceNumber,
     row: usize,
-    /// In bytes; -1 where it is not known.
+    /// In bytes; -1 if unknown.
     size: i64,
-    /// The row's when it first had this size; none before its first poll. With another one there is another device.
+    /// The row's generation when it first had this size; None before the first poll.
     generation: Option<i64>,
 }
 
@@ -61,7 +61,7 @@ impl<S: Source> Source for WithSizes<S> {
         for device in &mut self.devices {
             let state = rows.word(device.row, block::Table::STATE);
             if state == State::Gone as i64 {
-                // What comes back there may be another device of the same number.
+                // The next device of this number may be another one.
                 (device.size, device.generation) = (-1, None);
             } else if state == State::Ok as i64 {
                 let generation = rows.word(device.row, block::generation);
@@ -76,7 +76,7 @@ impl<S: Source> Source for WithSizes<S> {
 
     fn reopening(&self) -> Option<Reopening> {
         let inner = self.source.reopening();
-        let all = self.read.is_none_or(|read| read.elapsed() > ANEW);
+        let all = self.read.is_none_or(|read| read.elapsed() > MAX_AGE);
         let devices = self.devices.iter().enumerate().filter(|(_, device)| all || device.size < 0);
         let devices: Vec<_> = devices.map(|(place, device)| (place, device.generation, device.number)).collect();
         if inner.is_none() && devices.is_empty() {
@@ -85,14 +85,14 @@ impl<S: Source> Source for WithSizes<S> {
         Some(Box::new(move |roots| {
             let size = |(place, generation, number)| (place, generation, size_of(roots, number));
             let sizes = devices.into_iter().map(size).collect();
-            let anew: Anew = (inner.map(|inner| inner(roots)), sizes, all);
-            Box::new(anew)
+            let refreshed: Refreshed = (inner.map(|inner| inner(roots)), sizes, all);
+            Box::new(refreshed)
         }))
     }
 
     fn reopened(&mut self, opened: Reopened) -> usize {
-        let Ok(anew) = opened.downcast::<Anew>() else { return 0 };
-        let (inner, sizes, all) = *anew;
+        let Ok(refreshed) = opened.downcast::<Refreshed>() else { return 0 };
+        let (inner, sizes, all) = *refreshed;
         for (place, generation, size) in sizes {
             let device = &mut self.devices[place];
             if device.generation == generation {
@@ -116,8 +116,8 @@ impl<S: Source> Source for WithSizes<S> {
         self.source.explain()
     }
 
-    fn each_occupant(&mut self, each: &mut dyn FnMut(usize, &mut Occupant, Option<u64>)) {
-        self.source.each_occupant(each);
+    fn each_generation(&mut self, each: &mut dyn FnMut(usize, &mut RowGeneration, Option<u64>)) {
+        self.source.each_generation(each);
     }
 
     fn each_handle(&self, each: &mut dyn FnMut(usize, OpenHandle)) {
@@ -127,7 +127,7 @@ impl<S: Source> Source for WithSizes<S> {
 
 fn size_of(roots: &Roots, (major, minor): DeviceNumber) -> i64 {
     let file = roots.open_regular(&PathBuf::from(format!("/sys/dev/block/{major}:{minor}/size")));
-    let text = file.ok().and_then(|file| read_to_string(File::from(file).take(LONGEST)).ok());
+    let text = file.ok().and_then(|file| read_to_string(File::from(file).take(MAX_LENGTH)).ok());
     let sectors = text.and_then(|text| text.trim().parse::<i64>().ok());
     sectors.filter(|sectors| *sectors >= 0).and_then(|sectors| sectors.checked_mul(SECTOR)).unwrap_or(-1)
 }
@@ -140,7 +140,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_size_is_a_row_s_while_the_row_has_numbers() {
+    fn only_a_row_with_counters_has_a_size() {
         let tree = tempfile::tempdir().unwrap();
         let at = |path: &str| tree.path().join("sys/dev/block/8:0").join(path);
         fs::create_dir_all(at("")).unwrap();
@@ -154,15 +154,15 @@ mod tests {
             memory
         };
         let word = |memory: &[u8], word: usize| i64::from_ne_bytes(memory[word * WORD..][..WORD].try_into().unwrap());
-        let watched = [(((8, 0), None), 0)];
-        let inner = BlockStat::open(&roots, watched, &mut crate::source::OpenHandles::new(), String::new());
+        let tracked = [(((8, 0), None), 0)];
+        let inner = BlockStat::open(&roots, tracked, &mut crate::source::OpenHandles::new(), String::new());
         let mut source = WithSizes::new(&roots, [((8, 0), 0)], inner);
         let whole = read(&mut source, block::SIZE);
         assert_eq!((word(&whole, block::rd_req), word(&whole, block::capacity)), (1, 1 << 20));
         assert_eq!(word(&whole, block::physical), 1 << 20);
         for size in 0..block::SIZE {
             let cut = read(&mut source, size);
-            let from = (block::state * WORD).min(size); // it was read at another time
+            let from = (block::state * WORD).min(size); // the time differs
             assert_eq!(cut[from..size], whole[from..size], "{size} bytes");
         }
         fs::write(at("stat"), "no numbers\n").unwrap();

@@ -1,28 +1,28 @@
-//! What each way to an interface's or a disk's counters costs, and which is the cheapest for a plan.
+//! The cost of each route to the counters of interfaces and disks, and the cheapest route for a plan.
 //!
-//! Nanoseconds, measured on two cores of a virtual machine under Linux 6.18, with veths and loop devices. Another machine's
-//! are smaller or larger all together; what counts here is how they stand to each other. `make crossings` measures them.
+//! In nanoseconds, measured by `make crossings` on two cores of a virtual machine under Linux 6.18, with veths and loop
+//! devices. Other machines differ, but only the ratios matter here.
 
-/// A line of /proc/net/dev: the kernel's printing, and passing over it.
+/// A line of /proc/net/dev: printed by the kernel, skipped by the parser.
 const PROC_LINE: usize = 1075;
-/// Lines that the kernel prints at a time, wanted or not: a page of them.
-const LINES_A_PAGE: usize = 31;
+/// The kernel prints whole pages of lines.
+const LINES_PER_PAGE: usize = 31;
 /// An interface in a dump of RTM_GETSTATS.
 const DUMP_ROW: usize = 250;
-/// A question for one interface among several, and its answer.
+/// A query for one of several interfaces, and its reply.
 const SINGLE: usize = 1210;
-/// Waking the thread that asks netlink in the poll's stead, and being woken.
+/// Waking the thread that queries netlink for the poll, and being woken by it.
 const HEDGE: usize = 55_000;
 /// A kept-open file of sysfs.
 const SYSFS_FILE: usize = 650;
-/// The files that the newest struct takes in the guest's view. libvirt's eight numbers take 9: rx_drop is the sum of two.
+/// The files for the newest struct in the guest's view. libvirt's eight counters take 9: rx_drop is the sum of two.
 const SYSFS_FILES: usize = 13;
 /// A line of /proc/diskstats.
 const DISKSTATS_LINE: usize = 780;
 /// A kept-open stat file of a block device.
 const STAT_FILE: usize = 1400;
 
-/// How an interface source is chosen without a wish of the caller's.
+/// The routes to interface counters that never wait for RTNL.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Cheapest {
     Proc,
@@ -30,26 +30,25 @@ pub(crate) enum Cheapest {
     Hedged,
 }
 
-/// The cheapest route that whoever holds RTNL cannot hold up, for `watched` of the `all` interfaces that there are, which
-/// are among the first `lines` of them.
-pub(crate) fn cheapest_interface_route(watched: usize, lines: usize, all: usize) -> Cheapest {
-    let printed = lines.next_multiple_of(LINES_A_PAGE).min(all);
+/// The cheapest route for `tracked` of `all` interfaces, which are among the first `lines` lines.
+pub(crate) fn cheapest_interface_route(tracked: usize, lines: usize, all: usize) -> Cheapest {
+    let printed = lines.next_multiple_of(LINES_PER_PAGE).min(all);
     let routes = [
         (printed * PROC_LINE, Cheapest::Proc),
-        (watched * SYSFS_FILES * SYSFS_FILE, Cheapest::Sysfs),
-        (HEDGE + (all * DUMP_ROW).min(watched * SINGLE), Cheapest::Hedged),
+        (tracked * SYSFS_FILES * SYSFS_FILE, Cheapest::Sysfs),
+        (HEDGE + (all * DUMP_ROW).min(tracked * SINGLE), Cheapest::Hedged),
     ];
     routes.into_iter().min_by_key(|(cost, _)| *cost).map_or(Cheapest::Proc, |(_, route)| route)
 }
 
-/// Whether a dump of `all` interfaces beats a question for each of `watched`.
-pub(crate) fn one_dump_is_cheaper(watched: usize, all: usize) -> bool {
-    all * DUMP_ROW < watched * SINGLE
+/// Whether a dump of `all` interfaces is cheaper than a query for each tracked one.
+pub(crate) fn one_dump_is_cheaper(tracked: usize, all: usize) -> bool {
+    all * DUMP_ROW < tracked * SINGLE
 }
 
-/// Whether one pass over the `lines` of /proc/diskstats beats a stat file for each of `watched` devices.
-pub(crate) fn one_pass_is_cheaper(watched: usize, lines: usize) -> bool {
-    lines * DISKSTATS_LINE < watched * STAT_FILE
+/// Whether one pass over /proc/diskstats is cheaper than a stat file for each tracked device.
+pub(crate) fn one_pass_is_cheaper(tracked: usize, lines: usize) -> bool {
+    lines * DISKSTATS_LINE < tracked * STAT_FILE
 }
 
 #[cfg(test)]
@@ -57,7 +56,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_routes_of_typical_hosts() {
+    fn routes_of_typical_hosts() {
         assert_eq!(cheapest_interface_route(1, 1, 1), Cheapest::Proc);
         assert_eq!(cheapest_interface_route(10, 30, 30), Cheapest::Proc);
         assert_eq!(cheapest_interface_route(1, 1000, 1000), Cheapest::Sysfs);

@@ -1,5 +1,5 @@
-//! The kernel's count of disks (since Linux 5.15): each disk, and each medium put into one, has a number of its own, while
-//! a device number is given again as soon as it is free.
+//! diskseq, the kernel's number for each disk and each medium inserted (since Linux 5.15). It is never reused; a device number
+//! is, as soon as it is free.
 
 use std::io::Write;
 use std::os::fd::OwnedFd;
@@ -13,7 +13,7 @@ use crate::parse::decimal;
 use crate::parse::diskstats::DeviceNumber;
 use crate::roots::Roots;
 
-/// /sys/dev/block, open: a poll may look up hundreds of devices, and takes no memory for it.
+/// /sys/dev/block, kept open: a poll may look up hundreds of devices without allocating.
 pub(crate) struct Diskseq(OwnedFd);
 
 impl Diskseq {
@@ -21,22 +21,21 @@ impl Diskseq {
         roots.open(Path::new("/sys/dev/block")).map(Diskseq)
     }
 
-    /// The count of the disk that has this number now, or of the disk that this partition is on. None from a kernel that
-    /// does not count.
+    /// The diskseq of the disk that has this number now, or of the disk of this partition. None on a kernel without diskseq.
     pub(crate) fn of(&self, number: DeviceNumber) -> Result<Option<u64>, Errno> {
-        // A partition's folder stands in its disk's.
+        // A partition's folder is in its disk's.
         for file in ["/diskseq", "/../diskseq"] {
             match self.read(number, file) {
                 Err(Errno::NOENT) => {}
                 answer => return answer,
             }
         }
-        let mut path = [0; LONGEST_PATH];
+        let mut path = [0; MAX_PATH];
         statat(&self.0, path_of(number, "", &mut path), AtFlags::empty()).map(|_| None)
     }
 
     fn read(&self, number: DeviceNumber, file: &str) -> Result<Option<u64>, Errno> {
-        let (mut path, mut text) = ([0; LONGEST_PATH], [0; 32]);
+        let (mut path, mut text) = ([0; MAX_PATH], [0; 32]);
         let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC;
         let file = openat(&self.0, path_of(number, file, &mut path), flags, Mode::empty())?;
         let length = pread(&file, &mut text, 0)?;
@@ -44,14 +43,14 @@ impl Diskseq {
     }
 }
 
-/// Two numbers of 32 bits, and the file.
-const LONGEST_PATH: usize = 40;
+/// Two 32-bit numbers and the file name.
+const MAX_PATH: usize = 40;
 
-fn path_of<'path>((major, minor): DeviceNumber, file: &str, path: &'path mut [u8; LONGEST_PATH]) -> &'path [u8] {
+fn path_of<'path>((major, minor): DeviceNumber, file: &str, path: &'path mut [u8; MAX_PATH]) -> &'path [u8] {
     let mut rest = &mut path[..];
     let written = write!(rest, "{major}:{minor}{file}");
-    let left = if written.is_ok() { rest.len() } else { LONGEST_PATH };
-    &path[..LONGEST_PATH - left]
+    let left = if written.is_ok() { rest.len() } else { MAX_PATH };
+    &path[..MAX_PATH - left]
 }
 
 #[cfg(test)]
@@ -62,7 +61,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_disk_s_and_a_partition_s_and_an_old_kernel_s() {
+    fn disks_partitions_and_old_kernels() {
         let tree = tempfile::tempdir().unwrap();
         let at = |path: &str| tree.path().join(path);
         fs::create_dir_all(at("sys/devices/sda/sda1")).unwrap();

@@ -1,4 +1,4 @@
-//! The kernel's counter files, one module each: handles that are opened once, then only read.
+//! Sources of counters: each keeps its handles open and fills some rows of a table.
 
 mod block_sizes;
 mod cost;
@@ -12,6 +12,7 @@ mod table_file;
 mod tracked_devices;
 mod unsupported;
 mod vmm_reported;
+mod worker;
 
 use std::any::Any;
 use std::collections::HashMap;
@@ -19,84 +20,84 @@ use std::path::PathBuf;
 
 use rustix::io::Errno;
 
-use generation::Occupant;
+use generation::RowGeneration;
 
 use crate::error::Error;
 use crate::roots::Roots;
 use crate::rows::Rows;
 use crate::state::State;
 
-/// Some rows of one table, and the handles that they are read from.
+/// Fills some rows of one table from open handles.
 pub(crate) trait Source: Send {
-    /// Writes each of its rows, whatever the kernel says: a row that has no numbers says why in its state.
+    /// Writes each of its rows, even if the kernel fails: the state of a row without counters says why.
     fn read(&mut self, rows: &mut Rows<'_>);
 
-    /// What opens anew what could not be opened before, or has gone bad. It is done while polls go on.
+    /// Opens handles that could not be opened before or were lost; None if there are none. It runs while polls go on.
     fn reopening(&self) -> Option<Reopening> {
         None
     }
 
-    /// Puts in place what that opened; how many handles it was.
+    /// Takes over what `reopening` opened; returns the number of handles.
     fn reopened(&mut self, _opened: Reopened) -> usize {
         0
     }
 
-    /// What lies behind the state of a row, if the row is of this source and has such a problem.
+    /// Why a row of this source has no counters; None if it has, or belongs to another source.
     fn problem(&self, row: usize) -> Option<Error>;
 
-    /// What the last poll did.
+    /// Describes the last poll.
     fn explain(&self) -> Explanation;
 
-    /// Which device stands in each of its rows, and that device's own number where it is known.
-    fn each_occupant(&mut self, each: &mut dyn FnMut(usize, &mut Occupant, Option<u64>));
+    /// Calls `each` with each row's generation, and with the identity of its device where it is known.
+    fn each_generation(&mut self, each: &mut dyn FnMut(usize, &mut RowGeneration, Option<u64>));
 
-    /// Each row's open handle, where it has one that another plan's source can read, too.
+    /// Calls `each` with each row's open handle, if the source of another plan can use it.
     fn each_handle(&self, _each: &mut dyn FnMut(usize, OpenHandle)) {}
 }
 
-/// Opens files, and may take its time.
+/// Opens files, which may take long.
 pub(crate) type Reopening = Box<dyn FnOnce(&Roots) -> Reopened + Send>;
 
-/// What was opened; the source whose `reopening` it was knows what it is.
+/// What was opened; only the source that returned the `Reopening` knows its type.
 pub(crate) type Reopened = Box<dyn Any + Send>;
 
-/// A handle that is open already. What it is, and of which device, is known to the source that takes it.
+/// An open handle; only the source that takes it knows its type.
 pub(crate) type OpenHandle = Box<dyn Any + Send>;
 
-/// Handles that are open already, by the row that they are for.
+/// Open handles by row.
 pub(crate) type OpenHandles = HashMap<usize, OpenHandle>;
 
-/// What a source does in a poll, and why it and no other reads these rows.
+/// What a source does in a poll, and why it was selected for its rows.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Explanation {
     /// What is read.
     pub source: String,
     /// Rows that it fills.
     pub rows: usize,
-    /// System calls that it took in the last poll.
+    /// System calls of the last poll.
     pub system_calls: usize,
-    /// Why it was chosen; a sentence.
+    /// Why it was selected; a sentence.
     pub why: String,
 }
 
-/// Why a source, or one handle of it, has no numbers.
+/// Why a source, or one handle of it, has no counters.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Failure {
     Errno(Errno),
     Malformed(&'static str),
-    /// There is a device, and it is not the one that the row is about.
-    Another,
+    /// Another device has taken the name of the one that the row shows.
+    Replaced,
 }
 
-const ANOTHER: &str = "another device has its place now";
+const REPLACED: &str = "another device has taken its place";
 
 impl Failure {
-    /// The state of the rows that it costs.
+    /// The state of the rows that it affects.
     fn state(self) -> State {
         match self {
-            // sysfs answers ENODEV once the device behind an open file is removed, also when one of the same name is back.
-            // procfs answers ESRCH once the process has.
-            Failure::Errno(Errno::NOENT | Errno::NODEV | Errno::NXIO | Errno::SRCH) | Failure::Another => State::Gone,
+            // Once its device is removed, an open file of sysfs returns ENODEV, even after a device of the same name
+            // appears. An open file of procfs returns ESRCH once its process has ended.
+            Failure::Errno(Errno::NOENT | Errno::NODEV | Errno::NXIO | Errno::SRCH) | Failure::Replaced => State::Gone,
             Failure::Errno(_) | Failure::Malformed(_) => State::Unreadable,
         }
     }
@@ -105,7 +106,7 @@ impl Failure {
         match self {
             Failure::Errno(errno) => Error::Read { path, errno },
             Failure::Malformed(what) => Error::Malformed { path, what },
-            Failure::Another => Error::Malformed { path, what: ANOTHER },
+            Failure::Replaced => Error::Malformed { path, what: REPLACED },
         }
     }
 }
@@ -115,7 +116,7 @@ impl std::fmt::Display for Failure {
         match self {
             Failure::Errno(errno) => std::io::Error::from(*errno).fmt(formatter),
             Failure::Malformed(what) => what.fmt(formatter),
-            Failure::Another => ANOTHER.fmt(formatter),
+            Failure::Replaced => REPLACED.fmt(formatter),
         }
     }
 }

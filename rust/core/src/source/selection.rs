@@ -1,4 +1,4 @@
-//! Which source reads a plan's rows, where the kernel offers several.
+//! Selects the sources of a plan's rows, the cheapest where the kernel offers several.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fs::File;
@@ -18,16 +18,17 @@ use super::device_files::xen_vbd::XenVbds;
 use super::net::index::InterfaceIndex;
 use super::net::namespace;
 use super::net::rows::{InterfaceRows, Named};
+use super::netlink::card::Card;
 use super::netlink::getstats::Rtnetlink;
 use super::netlink::hedged::Hedged;
-use super::netlink::vf_stats::{Card, FunctionRow, VirtualFunctions};
+use super::netlink::vf_stats::{FunctionRow, VirtualFunctions};
 use super::table_file::diskstats::{Diskstats, DiskstatsFormat};
 use super::table_file::identity::{Disks, Interfaces};
 use super::table_file::line_table::{Format, LineFile};
 use super::table_file::netdev::{NetDev, NetDevFormat};
-use super::tracked_devices::Watched;
-use super::unsupported::Uncounted;
-use super::vmm_reported::Reported;
+use super::tracked_devices::TrackedDevices;
+use super::unsupported::Unsupported;
+use super::vmm_reported::VmmReported;
 use super::{OpenHandles, Source};
 use crate::fields::{Table, block, interface};
 use crate::parse::{diskstats::DeviceNumber, netdev};
@@ -36,10 +37,10 @@ use crate::roots::Roots;
 
 type Sources = Vec<Box<dyn Source>>;
 
-/// The sources of the block table; what is among the `open` handles is not opened again.
+/// The sources of the block table. Handles among the `open` ones are used, not opened again.
 pub(crate) fn block(roots: &Roots, rows: &[BlockRow], mut open: OpenHandles) -> Sources {
-    let (mut groups, mut processes, mut reports) = (Vec::new(), Vec::new(), Vec::new());
-    let (mut devices, mut vbds, mut tapdisks, mut uncounted) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    let (mut groups, mut processes, mut vmm_reported) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut devices, mut vbds, mut tapdisks, mut unsupported) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     for (index, row) in rows.iter().enumerate() {
         match row {
             BlockRow::Device { number, diskseq } => devices.push(((*number, *diskseq), index)),
@@ -47,8 +48,8 @@ pub(crate) fn block(roots: &Roots, rows: &[BlockRow], mut open: OpenHandles) -> 
             BlockRow::CgroupIo(group) => groups.push((group.clone(), index)),
             BlockRow::ProcessIo(pid) => processes.push((*pid, index)),
             BlockRow::Tapdisk(tapdisk) => tapdisks.push((tapdisk.clone(), index)),
-            BlockRow::Reported(report) => reports.push((Arc::clone(report), index)),
-            BlockRow::Uncounted => uncounted.push(index),
+            BlockRow::VmmReported(latest) => vmm_reported.push((Arc::clone(latest), index)),
+            BlockRow::Unsupported => unsupported.push(index),
         }
     }
     let mut sources = Sources::new();
@@ -56,7 +57,7 @@ pub(crate) fn block(roots: &Roots, rows: &[BlockRow], mut open: OpenHandles) -> 
         sources.push(block_devices(roots, devices, &mut open));
     }
     if !vbds.is_empty() {
-        sources.push(Box::new(XenVbds::open(roots, vbds, &mut open, "the only place where blkback counts".to_owned())));
+        sources.push(Box::new(XenVbds::open(roots, vbds, &mut open, "the only counters of blkback".to_owned())));
     }
     if !groups.is_empty() {
         let stacked = cgroup_io::stacked(roots);
@@ -65,55 +66,54 @@ pub(crate) fn block(roots: &Roots, rows: &[BlockRow], mut open: OpenHandles) -> 
             roots,
             groups,
             &mut open,
-            "all that a control group's processes do".to_owned(),
+            "the I/O of all processes of a control group".to_owned(),
         )));
     }
     if !processes.is_empty() {
-        sources.push(Box::new(ProcessIos::open(roots, processes, &mut open, "all that a process does".to_owned())));
+        sources.push(Box::new(ProcessIos::open(roots, processes, &mut open, "the I/O of a process".to_owned())));
     }
     if !tapdisks.is_empty() {
-        sources.push(Box::new(Tapdisks::open(
-            roots,
-            tapdisks,
-            &mut open,
-            "the only place where tapdisk counts".to_owned(),
-        )));
+        sources.push(Box::new(Tapdisks::open(roots, tapdisks, &mut open, "the only counters of tapdisk".to_owned())));
     }
-    if !reports.is_empty() {
-        sources.push(Box::new(Reported::new(reports)));
+    if !vmm_reported.is_empty() {
+        sources.push(Box::new(VmmReported::new(vmm_reported)));
     }
-    push_uncounted::<block::Table>(&mut sources, uncounted);
+    push_unsupported::<block::Table>(&mut sources, unsupported);
     sources
 }
 
-/// The sources of the interface table: one for each network namespace, and one of all virtual functions.
-/// `open` as above.
-pub(crate) fn interface(roots: &Roots, rows: &[InterfaceRow], wish: InterfaceSource, mut open: OpenHandles) -> Sources {
-    let (mut namespaces, mut uncounted) = (BTreeMap::<_, Vec<Named<'_>>>::new(), Vec::new());
+/// The sources of the interface table: one for each network namespace, and one for all virtual functions. `open` as above.
+pub(crate) fn interface(
+    roots: &Roots,
+    rows: &[InterfaceRow],
+    requested: InterfaceSource,
+    mut open: OpenHandles,
+) -> Sources {
+    let (mut namespaces, mut unsupported) = (BTreeMap::<_, Vec<Named<'_>>>::new(), Vec::new());
     let mut cards = BTreeMap::<Card, Vec<FunctionRow>>::new();
     for (at, row) in rows.iter().enumerate() {
         match row {
-            InterfaceRow::NetDevice { name, namespace, index, swapped } => {
-                let named = Named { name: name.as_bytes(), row: at, swapped: *swapped, index: *index };
+            InterfaceRow::NetDevice { name, namespace, index, swap_rx_tx } => {
+                let named = Named { name: name.as_bytes(), row: at, swap_rx_tx: *swap_rx_tx, index: *index };
                 namespaces.entry(namespace.as_deref()).or_default().push(named);
             }
-            InterfaceRow::VirtualFunction { device, number, namespace, swapped } => {
-                cards.entry((namespace.clone(), device.clone())).or_default().push((*number, at, *swapped));
+            InterfaceRow::VirtualFunction { device, number, namespace, swap_rx_tx } => {
+                cards.entry((namespace.clone(), device.clone())).or_default().push((*number, at, *swap_rx_tx));
             }
-            InterfaceRow::Uncounted => uncounted.push(at),
+            InterfaceRow::Unsupported => unsupported.push(at),
         }
     }
     let mut sources = Sources::new();
     for (namespace, by_name) in namespaces {
         sources.push(match namespace {
-            None => interfaces(roots, NetDevFormat::PATH, &by_name, wish, &mut open),
-            Some(namespace) => interfaces_elsewhere(roots, namespace, &by_name, wish, &mut open),
+            None => interfaces(roots, NetDevFormat::PATH, &by_name, requested, &mut open),
+            Some(namespace) => interfaces_elsewhere(roots, namespace, &by_name, requested, &mut open),
         });
     }
     if !cards.is_empty() {
         sources.push(Box::new(VirtualFunctions::open(roots, cards, &mut open)));
     }
-    push_uncounted::<interface::Table>(&mut sources, uncounted);
+    push_unsupported::<interface::Table>(&mut sources, unsupported);
     sources
 }
 
@@ -121,10 +121,10 @@ fn interfaces_elsewhere(
     roots: &Roots,
     namespace: &Path,
     by_name: &[Named<'_>],
-    wish: InterfaceSource,
+    requested: InterfaceSource,
     open: &mut OpenHandles,
 ) -> Box<dyn Source> {
-    let inside = || interfaces(roots, namespace::PROC_NET_DEV, by_name, wish, open);
+    let inside = || interfaces(roots, namespace::PROC_NET_DEV, by_name, requested, open);
     let entered =
         if roots.has_this_network() { namespace::within(roots, namespace, inside) } else { Err(namespace::CAPTURED) };
     match (entered, namespace::file_of_process(namespace)) {
@@ -133,32 +133,31 @@ fn interfaces_elsewhere(
             let rows = InterfaceRows::new(by_name);
             let (path, by_key) = (file.unwrap_or_else(|| namespace.display().to_string()), rows.by_name());
             let why = format!("{} cannot be entered ({failure})", namespace.display());
-            Box::new(NetDev::new(LineFile::open(roots, &path, by_key), rows.watched, None, why))
+            Box::new(NetDev::new(LineFile::open(roots, &path, by_key), rows.tracked, None, why))
         }
     }
 }
 
-fn push_uncounted<T: Table + Send + 'static>(sources: &mut Sources, rows: Vec<usize>) {
+fn push_unsupported<T: Table + Send + 'static>(sources: &mut Sources, rows: Vec<usize>) {
     if !rows.is_empty() {
-        sources.push(Box::new(Uncounted::<T>::new(rows)));
+        sources.push(Box::new(Unsupported::<T>::new(rows)));
     }
 }
 
-/// One pass over /proc/diskstats, or a stat file for each device. The pass also wins where only it is there, as in a
-/// captured tree; without it the stat files are what is left.
+/// One pass over /proc/diskstats, or a stat file for each device; whichever is cheaper, or exists in a captured tree.
 fn block_devices(
     roots: &Roots,
     devices: Vec<((DeviceNumber, Option<u64>), usize)>,
     open: &mut OpenHandles,
 ) -> Box<dyn Source> {
-    let watched = devices.iter().map(|((number, _), _)| number).collect::<HashSet<_>>().len();
+    let tracked = devices.iter().map(|((number, _), _)| number).collect::<HashSet<_>>().len();
     let numbers: Vec<_> = devices.iter().map(|((number, _), row)| (*number, *row)).collect();
     let lines = lines_of(roots, DiskstatsFormat::PATH).map(|lines| lines.len());
     let has_stat_files = roots.open(Path::new("/sys/dev/block")).is_ok();
     match lines {
-        Some(lines) if !has_stat_files || cost::one_pass_is_cheaper(watched, lines) => {
-            let why = format!("one pass over {lines} devices is cheaper than {watched} stat files");
-            let (mut by_number, mut rows) = (HashMap::new(), Watched::new());
+        Some(lines) if !has_stat_files || cost::one_pass_is_cheaper(tracked, lines) => {
+            let why = format!("one pass over {lines} devices is cheaper than {tracked} stat files");
+            let (mut by_number, mut rows) = (HashMap::new(), TrackedDevices::new());
             for ((number, diskseq), row) in devices {
                 let device = *by_number.entry(number).or_insert_with(|| rows.push());
                 rows.add_row(device, row, (), diskseq);
@@ -169,18 +168,18 @@ fn block_devices(
         }
         lines => {
             let lines = lines.map_or("no".to_owned(), |lines| lines.to_string());
-            let why = format!("{watched} stat files are cheaper than a pass over {lines} devices");
+            let why = format!("{tracked} stat files are cheaper than a pass over {lines} devices");
             Box::new(WithSizes::new(roots, numbers, BlockStat::open(roots, devices, open, why)))
         }
     }
 }
 
-/// Interfaces of the network namespace of the calling thread, whose /proc/net/dev is at `path`.
+/// The source of interfaces in the network namespace of the calling thread, whose /proc/net/dev is at `path`.
 fn interfaces(
     roots: &Roots,
     path: &str,
     by_name: &[Named<'_>],
-    wish: InterfaceSource,
+    requested: InterfaceSource,
     open: &mut OpenHandles,
 ) -> Box<dyn Source> {
     let rows = InterfaceRows::new(by_name);
@@ -189,17 +188,17 @@ fn interfaces(
         .iter()
         .filter_map(|line| netdev::split(line).map(|(name, _)| name.to_vec()))
         .collect();
-    let (watched, count) = (rows.names.len(), all.len());
-    // Reading ends with the last watched line; one that is not there is looked for to the end.
+    let (tracked, count) = (rows.names.len(), all.len());
+    // Reading ends with the last tracked line, or with the file if an interface is missing.
     let last = rows.names.iter().map(|name| all.iter().position(|other| **other == **name).map_or(count, |at| at + 1));
     let lines = last.max().unwrap_or(count);
     let proc = |rows: InterfaceRows, why: String| -> Box<dyn Source> {
         let identity = Interfaces::open(roots, path);
-        Box::new(NetDev::new(LineFile::open(roots, path, rows.by_name()), rows.watched, identity, why))
+        Box::new(NetDev::new(LineFile::open(roots, path, rows.by_name()), rows.tracked, identity, why))
     };
     let mut sysfs = |why: String| -> Box<dyn Source> {
-        let devices = by_name.iter().map(|Named { name, row, swapped, index }| {
-            (sysfs_net::Interface { name: Box::from(*name), swapped: *swapped, index: *index }, *row)
+        let devices = by_name.iter().map(|Named { name, row, swap_rx_tx, index }| {
+            (sysfs_net::Interface { name: Box::from(*name), swap_rx_tx: *swap_rx_tx, index: *index }, *row)
         });
         Box::new(SysfsNet::open(roots, devices, open, why))
     };
@@ -207,49 +206,49 @@ fn interfaces(
         .and_then(|()| Hedged::open(roots, path, &rows, count))
     {
         Ok(source) => Box::new(source) as Box<dyn Source>,
-        Err(failure) => proc(rows, format!("netlink cannot be had: {failure}")),
+        Err(failure) => proc(rows, format!("netlink is not available: {failure}")),
     };
-    match wish {
-        InterfaceSource::Proc => proc(rows, "asked for".to_owned()),
+    match requested {
+        InterfaceSource::Proc => proc(rows, "requested".to_owned()),
         InterfaceSource::Sysfs if !sysfs_shows_the_same_namespace(roots, path, &all) => {
-            proc(rows, "sysfs was asked for, and /sys does not show this network namespace".to_owned())
+            proc(rows, "sysfs was requested, but /sys shows another network namespace".to_owned())
         }
-        InterfaceSource::Sysfs => sysfs("asked for".to_owned()),
+        InterfaceSource::Sysfs => sysfs("requested".to_owned()),
         InterfaceSource::Netlink => {
             match namespace::sockets_see(roots, path).and_then(|()| Rtnetlink::open(roots, path, &rows, count)) {
                 Ok(source) => Box::new(source),
-                Err(failure) => proc(rows, format!("netlink was asked for and cannot be had: {failure}")),
+                Err(failure) => proc(rows, format!("netlink was requested, but is not available: {failure}")),
             }
         }
         InterfaceSource::Hedged => hedged(rows),
-        InterfaceSource::Auto => match cost::cheapest_interface_route(watched, lines, count) {
+        InterfaceSource::Auto => match cost::cheapest_interface_route(tracked, lines, count) {
             Cheapest::Sysfs if sysfs_shows_the_same_namespace(roots, path, &all) => {
-                sysfs(format!("the files of {watched} interfaces are cheaper than a pass over all {count}"))
+                sysfs(format!("the files of {tracked} interfaces are cheaper than a pass over all {count}"))
             }
             Cheapest::Hedged => hedged(rows),
             Cheapest::Proc | Cheapest::Sysfs => {
-                proc(rows, format!("a pass over {lines} of {count} interfaces is the cheapest for {watched} of them"))
+                proc(rows, format!("a pass over {lines} of {count} interfaces is the cheapest for {tracked} of them"))
             }
         },
     }
 }
 
-/// Interfaces that are looked at to tell whether two namespaces are one.
-const LOOKED_AT: usize = 64;
+/// Interfaces that are compared to find out whether two namespaces are the same.
+const COMPARED: usize = 64;
 
-/// /sys shows the network namespace of whoever mounted it, which need not be the one that /proc/net/dev shows. They are
-/// taken for one when no interface has another number there and most are there; some may go while this looks. A few small
-/// namespaces look the same even so (lo is 1, eth0 is 2), but where there are few interfaces, /proc/net/dev is cheaper
-/// anyway. A captured machine has one namespace, and perhaps not all of its files.
+/// /sys shows the network namespace of the process that mounted it, which may differ from that of /proc/net/dev. They count as
+/// the same if most interfaces exist in both, all with the same number; some may disappear meanwhile. Small namespaces can
+/// be alike (lo is 1, eth0 is 2), but with few interfaces /proc/net/dev is cheaper anyway. A captured machine has one
+/// namespace, and perhaps not all of its files.
 fn sysfs_shows_the_same_namespace(roots: &Roots, path: &str, all: &[Vec<u8>]) -> bool {
     let Ok(index) = InterfaceIndex::open() else { return false };
-    let looked_at = &all[..all.len().min(LOOKED_AT)];
-    let there: Vec<_> =
-        looked_at.iter().filter_map(|name| Some((name, sysfs_net::index_in_sysfs(roots, name).ok()?))).collect();
+    let compared = &all[..all.len().min(COMPARED)];
+    let in_sysfs: Vec<_> =
+        compared.iter().filter_map(|name| Some((name, sysfs_net::index_in_sysfs(roots, name).ok()?))).collect();
     path == NetDevFormat::PATH
-        && there.len() * 2 > looked_at.len()
+        && in_sysfs.len() * 2 > compared.len()
         && (!roots.has_this_network()
-            || there.iter().all(|(name, number)| index.of(name).ok().flatten().is_none_or(|own| own == *number)))
+            || in_sysfs.iter().all(|(name, number)| index.of(name).ok().flatten().is_none_or(|own| own == *number)))
 }
 
 fn lines_of(roots: &Roots, path: &str) -> Option<Vec<Vec<u8>>> {

@@ -1,36 +1,36 @@
-//! The devices that a source watches, and which of them a poll has found so far.
+//! The devices that a source reads, and which of them the current poll has found.
 
 use rustix::io::Errno;
 
 use super::Failure;
-use super::generation::Occupant;
+use super::generation::RowGeneration;
 use crate::clock::monotonic_ns;
 use crate::error::Error;
 use crate::fields::Table;
 use crate::rows::Rows;
 use crate::state::State;
 
-/// Watched devices, by their number here. `V` is what the rows of one device may differ in: two definitions can name one.
+/// The devices, each by its index here. Several rows may show one device, each with its own `V` (the direction, say).
 #[derive(Clone)]
-pub(crate) struct Watched<V> {
+pub(crate) struct TrackedDevices<V> {
     devices: Vec<Device<V>>,
-    round: u64,
+    poll: u64,
     missing: usize,
-    /// This poll has found a device of which it is not known which one it is.
-    has_unknown: bool,
+    /// This poll has found a device without knowing its identity.
+    has_unidentified: bool,
 }
 
 #[derive(Clone)]
 struct Device<V> {
     rows: Vec<Row<V>>,
-    /// Which device it is that has the name, where that can be told.
+    /// The identity of the device that has the name now, where it is known.
     id: Option<u64>,
-    /// Which one it was when that could last be told, while it cannot be.
+    /// The last known identity, while the current one is unknown.
     last_id: Option<u64>,
-    /// Why it could not be told, and in which round.
+    /// Why the identity is unknown, and since which poll.
     doubt: Option<(u64, Errno)>,
-    /// The last round that found it.
-    round: u64,
+    /// The last poll that found it.
+    found_in: u64,
     failure: Option<Failure>,
 }
 
@@ -38,95 +38,108 @@ struct Device<V> {
 struct Row<V> {
     row: usize,
     view: V,
-    /// The only device that it is about.
+    /// The row shows only the device of this identity.
     pin: Option<u64>,
-    /// Another device has the name now, or none that is known.
-    is_another: bool,
-    occupant: Occupant,
+    /// The name now belongs to another device than the pinned one, or to one of unknown identity.
+    is_replaced: bool,
+    generation: RowGeneration,
 }
 
-impl<V: Copy> Watched<V> {
-    pub(crate) fn new() -> Watched<V> {
-        Watched { devices: Vec::new(), round: 0, missing: 0, has_unknown: false }
+impl<V: Copy> TrackedDevices<V> {
+    pub(crate) fn new() -> TrackedDevices<V> {
+        TrackedDevices { devices: Vec::new(), poll: 0, missing: 0, has_unidentified: false }
     }
 
-    /// Adds a device without rows; gives its number.
+    /// Adds a device without rows and returns its index.
     pub(crate) fn push(&mut self) -> usize {
-        self.devices.push(Device { rows: Vec::new(), id: None, last_id: None, doubt: None, round: 0, failure: None });
+        self.devices.push(Device {
+            rows: Vec::new(),
+            id: None,
+            last_id: None,
+            doubt: None,
+            found_in: 0,
+            failure: None,
+        });
         self.devices.len() - 1
     }
 
-    /// With `pin` the row is about one device alone, whichever others have its name.
+    /// Adds a row of a device. With `pin` it shows the device of that identity only, whichever others get its name.
     pub(crate) fn add_row(&mut self, device: usize, row: usize, view: V, pin: Option<u64>) {
-        self.devices[device].rows.push(Row { row, view, pin, is_another: false, occupant: Occupant::default() });
+        self.devices[device].rows.push(Row {
+            row,
+            view,
+            pin,
+            is_replaced: false,
+            generation: RowGeneration::default(),
+        });
     }
 
     pub(crate) fn len(&self) -> usize {
         self.devices.len()
     }
 
-    /// How many rows they fill.
+    /// The number of rows that they fill.
     pub(crate) fn rows(&self) -> usize {
         self.devices.iter().map(|device| device.rows.len()).sum()
     }
 
-    /// Whether this poll has not found it so far.
+    /// Whether this poll has not found the device yet.
     pub(crate) fn is_missing(&self, device: usize) -> bool {
-        self.devices[device].round != self.round
+        self.devices[device].found_in != self.poll
     }
 
-    /// Which device it is, where that has been told.
+    /// The device's identity, where it is known.
     pub(crate) fn id(&self, device: usize) -> Option<u64> {
         self.devices[device].id
     }
 
-    /// Which device has the name now; none where none has. Another one than before is found by this poll no more: whose
-    /// numbers it has read is not known. Nor are they where it cannot be told which one has it, and to read again then
-    /// helps nobody. Gives whether this reading can stand.
+    /// Records the identity of the device that has the name now: `None` if there is no such device, an error if it cannot
+    /// be determined. If it is another device, or unknown, this poll no longer counts it as found, since the counters just
+    /// read may belong to either. Returns whether the reading is final: reading again helps only after a replacement.
     pub(crate) fn identify(&mut self, device: usize, id: Result<Option<u64>, Errno>) -> bool {
-        let round = self.round;
+        let poll = self.poll;
         let device = &mut self.devices[device];
         match id {
             Ok(id) if device.is_still(id) => return true,
-            Ok(id) => device.become_another(id),
+            Ok(id) => device.replace_with(id),
             Err(errno) => {
                 device.last_id = device.id.take().or(device.last_id);
-                device.doubt = Some((round, errno));
+                device.doubt = Some((poll, errno));
             }
         }
-        if device.round == round {
-            device.round = 0;
+        if device.found_in == poll {
+            device.found_in = 0;
             self.missing += 1;
         }
         id.is_err()
     }
 
-    /// A poll begins: nothing is found yet.
+    /// Starts a poll: nothing is found yet.
     #[inline]
     pub(crate) fn begin(&mut self) {
-        self.round += 1;
+        self.poll += 1;
         self.missing = self.devices.len();
-        self.has_unknown = false;
+        self.has_unidentified = false;
     }
 
-    /// Whether there is nothing left to look for.
+    /// Whether this poll has found every device.
     #[inline]
     pub(crate) fn all_found(&self) -> bool {
         self.missing == 0
     }
 
-    /// Whether this poll has not found one that the last one has.
+    /// Whether this poll misses a device that the previous one found.
     pub(crate) fn has_lost_one(&self) -> bool {
-        self.missing > 0 && self.devices.iter().any(|device| device.round + 1 == self.round)
+        self.missing > 0 && self.devices.iter().any(|device| device.found_in + 1 == self.poll)
     }
 
-    /// Whether this poll has found a device of which it is not known which one it is: it was missing in the last poll.
+    /// Whether this poll has found a device of unknown identity: one that the previous poll missed.
     #[inline]
-    pub(crate) fn has_unknown(&self) -> bool {
-        self.has_unknown
+    pub(crate) fn has_unidentified(&self) -> bool {
+        self.has_unidentified
     }
 
-    /// Fills a device's rows from its counters; none is a device whose numbers could not be understood.
+    /// Fills a device's rows. Without `record` the device is there, but its numbers could not be parsed.
     #[inline]
     pub(crate) fn fill<T: Table>(
         &mut self,
@@ -136,16 +149,16 @@ impl<V: Copy> Watched<V> {
         record: Option<impl Fn(V) -> T::Record>,
     ) {
         let device = &mut self.devices[device];
-        self.missing -= usize::from(device.round != self.round);
-        device.round = self.round;
-        self.has_unknown |= device.id.is_none();
-        device.failure = record.is_none().then_some(Failure::Malformed("a device without its numbers"));
+        self.missing -= usize::from(device.found_in != self.poll);
+        device.found_in = self.poll;
+        self.has_unidentified |= device.id.is_none();
+        device.failure = record.is_none().then_some(Failure::Malformed("the device's counters are not numbers"));
         for row in &mut device.rows {
-            if row.is_another {
+            if row.is_replaced {
                 row.fail::<T>(rows, State::Gone, time);
                 continue;
             }
-            let generation = row.occupant.seen();
+            let generation = row.generation.seen();
             match &record {
                 Some(record) => {
                     rows.put(row.row, T::stamped(record(row.view), time, generation, State::Ok).as_ref());
@@ -155,14 +168,14 @@ impl<V: Copy> Watched<V> {
         }
     }
 
-    /// A poll ends: what it has not found is gone, or could not be read.
+    /// Ends a poll: a device that it has not found is gone, or could not be read.
     pub(crate) fn finish<T: Table>(&mut self, rows: &mut Rows<'_>, outcome: Result<(), Failure>) {
         if self.missing == 0 {
             return;
         }
-        let (time, round) = (monotonic_ns(), self.round);
-        for device in self.devices.iter_mut().filter(|device| device.round != round) {
-            let doubt = device.doubt.filter(|(when, _)| *when == round).map(|(_, errno)| Failure::Errno(errno));
+        let (time, poll) = (monotonic_ns(), self.poll);
+        for device in self.devices.iter_mut().filter(|device| device.found_in != poll) {
+            let doubt = device.doubt.filter(|(when, _)| *when == poll).map(|(_, errno)| Failure::Errno(errno));
             let unread = outcome.err().or(doubt);
             device.failure = unread.or(Some(Failure::Errno(Errno::NODEV)));
             if unread.is_none() {
@@ -175,10 +188,10 @@ impl<V: Copy> Watched<V> {
         }
     }
 
-    pub(crate) fn each_occupant(&mut self, each: &mut dyn FnMut(usize, &mut Occupant, Option<u64>)) {
+    pub(crate) fn each_generation(&mut self, each: &mut dyn FnMut(usize, &mut RowGeneration, Option<u64>)) {
         for device in &mut self.devices {
             for row in &mut device.rows {
-                each(row.row, &mut row.occupant, device.id);
+                each(row.row, &mut row.generation, device.id);
             }
         }
     }
@@ -186,14 +199,14 @@ impl<V: Copy> Watched<V> {
     pub(crate) fn problem(&self, row: usize, shown: &std::path::Path) -> Option<Error> {
         let mut rows = self.devices.iter().flat_map(|device| device.rows.iter().map(move |row| (device, row)));
         let (device, row) = rows.find(|(_, own)| own.row == row)?;
-        let is_found = device.round == self.round;
-        let failure = if row.is_another && is_found { Some(Failure::Another) } else { device.failure };
+        let is_found = device.found_in == self.poll;
+        let failure = if row.is_replaced && is_found { Some(Failure::Replaced) } else { device.failure };
         failure.map(|failure| failure.error(shown.to_owned()))
     }
 }
 
 impl<V> Device<V> {
-    /// Whether the device that has the name now is the one that had it when that could last be told.
+    /// Whether the name still belongs to the device of the last known identity.
     fn is_still(&mut self, id: Option<u64>) -> bool {
         let is_still = id.is_some() && id == self.id.or(self.last_id);
         if is_still {
@@ -202,22 +215,22 @@ impl<V> Device<V> {
         is_still
     }
 
-    fn become_another(&mut self, id: Option<u64>) {
+    fn replace_with(&mut self, id: Option<u64>) {
         let known = self.id.or(self.last_id).is_some();
         (self.id, self.last_id) = (id, None);
         for row in &mut self.rows {
-            // Before it was known, it was only just found.
+            // A first identity belongs to the device already found.
             if known || id.is_none() {
-                row.occupant.lost();
+                row.generation.lost();
             }
-            row.is_another = row.pin.is_some_and(|pin| id != Some(pin));
+            row.is_replaced = row.pin.is_some_and(|pin| id != Some(pin));
         }
     }
 
     fn lose(&mut self) {
         (self.id, self.last_id) = (None, None);
         for row in &mut self.rows {
-            row.occupant.lost();
+            row.generation.lost();
         }
     }
 }
@@ -225,6 +238,6 @@ impl<V> Device<V> {
 impl<V> Row<V> {
     #[cold]
     fn fail<T: Table>(&self, rows: &mut Rows<'_>, state: State, time: i64) {
-        rows.put(self.row, T::stamped(T::UNKNOWN, time, self.occupant.generation(), state).as_ref());
+        rows.put(self.row, T::stamped(T::UNKNOWN, time, self.generation.number(), state).as_ref());
     }
 }

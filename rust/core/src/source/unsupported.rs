@@ -1,8 +1,8 @@
-//! Devices that are known and that nothing in the kernel counts: their rows say so.
+//! Devices that the kernel does not count: their rows say so.
 
 use std::marker::PhantomData;
 
-use super::generation::Occupant;
+use super::generation::RowGeneration;
 use super::{Explanation, Source};
 use crate::clock::monotonic_ns;
 use crate::error::Error;
@@ -10,18 +10,18 @@ use crate::fields::Table;
 use crate::rows::Rows;
 use crate::state::State;
 
-pub(crate) struct Uncounted<T> {
+pub(crate) struct Unsupported<T> {
     rows: Vec<usize>,
     table: PhantomData<T>,
 }
 
-impl<T> Uncounted<T> {
-    pub(crate) fn new(rows: Vec<usize>) -> Uncounted<T> {
-        Uncounted { rows, table: PhantomData }
+impl<T> Unsupported<T> {
+    pub(crate) fn new(rows: Vec<usize>) -> Unsupported<T> {
+        Unsupported { rows, table: PhantomData }
     }
 }
 
-impl<T: Table + Send> Source for Uncounted<T> {
+impl<T: Table + Send> Source for Unsupported<T> {
     fn read(&mut self, rows: &mut Rows<'_>) {
         let record = T::stamped(T::UNKNOWN, monotonic_ns(), -1, State::Unsupported);
         for row in &self.rows {
@@ -34,9 +34,9 @@ impl<T: Table + Send> Source for Uncounted<T> {
     }
 
     fn explain(&self) -> Explanation {
-        let why = "nothing in the kernel counts these devices".to_owned();
+        let why = "the kernel does not count these devices".to_owned();
         Explanation { source: "none".to_owned(), rows: self.rows.len(), system_calls: 0, why }
     }
 
-    fn each_occupant(&mut self, _: &mut dyn FnMut(usize, &mut Occupant, Option<u64>)) {}
+    fn each_generation(&mut self, _: &mut dyn FnMut(usize, &mut RowGeneration, Option<u64>)) {}
 }

@@ -1,6 +1,6 @@
-//! A control group's I/O files, kept open: io.stat (version 2), or two of blkio's throttling policy (version 1).
+//! The I/O files of a control group, kept open: io.stat (version 2), or two of blkio's throttling policy (version 1).
 //!
-//! Once the group is removed they answer ENODEV, also when one of the same path is back.
+//! Once the group is removed they return ENODEV, even after a group of the same path appears.
 
 use std::fs::File;
 use std::io::Read;
@@ -11,26 +11,26 @@ use std::sync::Arc;
 
 use rustix::io::Errno;
 
-use super::{Handle, KeptOpen};
+use super::{DeviceFiles, Handle};
 use crate::fields::block;
 use crate::parse::cgroup_io::{self, V1};
 use crate::plan::{CgroupIo, CgroupVersion};
 use crate::roots::Roots;
 use crate::source::Failure;
-use crate::source::table_file::lines::{LONGEST_LINE, for_each_line};
+use crate::source::table_file::lines::{MAX_LINE, for_each_line};
 
-pub(crate) type CgroupIos = KeptOpen<Files>;
+pub(crate) type CgroupIos = DeviceFiles<Files>;
 
-/// Version 1's files; first those that hold what the group's own groups did, too (since Linux 4.3), as version 2's does.
+/// Files of version 1. The first of each includes descendant groups (since Linux 4.3), as version 2 always does.
 const V1_BYTES: [&str; 2] = ["blkio.throttle.io_service_bytes_recursive", "blkio.throttle.io_service_bytes"];
 const V1_REQUESTS: [&str; 2] = ["blkio.throttle.io_serviced_recursive", "blkio.throttle.io_serviced"];
 
-const MALFORMED: Failure = Failure::Malformed("not the numbers of a control group");
+const MALFORMED: Failure = Failure::Malformed("not the counters of a control group");
 
-/// The majors of devices that are made of others: what goes through them is counted below them, too.
+/// Major numbers of stacked devices: the devices below count the same I/O again.
 pub(crate) type Stacked = Arc<[u32]>;
 
-/// The open files of one group, and what of them is not summed.
+/// The open files of one group, and the devices that are left out of the sum.
 pub(crate) struct Files {
     open: Open,
     stacked: Stacked,
@@ -41,7 +41,7 @@ enum Open {
     V1 { bytes: OwnedFd, requests: OwnedFd },
 }
 
-/// The machine's, now. Without /proc/devices none are known.
+/// The stacked majors of the machine; none without /proc/devices.
 pub(crate) fn stacked(roots: &Roots) -> Stacked {
     let mut text = Vec::new();
     if let Ok(file) = roots.open_regular(Path::new("/proc/devices")) {
@@ -72,32 +72,32 @@ impl Handle for Files {
 
     fn counters(&self, _: usize, calls: &mut usize) -> Result<block::Record, Failure> {
         let mut record = cgroup_io::NOTHING;
-        let left_out = |(major, _)| self.stacked.contains(&major);
+        let is_stacked = |(major, _)| self.stacked.contains(&major);
         match &self.open {
             Open::V2(file) => {
-                each_line(file, calls, |line| cgroup_io::add_v2(&mut record, line, left_out))?;
+                each_line(file, calls, |line| cgroup_io::add_v2(&mut record, line, is_stacked))?;
             }
             Open::V1 { bytes, requests } => {
-                each_line(bytes, calls, |line| cgroup_io::add_v1(&mut record, line, V1::Bytes, left_out))?;
-                each_line(requests, calls, |line| cgroup_io::add_v1(&mut record, line, V1::Requests, left_out))?;
+                each_line(bytes, calls, |line| cgroup_io::add_v1(&mut record, line, V1::Bytes, is_stacked))?;
+                each_line(requests, calls, |line| cgroup_io::add_v1(&mut record, line, V1::Requests, is_stacked))?;
             }
         }
         Ok(record)
     }
 }
 
-/// A host of many disks has more lines than one read gives. What follows the first read is of the same instant: the kernel
-/// made the whole text at the file's start (seq_file), and only then hands it out.
+/// Many disks make more lines than one read returns. Later reads still show the instant of the first: seq_file prints the whole
+/// text at offset 0.
 fn each_line(file: &OwnedFd, calls: &mut usize, mut each: impl FnMut(&[u8]) -> Option<()>) -> Result<(), Failure> {
-    let mut understood = true;
-    for_each_line(file, &mut [0; LONGEST_LINE], calls, |line, _| {
-        understood = each(line).is_some();
-        if understood { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+    let mut parsed = true;
+    for_each_line(file, &mut [0; MAX_LINE], calls, |line, _| {
+        parsed = each(line).is_some();
+        if parsed { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
     })?;
-    if understood { Ok(()) } else { Err(MALFORMED) }
+    if parsed { Ok(()) } else { Err(MALFORMED) }
 }
 
-/// The first of these files that there is.
+/// Opens the first of these files that exists.
 fn open_first(roots: &Roots, folder: &Path, names: [&str; 2]) -> (PathBuf, Result<OwnedFd, Failure>) {
     let [first, second] = names.map(|name| folder.join(name));
     match roots.open_regular(&first).map_err(Failure::from) {

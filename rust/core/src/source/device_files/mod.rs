@@ -1,4 +1,4 @@
-//! Devices that each have counter files of their own, opened once and then only read.
+//! Devices with counter files of their own, opened once and then only read.
 
 pub(crate) mod block_stat;
 pub(crate) mod cgroup_io;
@@ -15,44 +15,44 @@ use crate::error::Error;
 use crate::fields::Table;
 use crate::roots::Roots;
 use crate::rows::Rows;
-use crate::source::generation::Occupant;
+use crate::source::generation::RowGeneration;
 use crate::source::{Explanation, Failure, OpenHandle, OpenHandles, Reopened, Reopening, Source};
 use crate::state::State;
 
 /// The open files of one device.
 pub(crate) trait Handle: Send + Sync + Sized + 'static {
-    /// What names the device.
+    /// What identifies the device.
     type Device: Clone + PartialEq + Send + 'static;
     /// The table whose rows it fills.
     type Table: Table;
 
-    /// Opens the device's files; also where they are, for messages.
+    /// Opens the device's files; also returns their path for messages.
     fn open(roots: &Roots, device: &Self::Device) -> (PathBuf, Result<Self, Failure>);
 
-    /// Opens what was not there when the device was opened, if anything was not.
+    /// Opens files that did not exist when the device was opened.
     fn complete(&self) {}
 
-    /// Whether `complete` may find more.
+    /// Whether no file is missing.
     fn is_whole(&self) -> bool {
         true
     }
 
-    /// The device's counters, as far as they stand in the first `size` bytes of the struct; `calls` counts system calls.
+    /// The counters in the first `size` bytes of the struct, at least; `calls` counts system calls.
     fn counters(&self, size: usize, calls: &mut usize) -> Result<<Self::Table as Table>::Record, Failure>;
 }
 
-/// A handle that was just opened, if its device is the `meant` one. It is opened before it is asked `who` that is: if the
-/// name has come to be the meant device's in between, the handle is of one that is no more, and is read as such.
-pub(crate) fn if_meant<H, Id: PartialEq>(
+/// The handle just opened, if it belongs to the `expected` device. `actual` is called after the handle was opened: if the
+/// expected device took the name in between, the handle belongs to a removed device and reads as gone.
+pub(crate) fn if_expected<H, Id: PartialEq>(
     handle: H,
-    meant: Option<Id>,
-    who: impl FnOnce() -> Result<Option<Id>, Failure>,
+    expected: Option<Id>,
+    actual: impl FnOnce() -> Result<Option<Id>, Failure>,
 ) -> Result<H, Failure> {
-    if meant.is_none() || who()? == meant { Ok(handle) } else { Err(Failure::Another) }
+    if expected.is_none() || actual()? == expected { Ok(handle) } else { Err(Failure::Replaced) }
 }
 
-/// The watched devices of one kind.
-pub(crate) struct KeptOpen<H: Handle> {
+/// The devices of one kind.
+pub(crate) struct DeviceFiles<H: Handle> {
     rows: Vec<Row<H>>,
     why: String,
     /// System calls of the last poll.
@@ -63,41 +63,41 @@ struct Row<H: Handle> {
     row: usize,
     device: H::Device,
     shown: PathBuf,
-    /// Of the plan before and of this one: a poll that began before the change may still read it.
+    /// Shared with the previous plan, of which a poll may still run.
     handle: Result<Arc<H>, Failure>,
     failure: Option<Failure>,
-    occupant: Occupant,
+    generation: RowGeneration,
 }
 
-/// What is handed on to another plan.
+/// A handle for another plan.
 struct Opened<H: Handle> {
     device: H::Device,
     shown: PathBuf,
     handle: Arc<H>,
 }
 
-impl<H: Handle> KeptOpen<H> {
-    /// Opens what is not among the `open` handles. `why` this way was chosen, for who asks.
+impl<H: Handle> DeviceFiles<H> {
+    /// Opens the devices that are not among the `open` handles. `why` says why this source was selected.
     pub(crate) fn open(
         roots: &Roots,
-        watched: impl IntoIterator<Item = (H::Device, usize)>,
+        tracked: impl IntoIterator<Item = (H::Device, usize)>,
         open: &mut OpenHandles,
         why: String,
-    ) -> KeptOpen<H> {
+    ) -> DeviceFiles<H> {
         let row = |(device, row)| {
             let opened = open.remove(&row).and_then(|handle| handle.downcast::<Opened<H>>().ok());
             let (shown, handle) = match opened.filter(|opened| opened.device == device) {
                 Some(opened) => (opened.shown, Ok(opened.handle)),
-                None => opened_anew(roots, &device),
+                None => open_new(roots, &device),
             };
             let failure = handle.as_ref().err().copied();
-            Row { row, device, shown, handle, failure, occupant: Occupant::default() }
+            Row { row, device, shown, handle, failure, generation: RowGeneration::default() }
         };
-        KeptOpen { rows: watched.into_iter().map(row).collect(), why, calls: 0 }
+        DeviceFiles { rows: tracked.into_iter().map(row).collect(), why, calls: 0 }
     }
 }
 
-impl<H: Handle> Source for KeptOpen<H> {
+impl<H: Handle> Source for DeviceFiles<H> {
     fn read(&mut self, rows: &mut Rows<'_>) {
         self.calls = 0;
         for row in &mut self.rows {
@@ -110,11 +110,11 @@ impl<H: Handle> Source for KeptOpen<H> {
             let record = match outcome {
                 Ok(counters) => {
                     row.failure = None;
-                    H::Table::stamped(counters, time, row.occupant.seen(), State::Ok)
+                    H::Table::stamped(counters, time, row.generation.seen(), State::Ok)
                 }
                 Err(failure) => {
                     row.fail(failure);
-                    H::Table::stamped(H::Table::UNKNOWN, time, row.occupant.generation(), failure.state())
+                    H::Table::stamped(H::Table::UNKNOWN, time, row.generation.number(), failure.state())
                 }
             };
             rows.put(row.row, record.as_ref());
@@ -136,8 +136,8 @@ impl<H: Handle> Source for KeptOpen<H> {
         }
         Some(Box::new(move |roots| {
             parts.iter().for_each(|handle| handle.complete());
-            let anew = |(place, device)| (place, opened_anew::<H>(roots, &device));
-            Box::new(missing.into_iter().map(anew).collect::<Vec<_>>())
+            let reopen = |(place, device)| (place, open_new::<H>(roots, &device));
+            Box::new(missing.into_iter().map(reopen).collect::<Vec<_>>())
         }))
     }
 
@@ -146,7 +146,7 @@ impl<H: Handle> Source for KeptOpen<H> {
         let mut count = 0;
         for (place, (shown, handle)) in *opened {
             let row = &mut self.rows[place];
-            // Somebody else may have been at it, too.
+            // Another thread may have reopened it already.
             if row.handle.is_err() {
                 count += usize::from(handle.is_ok());
                 (row.shown, row.handle) = (shown, handle);
@@ -160,8 +160,8 @@ impl<H: Handle> Source for KeptOpen<H> {
         row.failure.map(|failure| failure.error(row.shown.clone()))
     }
 
-    fn each_occupant(&mut self, each: &mut dyn FnMut(usize, &mut Occupant, Option<u64>)) {
-        self.rows.iter_mut().for_each(|row| each(row.row, &mut row.occupant, None));
+    fn each_generation(&mut self, each: &mut dyn FnMut(usize, &mut RowGeneration, Option<u64>)) {
+        self.rows.iter_mut().for_each(|row| each(row.row, &mut row.generation, None));
     }
 
     fn each_handle(&self, each: &mut dyn FnMut(usize, OpenHandle)) {
@@ -181,7 +181,7 @@ impl<H: Handle> Source for KeptOpen<H> {
     }
 }
 
-fn opened_anew<H: Handle>(roots: &Roots, device: &H::Device) -> (PathBuf, Result<Arc<H>, Failure>) {
+fn open_new<H: Handle>(roots: &Roots, device: &H::Device) -> (PathBuf, Result<Arc<H>, Failure>) {
     let (shown, handle) = H::open(roots, device);
     (shown, handle.map(Arc::new))
 }
@@ -191,8 +191,8 @@ impl<H: Handle> Row<H> {
     fn fail(&mut self, failure: Failure) {
         self.failure = Some(failure);
         if failure.state() == State::Gone {
-            self.occupant.lost();
-            // The files of a removed device never come back to life: what they held is freed, and `reopen` looks anew.
+            self.generation.lost();
+            // The files of a removed device never return: close them, and let `reopen` try again.
             self.handle = Err(failure);
         }
     }

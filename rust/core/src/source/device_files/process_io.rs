@@ -1,29 +1,28 @@
-//! /proc/PID/io of each watched process, kept open.
+//! /proc/PID/io, kept open.
 //!
-//! The kernel asks at every read whether the reader may trace the process (ptrace_may_access): root, CAP_SYS_PTRACE, or the
-//! process's own user. Once the process has ended and its parent knows, the file answers ESRCH, also when another process has
-//! its number.
+//! Each read needs permission to trace the process (ptrace_may_access): root, CAP_SYS_PTRACE, or the process's own user. Once
+//! the process has ended and was reaped, the file returns ESRCH, even after another process gets the number.
 
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 
 use rustix::io::{pread, retry_on_intr};
 
-use super::{Handle, KeptOpen};
+use super::{DeviceFiles, Handle};
 use crate::fields::block;
 use crate::parse::process_io;
 use crate::roots::Roots;
 use crate::source::Failure;
 
-pub(crate) type ProcessIos = KeptOpen<IoFile>;
+pub(crate) type ProcessIos = DeviceFiles<IoFile>;
 
-/// Seven lines of at most 45 bytes.
-const LONGEST: usize = 512;
+/// More than seven lines of 45 bytes.
+const MAX_LENGTH: usize = 512;
 
 pub(crate) struct IoFile(OwnedFd);
 
 impl Handle for IoFile {
-    /// Its number.
+    /// The process number.
     type Device = u32;
     type Table = block::Table;
 
@@ -33,9 +32,9 @@ impl Handle for IoFile {
     }
 
     fn counters(&self, _: usize, calls: &mut usize) -> Result<block::Record, Failure> {
-        let mut text = [0; LONGEST];
+        let mut text = [0; MAX_LENGTH];
         *calls += 1;
         let length = retry_on_intr(|| pread(&self.0, &mut text, 0))?;
-        process_io::record(&text[..length]).ok_or(Failure::Malformed("not the I/O of a process"))
+        process_io::record(&text[..length]).ok_or(Failure::Malformed("not the I/O counters of a process"))
     }
 }

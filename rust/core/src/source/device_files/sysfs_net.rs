@@ -1,8 +1,8 @@
-//! /sys/class/net/NAME/statistics, each file kept open: one number a file.
+//! /sys/class/net/NAME/statistics, each file kept open: one number per file.
 //!
-//! Each read makes the kernel sum up the whole struct of the interface's counters (dev_get_stats), so this pays for a few
-//! interfaces among many only. No lock is taken. After the interface is removed a file answers 0, then EINVAL for a
-//! moment, then ENODEV for ever; a rename leaves it as it is.
+//! For each read the kernel collects all counters of the interface (dev_get_stats), so this pays only for a few interfaces of
+//! many. It takes no lock. After the interface is removed, an open file returns 0, then EINVAL for a moment, then ENODEV for
+//! ever. A rename does not affect it.
 
 use std::ffi::OsStr;
 use std::fs;
@@ -12,14 +12,14 @@ use std::path::{Path, PathBuf};
 
 use rustix::io::{Errno, pread, retry_on_intr};
 
-use super::{Handle, KeptOpen, if_meant};
+use super::{DeviceFiles, Handle, if_expected};
 use crate::fields::{WORD, interface};
 use crate::parse::{decimal, netdev};
 use crate::roots::Roots;
 use crate::source::Failure;
-use crate::source::net::rows::Swapped;
+use crate::source::net::rows::SwapRxTx;
 
-/// The files that make each column of /proc/net/dev, summed as the kernel does there (dev_seq_printf_stats).
+/// The files whose sum is each column of /proc/net/dev (dev_seq_printf_stats).
 const COLUMNS: [&[&str]; 16] = [
     &["rx_bytes"],
     &["rx_packets"],
@@ -39,29 +39,29 @@ const COLUMNS: [&[&str]; 16] = [
     &["tx_compressed"],
 ];
 
-pub(crate) type SysfsNet = KeptOpen<Statistics>;
+pub(crate) type SysfsNet = DeviceFiles<Statistics>;
 
 const CLASS: &str = "/sys/class/net";
 
-/// What is opened.
+/// An interface to open.
 #[derive(Clone, PartialEq)]
 pub(crate) struct Interface {
     pub(crate) name: Box<[u8]>,
-    pub(crate) swapped: Swapped,
-    /// The number of the only one that is meant, if only one is.
+    pub(crate) swap_rx_tx: SwapRxTx,
+    /// The number of the expected interface, if only one is.
     pub(crate) index: Option<u32>,
 }
 
-/// The number of the interface that has this name in the network namespace that /sys shows.
+/// The number of the interface of this name in the network namespace of /sys.
 pub(crate) fn index_in_sysfs(roots: &Roots, name: &[u8]) -> Result<u32, Failure> {
     let file = roots.open_regular(&Path::new(CLASS).join(OsStr::from_bytes(name)).join("ifindex"))?;
     let text = std::io::read_to_string(fs::File::from(file));
     let text = text.map_err(|error| unless_removed(Errno::from_io_error(&error).unwrap_or(Errno::IO)))?;
     let number = decimal::only(text.as_bytes()).and_then(|number| u32::try_from(number).ok());
-    number.ok_or(Failure::Malformed("an interface without its number"))
+    number.ok_or(Failure::Malformed("the interface has no number"))
 }
 
-/// What an interface's file answers while the interface is being removed means that it is.
+/// EINVAL means that the interface is being removed.
 fn unless_removed(errno: Errno) -> Errno {
     if errno == Errno::INVAL { Errno::NODEV } else { errno }
 }
@@ -69,14 +69,14 @@ fn unless_removed(errno: Errno) -> Errno {
 /// The open files of an interface.
 pub(crate) struct Statistics {
     files: Vec<File>,
-    swapped: Swapped,
+    swap_rx_tx: SwapRxTx,
 }
 
 struct File {
     file: OwnedFd,
-    /// The column that its number is added to.
+    /// The column that its number adds to.
     column: usize,
-    /// Where that column's word ends up in the struct, in bytes; a smaller struct needs no read of this file.
+    /// The offset of that column in the struct: a smaller struct does not need this file.
     offset: usize,
 }
 
@@ -84,12 +84,15 @@ impl Handle for Statistics {
     type Device = Interface;
     type Table = interface::Table;
 
-    fn open(roots: &Roots, Interface { name, swapped, index }: &Interface) -> (PathBuf, Result<Statistics, Failure>) {
+    fn open(
+        roots: &Roots,
+        Interface { name, swap_rx_tx, index }: &Interface,
+    ) -> (PathBuf, Result<Statistics, Failure>) {
         let folder = Path::new(CLASS).join(OsStr::from_bytes(name)).join("statistics");
-        let (swapped, mut files) = (*swapped, Vec::new());
+        let (swap_rx_tx, mut files) = (*swap_rx_tx, Vec::new());
         for (column, names) in COLUMNS.iter().enumerate() {
-            // A column that the guest's view has no word for is never read.
-            let Some(offset) = offset_of(column, swapped) else { continue };
+            // The guest's view has no word for some columns.
+            let Some(offset) = offset_of(column, swap_rx_tx) else { continue };
             for name in *names {
                 match roots.open_regular(&folder.join(name)) {
                     Ok(file) => files.push(File { file, column, offset }),
@@ -97,8 +100,8 @@ impl Handle for Statistics {
                 }
             }
         }
-        let who = || index_in_sysfs(roots, name).map(Some);
-        (roots.shown(&folder), if_meant(Statistics { files, swapped }, *index, who))
+        let actual = || index_in_sysfs(roots, name).map(Some);
+        (roots.shown(&folder), if_expected(Statistics { files, swap_rx_tx }, *index, actual))
     }
 
     fn counters(&self, size: usize, calls: &mut usize) -> Result<interface::Record, Failure> {
@@ -110,14 +113,14 @@ impl Handle for Statistics {
             let number = decimal::only(&text[..length]).filter(|number| *number >= 0);
             columns[*column] = number
                 .and_then(|number| number.checked_add(columns[*column]))
-                .ok_or(Failure::Malformed("a file that holds no counter"))?;
+                .ok_or(Failure::Malformed("not a counter"))?;
         }
-        Ok(netdev::record(&columns, self.swapped))
+        Ok(netdev::record(&columns, self.swap_rx_tx))
     }
 }
 
-/// Where a column's word is in the struct.
-fn offset_of(column: usize, swapped: Swapped) -> Option<usize> {
+/// The offset of a column in the struct.
+fn offset_of(column: usize, swap_rx_tx: SwapRxTx) -> Option<usize> {
     let marked = std::array::from_fn(|other| i64::from(other == column));
-    netdev::record(&marked, swapped).iter().position(|word| *word == 1).map(|word| word * WORD)
+    netdev::record(&marked, swap_rx_tx).iter().position(|word| *word == 1).map(|word| word * WORD)
 }

@@ -1,6 +1,6 @@
-//! The page of statistics that tapdisk3 keeps for each disk that it serves: /dev/shm/td3-PID/vbd-DOMID-DEVID, kept open.
+//! The statistics page of each disk that tapdisk3 serves: /dev/shm/td3-PID/vbd-DOMID-DEVID, kept open.
 //!
-//! Its page cache is the very memory that tapdisk counts in, so that reading the file needs no mapping of it.
+//! tapdisk counts in a shared mapping of the file, so a plain read returns the current counters.
 
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
@@ -8,17 +8,17 @@ use std::path::PathBuf;
 use rustix::fs::fstat;
 use rustix::io::{Errno, pread, retry_on_intr};
 
-use super::{Handle, KeptOpen};
+use super::{DeviceFiles, Handle};
 use crate::fields::block;
 use crate::parse::tapdisk::{self, LENGTH, Page, Unknown};
 use crate::plan::Tapdisk;
 use crate::roots::Roots;
 use crate::source::Failure;
 
-pub(crate) type Tapdisks = KeptOpen<StatsPage>;
+pub(crate) type Tapdisks = DeviceFiles<StatsPage>;
 
-/// Readings until two of them fit together. A busy page needs a third one now and then.
-const READINGS: usize = 8;
+/// Reads until two of them are consistent. A busy page sometimes needs three.
+const MAX_READS: usize = 8;
 
 pub(crate) struct StatsPage(OwnedFd);
 
@@ -33,20 +33,20 @@ impl Handle for StatsPage {
     }
 
     fn counters(&self, _: usize, calls: &mut usize) -> Result<block::Record, Failure> {
-        // tapdisk deletes the file when the disk is unplugged, but a file that is open can be read for ever.
+        // tapdisk unlinks the file when the disk is unplugged, but an open file stays readable.
         *calls += 1;
         if fstat(&self.0)?.st_nlink == 0 {
             return Err(Failure::Errno(Errno::NOENT));
         }
         let mut earlier = self.page(calls)?;
-        for _ in 1..READINGS {
+        for _ in 1..MAX_READS {
             let page = self.page(calls)?;
             if page.follows(&earlier) {
                 return Ok(page.record());
             }
             earlier = page;
         }
-        Err(Failure::Malformed("no two readings of its numbers fit together"))
+        Err(Failure::Malformed("no two reads of its counters are consistent"))
     }
 }
 
@@ -57,9 +57,9 @@ impl StatsPage {
         let length = retry_on_intr(|| pread(&self.0, &mut bytes, 0))?;
         tapdisk::page(&bytes[..length]).map_err(|unknown| {
             Failure::Malformed(match unknown {
-                Unknown::Short => "shorter than tapdisk's statistics are (96 bytes)",
+                Unknown::Short => "shorter than tapdisk's statistics (96 bytes)",
                 Unknown::Version(0) => "tapdisk has not written its statistics yet",
-                Unknown::Version(_) => "of another version of tapdisk's statistics than 1, the only one known",
+                Unknown::Version(_) => "tapdisk's statistics are not of version 1, the only supported one",
             })
         })
     }

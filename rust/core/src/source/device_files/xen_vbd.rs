@@ -1,8 +1,8 @@
-//! A Xen block backend's statistics folder, each file kept open: one number a file.
+//! The statistics folder of a Xen block backend, each file kept open: one number per file.
 //!
-//! The folder is a device's of the xen-backend bus, `KIND-DOMID-DEVID`: below /sys/bus/xen-backend/devices on every
-//! kernel, and on XenLinux of 2007 also directly below /sys/devices/xen-backend. A file that a kernel does not have
-//! (XenLinux has br_req in f_req's place, and no ds_req) leaves its field at -1.
+//! The folder belongs to a device of the xen-backend bus, `KIND-DOMID-DEVID`: below /sys/bus/xen-backend/devices on every
+//! kernel, and on XenLinux of 2007 also directly below /sys/devices/xen-backend. The field of a file that a kernel does not
+//! have is -1 (XenLinux has br_req instead of f_req, and no ds_req).
 
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
@@ -11,19 +11,19 @@ use std::sync::OnceLock;
 use rustix::fs::{FileType, Mode, OFlags, fstat, openat};
 use rustix::io::{Errno, pread, retry_on_intr};
 
-use super::{Handle, KeptOpen};
+use super::{DeviceFiles, Handle};
 use crate::fields::{WORD, block};
 use crate::parse::xen_vbd;
 use crate::plan::XenVbd;
 use crate::roots::Roots;
 use crate::source::Failure;
 
-/// Nothing waits for a FIFO's other end, and no link leads out of a captured machine.
+/// A FIFO does not block, and no symlink leads out of a captured tree.
 const FLAGS: OFlags = OFlags::RDONLY.union(OFlags::NONBLOCK).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
 
 const FOLDERS: [&str; 2] = ["/sys/bus/xen-backend/devices", "/sys/devices/xen-backend"];
 
-/// A statistics file: its name, or else its older one; the word that it fills; how it is read; what is said if it can't be.
+/// A statistics file: its name and its older name, the word that it fills, its parser, and the message if that fails.
 struct Statistic {
     names: &'static [&'static str],
     word: usize,
@@ -37,7 +37,7 @@ macro_rules! statistics {
             names: &[$name $(, $older)?],
             word: block::$word,
             parse: xen_vbd::$parse,
-            malformed: concat!($name, " is no number"),
+            malformed: concat!($name, " is not a number"),
         }),+]
     };
 }
@@ -52,12 +52,12 @@ const STATISTICS: [Statistic; 7] = statistics![
     ["ds_req"] is ds_req by count,
 ];
 
-pub(crate) type XenVbds = KeptOpen<Statistics>;
+pub(crate) type XenVbds = DeviceFiles<Statistics>;
 
-/// The open files, in the order of `STATISTICS`; none for a file that is not there.
+/// The open files, in the order of `STATISTICS`; unset for a file that does not exist.
 pub(crate) struct Statistics {
     files: [OnceLock<OwnedFd>; STATISTICS.len()],
-    /// While a file is missing. This kernel may not have it, but the kernel also makes them one by one.
+    /// Set while a file is missing: the kernel creates them one by one, or does not have it.
     folder: Option<OwnedFd>,
 }
 
@@ -78,7 +78,7 @@ impl Handle for Statistics {
 
     fn complete(&self) {
         if let Some(folder) = &self.folder {
-            // Nothing is in the folder of a device that has gone.
+            // It fails only if the device is gone.
             let _ = open_missing(folder, &self.files);
         }
     }
@@ -101,8 +101,8 @@ impl Handle for Statistics {
     }
 }
 
-/// The files that a statistics folder has. None at all is as no folder: a new vbd stands for seconds without its statistics,
-/// until the hotplug script has set the backing device.
+/// Opens the files of a statistics folder. An empty folder counts as missing: a new vbd has no statistics for seconds, until
+/// the hotplug script has set the backing device.
 fn open_files(roots: &Roots, folder: &Path) -> Result<Statistics, Failure> {
     let folder = roots.open(folder)?;
     let files = [const { OnceLock::new() }; STATISTICS.len()];
@@ -115,17 +115,17 @@ fn open_files(roots: &Roots, folder: &Path) -> Result<Statistics, Failure> {
     }
 }
 
-/// Opens those that are not open and that there are; any problem but a file's absence is one.
+/// Opens the files that are not open yet; a missing file is no error.
 fn open_missing(folder: &OwnedFd, files: &[OnceLock<OwnedFd>]) -> Result<(), Failure> {
     for (place, statistic) in files.iter().zip(&STATISTICS).filter(|(place, _)| place.get().is_none()) {
         if let Some(file) = open_first(folder, statistic.names)? {
-            let _ = place.set(file); // another thread's is as good
+            let _ = place.set(file); // another thread may have opened it
         }
     }
     Ok(())
 }
 
-/// The first of these files that there is.
+/// Opens the first of these files that exists.
 fn open_first(folder: &OwnedFd, names: &[&str]) -> Result<Option<OwnedFd>, Failure> {
     for name in names {
         match openat(folder, *name, FLAGS, Mode::empty()) {

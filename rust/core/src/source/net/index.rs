@@ -1,5 +1,5 @@
-//! From an interface's name to its number, by SIOCGIFINDEX: RCU only, no lock that can be held, and any socket will do, so
-//! that a process which may not use netlink has it, too.
+//! The number of an interface by its name (SIOCGIFINDEX). The kernel takes no lock for it, only RCU, and any socket will do,
+//! so that it works even where netlink is forbidden.
 
 use std::os::fd::OwnedFd;
 
@@ -11,31 +11,31 @@ pub(crate) struct InterfaceIndex {
 }
 
 impl InterfaceIndex {
-    /// Looks up in the network namespace of the calling thread, also when another one asks later.
+    /// Looks names up in the current network namespace of the calling thread, also from other threads later.
     pub(crate) fn open() -> Result<InterfaceIndex, Errno> {
         let socket = socket_with(AddressFamily::UNIX, SocketType::DGRAM, SocketFlags::CLOEXEC, None)?;
         Ok(InterfaceIndex { socket })
     }
 
-    /// The number of the interface that has this name now, or none. Not to be asked for a name that is not there, least of
-    /// all in a poll: looking for it makes the kernel run modprobe (dev_load, net/core/dev_ioctl.c).
+    /// The number of the interface that has this name now, or None. Do not call it for a name that may not exist, least of
+    /// all in a poll: the kernel then runs modprobe (dev_load, net/core/dev_ioctl.c).
     pub(crate) fn of(&self, name: &[u8]) -> Result<Option<u32>, Errno> {
         let Ok(name) = std::str::from_utf8(name) else { return Ok(None) };
-        if_there(netdevice::name_to_index(&self.socket, name))
+        if_exists(netdevice::name_to_index(&self.socket, name))
     }
 
-    /// As `of`, but where a number is known: that one, or none when its interface does not have the name any more. The
-    /// kernel is asked for the number's name, for which it never runs modprobe.
+    /// The `known` number if its interface still has this name, or else None. It looks up the name of the number, for which
+    /// the kernel never runs modprobe. Without a known number it is `of`.
     pub(crate) fn still(&self, name: &[u8], known: Option<u32>) -> Result<Option<u32>, Errno> {
         let Some(known) = known else { return self.of(name) };
-        let now = if_there(netdevice::index_to_name_inlined(&self.socket, known))?;
+        let now = if_exists(netdevice::index_to_name_inlined(&self.socket, known))?;
         Ok(now.filter(|now| now.as_bytes() == name).map(|_| known))
     }
 }
 
-/// None where the kernel says that there is no such interface. Any other error is no answer.
-fn if_there<T>(answer: Result<T, Errno>) -> Result<Option<T>, Errno> {
-    match answer {
+/// None if there is no such interface; any other error leaves it open.
+fn if_exists<T>(result: Result<T, Errno>) -> Result<Option<T>, Errno> {
+    match result {
         Ok(found) => Ok(Some(found)),
         Err(Errno::NODEV | Errno::NXIO) => Ok(None),
         Err(errno) => Err(errno),
@@ -47,7 +47,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn lo_has_a_number_and_what_is_not_there_has_none() {
+    fn lo_has_a_number_and_a_missing_interface_has_none() {
         let index = InterfaceIndex::open().unwrap();
         let lo = index.of(b"lo").unwrap();
         assert!(lo.is_some_and(|number| number > 0));

@@ -1,4 +1,4 @@
-//! Which interfaces there are in a network namespace, and the number of each: what discovery looks devices up in.
+//! The interfaces of a network namespace and their numbers, for discovery.
 
 use std::ffi::OsString;
 use std::fs::File;
@@ -16,14 +16,15 @@ use crate::roots::Roots;
 use crate::source::table_file::line_table::Format;
 use crate::source::table_file::netdev::NetDevFormat;
 
-/// A name, and the number of the interface that has it: none where only names can be had.
+/// An interface's name, and its number where that can be determined.
 pub type Interface = (OsString, Option<u32>);
 
 /// 10,000 interfaces are 2 MB.
-const LONGEST_FILE: u64 = 64 << 20;
+const MAX_LENGTH: u64 = 64 << 20;
 
 /// The interfaces of the machine's /proc/net/dev, or of a namespace (/run/netns/NAME, /proc/PID/ns/net), in the kernel's
-/// order. Numbers take a socket in the namespace: a captured machine has none, nor a namespace that cannot be entered.
+/// order. Numbers need a socket in the namespace: they are None on a captured machine, and in a namespace that cannot be
+/// entered.
 pub fn interfaces(roots: &Roots, namespace: Option<&Path>) -> Result<Vec<Interface>, Error> {
     let Some(namespace) = namespace else {
         return read(roots, NetDevFormat::PATH, namespace::sockets_see(roots, NetDevFormat::PATH).is_ok());
@@ -43,7 +44,7 @@ pub fn interfaces(roots: &Roots, namespace: Option<&Path>) -> Result<Vec<Interfa
 fn read(roots: &Roots, path: &str, numbers: bool) -> Result<Vec<Interface>, Error> {
     let path = Path::new(path);
     let mut text = Vec::new();
-    let read = File::from(roots.open_regular(path)?).take(LONGEST_FILE).read_to_end(&mut text);
+    let read = File::from(roots.open_regular(path)?).take(MAX_LENGTH).read_to_end(&mut text);
     read.map_err(|error| Error::Read {
         path: roots.shown(path),
         errno: Errno::from_io_error(&error).unwrap_or(Errno::IO),

@@ -1,4 +1,4 @@
-//! What holds for interfaces whatever they are read by: their numbers, their rows, their network namespaces.
+//! Network interfaces, whatever source reads them: their numbers, rows and namespaces.
 
 pub(crate) mod index;
 pub(crate) mod interfaces;

@@ -1,7 +1,8 @@
-//! Network namespaces other than this process's: a VMM's, a container's, a named one.
+//! Other network namespaces: of a VMM, of a container, or a named one.
 //!
-//! What is opened in a namespace stays in it, an open /proc/net/dev as well as a socket. So a thread enters it once, opens,
-//! and ends: the caller's own namespace never changes, and no poll calls setns. The open handle keeps the namespace alive.
+//! A handle stays in the namespace in which it was opened, be it a socket or /proc/net/dev, and keeps that namespace alive. So
+//! a short-lived thread enters the namespace and opens the handle: the caller's own namespace never changes, and no poll calls
+//! setns.
 
 use std::fs::read_link;
 use std::path::Path;
@@ -11,29 +12,29 @@ use rustix::io::Errno;
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
 use crate::roots::Roots;
-use crate::signal_mask::without_signals;
+use crate::signal_mask::with_signals_blocked;
 use crate::source::Failure;
 
-/// /proc/net is the main thread's; a thread that went elsewhere has this.
+/// /proc/net is the main thread's; a thread in another namespace reads this.
 pub(crate) const PROC_NET_DEV: &str = "/proc/thread-self/net/dev";
 
-/// Why nothing of a captured machine is entered.
+/// Why no namespace of a captured machine can be entered.
 pub(crate) const CAPTURED: Failure = Failure::Malformed("the machine is a captured one");
 
-/// Whether a socket of the calling thread is in the network namespace that the file at `path` shows. /proc/net/dev is the
-/// main thread's.
+/// Checks that a socket of the calling thread is in the network namespace of the file at `path` (/proc/net/dev is the main
+/// thread's).
 pub(crate) fn sockets_see(roots: &Roots, path: &str) -> Result<(), Failure> {
     let of = |who: &str| read_link(format!("/proc/{who}/ns/net")).ok();
     if !roots.has_this_network() {
         Err(CAPTURED)
     } else if path != PROC_NET_DEV && of("self") != of("thread-self") {
-        Err(Failure::Malformed("this thread is in another network namespace than the main thread"))
+        Err(Failure::Malformed("this thread is not in the main thread's network namespace"))
     } else {
         Ok(())
     }
 }
 
-/// Does the work in a network namespace: `/run/netns/NAME`, `/proc/PID/ns/net`. Entering one takes CAP_SYS_ADMIN.
+/// Runs `work` in a network namespace: `/run/netns/NAME`, `/proc/PID/ns/net`. Needs CAP_SYS_ADMIN.
 pub(crate) fn within<T: Send>(roots: &Roots, namespace: &Path, work: impl FnOnce() -> T + Send) -> Result<T, Failure> {
     let namespace = roots.open(namespace)?;
     let inside = move || {
@@ -42,13 +43,13 @@ pub(crate) fn within<T: Send>(roots: &Roots, namespace: &Path, work: impl FnOnce
     };
     thread::scope(|scope| {
         let thread = thread::Builder::new().name("vmiostat-namespace".to_owned());
-        let thread = without_signals(|| thread.spawn_scoped(scope, inside));
-        let thread = thread.map_err(|_| Failure::Malformed("no thread can be started"))?;
+        let thread = with_signals_blocked(|| thread.spawn_scoped(scope, inside));
+        let thread = thread.map_err(|_| Failure::Malformed("cannot start a thread"))?;
         thread.join().unwrap_or(Err(Failure::Errno(Errno::IO)))
     })
 }
 
-/// Where the file of the namespace can be read without entering it: everyone may read a process's /proc/PID/net/dev.
+/// The file that shows the namespace of a process without entering it: anyone may read /proc/PID/net/dev.
 pub(crate) fn file_of_process(namespace: &Path) -> Option<String> {
     let process = namespace.to_str()?.strip_prefix("/proc/")?.strip_suffix("/ns/net")?;
     (!process.is_empty() && process.bytes().all(|byte| byte.is_ascii_digit()))
@@ -60,7 +61,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_file_of_a_process() {
+    fn only_a_process_has_such_a_file() {
         assert_eq!(file_of_process(Path::new("/proc/12/ns/net")).as_deref(), Some("/proc/12/net/dev"));
         for other in ["/run/netns/blue", "/proc/self/ns/net", "/proc//ns/net", "/proc/1/../2/ns/net", "/proc/1/ns/mnt"]
         {

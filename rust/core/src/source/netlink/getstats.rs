@@ -1,78 +1,78 @@
-//! RTM_GETSTATS, asked by the poll itself: the cheapest way to an interface's counters, and one that is held up by whoever
-//! holds RTNL (see `socket.rs`).
+//! RTM_GETSTATS in the poll itself: the cheapest route to the counters of interfaces, but every poll waits for RTNL (see
+//! `socket.rs`).
 
 use std::path::Path;
 
 use rustix::io::Errno;
 
 use super::interfaces::NetlinkInterfaces;
-use super::socket::{NetlinkSocket, Question};
+use super::socket::{NetlinkSocket, Query};
 use crate::error::Error;
 use crate::fields::interface;
 use crate::parse::{link_stats, netdev};
 use crate::roots::Roots;
 use crate::rows::Rows;
-use crate::source::generation::Occupant;
+use crate::source::generation::RowGeneration;
 use crate::source::net::index::InterfaceIndex;
-use crate::source::net::rows::{InterfaceRows, Swapped};
+use crate::source::net::rows::{InterfaceRows, SwapRxTx};
 use crate::source::table_file::line_table::LineFile;
 use crate::source::table_file::netdev::NetDevFormat;
-use crate::source::tracked_devices::Watched;
+use crate::source::tracked_devices::TrackedDevices;
 use crate::source::{Explanation, Failure, Reopened, Reopening, Source, cost};
 
-/// What stands where another source's file is named.
+/// Shown in place of a path.
 pub(crate) const SHOWN: &str = "rtnetlink (RTM_GETSTATS)";
 
 pub(crate) struct Rtnetlink {
     socket: NetlinkSocket,
     index: InterfaceIndex,
     interfaces: NetlinkInterfaces,
-    /// Read only while an interface is missing: whether one of its name is back.
+    /// Read only while an interface is missing, to see when its name is back.
     file: LineFile<NetDevFormat>,
-    watched: Watched<Swapped>,
-    /// Interfaces of the namespace when it was opened.
+    tracked: TrackedDevices<SwapRxTx>,
+    /// The number of interfaces in the namespace when it was opened.
     all: usize,
 }
 
 impl Rtnetlink {
-    /// Asks in the network namespace of the calling thread, which has `all` interfaces.
+    /// Queries the network namespace of the calling thread, which has `all` interfaces.
     pub(crate) fn open(roots: &Roots, path: &str, rows: &InterfaceRows, all: usize) -> Result<Rtnetlink, Failure> {
         let (socket, index) = (NetlinkSocket::open()?, InterfaceIndex::open()?);
-        let mut watched = rows.watched.clone();
+        let mut tracked = rows.tracked.clone();
         let dump = cost::one_dump_is_cheaper(rows.names.len(), all);
         let mut interfaces = NetlinkInterfaces::new(rows.names.clone(), dump);
         let mut file = LineFile::open(roots, path, rows.by_name());
         let _ = file.find(|device| {
-            interfaces.look_up(&index, &mut watched, device);
+            interfaces.look_up(&index, &mut tracked, device);
             true
         });
-        Ok(Rtnetlink { socket, index, interfaces, file, watched, all })
+        Ok(Rtnetlink { socket, index, interfaces, file, tracked, all })
     }
 }
 
 impl Source for Rtnetlink {
     fn read(&mut self, rows: &mut Rows<'_>) {
-        let Rtnetlink { socket, index, interfaces, file, watched, .. } = self;
-        watched.begin();
+        let Rtnetlink { socket, index, interfaces, file, tracked, .. } = self;
+        tracked.begin();
         let mut position = 0;
-        let (question, order) = interfaces.ask();
-        let mut outcome = socket.ask(question, |index, attributes, time| {
+        let (query, order) = interfaces.query();
+        let mut outcome = socket.query(query, |index, attributes, time| {
             let device = order.device_of(position, index);
             position += 1;
             let Some(device) = device else { return };
-            fill(watched, rows, device, attributes, time);
+            fill(tracked, rows, device, attributes, time);
         });
         if matches!(outcome, Err(Failure::Errno(Errno::INTR))) {
-            // Changes have interrupted each dump. No answer to a question about one interface can be.
-            let missing = interfaces.missing(watched);
-            outcome = socket.ask(Question::Some(&missing), |index, attributes, time| {
+            // Changes have interrupted every dump. A single query cannot be interrupted.
+            let missing = interfaces.missing(tracked);
+            outcome = socket.query(Query::Some(&missing), |index, attributes, time| {
                 let Some(device) = interfaces.device_of(index) else { return };
-                fill(watched, rows, device, attributes, time);
+                fill(tracked, rows, device, attributes, time);
             });
         }
-        if !watched.all_found() {
-            let followed = follow(interfaces, index, file, watched);
-            watched.finish::<interface::Table>(rows, outcome.and(followed));
+        if !tracked.all_found() {
+            let found = find_missing(interfaces, index, file, tracked);
+            tracked.finish::<interface::Table>(rows, outcome.and(found));
         }
     }
 
@@ -81,63 +81,63 @@ impl Source for Rtnetlink {
     }
 
     fn reopened(&mut self, opened: Reopened) -> usize {
-        let Rtnetlink { index, interfaces, file, watched, .. } = self;
-        reopened(opened, interfaces, index, file, watched)
+        let Rtnetlink { index, interfaces, file, tracked, .. } = self;
+        reopened(opened, interfaces, index, file, tracked)
     }
 
     fn problem(&self, row: usize) -> Option<Error> {
-        self.watched.problem(row, Path::new(SHOWN))
+        self.tracked.problem(row, Path::new(SHOWN))
     }
 
-    fn each_occupant(&mut self, each: &mut dyn FnMut(usize, &mut Occupant, Option<u64>)) {
-        self.watched.each_occupant(each);
+    fn each_generation(&mut self, each: &mut dyn FnMut(usize, &mut RowGeneration, Option<u64>)) {
+        self.tracked.each_generation(each);
     }
 
     fn explain(&self) -> Explanation {
-        let (watched, all) = (self.watched.len(), self.all);
+        let (tracked, all) = (self.tracked.len(), self.all);
         let why = if self.interfaces.dumps() {
-            format!("one dump of all {all} interfaces is cheaper than {watched} questions")
+            format!("one dump of all {all} interfaces is cheaper than {tracked} queries")
         } else {
-            format!("{watched} questions are cheaper than a dump of all {all} interfaces")
+            format!("{tracked} queries are cheaper than a dump of all {all} interfaces")
         };
-        Explanation { source: SHOWN.to_owned(), rows: self.watched.rows(), system_calls: self.socket.calls(), why }
+        Explanation { source: SHOWN.to_owned(), rows: self.tracked.rows(), system_calls: self.socket.calls(), why }
     }
 }
 
-fn fill(watched: &mut Watched<Swapped>, rows: &mut Rows<'_>, device: usize, attributes: &[u8], time: i64) {
+fn fill(tracked: &mut TrackedDevices<SwapRxTx>, rows: &mut Rows<'_>, device: usize, attributes: &[u8], time: i64) {
     let counters = link_stats::counters(attributes);
-    let record = counters.as_ref().map(|counters| |swapped| netdev::record(counters, swapped));
-    watched.fill::<interface::Table>(device, rows, time, record);
+    let record = counters.as_ref().map(|counters| |swap_rx_tx| netdev::record(counters, swap_rx_tx));
+    tracked.fill::<interface::Table>(device, rows, time, record);
 }
 
-/// Takes the file, which could not be opened before, and looks at once for what it tells of.
+/// Takes over the file, which could not be opened before, and looks up missing interfaces at once.
 pub(crate) fn reopened(
     opened: Reopened,
     interfaces: &mut NetlinkInterfaces,
     index: &InterfaceIndex,
     file: &mut LineFile<NetDevFormat>,
-    watched: &mut Watched<Swapped>,
+    tracked: &mut TrackedDevices<SwapRxTx>,
 ) -> usize {
     let opened = file.reopened(opened);
     if opened > 0 {
-        // That it cannot be read is what the next poll will tell.
-        let _ = follow(interfaces, index, file, watched);
+        // If it cannot be read, the next poll says so.
+        let _ = find_missing(interfaces, index, file, tracked);
     }
     opened
 }
 
-/// Looks for interfaces that a poll has not found: one that was made anew under its name is found by the next poll. Where
-/// the file cannot be read it is not known whether they are there.
+/// Looks up interfaces that the poll has not found, so that the next poll finds one that was recreated under its name. It
+/// fails if the file cannot be read: they may exist, or not.
 #[cold]
-pub(crate) fn follow(
+pub(crate) fn find_missing(
     interfaces: &mut NetlinkInterfaces,
     index: &InterfaceIndex,
     file: &mut LineFile<NetDevFormat>,
-    watched: &mut Watched<Swapped>,
+    tracked: &mut TrackedDevices<SwapRxTx>,
 ) -> Result<(), Failure> {
     file.find(|device| {
-        if watched.is_missing(device) {
-            interfaces.look_up(index, watched, device);
+        if tracked.is_missing(device) {
+            interfaces.look_up(index, tracked, device);
         }
         true
     })

@@ -1,6 +1,6 @@
-//! rtnetlink: the counters of interfaces, and those that a card keeps of its virtual functions.
+//! rtnetlink: the counters of interfaces, and of a network card's virtual functions.
 
-mod card_asker;
+pub(crate) mod card;
 pub(crate) mod getstats;
 pub(crate) mod hedged;
 mod interfaces;

@@ -1,4 +1,4 @@
-//! recvmmsg(2): several datagrams by one system call. rustix does not have it.
+//! recvmmsg(2): several datagrams in one system call. rustix does not have it.
 #![allow(unsafe_code)]
 
 use std::os::fd::{AsRawFd, OwnedFd};
@@ -6,20 +6,20 @@ use std::ptr;
 
 use rustix::io::Errno;
 
-/// The most datagrams of one call.
-pub(crate) const MOST: usize = 64;
+/// The most datagrams per call.
+pub(crate) const MAX_DATAGRAMS: usize = 64;
 
-/// Receives as many datagrams as are there and `buffer` has slots for (of `slot` bytes each); gives their lengths. A
-/// datagram that is longer than its slot has its whole length here. Never waits.
-pub(crate) fn receive_many<'lengths>(
+/// Receives the datagrams that have arrived, each into a slot of `slot` bytes of `buffer`, and returns their lengths. If one is
+/// longer than its slot, the rest is lost, but its length is the whole one. Never waits.
+pub(crate) fn recvmmsg<'lengths>(
     socket: &OwnedFd,
     buffer: &mut [u8],
     slot: usize,
-    lengths: &'lengths mut [usize; MOST],
+    lengths: &'lengths mut [usize; MAX_DATAGRAMS],
 ) -> Result<&'lengths [usize], Errno> {
-    let mut vectors = [libc::iovec { iov_base: ptr::null_mut(), iov_len: 0 }; MOST];
-    // SAFETY: a message header is plain data, for which all zeros are "nothing given".
-    let mut messages: [libc::mmsghdr; MOST] = unsafe { std::mem::zeroed() };
+    let mut vectors = [libc::iovec { iov_base: ptr::null_mut(), iov_len: 0 }; MAX_DATAGRAMS];
+    // SAFETY: a message header is plain data, and all zeros are a valid one.
+    let mut messages: [libc::mmsghdr; MAX_DATAGRAMS] = unsafe { std::mem::zeroed() };
     let mut slots = 0;
     for ((vector, message), bytes) in vectors.iter_mut().zip(&mut messages).zip(buffer.chunks_exact_mut(slot)) {
         *vector = libc::iovec { iov_base: bytes.as_mut_ptr().cast(), iov_len: bytes.len() };
@@ -28,8 +28,8 @@ pub(crate) fn receive_many<'lengths>(
         slots += 1;
     }
     let flags = libc::MSG_DONTWAIT | libc::MSG_TRUNC;
-    // SAFETY: each of the `slots` headers leads to one vector, and that to bytes of `buffer` that no other one leads to;
-    // all of them live until the call returns.
+    // SAFETY: each of the `slots` headers points to one vector, and each vector to its own part of `buffer`; all of them
+    // live until the call returns.
     let received = unsafe { libc::recvmmsg(socket.as_raw_fd(), messages.as_mut_ptr(), slots, flags, ptr::null_mut()) };
     let Ok(received) = usize::try_from(received) else {
         return Err(Errno::from_io_error(&std::io::Error::last_os_error()).unwrap_or(Errno::IO));

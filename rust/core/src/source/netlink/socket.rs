@@ -1,8 +1,7 @@
-//! A socket to the kernel's rtnetlink, and the questions that it is asked: about the statistics of all interfaces, of some of
-//! them, and about a card's virtual functions.
+//! An rtnetlink socket, and the queries for the counters of all interfaces, of some, and of a card's virtual functions.
 //!
-//! All are answered under RTNL, the kernel's lock for network configuration, inside the asker's own system call: whoever
-//! holds RTNL holds the asker, and nothing can interrupt it. `hedged.rs` is the way to ask without being held.
+//! The kernel handles each query under RTNL, its lock for network configuration, inside the caller's send(). While another
+//! task holds RTNL the caller is blocked, and cannot be interrupted. `hedged.rs` queries without blocking the poll.
 
 use std::os::fd::OwnedFd;
 
@@ -11,7 +10,7 @@ use rustix::net::{
     AddressFamily, Protocol, RecvFlags, SendFlags, SocketFlags, SocketType, bind, netlink, recv, send, socket_with,
 };
 
-use super::recvmmsg::{self, receive_many};
+use super::recvmmsg::{self, recvmmsg};
 use crate::clock::monotonic_ns;
 use crate::parse::link_stats::{self, Body, Message, RTM_GETLINK, RTM_GETSTATS};
 use crate::source::Failure;
@@ -23,27 +22,27 @@ const NLM_F_DUMP: u16 = 0x300;
 /// The filter bit of IFLA_STATS_LINK_64.
 const LINK_64: u32 = 1;
 /// struct nlmsghdr and struct if_stats_msg.
-const QUESTION: usize = 28;
+const STATS_REQUEST: usize = 28;
 /// struct nlmsghdr and struct ifinfomsg.
-const LINK_QUESTION: usize = 32;
+const LINK_REQUEST: usize = 32;
 const IFLA_IFNAME: u16 = 3;
 const IFLA_EXT_MASK: u16 = 29;
-/// RTEXT_FILTER_VF: virtual functions, too.
+/// RTEXT_FILTER_VF: include virtual functions.
 const VF: u32 = 1;
-/// What one recv can give of a dump: the kernel makes the pieces as large as the reader's buffer, up to this
-/// (max_recvmsg_len, net/netlink/af_netlink.c).
-const PIECE: usize = 32 << 10;
-/// Room for the answer about one interface: some 240 bytes.
-const ANSWER: usize = PIECE / BATCH;
-/// Questions about one interface each that are sent in one go. All their answers have to fit into the socket's receive
-/// buffer (212,992 bytes unless set otherwise; an answer takes about 1.3 kB of it).
-const BATCH: usize = recvmmsg::MOST;
-/// So often a dump is asked for anew that interfaces coming and going have interrupted.
-const TRIES: usize = 3;
+/// The largest datagram of a dump: the kernel fills the reader's buffer up to this size (max_recvmsg_len,
+/// net/netlink/af_netlink.c).
+const DUMP_BUFFER: usize = 32 << 10;
+/// Space for the reply about one interface, which has some 240 bytes.
+const REPLY: usize = DUMP_BUFFER / BATCH;
+/// Single queries per send(). All replies must fit into the socket's receive buffer (212,992 bytes by default; a reply takes
+/// about 1.3 kB of it).
+const BATCH: usize = recvmmsg::MAX_DATAGRAMS;
+/// Attempts at a dump while interfaces appear or disappear and interrupt it.
+const MAX_DUMPS: usize = 3;
 
-/// What is asked: all interfaces of the namespace, or these.
+/// A query for all interfaces of the namespace, or for these.
 #[derive(Clone, Copy)]
-pub(crate) enum Question<'indices> {
+pub(crate) enum Query<'indices> {
     All,
     Some(&'indices [u32]),
 }
@@ -52,7 +51,7 @@ pub(crate) struct NetlinkSocket {
     socket: OwnedFd,
     sequence: u32,
     buffer: Box<[u8]>,
-    questions: Vec<u8>,
+    requests: Vec<u8>,
     /// System calls since `begin`.
     calls: usize,
 }
@@ -62,30 +61,30 @@ impl NetlinkSocket {
     pub(crate) fn open() -> Result<NetlinkSocket, Errno> {
         let socket = socket_with(AddressFamily::NETLINK, SocketType::RAW, SocketFlags::CLOEXEC, ROUTE)?;
         bind(&socket, &netlink::SocketAddrNetlink::new(0, 0))?;
-        let buffer = vec![0; PIECE].into_boxed_slice();
-        Ok(NetlinkSocket { socket, sequence: 0, buffer, questions: Vec::with_capacity(BATCH * QUESTION), calls: 0 })
+        let buffer = vec![0; DUMP_BUFFER].into_boxed_slice();
+        Ok(NetlinkSocket { socket, sequence: 0, buffer, requests: Vec::with_capacity(BATCH * STATS_REQUEST), calls: 0 })
     }
 
-    /// How many system calls the last question took.
+    /// System calls of the last query.
     pub(crate) fn calls(&self) -> usize {
         self.calls
     }
 
-    /// Asks; `each` gets an interface, its attributes, and when they came. One that is not there gets no answer; one that an
-    /// interrupted dump had before it was asked for anew comes twice.
-    pub(crate) fn ask(&mut self, question: Question<'_>, each: impl FnMut(u32, &[u8], i64)) -> Result<(), Failure> {
+    /// Queries counters: calls `each` with an interface, its attributes, and the time of the reply. It is not called for a
+    /// missing interface, and may be called twice for one that an interrupted dump had already returned.
+    pub(crate) fn query(&mut self, query: Query<'_>, each: impl FnMut(u32, &[u8], i64)) -> Result<(), Failure> {
         self.calls = 0;
-        match question {
-            Question::All => self.ask_all(each),
-            Question::Some(indices) => self.ask_some(indices, each),
+        match query {
+            Query::All => self.dump(each),
+            Query::Some(indices) => self.query_each(indices, each),
         }
     }
 
-    fn ask_all(&mut self, mut each: impl FnMut(u32, &[u8], i64)) -> Result<(), Failure> {
+    fn dump(&mut self, mut each: impl FnMut(u32, &[u8], i64)) -> Result<(), Failure> {
         let mut outcome = Ok(());
-        for _ in 0..TRIES {
-            outcome = self.ask_all_once(&mut each);
-            // ENOBUFS: an answer did not fit into the socket's buffer, and is lost.
+        for _ in 0..MAX_DUMPS {
+            outcome = self.dump_once(&mut each);
+            // ENOBUFS: a reply did not fit into the receive buffer and is lost.
             if !matches!(outcome, Err(Failure::Errno(Errno::INTR | Errno::NOBUFS))) {
                 break;
             }
@@ -93,18 +92,18 @@ impl NetlinkSocket {
         outcome
     }
 
-    fn ask_all_once(&mut self, each: &mut impl FnMut(u32, &[u8], i64)) -> Result<(), Failure> {
+    fn dump_once(&mut self, each: &mut impl FnMut(u32, &[u8], i64)) -> Result<(), Failure> {
         self.begin();
-        self.question(NLM_F_DUMP, 0);
+        self.add_stats_request(NLM_F_DUMP, 0);
         self.send()?;
         let (mut interrupted, mut done) = (false, false);
         while !done {
             self.calls += 1;
             let flags = RecvFlags::DONTWAIT | RecvFlags::TRUNC;
             let (_, whole) = retry_on_intr(|| recv(&self.socket, &mut *self.buffer, flags))?;
-            let piece = self.buffer.get(..whole).ok_or(TOO_LONG)?;
+            let datagram = self.buffer.get(..whole).ok_or(TOO_LONG)?;
             let time = monotonic_ns();
-            each_answer(piece, self.sequence, |message| {
+            each_reply(datagram, self.sequence, |message| {
                 interrupted |= message.interrupted;
                 match message.body {
                     Body::Stats { ifindex, attributes } => each(ifindex, attributes, time),
@@ -116,23 +115,23 @@ impl NetlinkSocket {
         if interrupted { Err(Errno::INTR.into()) } else { Ok(()) }
     }
 
-    fn ask_some(&mut self, indices: &[u32], mut each: impl FnMut(u32, &[u8], i64)) -> Result<(), Failure> {
+    fn query_each(&mut self, indices: &[u32], mut each: impl FnMut(u32, &[u8], i64)) -> Result<(), Failure> {
         for batch in indices.chunks(BATCH) {
             self.begin();
             for ifindex in batch {
-                self.question(0, *ifindex);
+                self.add_stats_request(0, *ifindex);
             }
             self.send()?;
             let mut outstanding = batch.len();
             while outstanding > 0 {
                 self.calls += 1;
-                let mut lengths = [0; recvmmsg::MOST];
-                let room = &mut self.buffer[..outstanding * ANSWER];
-                // Every answer is in the socket before send returns: one that is not there was lost.
-                let lengths = receive_many(&self.socket, room, ANSWER, &mut lengths)?;
+                let mut lengths = [0; recvmmsg::MAX_DATAGRAMS];
+                let room = &mut self.buffer[..outstanding * REPLY];
+                // All replies have arrived when send() returns: a missing one was lost.
+                let lengths = recvmmsg(&self.socket, room, REPLY, &mut lengths)?;
                 let time = monotonic_ns();
-                for (slot, length) in self.buffer.chunks_exact(ANSWER).zip(lengths) {
-                    each_answer(slot.get(..*length).ok_or(TOO_LONG)?, self.sequence, |message| {
+                for (slot, length) in self.buffer.chunks_exact(REPLY).zip(lengths) {
+                    each_reply(slot.get(..*length).ok_or(TOO_LONG)?, self.sequence, |message| {
                         outstanding = outstanding.saturating_sub(1);
                         if let Body::Stats { ifindex, attributes } = message.body {
                             each(ifindex, attributes, time);
@@ -144,17 +143,17 @@ impl NetlinkSocket {
         Ok(())
     }
 
-    /// Asks for the interface of this name and its virtual functions: `each` gets its number, its attributes, and when they
-    /// came. The kernel asks the card's firmware for the counters of each function before it answers.
-    pub(crate) fn ask_link(&mut self, name: &[u8], mut each: impl FnMut(u32, &[u8], i64)) -> Result<(), Failure> {
+    /// Queries the interface of this name and its virtual functions: calls `each` with its number, its attributes, and the
+    /// time of the reply. Before it replies, the kernel asks the card's firmware for the counters of each function.
+    pub(crate) fn query_link(&mut self, name: &[u8], mut each: impl FnMut(u32, &[u8], i64)) -> Result<(), Failure> {
         self.begin();
         self.calls = 0;
-        self.link_question(name);
+        self.add_link_request(name);
         self.send()?;
         let mut outcome = None;
         while outcome.is_none() {
             self.calls += 2;
-            // An answer is as long as the card has functions, some 300 bytes for each.
+            // A reply has some 300 bytes for each function of the card.
             let flags = RecvFlags::DONTWAIT | RecvFlags::TRUNC;
             let (_, whole) = retry_on_intr(|| recv(&self.socket, &mut [0; 0], flags | RecvFlags::PEEK))?;
             if whole > self.buffer.len() {
@@ -162,7 +161,7 @@ impl NetlinkSocket {
             }
             let (_, length) = retry_on_intr(|| recv(&self.socket, &mut *self.buffer, flags))?;
             let time = monotonic_ns();
-            each_answer(self.buffer.get(..length).ok_or(TOO_LONG)?, self.sequence, |message| match message.body {
+            each_reply(self.buffer.get(..length).ok_or(TOO_LONG)?, self.sequence, |message| match message.body {
                 Body::Link { ifindex, attributes } => {
                     each(ifindex, attributes, time);
                     outcome = Some(Ok(()));
@@ -176,41 +175,41 @@ impl NetlinkSocket {
 
     fn begin(&mut self) {
         self.sequence = self.sequence.wrapping_add(1);
-        self.questions.clear();
+        self.requests.clear();
     }
 
-    fn question(&mut self, flags: u16, ifindex: u32) {
-        self.questions.extend((QUESTION as u32).to_ne_bytes());
-        self.questions.extend(RTM_GETSTATS.to_ne_bytes());
-        self.questions.extend((NLM_F_REQUEST | flags).to_ne_bytes());
-        self.questions.extend(self.sequence.to_ne_bytes());
-        self.questions.extend([0; 4]); // the port: the kernel's
-        self.questions.extend([0; 4]); // family and padding
-        self.questions.extend(ifindex.to_ne_bytes());
-        self.questions.extend(LINK_64.to_ne_bytes());
+    fn add_stats_request(&mut self, flags: u16, ifindex: u32) {
+        self.requests.extend((STATS_REQUEST as u32).to_ne_bytes());
+        self.requests.extend(RTM_GETSTATS.to_ne_bytes());
+        self.requests.extend((NLM_F_REQUEST | flags).to_ne_bytes());
+        self.requests.extend(self.sequence.to_ne_bytes());
+        self.requests.extend([0; 4]); // the kernel's port
+        self.requests.extend([0; 4]); // family and padding
+        self.requests.extend(ifindex.to_ne_bytes());
+        self.requests.extend(LINK_64.to_ne_bytes());
     }
 
-    fn link_question(&mut self, name: &[u8]) {
+    fn add_link_request(&mut self, name: &[u8]) {
         let (name, mask) =
             (attribute(IFLA_IFNAME, &[name, b"\0"].concat()), attribute(IFLA_EXT_MASK, &VF.to_ne_bytes()));
-        let length = LINK_QUESTION + name.len() + mask.len();
-        self.questions.extend((length as u32).to_ne_bytes());
-        self.questions.extend(RTM_GETLINK.to_ne_bytes());
-        self.questions.extend(NLM_F_REQUEST.to_ne_bytes());
-        self.questions.extend(self.sequence.to_ne_bytes());
-        self.questions.extend([0; 4]); // the port: the kernel's
-        self.questions.extend([0; 16]); // of any family, by no number
-        self.questions.extend([name, mask].concat());
+        let length = LINK_REQUEST + name.len() + mask.len();
+        self.requests.extend((length as u32).to_ne_bytes());
+        self.requests.extend(RTM_GETLINK.to_ne_bytes());
+        self.requests.extend(NLM_F_REQUEST.to_ne_bytes());
+        self.requests.extend(self.sequence.to_ne_bytes());
+        self.requests.extend([0; 4]); // the kernel's port
+        self.requests.extend([0; 16]); // any family, no number
+        self.requests.extend([name, mask].concat());
     }
 
     fn send(&mut self) -> Result<(), Failure> {
         self.calls += 1;
-        retry_on_intr(|| send(&self.socket, &self.questions, SendFlags::empty()))?;
+        retry_on_intr(|| send(&self.socket, &self.requests, SendFlags::empty()))?;
         Ok(())
     }
 }
 
-/// A netlink attribute: its length, its type, and its value, padded.
+/// A netlink attribute: length, type, value, padding.
 fn attribute(kind: u16, value: &[u8]) -> Vec<u8> {
     let length = (4 + value.len()) as u16;
     let mut bytes = [&length.to_ne_bytes()[..], &kind.to_ne_bytes(), value].concat();
@@ -218,18 +217,18 @@ fn attribute(kind: u16, value: &[u8]) -> Vec<u8> {
     bytes
 }
 
-const TOO_LONG: Failure = Failure::Malformed("an answer that is longer than its buffer");
+const TOO_LONG: Failure = Failure::Malformed("a netlink reply is longer than its buffer");
 
-/// Goes through the messages that answer the newest question; what answers an older one is passed over. That an interface
-/// is not there is an answer; any other refusal is an error.
-fn each_answer(bytes: &[u8], sequence: u32, mut each: impl FnMut(Message<'_>)) -> Result<(), Failure> {
+/// Calls `each` with every message of a datagram that replies to the request of this sequence number; replies to earlier ones
+/// are skipped. ENODEV is a reply: the interface does not exist. Any other error is returned.
+fn each_reply(bytes: &[u8], sequence: u32, mut each: impl FnMut(Message<'_>)) -> Result<(), Failure> {
     let mut rest = bytes;
     while let Some(message) = link_stats::next(&mut rest) {
         if message.sequence != sequence {
             continue;
         }
         match message.body {
-            // A kernel older than 4.7 does not know the question (EOPNOTSUPP), or a filter forbids it (EPERM).
+            // Before Linux 4.7 RTM_GETSTATS is unknown (EOPNOTSUPP); a seccomp filter may forbid it (EPERM).
             Body::Error(errno) if errno != 0 && errno != -Errno::NODEV.raw_os_error() => {
                 return Err(Errno::from_raw_os_error(-errno).into());
             }
@@ -250,74 +249,74 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_to_an_older_question_is_passed_over() {
+    fn replies_to_earlier_requests_are_skipped() {
         let (error, done) = (message(2, 4, &(-1i32).to_ne_bytes()), message(3, 5, &[0; 4]));
         let mut found = 0;
-        each_answer(&[error.clone(), done.clone()].concat(), 5, |_| found += 1).unwrap();
+        each_reply(&[error.clone(), done.clone()].concat(), 5, |_| found += 1).unwrap();
         assert_eq!(found, 1);
-        assert!(matches!(each_answer(&[done, error].concat(), 4, |_| ()), Err(Failure::Errno(Errno::PERM))));
+        assert!(matches!(each_reply(&[done, error].concat(), 4, |_| ()), Err(Failure::Errno(Errno::PERM))));
     }
 
     #[test]
-    fn that_an_interface_is_not_there_is_an_answer() {
+    fn a_missing_interface_is_a_reply() {
         let mut found = 0;
-        each_answer(&message(2, 1, &(-19i32).to_ne_bytes()), 1, |_| found += 1).unwrap();
+        each_reply(&message(2, 1, &(-19i32).to_ne_bytes()), 1, |_| found += 1).unwrap();
         assert_eq!(found, 1);
     }
 
     #[test]
-    fn the_kernel_answers_for_lo_and_not_for_what_is_not_there() {
+    fn the_kernel_replies_for_lo_and_not_for_a_missing_interface() {
         let mut socket = NetlinkSocket::open().unwrap();
         let lo = InterfaceIndex::open().unwrap().of(b"lo").unwrap().unwrap();
         let many: Vec<u32> = std::iter::repeat_n(lo, 150).chain([u32::MAX >> 1]).collect();
-        for (question, expected, calls) in [
-            (Question::Some(&[lo]), 1, 2),
-            (Question::Some(&[u32::MAX >> 1]), 0, 2),
-            (Question::Some(&many), 150, 6),
-            (Question::Some(&[]), 0, 0),
+        for (query, expected, calls) in [
+            (Query::Some(&[lo]), 1, 2),
+            (Query::Some(&[u32::MAX >> 1]), 0, 2),
+            (Query::Some(&many), 150, 6),
+            (Query::Some(&[]), 0, 0),
         ] {
             let mut found = Vec::new();
-            socket.ask(question, |index, attributes, _| found.push((index, link_stats::counters(attributes)))).unwrap();
+            socket.query(query, |index, attributes, _| found.push((index, link_stats::counters(attributes)))).unwrap();
             assert_eq!(found.len(), expected);
             assert!(found.iter().all(|(index, counters)| *index == lo && counters.is_some()));
             assert_eq!(socket.calls(), calls);
         }
         let mut all = Vec::new();
-        socket.ask(Question::All, |index, _, time| all.push((index, time > 0))).unwrap();
+        socket.query(Query::All, |index, _, time| all.push((index, time > 0))).unwrap();
         assert!(all.contains(&(lo, true)));
     }
 
     #[test]
-    fn the_kernel_answers_for_lo_by_its_name() {
+    fn the_kernel_replies_for_lo_by_name() {
         let mut socket = NetlinkSocket::open().unwrap();
-        socket.buffer = Box::default(); // to see it grow
+        socket.buffer = Box::default(); // to make it grow
         let lo = InterfaceIndex::open().unwrap().of(b"lo").unwrap().unwrap();
         for _ in 0..3 {
             let mut found = Vec::new();
-            socket.ask_link(b"lo", |index, attributes, time| found.push((index, attributes.len(), time))).unwrap();
+            socket.query_link(b"lo", |index, attributes, time| found.push((index, attributes.len(), time))).unwrap();
             let [(index, length, time)] = found[..] else { panic!("{found:?}") };
             assert_eq!((index, socket.calls()), (lo, 3));
             assert!(length > 100 && time > 0);
         }
         for name in [&b"none-such"[..], b"", &[b'x'; 15]] {
-            let outcome = socket.ask_link(name, |index, _, _| panic!("{index}"));
+            let outcome = socket.query_link(name, |index, _, _| panic!("{index}"));
             assert!(matches!(outcome, Err(Failure::Errno(_))), "{outcome:?}");
         }
-        assert!(socket.ask_link(b"lo", |_, _, _| ()).is_ok());
+        assert!(socket.query_link(b"lo", |_, _, _| ()).is_ok());
     }
 
     #[test]
-    fn an_answer_that_was_lost_is_an_error_and_nobody_waits_for_it() {
+    fn a_lost_reply_is_an_error_and_is_not_waited_for() {
         let mut socket = NetlinkSocket::open().unwrap();
-        // A receive buffer too small for the answers: the kernel drops them, and says so (ENOBUFS), or says nothing.
+        // The receive buffer is too small for the replies: the kernel drops them, with ENOBUFS or silently.
         rustix::net::sockopt::set_socket_recv_buffer_size(&socket.socket, 1).unwrap();
         let lo = InterfaceIndex::open().unwrap().of(b"lo").unwrap().unwrap();
-        let outcome = socket.ask(Question::Some(&[lo; BATCH]), |_, _, _| ());
+        let outcome = socket.query(Query::Some(&[lo; BATCH]), |_, _, _| ());
         assert!(matches!(outcome, Err(Failure::Errno(Errno::NOBUFS | Errno::AGAIN))), "{outcome:?}");
-        // The next question is answered, whatever is left of the last one.
+        // The next query gets its reply, whatever is left of the last one.
         let mut found = 0;
-        socket.ask(Question::Some(&[lo]), |_, _, _| found += 1).unwrap_or_default();
-        socket.ask(Question::Some(&[lo]), |_, _, _| found += 1).unwrap();
+        socket.query(Query::Some(&[lo]), |_, _, _| found += 1).unwrap_or_default();
+        socket.query(Query::Some(&[lo]), |_, _, _| found += 1).unwrap();
         assert!(found >= 1);
     }
 }

@@ -1,74 +1,61 @@
-//! Virtual functions of network cards, as each card's physical function counts them: a thread for each card asks, and a poll
-//! takes the newest answer.
+//! Virtual functions of network cards, counted by each card's physical function. A thread per card queries it, and a poll takes
+//! the newest reply.
 //!
-//! A card's answer takes RTNL and, in most drivers, a word with the card's firmware for each function: milliseconds, or as
-//! long as a firmware hangs. So no poll waits for one, and a row has the time of its own answer.
+//! A query takes RTNL and, in most drivers, a firmware command for each function: milliseconds, or as long as the firmware
+//! hangs. So no poll waits for a reply, and the time of a row is that of the reply.
 
 use std::collections::BTreeMap;
-use std::ffi::OsString;
-use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use rustix::io::Errno;
-
-use super::card_asker::{Answer, CardAsker};
-use super::socket::NetlinkSocket;
+use super::card::{self, Card, CardThread, CardWorker, lock};
 use crate::clock::monotonic_ns;
 use crate::error::Error;
 use crate::fields::{Table, interface};
 use crate::parse::netdev;
-use crate::parse::vf_stats;
 use crate::roots::Roots;
 use crate::rows::Rows;
-use crate::source::generation::Occupant;
-use crate::source::net::namespace;
-use crate::source::net::rows::Swapped;
+use crate::source::generation::RowGeneration;
+use crate::source::net::rows::SwapRxTx;
 use crate::source::{Explanation, Failure, OpenHandle, OpenHandles, Reopened, Reopening, Source};
 use crate::state::State;
 
-/// A row whose answer is older says that it is stale.
-const BOUND_NS: i64 = 2_000_000_000;
-/// So long the opening waits for the first answers, all cards together, so that the first poll has numbers.
+/// A row whose reply is older is stale.
+const MAX_AGE_NS: i64 = 2_000_000_000;
+/// Opening waits this long for the first replies of all cards, so that the first poll has counters.
 const FIRST: Duration = Duration::from_secs(1);
-
-/// A physical function: its interface, and that one's network namespace.
-pub(crate) type Card = (Option<PathBuf>, OsString);
-/// A card's thread, or why there is none.
-type Asker = Result<Arc<Mutex<CardAsker>>, Failure>;
-/// A row: which function of a card, where in the plan, in which direction.
-pub(crate) type FunctionRow = (u32, usize, Swapped);
-
+/// A row of the plan: the number of its function, its index, its direction.
+pub(crate) type FunctionRow = (u32, usize, SwapRxTx);
 pub(crate) struct VirtualFunctions {
     cards: Vec<Functions>,
 }
 
 struct Functions {
     card: Card,
-    /// Of the plan before and of this one, if the card is in both.
-    asker: Asker,
+    /// Shared with the previous plan, if the card was in it.
+    thread: CardThread,
     rows: Vec<Row>,
-    /// The card's own number, of the newest answer: another card under its name has another.
+    /// The interface number in the newest reply: another card under this name has another one.
     index: Option<u32>,
 }
 
 struct Row {
     number: u32,
     row: usize,
-    swapped: Swapped,
-    occupant: Occupant,
+    swap_rx_tx: SwapRxTx,
+    generation: RowGeneration,
     failure: Option<Failure>,
 }
 
-/// What is handed on to another plan.
+/// A handle for another plan.
 struct Opened {
     card: Card,
-    asker: Arc<Mutex<CardAsker>>,
+    worker: Arc<Mutex<CardWorker>>,
 }
 
 impl VirtualFunctions {
-    /// A card that is asked already, as the `open` handles tell, is not asked by another thread.
+    /// Starts a thread for each card that has none among the `open` handles.
     pub(crate) fn open(
         roots: &Roots,
         cards: BTreeMap<Card, Vec<FunctionRow>>,
@@ -78,47 +65,19 @@ impl VirtualFunctions {
         let functions = |(card, rows): (Card, Vec<FunctionRow>)| {
             let handles: Vec<_> =
                 rows.iter().filter_map(|(_, row, _)| open.remove(row)?.downcast::<Opened>().ok()).collect();
-            let asker = match handles.into_iter().find(|opened| opened.card == card) {
-                Some(opened) => Ok(opened.asker),
-                None => ask(roots, &card).inspect(|asker| new.push(Arc::clone(asker))),
+            let thread = match handles.into_iter().find(|opened| opened.card == card) {
+                Some(opened) => Ok(opened.worker),
+                None => card::start(roots, &card).inspect(|worker| new.push(Arc::clone(worker))),
             };
-            Functions::new(card, asker, rows)
+            Functions::new(card, thread, rows)
         };
         let cards = cards.into_iter().map(functions).collect();
         let start = Instant::now();
-        new.iter().for_each(|asker| lock(asker).wait_for_first(FIRST.saturating_sub(start.elapsed())));
+        for worker in &new {
+            lock(worker).wait_for_answer(FIRST.saturating_sub(start.elapsed()));
+        }
         VirtualFunctions { cards }
     }
-}
-
-/// Whatever panicked: the newest answer is whole at any time.
-fn lock(asker: &Mutex<CardAsker>) -> MutexGuard<'_, CardAsker> {
-    asker.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// Starts the thread that asks for a card, in the card's network namespace.
-fn ask(roots: &Roots, (namespace, device): &Card) -> Asker {
-    if !roots.has_this_network() {
-        return Err(namespace::CAPTURED);
-    }
-    let mut socket = match namespace {
-        None => NetlinkSocket::open()?,
-        Some(namespace) => namespace::within(roots, namespace, NetlinkSocket::open)??,
-    };
-    let device = device.clone();
-    let asker = CardAsker::start(move |answer: &mut Answer| {
-        answer.functions.clear();
-        let outcome = socket.ask_link(device.as_bytes(), |index, attributes, time| {
-            (answer.index, answer.time) = (index, time);
-            answer.functions.extend(vf_stats::functions(attributes));
-        });
-        if outcome.is_err() {
-            answer.time = monotonic_ns();
-        }
-        answer.failure = outcome.err();
-        answer.calls = socket.calls();
-    })?;
-    Ok(Arc::new(Mutex::new(asker)))
 }
 
 impl Source for VirtualFunctions {
@@ -129,22 +88,22 @@ impl Source for VirtualFunctions {
     }
 
     fn reopening(&self) -> Option<Reopening> {
-        let cards = self.cards.iter().enumerate().filter(|(_, card)| card.asker.is_err());
+        let cards = self.cards.iter().enumerate().filter(|(_, card)| card.thread.is_err());
         let cards: Vec<_> = cards.map(|(place, card)| (place, card.card.clone())).collect();
         if cards.is_empty() {
             return None;
         }
-        let anew = |roots: &Roots, (place, card)| (place, ask(roots, &card));
-        Some(Box::new(move |roots| Box::new(cards.into_iter().map(|card| anew(roots, card)).collect::<Vec<_>>())))
+        let restart = |roots: &Roots, (place, card)| (place, card::start(roots, &card));
+        Some(Box::new(move |roots| Box::new(cards.into_iter().map(|card| restart(roots, card)).collect::<Vec<_>>())))
     }
 
     fn reopened(&mut self, opened: Reopened) -> usize {
-        let Ok(opened) = opened.downcast::<Vec<(usize, Asker)>>() else { return 0 };
+        let Ok(opened) = opened.downcast::<Vec<(usize, CardThread)>>() else { return 0 };
         let mut count = 0;
-        for (place, asker) in *opened {
-            if self.cards[place].asker.is_err() {
-                count += usize::from(asker.is_ok());
-                self.cards[place].asker = asker;
+        for (place, thread) in *opened {
+            if self.cards[place].thread.is_err() {
+                count += usize::from(thread.is_ok());
+                self.cards[place].thread = thread;
             }
         }
         count
@@ -156,17 +115,17 @@ impl Source for VirtualFunctions {
         row.failure.map(|failure| failure.error(card.shown()))
     }
 
-    fn each_occupant(&mut self, each: &mut dyn FnMut(usize, &mut Occupant, Option<u64>)) {
+    fn each_generation(&mut self, each: &mut dyn FnMut(usize, &mut RowGeneration, Option<u64>)) {
         for card in &mut self.cards {
-            card.rows.iter_mut().for_each(|row| each(row.row, &mut row.occupant, card.index.map(u64::from)));
+            card.rows.iter_mut().for_each(|row| each(row.row, &mut row.generation, card.index.map(u64::from)));
         }
     }
 
     fn each_handle(&self, each: &mut dyn FnMut(usize, OpenHandle)) {
-        for Functions { card, asker, rows, .. } in &self.cards {
-            if let Ok(asker) = asker {
+        for Functions { card, thread, rows, .. } in &self.cards {
+            if let Ok(worker) = thread {
                 rows.iter().for_each(|row| {
-                    each(row.row, Box::new(Opened { card: card.clone(), asker: Arc::clone(asker) }));
+                    each(row.row, Box::new(Opened { card: card.clone(), worker: Arc::clone(worker) }));
                 });
             }
         }
@@ -178,46 +137,62 @@ impl Source for VirtualFunctions {
         Explanation {
             source: if others == 0 { first } else { format!("{first} and {others} more") },
             rows: self.cards.iter().map(|card| card.rows.len()).sum(),
-            system_calls: self.cards.iter().filter_map(|card| card.asker.as_ref().ok()).map(|asker| lock(asker).calls()).sum(),
-            why: "only its card counts a virtual function. A card answers when it can: a thread asks, a poll takes the newest \
-                  answer. The thread's calls are counted, those that wake it are not"
+            system_calls: self.cards.iter().map(Functions::calls).sum(),
+            why: "only its card counts a virtual function. A card may reply late: a thread queries it, and a poll takes the \
+                  newest reply. The thread's system calls are counted, waking it is not"
                 .to_owned(),
         }
     }
 }
 
 impl Functions {
-    fn new(card: Card, asker: Asker, rows: Vec<FunctionRow>) -> Functions {
-        let row = |(number, row, swapped)| Row { number, row, swapped, occupant: Occupant::default(), failure: None };
-        let index = asker.as_ref().ok().and_then(|asker| lock(asker).index());
-        Functions { card, asker, rows: rows.into_iter().map(row).collect(), index }
+    fn new(card: Card, thread: CardThread, rows: Vec<FunctionRow>) -> Functions {
+        let row = |(number, row, swap_rx_tx)| Row {
+            number,
+            row,
+            swap_rx_tx,
+            generation: RowGeneration::default(),
+            failure: None,
+        };
+        let index = |worker: &CardWorker| {
+            let reply = worker.newest().filter(|reply| reply.failure.is_none())?;
+            Some(reply.index)
+        };
+        let index = thread.as_ref().ok().and_then(|worker| index(&lock(worker)));
+        Functions { card, thread, rows: rows.into_iter().map(row).collect(), index }
+    }
+
+    /// System calls of the newest reply's query.
+    fn calls(&self) -> usize {
+        let Ok(worker) = &self.thread else { return 0 };
+        lock(worker).newest().map_or(0, |reply| reply.calls)
     }
 
     fn read(&mut self, rows: &mut Rows<'_>) {
         let now = monotonic_ns();
-        let mut asker = match &self.asker {
-            Ok(asker) => lock(asker),
+        let mut worker = match &self.thread {
+            Ok(worker) => lock(worker),
             Err(failure) => {
                 let failure = *failure;
                 return self.rows.iter_mut().for_each(|row| row.fail(rows, failure, failure.state(), now));
             }
         };
-        let Some(answer) = asker.newest(now) else {
+        let Some(reply) = worker.refresh() else {
             return self.rows.iter_mut().for_each(|row| row.fail(rows, NOT_YET, State::Stale, now));
         };
-        if answer.failure.is_none() && self.index.replace(answer.index).is_some_and(|index| index != answer.index) {
-            self.rows.iter_mut().for_each(|row| row.occupant.lost());
+        if reply.failure.is_none() && self.index.replace(reply.index).is_some_and(|index| index != reply.index) {
+            self.rows.iter_mut().for_each(|row| row.generation.lost());
         }
         for row in &mut self.rows {
-            match answer.of(row.number) {
+            match reply.function(row.number) {
                 Ok(counters) => {
                     row.failure = None;
-                    let state = if now - answer.time > BOUND_NS { State::Stale } else { State::Ok };
-                    let record = netdev::record(counters, row.swapped);
-                    let record = interface::Table::stamped(record, answer.time, row.occupant.seen(), state);
+                    let state = if now - reply.time > MAX_AGE_NS { State::Stale } else { State::Ok };
+                    let record = netdev::record(counters, row.swap_rx_tx);
+                    let record = interface::Table::stamped(record, reply.time, row.generation.seen(), state);
                     rows.put(row.row, record.as_ref());
                 }
-                Err(failure) => row.fail(rows, failure, failure.state(), answer.time),
+                Err(failure) => row.fail(rows, failure, failure.state(), reply.time),
             }
         }
     }
@@ -229,53 +204,47 @@ impl Functions {
     }
 }
 
-const NOT_YET: Failure = Failure::Malformed("the card has not answered yet");
-const UNCOUNTED: Failure = Failure::Malformed("the kernel does not count virtual functions (it does since Linux 4.2)");
-
-impl Answer {
-    /// A function's counters; ENODEV where the card, or this function of it, is not there.
-    fn of(&self, number: u32) -> Result<&netdev::Counters, Failure> {
-        if let Some(failure) = self.failure {
-            return Err(failure);
-        }
-        let found = self.functions.iter().find(|(own, _)| *own == number).ok_or(Failure::Errno(Errno::NODEV))?;
-        found.1.as_ref().ok_or(UNCOUNTED)
-    }
-}
+const NOT_YET: Failure = Failure::Malformed("the card has not replied yet");
 
 impl Row {
     #[cold]
     fn fail(&mut self, rows: &mut Rows<'_>, failure: Failure, state: State, time: i64) {
         self.failure = Some(failure);
         if state == State::Gone {
-            self.occupant.lost();
+            self.generation.lost();
         }
-        let record = interface::Table::stamped(interface::UNKNOWN, time, self.occupant.generation(), state);
+        let record = interface::Table::stamped(interface::UNKNOWN, time, self.generation.number(), state);
         rows.put(self.row, record.as_ref());
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::ffi::OsString;
     use std::sync::mpsc::{Sender, channel};
 
+    use rustix::io::Errno;
+
+    use super::super::card::{REPEAT, Reply};
     use super::*;
 
     const LONG: Duration = Duration::from_secs(10);
 
-    /// Rows of the functions 0 and 3 of a card that says what is sent, and the way to say it.
-    fn card() -> (Sender<Answer>, VirtualFunctions) {
+    /// Rows of the functions 0 and 3 of a card, whose replies are those sent.
+    fn card() -> (Sender<Reply>, VirtualFunctions) {
         let (send, receive) = channel();
-        let asker = CardAsker::start(move |answer| *answer = receive.recv().unwrap_or_default()).unwrap();
+        let work = move |(): &(), reply: &mut Reply| *reply = receive.recv().unwrap_or_default();
+        let mut worker = CardWorker::start("test", Some(REPEAT), work).unwrap();
+        worker.refresh();
         let card = (None, OsString::from("enp1s0f0"));
         let rows = vec![(0, 0, false), (3, 1, true)];
-        (send, VirtualFunctions { cards: vec![Functions::new(card, Ok(Arc::new(Mutex::new(asker))), rows)] })
+        (send, VirtualFunctions { cards: vec![Functions::new(card, Ok(Arc::new(Mutex::new(worker))), rows)] })
     }
 
-    fn answer(index: u32, functions: &[(u32, i64)]) -> Answer {
+    fn reply(index: u32, functions: &[(u32, i64)]) -> Reply {
         let functions =
             functions.iter().map(|(number, first)| (*number, Some(std::array::from_fn(|place| first + place as i64))));
-        Answer { time: monotonic_ns(), index, functions: functions.collect(), ..Answer::default() }
+        Reply { time: monotonic_ns(), index, functions: functions.collect(), ..Reply::default() }
     }
 
     fn read(source: &mut VirtualFunctions) -> Vec<interface::Record> {
@@ -285,7 +254,7 @@ mod tests {
         words.as_chunks().0.to_vec()
     }
 
-    /// Reads until the answer of this time is the newest.
+    /// Reads until the reply of this time is the newest.
     fn read_until(source: &mut VirtualFunctions, time: i64) -> Vec<interface::Record> {
         let start = Instant::now();
         loop {
@@ -293,7 +262,7 @@ mod tests {
             if rows[0][interface::time_ns] == time {
                 return rows;
             }
-            assert!(start.elapsed() < LONG, "the answer never came");
+            assert!(start.elapsed() < LONG, "no reply came");
             std::thread::yield_now();
         }
     }
@@ -304,77 +273,77 @@ mod tests {
     }
 
     #[test]
-    fn a_row_has_its_answer_s_numbers_and_time() {
+    fn a_row_has_the_counters_and_the_time_of_its_reply() {
         let (send, mut source) = card();
         let rows = read(&mut source);
         assert_eq!(standing(&rows[0]), (-1, State::Stale));
         assert_eq!(
             source.problem(0).unwrap().to_string(),
-            "rtnetlink (RTM_GETLINK of enp1s0f0): the card has not answered yet"
+            "rtnetlink (RTM_GETLINK of enp1s0f0): the card has not replied yet"
         );
-        let said = answer(5, &[(3, 300), (0, 100)]);
-        let time = said.time;
-        send.send(said).unwrap();
+        let sent = reply(5, &[(3, 300), (0, 100)]);
+        let time = sent.time;
+        send.send(sent).unwrap();
         let rows = read_until(&mut source, time);
         assert_eq!(rows[0][..8], [100, 101, 102, 103, 108, 109, 110, 111]);
-        assert_eq!(rows[1][..8], [308, 309, 310, 311, 300, 301, 302, 303], "the host's view was asked for");
+        assert_eq!(rows[1][..8], [308, 309, 310, 311, 300, 301, 302, 303], "with rx and tx swapped");
         assert_eq!((standing(&rows[0]), standing(&rows[1])), ((0, State::Ok), (0, State::Ok)));
         assert!(source.problem(0).is_none() && source.problem(9).is_none());
         assert_eq!(source.explain().rows, 2);
     }
 
     #[test]
-    fn an_old_answer_is_stale_and_still_there() {
+    fn an_old_reply_is_stale_but_shown() {
         let (send, mut source) = card();
-        let mut said = answer(5, &[(0, 100), (3, 300)]);
-        said.time -= BOUND_NS + 1;
-        let time = said.time;
-        send.send(said).unwrap();
+        let mut sent = reply(5, &[(0, 100), (3, 300)]);
+        sent.time -= MAX_AGE_NS + 1;
+        let time = sent.time;
+        send.send(sent).unwrap();
         let rows = read_until(&mut source, time);
         assert_eq!((rows[0][0], standing(&rows[0])), (100, (0, State::Stale)));
     }
 
     #[test]
-    fn what_goes_and_comes_back_is_another_one() {
+    fn a_function_that_returns_is_a_new_generation() {
         let (send, mut source) = card();
-        let mut tell = |said: Answer| {
-            let time = said.time;
-            send.send(said).unwrap();
+        let mut states = |sent: Reply| {
+            let time = sent.time;
+            send.send(sent).unwrap();
             let rows = read_until(&mut source, time);
             let problem = source.problem(1).map(|problem| problem.to_string());
             (standing(&rows[0]), standing(&rows[1]), problem)
         };
         let problem = |what: &str| Some(format!("rtnetlink (RTM_GETLINK of enp1s0f0): {what}"));
-        assert_eq!(tell(answer(5, &[(0, 1), (3, 1)])), ((0, State::Ok), (0, State::Ok), None));
-        // One function was taken from the card.
+        assert_eq!(states(reply(5, &[(0, 1), (3, 1)])), ((0, State::Ok), (0, State::Ok), None));
+        // A function was removed from the card.
         let gone = problem("No such device (os error 19)");
-        assert_eq!(tell(answer(5, &[(0, 1)])), ((0, State::Ok), (0, State::Gone), gone.clone()));
-        assert_eq!(tell(answer(5, &[(0, 1), (3, 1)])), ((0, State::Ok), (1, State::Ok), None));
+        assert_eq!(states(reply(5, &[(0, 1)])), ((0, State::Ok), (0, State::Gone), gone.clone()));
+        assert_eq!(states(reply(5, &[(0, 1), (3, 1)])), ((0, State::Ok), (1, State::Ok), None));
         // Another card has the name.
-        assert_eq!(tell(answer(6, &[(0, 1), (3, 1)])), ((1, State::Ok), (2, State::Ok), None));
-        // An error is none of the device's.
-        let failed = |failure| Answer { failure: Some(failure), ..answer(0, &[]) };
+        assert_eq!(states(reply(6, &[(0, 1), (3, 1)])), ((1, State::Ok), (2, State::Ok), None));
+        // An error does not replace the device.
+        let failed = |failure| Reply { failure: Some(failure), ..reply(0, &[]) };
         let unreadable = (State::Unreadable, problem("Operation not permitted (os error 1)"));
-        assert_eq!(tell(failed(Failure::Errno(Errno::PERM))), ((1, unreadable.0), (2, unreadable.0), unreadable.1));
-        assert_eq!(tell(answer(6, &[(0, 1), (3, 1)])), ((1, State::Ok), (2, State::Ok), None));
-        assert_eq!(tell(failed(Failure::Errno(Errno::NODEV))), ((1, State::Gone), (2, State::Gone), gone));
-        assert_eq!(tell(answer(6, &[(0, 1), (3, 1)])), ((2, State::Ok), (3, State::Ok), None));
-        // A kernel that knows the functions and counts none of them.
-        let mut bare = answer(6, &[(0, 1)]);
+        assert_eq!(states(failed(Failure::Errno(Errno::PERM))), ((1, unreadable.0), (2, unreadable.0), unreadable.1));
+        assert_eq!(states(reply(6, &[(0, 1), (3, 1)])), ((1, State::Ok), (2, State::Ok), None));
+        assert_eq!(states(failed(Failure::Errno(Errno::NODEV))), ((1, State::Gone), (2, State::Gone), gone));
+        assert_eq!(states(reply(6, &[(0, 1), (3, 1)])), ((2, State::Ok), (3, State::Ok), None));
+        // A kernel that lists functions without counters.
+        let mut bare = reply(6, &[(0, 1)]);
         bare.functions.push((3, None));
-        let (first, second, why) = tell(bare);
+        let (first, second, why) = states(bare);
         assert_eq!((first, second), ((2, State::Ok), (3, State::Unreadable)));
         assert!(why.unwrap().contains("does not count virtual functions"));
     }
 
     #[test]
-    fn another_plan_takes_the_thread_over_and_knows_which_card_it_was() {
+    fn another_plan_takes_over_the_thread_and_the_identity_of_the_card() {
         let (send, mut source) = card();
-        let said = answer(5, &[(0, 100), (3, 300)]);
-        send.send(said).unwrap();
+        let sent = reply(5, &[(0, 100), (3, 300)]);
+        send.send(sent).unwrap();
         while standing(&read(&mut source)[0]).1 != State::Ok {}
         let mut open = OpenHandles::new();
-        // The rows have changed places.
+        // The rows change places.
         source.each_handle(&mut |row, handle| {
             open.insert(1 - row, handle);
         });
@@ -382,16 +351,16 @@ mod tests {
         let mut next = VirtualFunctions::open(&Roots::machine().unwrap(), cards, &mut open);
         assert!(open.is_empty());
         let mut found = Vec::new();
-        next.each_occupant(&mut |row, _, device| found.push((row, device)));
+        next.each_generation(&mut |row, _, device| found.push((row, device)));
         assert_eq!(found, [(0, Some(5)), (1, Some(5))]);
         drop(source);
         let rows = read(&mut next);
-        assert_eq!((rows[0][0], rows[1][0]), (300, 100), "the newest answer is there at once");
-        let said = answer(5, &[(0, 101), (3, 301)]);
-        let time = said.time;
-        send.send(said).unwrap();
+        assert_eq!((rows[0][0], rows[1][0]), (300, 100), "the newest reply is available at once");
+        let sent = reply(5, &[(0, 101), (3, 301)]);
+        let time = sent.time;
+        send.send(sent).unwrap();
         assert_eq!(read_until(&mut next, time)[1][0], 101);
-        // Another card is asked anew.
+        // Another card gets a thread of its own.
         let mut open = OpenHandles::new();
         next.each_handle(&mut |row, handle| {
             open.insert(row, handle);
@@ -407,7 +376,7 @@ mod tests {
     }
 
     #[test]
-    fn the_kernel_is_asked_before_the_first_poll() {
+    fn opening_waits_for_the_first_reply() {
         for device in ["lo", "none-such"] {
             let mut source = of_this_machine(device);
             assert_eq!(standing(&read(&mut source)[0]), (-1, State::Gone), "{device} has no virtual functions");
@@ -416,7 +385,7 @@ mod tests {
     }
 
     #[test]
-    fn a_captured_machine_cannot_be_asked() {
+    fn a_captured_machine_has_no_cards_to_query() {
         let tree = tempfile::tempdir().unwrap();
         let cards = BTreeMap::from([((None, "eth0".into()), vec![(0, 0, false), (1, 1, false)])]);
         let roots = Roots::new(tree.path(), &[]).unwrap();

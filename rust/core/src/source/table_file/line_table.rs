@@ -1,8 +1,8 @@
-//! A file of the kernel's that has a line a device (/proc/net/dev, /proc/diskstats), of which some lines are watched.
+//! A kernel file with a line for each device (/proc/net/dev, /proc/diskstats), of which some are tracked.
 //!
-//! The kernel prints the lines in an order that only changes when a device comes or goes. So which device each line was
-//! last time is remembered: in a steady poll a line is compared with one remembered key, nothing is hashed, the numbers of
-//! lines that are not watched are not even looked at, and the reading ends with the last line that is watched.
+//! The order of the lines changes only when a device appears or disappears. So the device of each line is remembered: usually a
+//! line is compared with one remembered key, nothing is hashed, the numbers of untracked lines are not parsed, and reading ends
+//! with the last tracked line.
 
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -16,47 +16,47 @@ use crate::error::Error;
 use crate::fields::Table;
 use crate::roots::Roots;
 use crate::rows::Rows;
-use crate::source::generation::Occupant;
-use crate::source::tracked_devices::Watched;
+use crate::source::generation::RowGeneration;
+use crate::source::tracked_devices::TrackedDevices;
 use crate::source::{Explanation, Failure, Reopened, Reopening, Source};
 
-/// So often the file is read in one poll at most. A device that is made anew takes three: its line is another's, its number
-/// is learnt, and it still has it.
-const TRIES: usize = 4;
+/// A poll reads the file at most this often. A replaced device takes three reads: after the first its old number is
+/// found to be gone, after the second its new one is looked up, after the third that is confirmed.
+const MAX_READS: usize = 4;
 
-/// System calls that read a file of one piece to its end: the last one gives nothing.
-const ONE_PIECE: usize = 2;
+/// System calls for a file of one chunk: the second one returns 0.
+const ONE_CHUNK: usize = 2;
 
-/// How such a file is written.
+/// The format of such a file.
 pub(crate) trait Format: Send {
-    /// Where the file is.
+    /// The file's path.
     const PATH: &'static str;
-    /// What names a device in it.
+    /// What names a device in the file.
     type Key: Clone + Eq + Hash + Send;
-    /// What a device's rows may differ in.
+    /// In what the rows of one device may differ.
     type View: Copy + Send;
     /// The numbers of a line.
     type Counters;
-    /// The table whose rows they fill.
+    /// The table that they belong to.
     type Table: Table;
-    /// What tells which device a line is of.
+    /// What identifies the device of a line.
     type Identity: Identity<Self::Key>;
 
-    /// Whose line it is, and the rest of it; none for a heading.
+    /// The device of a line and the rest of the line; None for a heading.
     fn split(line: &[u8]) -> Option<(Self::Key, &[u8])>;
-    /// The rest of the line if it is that device's, found with less work than `split`.
+    /// The rest of the line if it is that device's; cheaper than `split`.
     fn rest_of<'line>(line: &'line [u8], key: &Self::Key) -> Option<&'line [u8]>;
-    /// The numbers in the rest of a line, as far as they stand in the first `size` bytes of the struct.
+    /// Parses the rest of a line: at least the counters in the first `size` bytes of the struct.
     fn counters(rest: &[u8], size: usize) -> Option<Self::Counters>;
-    /// The record that they make.
+    /// The record of the counters.
     fn record(counters: &Self::Counters, view: Self::View) -> <Self::Table as Table>::Record;
 }
 
-/// Such a file and its watched devices.
+/// The file and its tracked devices.
 pub(crate) struct LineTable<F: Format> {
     file: LineFile<F>,
-    watched: Watched<F::View>,
-    /// By their number in `watched`.
+    tracked: TrackedDevices<F::View>,
+    /// By their index in `tracked`.
     keys: Vec<F::Key>,
     identity: Option<F::Identity>,
     why: String,
@@ -65,40 +65,40 @@ pub(crate) struct LineTable<F: Format> {
 }
 
 impl<F: Format> LineTable<F> {
-    /// Without `identity` a device is its key. `why` this way was chosen, for who asks.
+    /// Without `identity`, equal keys are the same device. `why` says why this source was selected.
     pub(crate) fn new(
         mut file: LineFile<F>,
-        mut watched: Watched<F::View>,
+        mut tracked: TrackedDevices<F::View>,
         identity: Option<F::Identity>,
         why: String,
     ) -> LineTable<F> {
         let keys = file.keys();
         if let Some(identity) = &identity {
-            // Where the file cannot be read now, they are looked up when it is.
+            // If the file cannot be read now, the devices are identified by the first poll that can read it.
             let _ = file.find(|device| {
-                watched.identify(device, identity.of(&keys[device], None));
+                tracked.identify(device, identity.of(&keys[device], None));
                 true
             });
         }
-        LineTable { file, watched, keys, identity, why, calls: 0 }
+        LineTable { file, tracked, keys, identity, why, calls: 0 }
     }
 }
 
 impl<F: Format> Source for LineTable<F> {
     fn read(&mut self, rows: &mut Rows<'_>) {
-        let LineTable { file, watched, keys, identity, calls, .. } = self;
-        watched.begin();
-        let mut outcome = file.read(rows, watched);
+        let LineTable { file, tracked, keys, identity, calls, .. } = self;
+        tracked.begin();
+        let mut outcome = file.read(rows, tracked);
         *calls = file.calls();
         if let Some(identity) = identity
-            && (identity.any_changed(calls) || watched.has_unknown())
+            && (identity.any_changed(calls) || tracked.has_unidentified())
         {
-            let is_same = |watched: &mut Watched<F::View>, device: usize| {
-                watched.identify(device, identity.of(&keys[device], watched.id(device)))
+            let identify = |tracked: &mut TrackedDevices<F::View>, device: usize| {
+                tracked.identify(device, identity.of(&keys[device], tracked.id(device)))
             };
-            outcome = file.read_until_sure(rows, watched, outcome, is_same);
+            outcome = file.read_until_sure(rows, tracked, outcome, identify);
         }
-        watched.finish::<F::Table>(rows, outcome);
+        tracked.finish::<F::Table>(rows, outcome);
     }
 
     fn reopening(&self) -> Option<Reopening> {
@@ -110,15 +110,15 @@ impl<F: Format> Source for LineTable<F> {
     }
 
     fn problem(&self, row: usize) -> Option<Error> {
-        self.watched.problem(row, &self.file.shown)
+        self.tracked.problem(row, &self.file.shown)
     }
 
-    fn each_occupant(&mut self, each: &mut dyn FnMut(usize, &mut Occupant, Option<u64>)) {
-        self.watched.each_occupant(each);
+    fn each_generation(&mut self, each: &mut dyn FnMut(usize, &mut RowGeneration, Option<u64>)) {
+        self.tracked.each_generation(each);
     }
 
     fn explain(&self) -> Explanation {
-        let (source, rows) = (self.file.shown.display().to_string(), self.watched.rows());
+        let (source, rows) = (self.file.shown.display().to_string(), self.tracked.rows());
         Explanation { source, rows, system_calls: self.calls, why: self.why.clone() }
     }
 }
@@ -127,18 +127,18 @@ fn lines_of(roots: &Roots, path: &str) -> Result<Lines, Failure> {
     Ok(Lines::new(roots.open_regular(Path::new(path))?))
 }
 
-/// The open file, and what is remembered of its lines.
+/// The open file and the remembered order of its lines.
 pub(crate) struct LineFile<F: Format> {
     path: String,
     lines: Result<Lines, Failure>,
     pub(crate) shown: PathBuf,
     by_key: HashMap<F::Key, usize>,
-    /// The lines as they were last time: whose each was, and which watched device that is.
+    /// The lines of the last read: the key of each, and its tracked device.
     layout: Vec<(F::Key, Option<usize>)>,
 }
 
 impl<F: Format> LineFile<F> {
-    /// Opens `path` to watch the devices that `by_key` leads to.
+    /// Opens `path` for the tracked devices of `by_key`.
     pub(crate) fn open(roots: &Roots, path: &str, by_key: HashMap<F::Key, usize>) -> LineFile<F> {
         let shown = roots.shown(Path::new(path));
         LineFile { path: path.to_owned(), lines: lines_of(roots, path), shown, by_key, layout: Vec::new() }
@@ -146,7 +146,7 @@ impl<F: Format> LineFile<F> {
 
     /// See `Source::reopening`.
     pub(crate) fn reopening(&self) -> Option<Reopening> {
-        // What a thread opened elsewhere as its own would be another file here.
+        // /proc/thread-self of another thread is another file.
         if self.lines.is_ok() || self.path == crate::source::net::namespace::PROC_NET_DEV {
             return None;
         }
@@ -161,12 +161,12 @@ impl<F: Format> LineFile<F> {
         usize::from(self.lines.is_ok())
     }
 
-    /// How long it takes to look for `watched` devices; the second time, when the kernel has its data at hand.
-    pub(crate) fn time_to_read(&mut self, watched: usize) -> Duration {
+    /// How long it takes to find `tracked` devices, measured at the second read, with warm caches.
+    pub(crate) fn time_to_read(&mut self, tracked: usize) -> Duration {
         let mut start = Instant::now();
         for _ in 0..2 {
             start = Instant::now();
-            let mut missing = watched;
+            let mut missing = tracked;
             let _ = self.find(|_| {
                 missing -= 1;
                 missing > 0
@@ -175,24 +175,24 @@ impl<F: Format> LineFile<F> {
         start.elapsed()
     }
 
-    /// Tells of each watched device that has a line, while it is wanted.
+    /// Calls `wanted` with each tracked device that has a line, until it returns false.
     pub(crate) fn find(&mut self, mut wanted: impl FnMut(usize) -> bool) -> Result<(), Failure> {
         self.each(|device, _, _| if wanted(device) { ControlFlow::Continue(()) } else { ControlFlow::Break(()) })
     }
 
-    /// Fills the rows of each watched device that has a line, until all are found.
+    /// Fills the rows of each tracked device that has a line, until all are found.
     ///
-    /// The kernel prints a piece at a time, and the next one from the number of lines on that it has printed: a device that
-    /// leaves in between makes it pass over another one (class_dev_iter of /proc/diskstats; /proc/net/dev before Linux 6.8).
-    /// So what is missing for the first time is looked for once more.
-    pub(crate) fn read(&mut self, rows: &mut Rows<'_>, watched: &mut Watched<F::View>) -> Result<(), Failure> {
-        let outcome = self.read_once(rows, watched);
-        if outcome.is_err() || self.calls() <= ONE_PIECE || !watched.has_lost_one() {
+    /// The kernel prints a chunk at a time and continues by the number of lines printed: a device that disappears in between
+    /// makes it skip another one (class_dev_iter of /proc/diskstats; /proc/net/dev before Linux 6.8). So if a device is missing
+    /// for the first time, the file is read once more.
+    pub(crate) fn read(&mut self, rows: &mut Rows<'_>, tracked: &mut TrackedDevices<F::View>) -> Result<(), Failure> {
+        let outcome = self.read_once(rows, tracked);
+        if outcome.is_err() || self.calls() <= ONE_CHUNK || !tracked.has_lost_one() {
             return outcome;
         }
         let first = self.calls();
-        watched.begin();
-        let outcome = self.read_once(rows, watched);
+        tracked.begin();
+        let outcome = self.read_once(rows, tracked);
         if let Ok(lines) = &mut self.lines {
             lines.calls += first;
         }
@@ -200,52 +200,52 @@ impl<F: Format> LineFile<F> {
     }
 
     #[inline(never)]
-    fn read_once(&mut self, rows: &mut Rows<'_>, watched: &mut Watched<F::View>) -> Result<(), Failure> {
+    fn read_once(&mut self, rows: &mut Rows<'_>, tracked: &mut TrackedDevices<F::View>) -> Result<(), Failure> {
         self.each(|device, rest, time| {
             let counters = F::counters(rest, rows.size());
             let record = counters.as_ref().map(|counters| |view| F::record(counters, view));
-            watched.fill::<F::Table>(device, rows, time, record);
-            if watched.all_found() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+            tracked.fill::<F::Table>(device, rows, time, record);
+            if tracked.all_found() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         })
     }
 
-    /// After a `read`: is each device that it found still the one that its line was taken for? While one is not, whose
-    /// numbers it has read is not known, and so it reads again; one that changes every time is not found.
+    /// Checks, after a `read`, that each device found is still the same one, and reads again while one has been replaced: its
+    /// counters may belong to either. A device that is replaced after every read is not found.
     #[cold]
     pub(crate) fn read_until_sure(
         &mut self,
         rows: &mut Rows<'_>,
-        watched: &mut Watched<F::View>,
+        tracked: &mut TrackedDevices<F::View>,
         mut outcome: Result<(), Failure>,
-        mut is_same: impl FnMut(&mut Watched<F::View>, usize) -> bool,
+        mut identify: impl FnMut(&mut TrackedDevices<F::View>, usize) -> bool,
     ) -> Result<(), Failure> {
-        for try_number in 1.. {
+        for reads in 1.. {
             let mut all_same = true;
-            for device in 0..watched.len() {
-                all_same &= watched.is_missing(device) || is_same(watched, device);
+            for device in 0..tracked.len() {
+                all_same &= tracked.is_missing(device) || identify(tracked, device);
             }
-            if all_same || try_number == TRIES {
+            if all_same || reads == MAX_READS {
                 break;
             }
-            watched.begin();
-            outcome = self.read(rows, watched);
+            tracked.begin();
+            outcome = self.read(rows, tracked);
         }
         outcome
     }
 
-    /// The watched devices, by their number.
+    /// The keys, by the index of their device.
     fn keys(&self) -> Vec<F::Key> {
         let mut keys: Vec<(usize, &F::Key)> = self.by_key.iter().map(|(key, device)| (*device, key)).collect();
         keys.sort_unstable_by_key(|(device, _)| *device);
         keys.into_iter().map(|(_, key)| key.clone()).collect()
     }
 
-    /// System calls of the last reading.
+    /// System calls of the last read.
     fn calls(&self) -> usize {
         self.lines.as_ref().map_or(0, |lines| lines.calls)
     }
 
-    /// Hands out the lines of watched devices: whose it is, the rest of it, and when it was read.
+    /// Calls `each` with the lines of tracked devices: the device, the rest of the line, and the time of the read.
     #[inline]
     fn each(&mut self, mut each: impl FnMut(usize, &[u8], i64) -> ControlFlow<()>) -> Result<(), Failure> {
         let LineFile { lines, by_key, layout, .. } = self;
@@ -258,8 +258,8 @@ impl<F: Format> LineFile<F> {
     }
 }
 
-/// Which watched device a line belongs to, and the rest of the line. Always inlined: with two users of `each` the compiler
-/// would not, for a twentieth more instructions.
+/// The tracked device of a line, and the rest of the line. The compiler would not inline it into both users of `each`, which
+/// would cost 5 % more instructions.
 #[inline(always)]
 fn device_of<'line, F: Format>(
     line: &'line [u8],
@@ -273,7 +273,7 @@ fn device_of<'line, F: Format>(
         *position += 1;
         return device.map(|device| (device, rest));
     }
-    // A device came or went, or this is a heading. From here on the file is learnt anew.
+    // A heading, or the order has changed: remember the rest of the file again.
     let (key, rest) = F::split(line)?;
     let device = by_key.get(&key).copied();
     layout.truncate(*position);

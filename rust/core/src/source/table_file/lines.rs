@@ -1,4 +1,4 @@
-//! A text file of the kernel's, kept open and read line by line.
+//! A text file of the kernel, kept open and read line by line.
 
 use std::ops::ControlFlow;
 use std::os::fd::OwnedFd;
@@ -8,42 +8,42 @@ use rustix::io::{pread, retry_on_intr};
 use crate::clock::monotonic_ns;
 use crate::source::Failure;
 
-/// No line of the kernel's comes near it: /proc/net/dev's are at most 350 bytes.
-pub(crate) const LONGEST_LINE: usize = 16 << 10;
-/// 10,000 interfaces are 2 MB of /proc/net/dev. A file that has no end is no counter file.
-const LONGEST_FILE: u64 = 64 << 20;
+/// Far more than any line of the kernel: those of /proc/net/dev have at most 350 bytes.
+pub(crate) const MAX_LINE: usize = 16 << 10;
+/// 10,000 interfaces are 2 MB of /proc/net/dev. An endless file is no counter file.
+const MAX_FILE: u64 = 64 << 20;
 
-/// The file and the room for a piece of it. One read gives at most a page (seq_file's buffer, fs/seq_file.c), and so the
-/// text is parsed piece by piece, while it still is in the processor's nearest cache.
+/// The file and a buffer. A read returns at most a page (the buffer of seq_file, fs/seq_file.c), so the text is parsed chunk by
+/// chunk, while it still is in the L1 cache.
 pub(crate) struct Lines {
     file: OwnedFd,
     buffer: Box<[u8]>,
-    /// System calls of the last reading.
+    /// System calls of the last read.
     pub(crate) calls: usize,
 }
 
 impl Lines {
     pub(crate) fn new(file: OwnedFd) -> Lines {
-        Lines { file, buffer: vec![0; LONGEST_LINE].into_boxed_slice(), calls: 0 }
+        Lines { file, buffer: vec![0; MAX_LINE].into_boxed_slice(), calls: 0 }
     }
 
-    /// Reads the file from its start and hands out each line, and when its piece was read, until the file ends or `each`
-    /// has seen enough.
+    /// Reads the file from its start and calls `each` with every line and the time of its read, until the file ends or
+    /// `each` breaks.
     pub(crate) fn for_each(&mut self, each: impl FnMut(&[u8], i64) -> ControlFlow<()>) -> Result<(), Failure> {
         self.calls = 0;
         for_each_line(&self.file, &mut self.buffer, &mut self.calls, each)
     }
 }
 
-/// As `Lines::for_each`, with the caller's room for a piece and count of system calls. pread and not read: the offset is no
-/// state that a fork or another thread could share.
+/// As `Lines::for_each`, with the caller's buffer and count of system calls. It uses pread, since a fork or another thread
+/// would share the offset of read.
 pub(crate) fn for_each_line(
     file: &OwnedFd,
     buffer: &mut [u8],
     calls: &mut usize,
     mut each: impl FnMut(&[u8], i64) -> ControlFlow<()>,
 ) -> Result<(), Failure> {
-    let mut kept = 0; // bytes of a line whose end is not read yet
+    let mut kept = 0; // bytes of an incomplete line
     let mut offset = 0;
     loop {
         *calls += 1;
@@ -67,10 +67,10 @@ pub(crate) fn for_each_line(
         buffer.copy_within(start..start + kept, 0);
         offset += read as u64;
         if kept == buffer.len() {
-            return Err(Failure::Malformed("a line of over 16 KiB"));
+            return Err(Failure::Malformed("a line of more than 16 KiB"));
         }
-        if offset > LONGEST_FILE {
-            return Err(Failure::Malformed("over 64 MiB"));
+        if offset > MAX_FILE {
+            return Err(Failure::Malformed("more than 64 MiB"));
         }
     }
 }
@@ -94,8 +94,8 @@ mod tests {
     }
 
     #[test]
-    fn lines_longer_and_shorter_than_a_piece() {
-        for length in [1, 100, 5000, LONGEST_LINE - 1] {
+    fn lines_longer_and_shorter_than_a_chunk() {
+        for length in [1, 100, 5000, MAX_LINE - 1] {
             let text: Vec<String> = (0..40).map(|number| format!("{number:0length$}")).collect();
             let found = lines_of(text.join("\n").as_bytes()).unwrap();
             assert!(found.iter().map(Vec::as_slice).eq(text.iter().map(String::as_bytes)), "{length}");
@@ -106,9 +106,8 @@ mod tests {
     fn hostile_files_end_in_an_error_or_in_lines() {
         assert!(lines_of(b"").unwrap().is_empty());
         assert_eq!(lines_of(b"\n\n").unwrap(), [b"", b""]);
-        assert!(matches!(lines_of(&vec![b'x'; LONGEST_LINE]), Err(Failure::Malformed(_))));
-        let endless: Vec<u8> =
-            [b'x'; 1023].into_iter().chain([b'\n']).cycle().take(LONGEST_FILE as usize + 1).collect();
+        assert!(matches!(lines_of(&vec![b'x'; MAX_LINE]), Err(Failure::Malformed(_))));
+        let endless: Vec<u8> = [b'x'; 1023].into_iter().chain([b'\n']).cycle().take(MAX_FILE as usize + 1).collect();
         assert!(matches!(lines_of(&endless), Err(Failure::Malformed(_))));
     }
 

@@ -1,4 +1,4 @@
-//! One file of the kernel with a line for each device, kept open.
+//! A kernel file with a line for each device, kept open.
 
 mod change_socket;
 pub(crate) mod diskstats;

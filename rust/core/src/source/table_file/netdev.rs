@@ -1,5 +1,5 @@
-//! /proc/net/dev, kept open: it shows the network namespace of its opener for as long as it is open, and takes no lock
-//! that a driver or a namespace's configuration can hold (RCU only, net/core/net-procfs.c).
+//! /proc/net/dev, kept open. It always shows the network namespace in which it was opened, and reading it takes RCU only, no
+//! lock that a driver or network configuration can hold (net/core/net-procfs.c).
 
 use super::identity::Interfaces;
 use super::line_table::{Format, LineTable};
@@ -33,7 +33,7 @@ impl Format for NetDevFormat {
     }
 
     #[inline]
-    fn record(counters: &netdev::Counters, swapped: bool) -> interface::Record {
-        netdev::record(counters, swapped)
+    fn record(counters: &netdev::Counters, swap_rx_tx: bool) -> interface::Record {
+        netdev::record(counters, swap_rx_tx)
     }
 }

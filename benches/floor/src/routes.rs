@@ -1,15 +1,15 @@
-//! All ways there are, by name.
+//! All routes there are, by name.
 
 use std::io::Result;
 use std::path::Path;
 
 use crate::netlink::{Dump, Singles};
 use crate::procfs_crate;
+use crate::route::{Devices, Route, wrong};
 use crate::statistics_files::StatisticsFiles;
 use crate::text_file::TextFile;
-use crate::way::{Devices, Way, wrong};
 
-/// The files of an interface that libvirt's eight numbers are in; rx_drop is the sum of two.
+/// The files of libvirt's eight counters; rx_drop is the sum of two.
 const STATISTICS: [&str; 9] = [
     "rx_bytes",
     "rx_packets",
@@ -33,7 +33,7 @@ pub(crate) const NAMES: [&str; 8] = [
     "procfs-crate-disks",
 ];
 
-pub(crate) fn open(name: &str, devices: &Devices) -> Result<Box<dyn Way>> {
+pub(crate) fn open(name: &str, devices: &Devices) -> Result<Box<dyn Route>> {
     Ok(match name {
         "netlink-dump" => Box::new(Dump::open()?),
         "netlink-singles" => Box::new(Singles::open(&devices.sys, &devices.interfaces)?),
@@ -50,6 +50,6 @@ pub(crate) fn open(name: &str, devices: &Devices) -> Result<Box<dyn Way>> {
         }
         "procfs-crate-interfaces" => Box::new(procfs_crate::Interfaces),
         "procfs-crate-disks" => Box::new(procfs_crate::Disks),
-        _ => return Err(wrong(&format!("no way {name}; there are: {}", NAMES.join(", ")))),
+        _ => return Err(wrong(&format!("no route {name}; there are: {}", NAMES.join(", ")))),
     })
 }

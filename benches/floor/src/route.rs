@@ -1,27 +1,27 @@
-//! What a way to ask the kernel is.
+//! A route to the kernel's counters.
 
 use std::io::{Error, ErrorKind, Result};
 use std::path::PathBuf;
 
-/// A way with its handles open.
-pub(crate) trait Way {
-    /// Asks once for everything, and hands out what comes, unread.
+/// A route with open handles.
+pub(crate) trait Route {
+    /// Reads everything once, and calls `each` with the unparsed replies.
     fn round(&mut self, each: &mut dyn FnMut(&[u8])) -> Result<()>;
 
-    /// What the kernel says in one round.
+    /// The kernel's reply in one round.
     fn show(&mut self) -> Result<Vec<u8>> {
-        let mut answer = Vec::new();
-        self.round(&mut |bytes| answer.extend_from_slice(bytes))?;
-        Ok(answer)
+        let mut reply = Vec::new();
+        self.round(&mut |bytes| reply.extend_from_slice(bytes))?;
+        Ok(reply)
     }
 
-    /// Whether the rounds took all there was. Not measured.
+    /// Checks that the rounds read everything. Not measured.
     fn check(&mut self) -> Result<()> {
         Ok(())
     }
 }
 
-/// What is asked about.
+/// The devices to read.
 pub(crate) struct Devices {
     /// The /sys of the network namespace.
     pub(crate) sys: PathBuf,
