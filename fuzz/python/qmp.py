@@ -1,4 +1,4 @@
-"""What QEMU sends over QMP: however it is cut, the same is made of it, and nothing but counters comes out."""
+"""Bytes from QEMU over QMP: the result does not depend on where they are cut, and has valid counters only."""
 
 import sys
 
@@ -12,8 +12,8 @@ with atheris.instrument_imports(include=["vmiostat"]):
 COMMANDS: dict[str, dict[str, object]] = {"query-blockstats": {}, "query-named-block-nodes": {"flat": True}}
 
 
-def talk(*pieces: bytes) -> Conversation | str:
-    """A conversation in which QEMU sent this, or why it was broken off."""
+def received(*pieces: bytes) -> Conversation | str:
+    """The conversation after these bytes, or the error that ended it."""
     conversation = Conversation(COMMANDS)
     try:
         for piece in pieces:
@@ -24,9 +24,9 @@ def talk(*pieces: bytes) -> Conversation | str:
 
 
 def check(data: bytes) -> None:
-    # Where to cut it, and what is sent.
+    # The first two bytes say where to cut the others.
     at, data = int.from_bytes(data[:2]) % max(1, len(data)), data[2:]
-    whole, cut = talk(data), talk(data[:at], data[at:])
+    whole, cut = received(data), received(data[:at], data[at:])
     if isinstance(whole, str):
         assert cut == whole
         assert whole.isprintable()

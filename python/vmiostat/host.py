@@ -183,7 +183,7 @@ class Host:
         if askers is None:
             return Poller(self.roots, *plan_rows(domains), interface_source=interface_source)
         try:
-            rows = plan_rows(askers.reported(domains))
+            rows = plan_rows(askers.attach(domains))
             return AskingPoller(askers, self.roots, *rows, interface_source=interface_source)
         except BaseException:
             askers.close()

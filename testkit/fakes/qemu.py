@@ -1,4 +1,4 @@
-"""Stands for a QEMU's QMP socket: one client at a time, and as much out of order as a test wants it."""
+"""A fake QMP socket: it serves one client at a time, and misbehaves as a test wants it."""
 
 import json
 import socket
@@ -13,7 +13,7 @@ GREETING = {"QMP": {"version": {"qemu": {"micro": 2, "minor": 2, "major": 9}, "p
 EVENT = {"event": "RTC_CHANGE", "data": {"offset": 0}, "timestamp": {"seconds": 1, "microseconds": 2}}
 
 FIRST = 100
-"""The first number of a disk's counters."""
+"""The value of a disk's first counter."""
 
 Serve = Callable[["FakeQemu", socket.socket], None]
 
@@ -23,7 +23,7 @@ def line(message: object) -> bytes:
 
 
 def stats(number: int) -> dict[str, object]:
-    """BlockDeviceStats of which each number is another."""
+    """BlockDeviceStats whose numbers all differ."""
     kinds = ("rd", "wr", "flush", "unmap")
     names = [f"{kind}_operations" for kind in kinds] + [f"{kind}_total_time_ns" for kind in kinds]
     names += [f"{kind}_bytes" for kind in ("rd", "wr", "unmap")] + [f"{kind}_merged" for kind in ("rd", "wr", "unmap")]
@@ -32,7 +32,7 @@ def stats(number: int) -> dict[str, object]:
 
 
 class FakeQemu:
-    """Listens at `path`; `serve` is what it does with each client, by default what QEMU does."""
+    """Listens at `path`, and calls `serve` for each client; by default that does what QEMU does."""
 
     def __init__(self, path: Path, serve: Serve | None = None) -> None:
         self.path = path
@@ -42,7 +42,7 @@ class FakeQemu:
         self.clients = 0
         self.commands: list[str] = []
         self.go_on = threading.Event()
-        """What a server that does not answer waits for."""
+        """Lets a server continue that does not answer."""
         self._closed = False
         self._listener = socket.socket(socket.AF_UNIX)
         self._listener.bind(str(path))
@@ -71,7 +71,7 @@ class FakeQemu:
         while not self._closed:
             try:
                 client, _ = self._listener.accept()
-            except OSError:  # closed, or the process has no descriptor for the client now
+            except OSError:  # closed, or this process has no descriptor left
                 time.sleep(0.01)
                 continue
             self.clients += 1
@@ -80,14 +80,14 @@ class FakeQemu:
 
 
 def disk(name: str, number: int) -> dict[str, Any]:
-    """One of query-blockstats's."""
+    """One disk as query-blockstats returns it."""
     parent = {"stats": {"wr_highest_offset": number + 1000}, "node-name": "libvirt-1-storage"}
     qdev = f"/machine/peripheral/{name}/virtio-backend"
     return {"device": "", "node-name": "libvirt-1-format", "qdev": qdev, "stats": stats(number), "parent": parent}
 
 
 def answer(qemu: FakeQemu, client: socket.socket) -> None:
-    """Greets and answers, until the client goes."""
+    """Greets, and answers until the client closes the connection."""
     client.sendall(line(GREETING))
     for command in commands(qemu, client):
         client.sendall(line(EVENT) + line({"return": qemu.returned(command["execute"]), "id": command["id"]}))
@@ -124,8 +124,8 @@ def answer_late(qemu: FakeQemu, client: socket.socket) -> None:
     answer(qemu, client)
 
 
-def say(*what: bytes) -> Serve:
-    """Says something else than QEMU would, and then nothing."""
+def send(*what: bytes) -> Serve:
+    """Sends these bytes and then nothing."""
 
     def serve(qemu: FakeQemu, client: socket.socket) -> None:
         for text in what:
@@ -140,13 +140,13 @@ def hang_up(qemu: FakeQemu, client: socket.socket) -> None:
 
 
 def never_stop(qemu: FakeQemu, client: socket.socket) -> None:
-    """Events without end."""
+    """Sends events without end."""
     client.sendall(line(GREETING))
     while True:
         client.sendall(line(EVENT) * 1000)
 
 
-def one_line_without_end(qemu: FakeQemu, client: socket.socket) -> None:
+def endless_line(qemu: FakeQemu, client: socket.socket) -> None:
     while True:
         client.sendall(b'{"QMP": [' + b" " * 65536)
 

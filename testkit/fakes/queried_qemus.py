@@ -1,4 +1,4 @@
-"""Some QEMUs that are asked, or that cannot be, and a poller of their disks' rows."""
+"""Fake QEMUs with clients that query them, and a poller of their disks."""
 
 import os
 import selectors
@@ -10,49 +10,48 @@ from testkit.fakes.qemu import FakeQemu, Serve
 from vmiostat import Poller, Roots
 from vmiostat._core import LatestStats
 from vmiostat.counter_sources import VmmReported
-from vmiostat.qemu_stats.in_flight_limit import InFlightLimit
-from vmiostat.qemu_stats.qmp_client import QmpClient
+from vmiostat.qemu_stats.client import InFlightLimit
+from vmiostat.qemu_stats.qmp_client import IN_FLIGHT_LIMIT, QmpClient
 from vmiostat.qemu_stats.query_thread import OnDemand, QueryThread
 
 DEADLINE = 0.3
 
 
-class Asked:
-    """Some QEMUs that are asked, and a poller of their disks' rows."""
+class QueriedQemus:
+    """Each QEMU has one disk, virtio-disk0, and a client; `poller` has a row for each."""
 
     def __init__(self, folder: Path, stack: ExitStack) -> None:
         self.folder, self.stack = folder, stack
         self.roots = Roots(folder)
-        self.slots = InFlightLimit(8)
-        self.reports: dict[str, LatestStats] = {}
-        self.askers: dict[str, QmpClient] = {}
+        self.latest_stats: dict[str, LatestStats] = {}
+        self.clients: dict[str, QmpClient] = {}
 
     def qemu(self, name: str, serve: Serve | None = None) -> FakeQemu:
-        """A QEMU with a disk called virtio-disk0, which is asked from the next `rounds` on."""
+        """A QEMU that query threads made later will query."""
         (self.folder / "run").mkdir(exist_ok=True)
         made = self.stack.enter_context(fake_qemu.running(self.folder / "run" / name, serve))
-        report = self.reports[name] = LatestStats(f"QMP /run/{name}")
-        self.askers[name] = QmpClient(f"/run/{name}", self.roots, {report: ("virtio-disk0", "vda")}, self.slots)
+        latest = self.latest_stats[name] = LatestStats(f"QMP /run/{name}")
+        self.clients[name] = QmpClient(f"/run/{name}", self.roots, {latest: ("virtio-disk0", "vda")})
         return made
 
-    def named(self, name: str, path: str) -> None:
-        """The QEMU is asked over another path to its socket."""
-        names = {self.reports[name]: ("virtio-disk0",)}
-        self.askers[name] = QmpClient(f"/run/{path}", self.roots, names, self.slots)
+    def use_path(self, name: str, path: str) -> None:
+        """Queries the QEMU through another path to its socket."""
+        names = {self.latest_stats[name]: ("virtio-disk0",)}
+        self.clients[name] = QmpClient(f"/run/{path}", self.roots, names)
 
-    def rounds(self, interval: float | OnDemand = "on demand") -> QueryThread:
-        rounds = QueryThread(interval, DEADLINE)
-        self.stack.callback(rounds.close)
-        rounds.set(self.askers.values())
-        return rounds
+    def query_thread(self, interval: float | OnDemand = "on demand") -> QueryThread:
+        thread = QueryThread(interval, DEADLINE)
+        self.stack.callback(thread.close)
+        thread.set_clients(self.clients.values())
+        return thread
 
     def poller(self) -> Poller:
-        rows = [(name, "vda", VmmReported(report)) for name, report in self.reports.items()]
+        rows = [(name, "vda", VmmReported(latest)) for name, latest in self.latest_stats.items()]
         return self.stack.enter_context(Poller(self.roots, rows, []))
 
 
 def open_files() -> set[str]:
-    """What is open, but for the listing itself."""
+    """This process's open descriptors, except that of the listing itself."""
     return {path.name for path in Path("/proc/self/fd").iterdir() if path.is_symlink()}
 
 
@@ -60,19 +59,19 @@ def states(poller: Poller) -> list[str]:
     return [row.state for row in poller.poll().block]
 
 
-class Fails:
-    """An asker that raises an error, in asking or when it is to go on."""
+class FailingClient:
+    """Raises an error from `query`, or from `advance` if `later`."""
 
     events = selectors.EVENT_WRITE
 
-    def __init__(self, slots: InFlightLimit, error: Exception, *, later: bool = False) -> None:
-        self.reports = [LatestStats("QMP")]
-        self.slots = slots
-        self.asked = 0
+    def __init__(self, error: Exception, *, later: bool = False, limit: InFlightLimit = IN_FLIGHT_LIMIT) -> None:
+        self.latest_stats = [LatestStats("QMP")]
+        self.in_flight_limit = limit
+        self.queries = 0
         self._error, self._later = error, later
 
-    def ask(self) -> "Fails":
-        self.asked += 1
+    def query(self) -> "FailingClient":
+        self.queries += 1
         if not self._later:
             raise self._error
         self._pipe = os.pipe()
@@ -88,5 +87,5 @@ class Fails:
         for descriptor in self._pipe:
             os.close(descriptor)
 
-    def take(self, _question: object, _time_ns: int, _fresh_ns: int) -> None:
+    def store(self, _query: object, _time_ns: int, _fresh_ns: int) -> None:
         raise AssertionError

@@ -15,7 +15,6 @@ from testkit.real.machine import Machine
 from vmiostat import BlockStats, Host, InterfaceStats, Poller, Roots, Sample
 from vmiostat._core import LatestStats
 from vmiostat.counter_sources import InterfaceSource
-from vmiostat.qemu_stats.in_flight_limit import InFlightLimit
 from vmiostat.qemu_stats.qmp_client import QmpClient
 from vmiostat.qemu_stats.query_thread import QueryThread
 
@@ -114,23 +113,22 @@ def test_a_watch_and_what_follows_it_are_closed_in_a_fork(machine: Machine) -> N
         assert poller.interface_rows < rows
 
 
-def test_nobody_is_asked_in_a_fork(tmp_path: Path) -> None:
+def test_a_fork_sends_no_queries(tmp_path: Path) -> None:
     with fake_qemu.running(tmp_path / "qmp") as qemu:
-        report = LatestStats("QMP /qmp")
-        rounds = QueryThread("on demand", 5.0)
-        rounds.set([QmpClient("/qmp", Roots(tmp_path), {report: ("virtio-disk0",)}, InFlightLimit(8))])
-        assert rounds.ask(5.0)
+        thread = QueryThread("on demand", 5.0)
+        thread.set_clients([QmpClient("/qmp", Roots(tmp_path), {LatestStats("QMP /qmp"): ("virtio-disk0",)})])
+        assert thread.query(5.0)
 
         def fork() -> None:
-            assert not rounds.ask(1.0)
-            rounds.close()
+            assert not thread.query(1.0)
+            thread.close()
 
         for _ in range(FORKS):
             in_a_fork(fork)
-            asked = len(qemu.commands)
-            assert rounds.ask(5.0)
-            assert len(qemu.commands) > asked
-        rounds.close()
+            commands = len(qemu.commands)
+            assert thread.query(5.0)
+            assert len(qemu.commands) > commands
+        thread.close()
 
 
 def test_a_fork_in_the_middle_of_a_new_plan_waits_for_nobody() -> None:

@@ -120,21 +120,21 @@ def test_by_way_of_libvirt_they_are_what_libvirt_says(lab: RunningLab, host: Hos
     assert vm1.uuid is not None
     roots = Roots()
     stats = LibvirtStats(lab.uri, roots)
-    reports = {LatestStats("libvirt"): target for target in ONLY_QEMU_S}
-    rounds = QueryThread("on demand", 5.0)
-    rounds.set([LibvirtClient(stats, vm1.uuid, vm1.process, reports)])
+    targets = {LatestStats("libvirt"): target for target in ONLY_QEMU_S}
+    thread = QueryThread("on demand", 5.0)
+    thread.set_clients([LibvirtClient(stats, vm1.uuid, vm1.process, targets)])
     with lab.quiet():
         write_and_read(lab)
-        assert rounds.ask(10.0)
+        assert thread.query(10.0)
         told = connection.lookupByName(lab.RICH)
-        rows = [(lab.RICH, target, VmmReported(report)) for report, target in reports.items()]
+        rows = [(lab.RICH, target, VmmReported(latest)) for latest, target in targets.items()]
         with Poller(roots, rows, []) as poller:
             block = poller.poll().block
         for target in ONLY_QEMU_S:
             check_counters(block[lab.RICH, target], told.blockStatsFlags(target))
             check_sizes(block[lab.RICH, target], statistics_of(connection, lab.RICH), target)
-    rounds.close()
-    stats.end()
+    thread.close()
+    stats.close()
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""QEMU's answers become the fields of a struct, whatever is in them."""
+"""Converting QEMU's answers, valid or not, to the fields of BlockStats."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ from testkit.fakes.qemu import disk, stats
 from vmiostat import BLOCK_FIELDS
 from vmiostat.qemu_stats.qmp_block_stats import counters_by_name, sizes_by_node
 
-ONLY_THE_KERNEL_S = {"errs", "in_flight", "busy_time", "queue_time"}
+KERNEL_ONLY = {"errs", "in_flight", "busy_time", "queue_time"}
 SIZES = {"capacity", "physical"}
 
 
@@ -16,17 +16,17 @@ def nested(depth: int) -> dict[str, Any]:
     return {"parent": nested(depth - 1)} if depth else {}
 
 
-def test_every_counter_of_qemu_s_has_its_field() -> None:
+def test_every_counter_of_qemu_has_a_field() -> None:
     found = counters_by_name([disk("virtio-disk0", 100)], {})["virtio-disk0"]
     numbers = {field.name for field in BLOCK_FIELDS if field.kind != "row"}
-    assert found.keys() == numbers - ONLY_THE_KERNEL_S - SIZES
-    told = stats(100)
-    assert (found["rd_req"], found["ds_time"]) == (told["rd_operations"], told["unmap_total_time_ns"])
-    assert (found["fl_invalid"], found["ds_merged"]) == (told["invalid_flush_operations"], told["unmap_merged"])
-    assert sorted(found.values()) == sorted({*(n for n in told.values() if type(n) is int), 1100})
+    assert found.keys() == numbers - KERNEL_ONLY - SIZES
+    sent = stats(100)
+    assert (found["rd_req"], found["ds_time"]) == (sent["rd_operations"], sent["unmap_total_time_ns"])
+    assert (found["fl_invalid"], found["ds_merged"]) == (sent["invalid_flush_operations"], sent["unmap_merged"])
+    assert sorted(found.values()) == sorted({*(n for n in sent.values() if type(n) is int), 1100})
 
 
-def test_the_image_s_allocation_is_its_file_s() -> None:
+def test_the_allocation_of_an_image_is_that_of_its_file() -> None:
     with_format = counters_by_name([disk("a", 100)], {})["a"]
     assert (with_format["wr_highest"], with_format["allocation"]) == (stats(100)["wr_highest_offset"], 1100)
     without = counters_by_name([{"qdev": "a", "node-name": "f", "stats": {"wr_highest_offset": 7}}], {})["a"]
@@ -34,7 +34,7 @@ def test_the_image_s_allocation_is_its_file_s() -> None:
 
 
 @pytest.mark.parametrize(
-    ("told", "names"),
+    ("members", "names"),
     [
         ({"qdev": "/machine/peripheral/virtio-disk0/virtio-backend"}, ["virtio-disk0"]),
         ({"qdev": "scsi0-0-0-0", "device": ""}, ["scsi0-0-0-0"]),
@@ -43,17 +43,17 @@ def test_the_image_s_allocation_is_its_file_s() -> None:
         ({"node-name": "libvirt-1-format"}, ["libvirt-1-format"]),
     ],
 )
-def test_a_disk_s_names(told: dict[str, Any], names: list[str]) -> None:
-    found = counters_by_name([told | {"stats": {"rd_bytes": 5}}], {})
+def test_the_names_of_a_disk(members: dict[str, Any], names: list[str]) -> None:
+    found = counters_by_name([members | {"stats": {"rd_bytes": 5}}], {})
     assert [found[name] for name in names] == [{"rd_bytes": 5}] * len(names)
 
 
-def test_a_device_s_id_goes_before_another_s_node() -> None:
-    told = [{"node-name": "a", "stats": {"rd_bytes": 1}}, {"qdev": "a", "stats": {"rd_bytes": 2}}]
-    assert counters_by_name(told, {})["a"] == {"rd_bytes": 2}
+def test_the_id_of_a_device_takes_precedence_over_the_node_of_another() -> None:
+    disks = [{"node-name": "a", "stats": {"rd_bytes": 1}}, {"qdev": "a", "stats": {"rd_bytes": 2}}]
+    assert counters_by_name(disks, {})["a"] == {"rd_bytes": 2}
 
 
-def test_a_disk_s_sizes_are_those_of_its_image_and_of_the_file_that_it_is_in() -> None:
+def test_sizes_are_those_of_the_image_and_of_its_file() -> None:
     nodes = [
         {"node-name": "libvirt-1-format", "image": {"virtual-size": 1 << 30, "actual-size": 4096}},
         {"node-name": "libvirt-1-storage", "image": {"virtual-size": 200704, "actual-size": 4096}},
@@ -75,7 +75,7 @@ def test_a_disk_s_sizes_are_those_of_its_image_and_of_the_file_that_it_is_in() -
 
 
 @pytest.mark.parametrize("value", [-1, 1 << 63, 1e3, "7", True, None, [], {}])
-def test_what_is_no_counter_is_left_out(value: object) -> None:
+def test_invalid_counters_are_left_out(value: object) -> None:
     assert counters_by_name([{"qdev": "a", "stats": {"rd_bytes": value, "wr_bytes": 1}}], {}) == {"a": {"wr_bytes": 1}}
 
 
@@ -83,6 +83,6 @@ def test_what_is_no_counter_is_left_out(value: object) -> None:
     "answer",
     [None, 7, "x", {}, [None], [[]], [{"qdev": 7, "device": [], "stats": 1, "parent": [], "image": "x"}], [nested(99)]],
 )
-def test_what_is_no_answer(answer: object) -> None:
+def test_invalid_answers(answer: object) -> None:
     assert not counters_by_name(answer, {})
     assert not sizes_by_node(answer)

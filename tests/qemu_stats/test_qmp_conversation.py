@@ -1,4 +1,4 @@
-"""QMP as bytes: any cut of them, and anything in them."""
+"""QMP conversations, with the bytes cut anywhere, and with anything in them."""
 
 import json
 from itertools import pairwise
@@ -9,103 +9,105 @@ from hypothesis import strategies as st
 
 from testkit.fakes.qemu import EVENT, GREETING, line
 from vmiostat.qemu_stats.client import QueryError
-from vmiostat.qemu_stats.qmp_conversation import LONGEST, LONGEST_LINE, Conversation
+from vmiostat.qemu_stats.qmp_conversation import MAX_LENGTH, MAX_LINE_LENGTH, Conversation
 
 ANSWERS = [line({"return": {}, "id": 0}), line({"return": [{"device": "x"}], "id": 1})]
 
 
 def greeted() -> Conversation:
-    talk = Conversation({"query-blockstats": {}})
-    talk.receive(line(GREETING))
-    return talk
+    conversation = Conversation({"query-blockstats": {}})
+    conversation.receive(line(GREETING))
+    return conversation
 
 
-def test_nothing_is_said_before_the_greeting() -> None:
-    talk = Conversation({"query-blockstats": {}})
-    assert talk.outgoing == b""
-    talk.receive(line(EVENT))
-    assert talk.outgoing == b""
-    talk.receive(line(GREETING))
-    sent = [json.loads(text) for text in talk.outgoing.splitlines()]
+def test_nothing_is_sent_before_the_greeting() -> None:
+    conversation = Conversation({"query-blockstats": {}})
+    assert conversation.outgoing == b""
+    conversation.receive(line(EVENT))
+    assert conversation.outgoing == b""
+    conversation.receive(line(GREETING))
+    sent = [json.loads(text) for text in conversation.outgoing.splitlines()]
     assert [command["execute"] for command in sent] == ["qmp_capabilities", "query-blockstats"]
 
 
 @given(cuts=st.lists(st.integers(0, 400)))
-def test_wherever_the_bytes_are_cut(cuts: list[int]) -> None:
+def test_bytes_cut_anywhere(cuts: list[int]) -> None:
     text = line(GREETING) + line(EVENT) + ANSWERS[0] + line(EVENT) + ANSWERS[1]
-    talk = Conversation({"query-blockstats": {}})
+    conversation = Conversation({"query-blockstats": {}})
     places = [0, *sorted(min(cut, len(text)) for cut in cuts), len(text)]
     for start, end in pairwise(places):
-        talk.receive(text[start:end])
-    assert talk.done
-    assert talk.returned == {"qmp_capabilities": {}, "query-blockstats": [{"device": "x"}]}
+        conversation.receive(text[start:end])
+    assert conversation.done
+    assert conversation.returned == {"qmp_capabilities": {}, "query-blockstats": [{"device": "x"}]}
 
 
 @pytest.mark.parametrize("number", [None, 1, True, False, "0", 0.5, [], -1])
-def test_an_answer_to_another_question_is_none(number: object) -> None:
-    talk = greeted()
-    talk.receive(line({"return": {}, "id": number}))
-    talk.receive(line({"return": {}}))
-    assert not talk.returned
+def test_an_answer_to_another_command_is_ignored(number: object) -> None:
+    conversation = greeted()
+    conversation.receive(line({"return": {}, "id": number}))
+    conversation.receive(line({"return": {}}))
+    assert not conversation.returned
 
 
 def test_a_refusal_is_an_answer() -> None:
-    talk = greeted()
-    talk.receive(ANSWERS[0] + line({"error": {"class": "GenericError", "desc": "no\nsuch \x1b[2Jthing"}, "id": 1}))
-    assert talk.done
-    assert talk.refused == {"query-blockstats": r"'no\nsuch \x1b[2Jthing'"}
-    no_errors: list[object] = [7, [], {"desc": 3}, None]
-    for error in no_errors:
-        talk = greeted()
-        talk.receive(ANSWERS[0] + line({"error": error, "id": 1}))
-        assert talk.done
-        assert talk.refused
+    conversation = greeted()
+    conversation.receive(
+        ANSWERS[0] + line({"error": {"class": "GenericError", "desc": "no\nsuch \x1b[2Jthing"}, "id": 1})
+    )
+    assert conversation.done
+    assert conversation.refused == {"query-blockstats": r"'no\nsuch \x1b[2Jthing'"}
+    invalid: list[object] = [7, [], {"desc": 3}, None]
+    for error in invalid:
+        conversation = greeted()
+        conversation.receive(ANSWERS[0] + line({"error": error, "id": 1}))
+        assert conversation.done
+        assert conversation.refused
 
 
 @pytest.mark.parametrize(
     ("text", "why"),
     [
-        (b"SSH-2.0-OpenSSH\r\n", "no JSON: 'SSH-2.0-OpenSSH'"),
-        (b"\xff\xfe\n", "no JSON"),
-        (b"[" * 100_000 + b"\n", "no JSON"),
-        (b"9" * 10_000 + b"\n", "no JSON"),
-        (b"[]\n", "no QMP"),
-        (b'{"return": {}, "id": 0}\n', "did not greet"),
-        (b" " * (LONGEST + 1), "more than 4 MiB"),
-        (b"\n" * (LONGEST + 1), "more than 4 MiB"),
+        (b"SSH-2.0-OpenSSH\r\n", "invalid JSON: 'SSH-2.0-OpenSSH'"),
+        (b"\xff\xfe\n", "invalid JSON"),
+        (b"[" * 100_000 + b"\n", "invalid JSON"),
+        (b"9" * 10_000 + b"\n", "invalid JSON"),
+        (b"[]\n", "other than QMP"),
+        (b'{"return": {}, "id": 0}\n', "did not send a QMP greeting"),
+        (b" " * (MAX_LENGTH + 1), "more than 4 MiB"),
+        (b"\n" * (MAX_LENGTH + 1), "more than 4 MiB"),
     ],
 )
-def test_what_is_no_qmp(text: bytes, why: str) -> None:
+def test_bytes_that_are_not_qmp(text: bytes, why: str) -> None:
     with pytest.raises(QueryError, match=why) as raised:
         Conversation({"query-blockstats": {}}).receive(text)
     assert len(str(raised.value)) < 1000
     assert str(raised.value).isprintable()
 
 
-def test_a_line_without_end() -> None:
-    talk = Conversation({"query-blockstats": {}})
-    for _ in range((LONGEST_LINE >> 16) + 1):
-        talk.receive(b" " * (1 << 16))
+def test_an_endless_line() -> None:
+    conversation = Conversation({"query-blockstats": {}})
+    for _ in range((MAX_LINE_LENGTH >> 16) + 1):
+        conversation.receive(b" " * (1 << 16))
     with pytest.raises(QueryError, match="a line of more than 1 MiB"):
-        talk.receive(b" ")
+        conversation.receive(b" ")
 
 
-def words_of(talk: Conversation, text: bytes) -> str:
-    """What it says to these bytes, if it does not take them."""
+def message(conversation: Conversation, text: bytes) -> str:
+    """The message about these bytes; empty if they are accepted."""
     try:
-        talk.receive(text)
+        conversation.receive(text)
     except QueryError as error:
         return str(error)
-    return "".join(talk.refused.values())
+    return "".join(conversation.refused.values())
 
 
 @given(text=st.binary(max_size=200))
-def test_no_bytes_do_harm(text: bytes) -> None:
-    for talk in (Conversation({"query-blockstats": {}}), greeted()):
-        assert words_of(talk, text + b"\n").isprintable()
+def test_any_bytes(text: bytes) -> None:
+    for conversation in (Conversation({"query-blockstats": {}}), greeted()):
+        assert message(conversation, text + b"\n").isprintable()
 
 
-TEXT = st.text(st.characters(codec=None))  # lone surrogates, too: JSON can have them
+TEXT = st.text(st.characters(codec=None))  # with lone surrogates, which JSON allows
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | TEXT,
     lambda inner: (
@@ -114,9 +116,9 @@ JSON = st.recursive(
 )
 
 
-@given(message=JSON, number=st.none() | st.just(0))
-def test_no_json_does_harm(message: object, number: object) -> None:
-    if isinstance(message, dict) and number is not None:
-        message |= {"id": number}
-    for talk in (Conversation({"query-blockstats": {}}), greeted()):
-        assert words_of(talk, line(message)).isprintable()
+@given(value=JSON, number=st.none() | st.just(0))
+def test_any_json(value: object, number: object) -> None:
+    if isinstance(value, dict) and number is not None:
+        value |= {"id": number}
+    for conversation in (Conversation({"query-blockstats": {}}), greeted()):
+        assert message(conversation, line(value)).isprintable()

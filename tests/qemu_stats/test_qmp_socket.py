@@ -1,4 +1,4 @@
-"""The sockets of a QEMU that others may use, and those that they may not."""
+"""Which QMP sockets on a command line other clients may use."""
 
 import pytest
 
@@ -15,13 +15,13 @@ from vmiostat.qemu_stats.qmp_socket import qmp_socket
         ("-chardev socket,id=q,path=/run/q,server=on,wait=off -mon chardev=q,mode=control", "/run/q"),
         ("-mon q,mode=control -chardev socket,id=q,path=/run/q,server=on,wait=off", "/run/q"),
         ("-qmp chardev:q -chardev socket,id=q,path=/run/q,server=on,wait=off", "/run/q"),
-        # Proxmox: one to connect to, and one at which QEMU calls a daemon.
+        # Proxmox: one to connect to, and one through which QEMU connects to a daemon.
         (
             "-chardev socket,id=qmp,path=/var/run/qemu-server/100.qmp,server=on,wait=off -mon chardev=qmp,mode=control "
             "-chardev socket,id=qmp-event,path=/var/run/qmeventd.sock,reconnect=5 -mon chardev=qmp-event,mode=control",
             "/var/run/qemu-server/100.qmp",
         ),
-        # libvirt: its own, inherited or by its path, and beside it another.
+        # libvirt: its own, inherited or by path, and an additional one.
         (
             "-chardev socket,id=charmonitor,fd=27,server=on,wait=off -mon chardev=charmonitor,id=monitor,mode=control",
             None,
@@ -31,7 +31,7 @@ from vmiostat.qemu_stats.qmp_socket import qmp_socket
             "-mon chardev=charmonitor,id=monitor,mode=control -qmp unix:/run/second,server=on,wait=off",
             "/run/second",
         ),
-        # Xen: the toolstack's, and one for statistics.
+        # Xen: one for the toolstack, and one for statistics.
         (
             "-xen-domid 2 -chardev socket,id=libxl-cmd,path=/var/run/xen/qmp-libxl-2,server=on,wait=off "
             "-mon chardev=libxl-cmd,mode=control "
@@ -48,7 +48,7 @@ from vmiostat.qemu_stats.qmp_socket import qmp_socket
         ("-monitor unix:/run/people,server=on,wait=off", None),
         ("-chardev socket,id=m,path=/run/people,server=on,wait=off -mon chardev=m", None),
         ("-chardev pty,id=q,path=/run/q -mon chardev=q,mode=control", None),
-        ("-mon chardev=nobody,mode=control -qmp chardev:nobody", None),
+        ("-mon chardev=missing,mode=control -qmp chardev:missing", None),
         ("", None),
     ],
 )

@@ -191,7 +191,7 @@ def test_closing_takes_no_time_while_one_stands_still(qemu: PlainQemu) -> None:
         start = time.monotonic()
         poller.close()
         assert time.monotonic() - start < 1.0
-    assert not any(thread.name == "vmiostat-askers" for thread in threading.enumerate())
+    assert not any(thread.name == "vmiostat-query" for thread in threading.enumerate())
 
 
 def seconds_to_end(process: "subprocess.Popen[str]") -> float:

@@ -9,8 +9,8 @@ import pytest
 from testkit.fakes import qemu as fake_qemu
 from testkit.fakes.qemu import FakeQemu
 from testkit.fakes.xenstored import running
+from testkit.trees.qemu import QemuTree
 from testkit.trees.xen import XenTree
-from tests.qemu_stats.test_asking_poller import Machine
 from vmiostat import Host
 
 # As libxl starts it (fixtures/xen-4.17-real/ps.txt).
@@ -50,7 +50,7 @@ def tree(tmp_path: Path) -> XenTree:
 
 @pytest.fixture
 def qemu(tree: XenTree) -> Iterator[FakeQemu]:
-    machine = Machine(tree.root)
+    machine = QemuTree(tree.root)
     machine.process(602, QEMU.split())
     (tree.root / "var/run/xen").mkdir(parents=True, exist_ok=True)
     with fake_qemu.running(tree.root / "var/run/xen/qmp-libxenstat-2") as qemu, running(tree.root, tree.store):

@@ -33,7 +33,7 @@ class AskingPoller(Poller):
 
         The next polls have what is answered meanwhile. False where no `qemu_interval` was given, and so none is asked.
         """
-        return self._askers is not None and self._askers.ask(wait)
+        return self._askers is not None and self._askers.query(wait)
 
     def close(self) -> None:
         """Closes the handles, and asks no more."""

@@ -84,7 +84,7 @@ class FollowingPoller(AskingPoller):
         if self._select is not None:
             domains = tuple(chosen for domain in domains if (chosen := self._select(domain)) is not None)
         if self._askers is not None:
-            domains = tuple(self._askers.reported(domains))
+            domains = tuple(self._askers.attach(domains))
         if domains == self.domains:
             self.reopen()  # what is in no definition may have changed: a Xen guest has connected to its disk
         else:

@@ -1,1 +1,1 @@
-"""Askers: what only a VMM can tell of its disks is asked beside the poll, never inside it."""
+"""Queries VMMs for the disk counters that only they have, in a thread beside the poll."""

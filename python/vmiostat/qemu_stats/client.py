@@ -1,46 +1,59 @@
-"""What an asker is to the rounds that call it: one VMM, one question at a time, never a wait."""
+"""What the query loop needs of a client: a client queries one VMM, one query at a time, and never waits."""
 
+import sys
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from vmiostat._core import LatestStats
 from vmiostat.errors import Error
-from vmiostat.qemu_stats.in_flight_limit import InFlightLimit
 
 
 class QueryError(Error):
-    """A VMM could not be asked, or did not answer; the text says what came of it, after the asker's name."""
+    """A VMM could not be queried, or sent no valid answer. Messages have the client's name before this text."""
+
+
+@dataclass(frozen=True, eq=False)
+class InFlightLimit:
+    """How many queries may be in flight at once, so that stuck VMMs exhaust neither this process nor the server.
+
+    One object is shared by all clients that are limited together.
+    """
+
+    in_time: int
+    """Queries whose deadline has not passed."""
+    in_total: int = sys.maxsize
+    """These and the overdue ones."""
 
 
 class Query(Protocol):
-    """A question on its way. Whoever asked selects on `fileno` and calls `advance` when it is ready."""
+    """A query in flight. Its caller selects on `fileno` for `events`, and calls `advance` when that is ready."""
 
     @property
     def events(self) -> int:
-        """What to select for: selectors.EVENT_READ or EVENT_WRITE."""
+        """selectors.EVENT_READ or EVENT_WRITE."""
 
     def fileno(self) -> int: ...
 
     def advance(self) -> bool:
-        """Goes on as far as that is possible without waiting; whether the answer is there. Raises QueryError."""
+        """Continues as far as possible without waiting; True once the answer is complete. Raises QueryError."""
 
     def close(self) -> None:
-        """Nobody wants the answer any more."""
+        """Abandons the query."""
 
 
 class Client(Protocol):
-    """One VMM that can be asked about some disks."""
+    """Queries one VMM for the counters of some disks."""
 
     @property
-    def reports(self) -> Sequence[LatestStats]:
-        """Where its answers go."""
+    def latest_stats(self) -> Sequence[LatestStats]:
+        """Where the counters are stored, one for each disk."""
 
     @property
-    def slots(self) -> InFlightLimit:
-        """How many of its kind may be asked at once."""
+    def in_flight_limit(self) -> InFlightLimit: ...
 
-    def ask(self) -> Query:
-        """Asks. Raises QueryError."""
+    def query(self) -> Query:
+        """Starts a query. Raises QueryError, and OSError."""
 
-    def take(self, question: Any, time_ns: int, fresh_ns: int) -> None:
-        """Hands the answer of one of its questions to the reports. Raises QueryError if it is none."""
+    def store(self, query: Any, time_ns: int, fresh_ns: int) -> None:
+        """Stores the answer to one of its queries in `latest_stats`. Raises QueryError if the answer is not valid."""

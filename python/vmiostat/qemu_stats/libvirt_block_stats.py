@@ -1,4 +1,4 @@
-"""From libvirt's block statistics (virDomainListGetStats) to the fields of a block device's struct, disk by disk."""
+"""Converts libvirt's block statistics (virDomainListGetStats) to the fields of BlockStats."""
 
 from collections.abc import Mapping
 
@@ -17,13 +17,13 @@ _FIELDS = {
     "capacity": "capacity",
     "physical": "physical",
 }
-_MOST = (1 << 63) - 1
+_INT64_MAX = (1 << 63) - 1
 
 
 def counters_by_target(stats: Mapping[str, object]) -> dict[str, Counters]:
-    """The counters of each disk by its target, of a record with keys like block.0.rd.reqs.
+    """The counters of each disk, by its target, from a record with keys like block.0.rd.reqs.
 
-    A disk whose counters libvirt could not get, since its domain was busy, is left out.
+    Leaves out a disk whose counters libvirt could not get because its domain was busy.
 
     >>> counters_by_target({"block.count": 1, "block.0.name": "vda", "block.0.rd.reqs": 7})
     {'vda': {'rd_req': 7}}
@@ -37,7 +37,7 @@ def counters_by_target(stats: Mapping[str, object]) -> dict[str, Counters]:
         target, counters = disks.get(number, ("", {}))
         if name == "name" and isinstance(value, str):
             target = value
-        elif name in _FIELDS and type(value) is int and 0 <= value <= _MOST:
+        elif name in _FIELDS and type(value) is int and 0 <= value <= _INT64_MAX:
             counters[_FIELDS[name]] = value
         disks[number] = target, counters
     return {target: counters for target, counters in disks.values() if target and "rd_req" in counters}

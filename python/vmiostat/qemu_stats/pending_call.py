@@ -1,4 +1,4 @@
-"""A call that may never return, as something to select for."""
+"""A call that may never return, with a descriptor to select on."""
 
 import os
 import threading
@@ -8,21 +8,23 @@ from typing import Generic, TypeVar
 
 from vmiostat.qemu_stats.client import QueryError
 
-Answer = TypeVar("Answer")
+Result = TypeVar("Result")
 
 
-class PendingCall(Generic[Answer]):
-    """A call in a thread of its own. Its descriptor can be read once it has returned."""
+class PendingCall(Generic[Result]):
+    """A call on a thread of its own. Its descriptor becomes readable once the call has returned."""
 
-    def __init__(self, start: Callable[[], Future[Answer] | None]) -> None:
-        """`start` begins the call; None means it could not: QueryError. Also raises OSError, and as `start` does."""
+    def __init__(self, start: Callable[[], Future[Result] | None]) -> None:
+        """`start` begins the call, or returns None if it cannot: that raises QueryError. Also raises OSError, and what
+        `start` raises.
+        """
         self._descriptor = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         self._lock = threading.Lock()
         self._returned = self._closed = False
         try:
             future = start()
             if future is None:
-                raise QueryError("there is no thread to ask it in, or too many calls have not returned")
+                raise QueryError("no thread can start for the query, or too many earlier calls have not returned")
         except BaseException:
             os.close(self._descriptor)
             raise
@@ -33,13 +35,13 @@ class PendingCall(Generic[Answer]):
         return self._descriptor
 
     def close(self) -> None:
-        """A call cannot be taken back: the descriptor is its own until it returns."""
+        """The call cannot be cancelled, so the descriptor stays open until it returns."""
         with self._lock:
             self._closed = True
             if self._returned:
                 os.close(self._descriptor)
 
-    def _has_returned(self, _: Future[Answer]) -> None:
+    def _has_returned(self, _: Future[Result]) -> None:
         with self._lock:
             self._returned = True
             if self._closed:

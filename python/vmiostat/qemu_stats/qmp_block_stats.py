@@ -1,7 +1,7 @@
-"""From what query-blockstats and query-named-block-nodes return to the fields of a block device's struct, disk by disk.
+"""Converts what query-blockstats and query-named-block-nodes return to the fields of BlockStats.
 
-https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html. Every value may be missing or of another type: an old QEMU,
-or one that a guest has taken over. What is no number that can be is left out.
+https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html. Any value may be missing or of another type, because QEMU is
+old or because a guest has taken it over. Invalid numbers are left out.
 """
 
 from collections.abc import Iterator, Mapping
@@ -34,22 +34,22 @@ _REQUESTS = {
     "ds_invalid": "invalid_unmap_operations",
     "wr_highest": "wr_highest_offset",
 }
-"""Our name of a counter, and QEMU's (BlockDeviceStats). Discards since QEMU 4.1, their merges since 5.1."""
+"""Fields and the members of BlockDeviceStats. QEMU has counted discards since 4.1, and their merges since 5.1."""
 
-_MOST = (1 << 63) - 1
-_DEEPEST = 16
+_INT64_MAX = (1 << 63) - 1
+_MAX_DEPTH = 16
 """Nodes between a disk and its file: a format, and perhaps filters."""
 _PERIPHERAL = "/machine/peripheral/"
 
 
 def counters_by_name(blockstats: object, sizes: Mapping[str, Counters]) -> dict[str, Counters]:
-    """The counters of each disk in what query-blockstats returned, under every name that QEMU has for it.
+    """The counters of each disk that query-blockstats returned, under every name that QEMU has for it.
 
-    `sizes` are those of the block nodes: an image is one, and so is the file or device that it is in.
+    `sizes` has the sizes of block nodes: an image is one, and so is the file or device that contains it.
     """
     disks = [(disk, _counters(disk, sizes)) for disk in _objects(blockstats)]
     found: dict[str, Counters] = {}
-    # A device's id is chosen by who started QEMU, and goes before the names of what it holds.
+    # The id of a device, chosen by whoever started QEMU, takes precedence over the names of its drive and node.
     for names in (_device_names, _drive_names, _node_names):
         for disk, counters in disks:
             for name in names(disk):
@@ -58,10 +58,10 @@ def counters_by_name(blockstats: object, sizes: Mapping[str, Counters]) -> dict[
 
 
 def sizes_by_node(nodes: object) -> dict[str, Counters]:
-    """`virtual` and `actual` size of each node in what query-named-block-nodes returned.
+    """The `virtual` and `actual` size of each node that query-named-block-nodes returned.
 
-    The virtual size of an image is what the guest sees, that of a file its length. The actual one is of what is
-    allocated, and 0 for a block device.
+    The virtual size of an image is the size that the guest sees, that of a file its length. The actual size is the
+    allocated size, and 0 for a block device.
     """
     names = {"virtual": "virtual-size", "actual": "actual-size"}
     named = ((node.get("node-name"), _object(node, "image")) for node in _objects(nodes))
@@ -74,15 +74,15 @@ def _counters(disk: dict[str, Any], sizes: Mapping[str, Counters]) -> Counters:
     if "node-name" not in file:  # an empty drive
         return found
     found |= _numbers(_object(file, "stats"), {"allocation": "wr_highest_offset"})
-    image, stored = (sizes.get(str(node.get("node-name")), {}) for node in (disk, file))
-    # As libvirt has it: of a file in which nothing is allocated, and of a device, it is the length.
-    size = {"capacity": image.get("virtual", 0), "physical": image.get("actual", 0) or stored.get("virtual", 0)}
+    image, storage = (sizes.get(str(node.get("node-name")), {}) for node in (disk, file))
+    # As in libvirt, the physical size of a device, or of a file with nothing allocated, is its length.
+    size = {"capacity": image.get("virtual", 0), "physical": image.get("actual", 0) or storage.get("virtual", 0)}
     return found | {name: number for name, number in size.items() if number}
 
 
 def _file(disk: dict[str, Any]) -> dict[str, Any]:
-    """The node of the file or device that the disk is in: what QEMU calls its parent, or that one's."""
-    for _ in range(_DEEPEST):
+    """The node of the file or device that contains the disk: the last of what QEMU calls its parents."""
+    for _ in range(_MAX_DEPTH):
         parent = _object(disk, "parent")
         if not parent:
             break
@@ -91,14 +91,14 @@ def _file(disk: dict[str, Any]) -> dict[str, Any]:
 
 
 def _device_names(disk: dict[str, Any]) -> Iterator[str]:
-    """The id that -device was given. QEMU tells it bare, or as its path: /machine/peripheral/ID/virtio-backend."""
+    """The id given to -device. QEMU returns it as it is, or in a path: /machine/peripheral/ID/virtio-backend."""
     path = disk.get("qdev")
     if isinstance(path, str) and path:
         yield path.removeprefix(_PERIPHERAL).partition("/")[0] if path.startswith(_PERIPHERAL) else path
 
 
 def _drive_names(disk: dict[str, Any]) -> Iterator[str]:
-    """The id that -drive was given: empty with -blockdev. libvirt and Proxmox call the drive of device X drive-X."""
+    """The id given to -drive, empty with -blockdev. libvirt and Proxmox call the drive of device X drive-X."""
     name = disk.get("device")
     if isinstance(name, str) and name:
         yield name
@@ -112,8 +112,8 @@ def _node_names(disk: dict[str, Any]) -> Iterator[str]:
 
 
 def _numbers(values: dict[str, Any], names: dict[str, str]) -> Counters:
-    found = ((ours, values.get(theirs)) for ours, theirs in names.items())
-    return {name: value for name, value in found if type(value) is int and 0 <= value <= _MOST}
+    found = ((field, values.get(member)) for field, member in names.items())
+    return {field: value for field, value in found if type(value) is int and 0 <= value <= _INT64_MAX}
 
 
 def _objects(value: object) -> Iterator[dict[str, Any]]:

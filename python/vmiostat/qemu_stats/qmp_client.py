@@ -1,7 +1,7 @@
-"""Asks a QEMU by QMP, over a socket that it listens at: one short connection a question, and no word that waits.
+"""Queries a QEMU over its QMP socket, with one short connection for each query.
 
-QEMU serves one client of a socket at a time, and lets two wait. So a connection is closed as soon as it is answered;
-one that is not greeted, since somebody else holds the socket or QEMU is stuck, is the only one of ours that waits.
+QEMU serves one client of a socket at a time, and lets two wait. So each connection is closed once it is answered. If
+QEMU does not greet, because it is stuck or serves another client, no second connection is made.
 """
 
 import selectors
@@ -14,62 +14,63 @@ from functools import partial
 from vmiostat._core import LatestStats, Roots
 from vmiostat.discovery.vmm.command_line import CommandLine
 from vmiostat.model import Process
-from vmiostat.qemu_stats.client import QueryError
-from vmiostat.qemu_stats.in_flight_limit import InFlightLimit
+from vmiostat.qemu_stats.client import InFlightLimit, QueryError
 from vmiostat.qemu_stats.pending_call import PendingCall
 from vmiostat.qemu_stats.qmp_block_stats import Counters, counters_by_name, sizes_by_node
-from vmiostat.qemu_stats.qmp_connection import Connection, connected
+from vmiostat.qemu_stats.qmp_connection import Connection, connect
 from vmiostat.qemu_stats.qmp_conversation import Conversation
 from vmiostat.threads.detached_calls import DetachedCalls
 
-SIZES_EVERY = 60.0
-"""Seconds between two questions for the sizes of images: QEMU looks at their files, and may wait for the storage."""
+IN_FLIGHT_LIMIT = InFlightLimit(in_time=32)
+
+SIZES_INTERVAL = 60.0
+"""Seconds between queries of image sizes. For these QEMU examines the image files, and may wait for their storage."""
 
 _SIZES = {"query-named-block-nodes": {"flat": True}}
-"""Since QEMU 5.0; without `flat`, each image is told with all that lie behind it, and these with all behind them."""
+"""`flat`, since QEMU 5.0, leaves out backing images, each of which would otherwise be listed with all behind it."""
 
 _CHUNK = 1 << 16
 
 
 class QmpQuery:
-    """One connection, which is made in a thread of its own: greeting, questions, answers."""
+    """One connection, which a thread of its own makes: greeting, commands, answers."""
 
     def __init__(self, connecting: PendingCall[Connection], commands: Mapping[str, Mapping[str, object]]) -> None:
-        self.talk = Conversation(commands)
+        self.conversation = Conversation(commands)
         self._connecting = connecting
         self._socket: socket.socket | None = None
         self.server = 0
-        """The process that answers; 0 where this process's namespace cannot see it."""
+        """The process that answers; 0 if it is not visible in this process's PID namespace."""
 
     @property
     def events(self) -> int:
-        """Reading, until there is something to say."""
-        return selectors.EVENT_WRITE if self.talk.outgoing else selectors.EVENT_READ
+        return selectors.EVENT_WRITE if self.conversation.outgoing else selectors.EVENT_READ
 
     def fileno(self) -> int:
         return (self._socket or self._connecting).fileno()
 
     def advance(self) -> bool:
-        """Takes the connection, sends what is to be sent, or takes what has come. Raises QueryError, and OSError."""
+        """Takes the connection, or sends or receives once. Raises QueryError, and OSError."""
+        conversation = self.conversation
         if self._socket is None:
             self._socket, self.server = self._connecting.future.result()
             return False
         try:
-            if self.talk.outgoing:
-                self.talk.outgoing = self.talk.outgoing[self._socket.send(self.talk.outgoing) :]
+            if conversation.outgoing:
+                conversation.outgoing = conversation.outgoing[self._socket.send(conversation.outgoing) :]
                 return False
             data = self._socket.recv(_CHUNK)
         except (BlockingIOError, InterruptedError):
             return False
         except OSError as error:
-            raise QueryError(f"the connection broke: {error.strerror}") from error
+            raise QueryError(f"the connection failed: {error.strerror}") from error
         if not data:
             raise QueryError("it closed the connection without an answer")
-        self.talk.receive(data)
-        return self.talk.done
+        conversation.receive(data)
+        return conversation.done
 
     def close(self) -> None:
-        # What is still being connected is closed once it is.
+        # A connection that is still being made is closed once it is there.
         self._connecting.future.add_done_callback(_close)
         self._connecting.close()
 
@@ -80,57 +81,54 @@ def _close(connecting: Future[Connection]) -> None:
 
 
 class QmpClient:
-    """The socket of one QEMU, at `path`. `reports` are its disks', each with the names that QEMU may have for it.
+    """Queries one QEMU over its socket at `path`. `names` has the names by which QEMU may know each disk.
 
-    `qemu` is whose answers are believed; None: anybody's who listens there.
+    Only answers from the process `qemu` count, or from its next run; `machine` is what its command line says of the
+    virtual machine. If `qemu` is None, whoever listens on the socket is accepted.
     """
+
+    in_flight_limit = IN_FLIGHT_LIMIT
 
     def __init__(
         self,
         path: str,
         roots: Roots,
-        reports: Mapping[LatestStats, Sequence[str]],
-        slots: InFlightLimit,
+        names: Mapping[LatestStats, Sequence[str]],
         qemu: Process | None = None,
-        told: CommandLine | None = None,
+        machine: CommandLine | None = None,
     ) -> None:
-        self.reports = tuple(reports)
-        self.slots = slots
-        self._connect = partial(connected, path, qemu, told, roots)
+        self.latest_stats = tuple(names)
+        self._connect = partial(connect, path, qemu, machine, roots)
         self._calls = DetachedCalls(1, "vmiostat-qmp")
-        self._names = reports
+        self._names = names
         self._sizes: dict[str, Counters] = {}
-        self._sizes_due = -SIZES_EVERY
+        self._sizes_due = -SIZES_INTERVAL
         self._server: int | None = None
 
-    def ask(self) -> QmpQuery:
-        """Begins to connect. Raises QueryError, and OSError."""
+    def query(self) -> QmpQuery:
+        """Starts to connect. Raises QueryError, and OSError."""
         sizes = _SIZES if time.monotonic() >= self._sizes_due else {}
         connecting = PendingCall(partial(self._calls.start, "connect", self._connect))
         return QmpQuery(connecting, {"query-blockstats": {}, **sizes})
 
-    def take(self, question: QmpQuery, time_ns: int, fresh_ns: int) -> None:
-        """Each disk's counters to its report. Raises QueryError where there are no counters at all."""
-        talk = question.talk
+    def store(self, query: QmpQuery, time_ns: int, fresh_ns: int) -> None:
+        """Raises QueryError if QEMU refused the query."""
+        conversation = query.conversation
         for command in ("qmp_capabilities", "query-blockstats"):
-            if command in talk.refused:
-                raise QueryError(f"it refused {command}: {talk.refused[command]}")
-        if self._server not in (None, question.server):
-            for report in self.reports:
-                report.restarted()
+            if command in conversation.refused:
+                raise QueryError(f"it refused {command}: {conversation.refused[command]}")
+        if self._server not in (None, query.server):
+            for latest in self.latest_stats:
+                latest.restarted()
             self._sizes = {}
-        self._server = question.server
-        for command in _SIZES.keys() & (talk.returned.keys() | talk.refused.keys()):
-            self._sizes = sizes_by_node(talk.returned.get(command))
-            self._sizes_due = time.monotonic() + SIZES_EVERY
-        found = counters_by_name(talk.returned["query-blockstats"], self._sizes)
-        for report, names in self._names.items():
-            counters = _of_first(names, found)
+        self._server = query.server
+        for command in _SIZES.keys() & (conversation.returned.keys() | conversation.refused.keys()):
+            self._sizes = sizes_by_node(conversation.returned.get(command))
+            self._sizes_due = time.monotonic() + SIZES_INTERVAL
+        found = counters_by_name(conversation.returned["query-blockstats"], self._sizes)
+        for latest, names in self._names.items():
+            counters = next((found[name] for name in names if name in found), None)
             if counters is None:
-                report.failed(f"it knows no disk {' or '.join(map(ascii, names))}")
+                latest.failed(f"it has no disk {' or '.join(map(ascii, names))}")
             else:
-                report.put(time_ns, fresh_ns, **counters)
-
-
-def _of_first(names: Sequence[str], found: Mapping[str, Counters]) -> Counters | None:
-    return next((found[name] for name in names if name in found), None)
+                latest.put(time_ns, fresh_ns, **counters)

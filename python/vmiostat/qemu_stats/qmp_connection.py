@@ -1,6 +1,6 @@
-"""Connects to a QEMU's QMP socket, and makes sure that it is this QEMU who listens there.
+"""Connects to a QMP socket, and checks that the process behind it is the expected QEMU.
 
-All of this may wait: the socket's path is what a command line says, and may lie on storage that does not answer.
+Any of this may block: the path comes from a command line, and may be on storage that does not answer.
 """
 
 import errno
@@ -13,36 +13,35 @@ from typing import NamedTuple
 
 from vmiostat._core import Roots
 from vmiostat.discovery.vmm.command_line import CommandLine
-from vmiostat.discovery.vmm.qemu.command_line import command_line
+from vmiostat.discovery.vmm.qemu.command_line import command_line as parse_command_line
 from vmiostat.errors import SourceError
 from vmiostat.model import Process
 from vmiostat.qemu_stats.client import QueryError
-from vmiostat.system.processes import command_line as command_line_of
-from vmiostat.system.processes import process
+from vmiostat.system.processes import command_line, process
 
 _CREDENTIALS = struct.Struct("3i")
 
 
 class Connection(NamedTuple):
-    """Open, and without waiting to read and to write."""
+    """A connected non-blocking socket."""
 
     socket: socket.socket
     server: int
-    """The process that listens; 0 where this process's namespace cannot see it."""
+    """The process that listens; 0 if it is not visible in this process's PID namespace."""
 
 
-def connected(path: str, qemu: Process | None, told: CommandLine | None, roots: Roots) -> Connection:
-    """Connects to the socket at `path` as that QEMU's command line gives it. Raises QueryError, and OSError.
+def connect(path: str, qemu: Process | None, machine: CommandLine | None, roots: Roots) -> Connection:
+    """Connects to the socket at `path`, as QEMU's command line has it. Raises QueryError, and OSError.
 
-    `qemu` is None where it is not known, and then whoever listens is believed. `told` is what its command line told of
-    its machine.
+    `qemu` is the expected process; if it is None, any is accepted. `machine` is what QEMU's command line says of the
+    virtual machine.
     """
     connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
     try:
         _connect(connection, path, qemu, roots)
         peer = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
         server = _CREDENTIALS.unpack(peer)[0]
-        _refuse_another(server, qemu, told, roots)
+        _check_server(server, qemu, machine, roots)
     except BaseException:
         connection.close()
         raise
@@ -51,20 +50,20 @@ def connected(path: str, qemu: Process | None, told: CommandLine | None, roots: 
 
 def _connect(connection: socket.socket, path: str, qemu: Process | None, roots: Roots) -> None:
     try:
-        found = _found(path, qemu, roots)
+        descriptor = _open_socket(path, qemu, roots)
         try:
-            # By its descriptor: a path, and also a name, may be longer than an address has room for.
-            connection.connect(f"/proc/self/fd/{found}")
+            # Through the descriptor, because the path, or even its last part, may be too long for an address.
+            connection.connect(f"/proc/self/fd/{descriptor}")
         finally:
-            os.close(found)
+            os.close(descriptor)
     except OSError as error:
-        raise QueryError(_why_not_connected(error)) from error
+        raise QueryError(_reason(error)) from error
 
 
-def _found(path: str, qemu: Process | None, roots: Roots) -> int:
-    """A descriptor of the socket. QEMU may have mounted other file systems than we see, a container's."""
+def _open_socket(path: str, qemu: Process | None, roots: Roots) -> int:
+    """QEMU may see other mounts than this process does, for example in a container."""
     if qemu is not None and not roots.captured:
-        # Where that may not be looked at, or QEMU has changed its root since, the path is taken as ours.
+        # Without access to QEMU's root, or if that has changed since QEMU started, the path is taken as one of ours.
         with suppress(OSError):
             return _open(path, Roots(roots.shown(f"/proc/{qemu.pid}/root")))
     return _open(path, roots)
@@ -81,22 +80,26 @@ def _open(path: str, roots: Roots) -> int:
         os.close(within)
 
 
-def _refuse_another(server: int, qemu: Process | None, told: CommandLine | None, roots: Roots) -> None:
-    """Raises QueryError where somebody else listens while the QEMU runs. After it has ended, it is its next run, unless
-    that is seen to run another machine.
+def _check_server(server: int, qemu: Process | None, machine: CommandLine | None, roots: Roots) -> None:
+    """Raises QueryError if the server is another process while the expected QEMU runs.
+
+    Once that has ended, the server counts as its next run, unless its command line is that of another virtual machine.
     """
-    if qemu is None or server in (0, qemu.pid) or not _numbered_as_here(roots):
+    if qemu is None or server in (0, qemu.pid) or not _same_pid_namespace(roots):
         return
     if process(qemu.pid, roots) == qemu:
-        raise QueryError(f"process {server} listens there, and not this QEMU (process {qemu.pid})")
-    with suppress(SourceError):  # its command line may be kept from us
-        two = _told_apart(told, command_line(command_line_of(server, roots)))
-        if two is not None:
-            raise QueryError(f"process {server} listens there, which runs {two[1]!a} and not {two[0]!a}")
+        raise QueryError(f"process {server} listens on the socket instead of this QEMU (process {qemu.pid})")
+    with suppress(SourceError):  # its command line may not be readable
+        difference = _difference(machine, parse_command_line(command_line(server, roots)))
+        if difference is not None:
+            expected, found = difference
+            raise QueryError(f"process {server} listens on the socket, but runs {found!a} instead of {expected!a}")
 
 
-def _told_apart(one: CommandLine | None, other: CommandLine | None) -> tuple[str, str] | None:
-    """By what two machines are seen to be two; None where they may be one, which may get another name, but no UUID."""
+def _difference(one: CommandLine | None, other: CommandLine | None) -> tuple[str, str] | None:
+    """The UUIDs or names that prove that these are two machines; None if they may be one. A machine may be renamed, but
+    keeps its UUID.
+    """
     if one is None or other is None:
         return None
     for ours, theirs in ((one.uuid, other.uuid), (one.name, other.name)):
@@ -105,21 +108,21 @@ def _told_apart(one: CommandLine | None, other: CommandLine | None) -> tuple[str
     return None
 
 
-def _numbered_as_here(roots: Roots) -> bool:
-    """Whether its /proc is of our own PID namespace, and so has the numbers that the kernel tells us."""
+def _same_pid_namespace(roots: Roots) -> bool:
+    """Whether this /proc is of our own PID namespace: only then are its PIDs those of SO_PEERCRED."""
     try:
         return roots.real("/proc/self") == f"/proc/{os.getpid()}"
     except SourceError:
         return False
 
 
-def _why_not_connected(error: OSError) -> str:
+def _reason(error: OSError) -> str:
     match error.errno:
         case errno.EAGAIN:
-            return "too many others wait to be let in: it serves one client at a time"
+            return "too many other clients are waiting: it serves one at a time"
         case errno.ECONNREFUSED:
-            return "nobody listens there (any more)"
+            return "no process listens on the socket (any more)"
         case errno.EACCES | errno.EPERM:
-            return "this user may not connect to it (it takes the user that QEMU runs as, or root)"
+            return "permission denied: connect as root, or as the user that QEMU runs as"
         case _:
-            return f"it cannot be connected to: {error.strerror or error}"
+            return f"cannot connect: {error.strerror or error}"

@@ -1,6 +1,6 @@
-"""The words of QMP, QEMU's machine protocol: one greeting, some commands, their answers. Bytes in, bytes out.
+"""One conversation in QMP, QEMU's machine protocol: a greeting, commands, their answers. Bytes in, bytes out.
 
-The peer is a QEMU that a guest may have taken over: every line is bounded, every value may be of any type.
+A guest may have taken over the QEMU: every line has a maximum length, and every value may be of any type.
 https://www.qemu.org/docs/master/interop/qmp-spec.html
 """
 
@@ -11,41 +11,41 @@ from typing import Any
 
 from vmiostat.qemu_stats.client import QueryError
 
-LONGEST = 4 << 20
+MAX_LENGTH = 4 << 20
 """Bytes of one conversation, events included."""
 
-LONGEST_LINE = 1 << 20
-"""Bytes of one message. A disk takes some 3 KB of query-blockstats, and as much for each image behind it. To parse as
-much takes tens of milliseconds, in which no other thread of Python runs: hence no more.
+MAX_LINE_LENGTH = 1 << 20
+"""Bytes of one message. A disk takes some 3 KB of query-blockstats, and as much again for each backing image. Parsing
+a line of this length takes tens of milliseconds, during which no other Python thread runs.
 """
 
-_SHOWN = 200
-"""Characters of QEMU's own words in a message."""
+_MAX_QUOTED = 200
+"""Characters quoted from QEMU in a message."""
 
 
 class Conversation:
-    """Sends the commands once QEMU has greeted, and gathers what they return.
+    """Sends the commands after QEMU's greeting, and collects what they return.
 
-    >>> talk = Conversation({"query-name": {}})
-    >>> talk.receive(b'{"QMP": {"version": {}, "capabilities": []}}\\r\\n')
-    >>> talk.outgoing.splitlines()[1]
+    >>> conversation = Conversation({"query-name": {}})
+    >>> conversation.receive(b'{"QMP": {"version": {}, "capabilities": []}}\\r\\n')
+    >>> conversation.outgoing.splitlines()[1]
     b'{"execute": "query-name", "arguments": {}, "id": 1}'
-    >>> talk.receive(b'{"return": {}, "id": 0}\\r\\n{"return": {"name": "vm1"}, "id": 1}\\r\\n')
-    >>> talk.done, talk.returned
+    >>> conversation.receive(b'{"return": {}, "id": 0}\\r\\n{"return": {"name": "vm1"}, "id": 1}\\r\\n')
+    >>> conversation.done, conversation.returned
     (True, {'qmp_capabilities': {}, 'query-name': {'name': 'vm1'}})
     """
 
     def __init__(self, commands: Mapping[str, Mapping[str, object]]) -> None:
-        """The commands in their order, each with its arguments."""
+        """`commands` are sent in this order, each with its arguments."""
         self._commands = {"qmp_capabilities": {}, **commands}
         self._unanswered = deque(enumerate(self._commands))
         self._greeted = False
         self._line = bytearray()
         self._received = 0
         self.outgoing = b""
-        """What is to be sent; the caller cuts off what was."""
+        """What remains to be sent; the caller removes what it has sent."""
         self.returned: dict[str, Any] = {}
-        """What each command returned; one that QEMU refused is not there."""
+        """What each command returned, except those that QEMU refused."""
         self.refused: dict[str, str] = {}
         """Why QEMU refused a command."""
 
@@ -55,14 +55,14 @@ class Conversation:
         return not self._unanswered
 
     def receive(self, data: bytes) -> None:
-        """Takes what QEMU sent. Raises QueryError when that is no QMP."""
+        """Takes bytes that QEMU sent. Raises QueryError if they are not QMP."""
         self._received += len(data)
-        if self._received > LONGEST:
-            raise QueryError(f"it sent more than {LONGEST >> 20} MiB")
-        if len(self._line) > LONGEST_LINE:
-            raise QueryError(f"it sent a line of more than {LONGEST_LINE >> 20} MiB")
+        if self._received > MAX_LENGTH:
+            raise QueryError(f"it sent more than {MAX_LENGTH >> 20} MiB")
+        if len(self._line) > MAX_LINE_LENGTH:
+            raise QueryError(f"it sent a line of more than {MAX_LINE_LENGTH >> 20} MiB")
         self._line += data
-        # Most chunks end in the middle of a line, and only new bytes can end it.
+        # Most chunks end in the middle of a line: only the new bytes need a search for its end.
         if b"\n" not in data:
             return
         *lines, rest = bytes(self._line).split(b"\n")
@@ -75,16 +75,16 @@ class Conversation:
         try:
             message = json.loads(line)
         except (ValueError, RecursionError):
-            raise QueryError(f"it sent what is no JSON: {_shown(line)}") from None
+            raise QueryError(f"it sent invalid JSON: {_quoted(line)}") from None
         if not isinstance(message, dict):
-            raise QueryError(f"it sent what is no QMP: {_shown(line)}")
+            raise QueryError(f"it sent something other than QMP: {_quoted(line)}")
         if "event" in message:
             return
         if not self._greeted:
             if "QMP" not in message:
-                raise QueryError(f"it did not greet as QMP does, but said {_shown(line)}")
+                raise QueryError(f"it did not send a QMP greeting, but {_quoted(line)}")
             self._greeted = True
-            # All at once: QEMU takes up to 8 commands at a time, and answers them in their order.
+            # All at once: QEMU accepts up to 8 commands at a time, and answers them in order.
             commands = (
                 {"execute": command, "arguments": arguments, "id": number}
                 for number, (command, arguments) in enumerate(self._commands.items())
@@ -100,10 +100,10 @@ class Conversation:
         else:
             error = message.get("error")
             reason = error.get("desc") if isinstance(error, dict) else None
-            self.refused[command] = _shown(str(reason).encode(errors="replace"))
+            self.refused[command] = _quoted(str(reason).encode(errors="replace"))
 
 
-def _shown(line: bytes) -> str:
-    """QEMU's words, fit for a terminal: the guest may have chosen some of them."""
-    text = line.strip()[:_SHOWN].decode(errors="replace")
-    return ascii(text) if len(line) <= _SHOWN else f"{text!a}..."
+def _quoted(line: bytes) -> str:
+    """Safe to print: the guest may have chosen parts of it."""
+    text = line.strip()[:_MAX_QUOTED].decode(errors="replace")
+    return ascii(text) if len(line) <= _MAX_QUOTED else f"{text!a}..."

@@ -1,23 +1,23 @@
-"""Which socket of a QEMU can be asked, from its command line: one at which it listens for QMP and that is nobody's own.
+"""Finds a QMP socket that other clients may use, on QEMU's command line.
 
-Proxmox gives each QEMU one (/var/run/qemu-server/VMID.qmp), to which its daemons connect for a moment at a time; plain
-QEMU has what it was given; libvirt's keeps its monitor to itself, and has another one where the domain's XML gives it
-one (<qemu:commandline>). Xen's has two, its toolstack's own and one that is meant for statistics.
+Proxmox gives each QEMU one (/var/run/qemu-server/VMID.qmp), to which its daemons connect for a moment at a time.
+libvirt keeps its monitor to itself, but the domain's XML may add another socket (<qemu:commandline>). Xen's QEMUs have
+two: one for the toolstack, and one for statistics.
 """
 
 from collections.abc import Iterator, Sequence
 
 from vmiostat.discovery.vmm.qemu.options import Values, options, values
 
-_OTHERS = frozenset({"charmonitor", "monitor", "libxl-cmd"})
-"""What libvirt and libxl call the socket of their own monitor. libvirt never leaves it, and nobody else is let in."""
+_RESERVED = frozenset({"charmonitor", "monitor", "libxl-cmd"})
+"""Ids of the monitors of libvirt and libxl. libvirt stays connected to its own, and no other client can be served."""
 
 
 def qmp_socket(arguments: Sequence[str]) -> str | None:
-    """The path of the first such socket on a command line; None where it has none.
+    """The path of the first such socket; None if there is none.
 
-    A QEMU that waits at its start until somebody connects (`wait=on`, or neither `wait` nor `nowait`) is not let go by
-    us: only a socket that it does not wait at is taken.
+    Skips a socket at which QEMU waits for a client before it starts the guest (`wait=on`, or neither `wait` nor
+    `nowait`): a connection of ours would start it.
 
     >>> qmp_socket(["kvm", "-qmp", "unix:/run/vm1.qmp,server=on,wait=off"])
     '/run/vm1.qmp'
@@ -26,7 +26,7 @@ def qmp_socket(arguments: Sequence[str]) -> str | None:
 
 
 def _monitors(arguments: Sequence[str]) -> Iterator[Values]:
-    """The character devices that speak QMP."""
+    """The character devices of QMP monitors."""
     devices: dict[str, Values] = {}
     monitors: list[Values | str] = []
     for name, text in options(arguments):
@@ -46,11 +46,11 @@ def _monitors(arguments: Sequence[str]) -> Iterator[Values]:
                     monitors.append(values(rest, "path") | {"backend": "socket"})
     for found in monitors:
         device = devices.get(found, {}) if isinstance(found, str) else found
-        if not (isinstance(found, str) and found in _OTHERS):
+        if not (isinstance(found, str) and found in _RESERVED):
             yield device
 
 
 def _path(socket: Values) -> str | None:
-    """Where it listens, if it does and can be asked."""
+    """Where it listens, if it does so in the file system and without waiting for a client."""
     listens = socket.get("backend") == "socket" and socket.get("server") == "on" and socket.get("wait") == "off"
     return socket.get("path") if listens and socket.get("abstract", "off") == "off" else None

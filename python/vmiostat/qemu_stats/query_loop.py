@@ -1,4 +1,4 @@
-"""Whose turn it is: who is asked when, whose answer has come, and whose deadline has passed."""
+"""Runs the queries of all clients in one thread: starts those that are due, and takes answers and timeouts."""
 
 import heapq
 import math
@@ -9,32 +9,32 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from itertools import count
 
-from vmiostat.qemu_stats.client import Client, QueryError
-from vmiostat.qemu_stats.in_flight_limit import InFlightLimit
+from vmiostat.qemu_stats.client import Client, InFlightLimit, QueryError
+from vmiostat.qemu_stats.query_queue import QueryQueue
 from vmiostat.qemu_stats.query_state import NEVER, QueryState
 from vmiostat.threads.select_timeout import MAX_SELECT_TIMEOUT
 
 _PATIENCE = 2
-"""Deadlines that one may wait for a slot. After the first, those who hold them and do not answer are overdue."""
+"""Deadlines that a client may wait for a place. After the first, the queries that held all places are overdue."""
 
 _FOREVER_NS = 1 << 62
 
 
 class QueryLoop:
-    """One thread's, which selects over all questions at once: only `wake` is for others.
+    """Belongs to one thread, which selects over all queries; only `wake` may be called from others.
 
-    `interval` and `deadline` are in seconds; without an end to the interval, only `everybody_now` asks. `settled` is
-    told of each asker whose question has its answer, or has failed. Raises OSError.
+    `interval` and `deadline` are in seconds; with an infinite interval, queries are started by `query_all` alone.
+    `on_settled` is called with each client whose query was answered or has failed. Raises OSError.
     """
 
-    def __init__(self, interval: float, deadline: float, settled: Callable[[Client], None]) -> None:
-        self._interval, self._deadline, self._settled = interval, deadline, settled
+    def __init__(self, interval: float, deadline: float, on_settled: Callable[[Client], None]) -> None:
+        self._interval, self._deadline, self._on_settled = interval, deadline, on_settled
         self._patience = _PATIENCE * deadline
         self._on_demand = math.isinf(interval)
         self._fresh_ns = int(min((2 * interval + deadline) * 1e9, _FOREVER_NS))
-        self._turns: dict[Client, QueryState] = {}
-        self._slots: set[InFlightLimit] = set()
-        self._times: list[tuple[float, int, QueryState]] = []
+        self._states: dict[Client, QueryState] = {}
+        self._queues: dict[InFlightLimit, QueryQueue] = {}
+        self._timers: list[tuple[float, int, QueryState]] = []
         self._number = count()
         self._wake = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         try:
@@ -45,161 +45,165 @@ class QueryLoop:
         self._selector.register(self._wake, selectors.EVENT_READ)
 
     def wake(self) -> None:
-        """Lets `go_on` return."""
+        """Makes `run_once` return."""
         with suppress(BlockingIOError):
             os.eventfd_write(self._wake, 1)
 
-    def set(self, askers: Iterable[Client]) -> None:
-        """Who is asked from now on. Those who were before keep their turns."""
+    def set_clients(self, clients: Iterable[Client]) -> None:
+        """Queries these clients from now on, and no others. Those that it has already keep their state."""
         now = time.monotonic()
-        before = self._turns
-        self._turns = {asker: before.get(asker) or QueryState(asker, now) for asker in askers}
-        self._slots = {asker.slots for asker in self._turns}
-        for asker in before.keys() - self._turns.keys():
-            self._drop(before[asker])
+        before = self._states
+        self._states = {client: before.get(client) or QueryState(client, now) for client in clients}
+        for client in before.keys() - self._states.keys():
+            self._drop(before[client])
+        limits = {client.in_flight_limit for client in self._states}
+        self._queues = {limit: self._queues.get(limit) or QueryQueue(limit) for limit in limits}
         if not self._on_demand:
-            for asker in self._turns.keys() - before.keys():
-                self._at(now, self._turns[asker])
+            for client in self._states.keys() - before.keys():
+                self._set_timer(self._states[client], now)
 
-    def everybody_now(self) -> None:
-        """Asks all who have no unanswered question, but for those who have failed and are to be left alone for now."""
+    def query_all(self) -> None:
+        """Queries all clients now, except those whose query is in flight, and those that back off after a failure."""
         now = time.monotonic()
-        for turn in self._turns.values():
-            if turn.state == "idle" and turn.takes_part():
-                self._at(now, turn)
-            elif turn.state == "idle" or turn.when == NEVER:
-                self._settled(turn.asker)
+        for state in self._states.values():
+            if state.phase == "idle" and state.joins_on_demand():
+                self._set_timer(state, now)
+            elif state.phase == "idle" or state.timer == NEVER:
+                self._on_settled(state.client)
 
-    def go_on(self) -> None:
-        """Waits until something happens, and does what is to be done then."""
-        for key, _ in self._selector.select(self._until_next()):
+    def run_once(self) -> None:
+        """Waits for an event or a timer, and handles what is due."""
+        for key, _ in self._selector.select(self._until_next_timer()):
             if key.data is None:
                 os.eventfd_read(self._wake)
             else:
                 self._advance(key.data)
-        self._pass_time()
-        for slots in self._slots:
-            while (turn := slots.next()) is not None:
-                self._ask(turn)
+        self._run_timers()
+        for queue in self._queues.values():
+            while (state := queue.next()) is not None:
+                self._start(state)
 
     def fail(self, why: str) -> None:
-        """Says that nobody is asked any more."""
-        for asker in self._turns:
-            for report in asker.reports:
-                report.failed(why, expired=True)
+        """Records for every disk that queries have ended."""
+        for client in self._states:
+            for latest in client.latest_stats:
+                latest.failed(why, expired=True)
 
     def close(self) -> None:
-        """Drops every question."""
-        self.set(())
+        """Abandons all queries."""
+        self.set_clients(())
         self._selector.close()
         os.close(self._wake)
 
-    def _at(self, when: float, turn: QueryState) -> None:
-        turn.when = when
-        if when != NEVER and when not in turn.planned:
-            turn.planned.add(when)
-            heapq.heappush(self._times, (when, next(self._number), turn))
+    def _queue(self, state: QueryState) -> QueryQueue:
+        return self._queues[state.client.in_flight_limit]
 
-    def _until_next(self) -> float | None:
-        return min(max(0.0, self._times[0][0] - time.monotonic()), MAX_SELECT_TIMEOUT) if self._times else None
+    def _set_timer(self, state: QueryState, when: float) -> None:
+        state.timer = when
+        if when != NEVER and when not in state.queued_timers:
+            state.queued_timers.add(when)
+            heapq.heappush(self._timers, (when, next(self._number), state))
 
-    def _pass_time(self) -> None:
-        """Lets those wait for a slot whose time has come, and gives those up whose time has passed."""
+    def _until_next_timer(self) -> float | None:
+        return min(max(0.0, self._timers[0][0] - time.monotonic()), MAX_SELECT_TIMEOUT) if self._timers else None
+
+    def _run_timers(self) -> None:
+        """Queues the clients that are due, and reports those that have waited too long."""
         now = time.monotonic()
-        while self._times and self._times[0][0] <= now:
-            when, _, turn = heapq.heappop(self._times)
-            turn.planned.discard(when)
-            if when != turn.when:  # it was given another time since
+        while self._timers and self._timers[0][0] <= now:
+            when, _, state = heapq.heappop(self._timers)
+            state.queued_timers.discard(when)
+            if when != state.timer:  # it was set to another time since
                 continue
-            match turn.state:
+            match state.phase:
                 case "idle":
-                    turn.state = "waiting"
-                    turn.asker.slots.wait(turn)
-                    self._at(now + self._patience, turn)
-                case "waiting":  # no failure of its own, and it goes on waiting
-                    turn.when = NEVER
-                    self._tell(turn, f"it was not asked for {self._patience:g} s, since too many others do not answer")
-                case "asked":
-                    turn.state, turn.when = "overdue", NEVER
-                    turn.failures += 1
-                    self._tell(turn, f"no answer within {self._deadline:g} s")
-                    turn.asker.slots.overdue(turn)
+                    state.phase = "waiting"
+                    self._queue(state).wait(state)
+                    self._set_timer(state, now + self._patience)
+                case "waiting":  # not its own failure, and it goes on waiting
+                    state.timer = NEVER
+                    why = f"not queried for {self._patience:g} s, because too many other VMs do not answer"
+                    self._record_failure(state, why)
+                case "in flight":
+                    state.phase, state.timer = "overdue", NEVER
+                    state.failures += 1
+                    self._record_failure(state, f"no answer within {self._deadline:g} s")
+                    self._queue(state).overdue(state)
 
-    def _ask(self, turn: QueryState) -> None:
-        turn.state = "asked"
+    def _start(self, state: QueryState) -> None:
+        state.phase = "in flight"
         try:
-            turn.question = turn.asker.ask()
-            self._listen(turn)
-        except Exception as error:  # whatever it is, it is to cost this one alone
-            self._finish(turn, _words(error))
+            state.query = state.client.query()
+            self._select(state)
+        except Exception as error:  # whatever it is, it must affect this client only
+            self._finish(state, _reason(error))
         else:
-            self._at(time.monotonic() + self._deadline, turn)
+            self._set_timer(state, time.monotonic() + self._deadline)
 
-    def _advance(self, turn: QueryState) -> None:
-        question = turn.question
-        assert question is not None
+    def _advance(self, state: QueryState) -> None:
+        query = state.query
+        assert query is not None
         try:
-            answered = question.advance()
+            answered = query.advance()
             time_ns = time.monotonic_ns()
             if answered:
-                turn.asker.take(question, time_ns, self._fresh_ns)
+                state.client.store(query, time_ns, self._fresh_ns)
             else:
-                self._listen(turn)
+                self._select(state)
         except Exception as error:  # as above
-            self._finish(turn, _words(error))
+            self._finish(state, _reason(error))
         else:
             if answered:
-                self._finish(turn)
+                self._finish(state)
 
-    def _finish(self, turn: QueryState, why: str | None = None) -> None:
-        """The question has its answer, or has failed: the turn is planned anew."""
-        self._forget_question(turn)
-        turn.asker.slots.free(turn)
-        turn.state = "idle"
+    def _finish(self, state: QueryState, why: str | None = None) -> None:
+        """The query was answered, or failed: schedules the next one."""
+        self._close_query(state)
+        self._queue(state).free(state)
+        state.phase = "idle"
         if why is None:
-            turn.failures = 0
-            self._settled(turn.asker)
+            state.failures = 0
+            self._on_settled(state.client)
         else:
-            turn.failures += 1
-            self._tell(turn, why)
-        self._at(turn.next_due(self._interval, time.monotonic()), turn)
+            state.failures += 1
+            self._record_failure(state, why)
+        self._set_timer(state, state.next_due(self._interval, time.monotonic()))
 
-    def _tell(self, turn: QueryState, why: str) -> None:
-        """Why there is no newer answer."""
-        for report in turn.asker.reports:
-            report.failed(why, expired=self._on_demand)
-        self._settled(turn.asker)
+    def _record_failure(self, state: QueryState, why: str) -> None:
+        for latest in state.client.latest_stats:
+            latest.failed(why, expired=self._on_demand)
+        self._on_settled(state.client)
 
-    def _drop(self, turn: QueryState) -> None:
-        """It is asked no more."""
-        self._forget_question(turn)
-        turn.asker.slots.free(turn)
-        turn.state, turn.when = "dropped", NEVER
-        self._settled(turn.asker)
+    def _drop(self, state: QueryState) -> None:
+        """The client is no longer queried."""
+        self._close_query(state)
+        self._queue(state).free(state)
+        state.phase, state.timer = "dropped", NEVER
+        self._on_settled(state.client)
 
-    def _listen(self, turn: QueryState) -> None:
-        """Selects for what the question waits for now."""
-        assert turn.question is not None
-        descriptor, events = turn.question.fileno(), turn.question.events
-        if descriptor == turn.descriptor:
-            self._selector.modify(descriptor, events, turn)
+    def _select(self, state: QueryState) -> None:
+        """Selects for what the query waits for now."""
+        assert state.query is not None
+        descriptor, events = state.query.fileno(), state.query.events
+        if descriptor == state.descriptor:
+            self._selector.modify(descriptor, events, state)
             return
-        self._ignore(turn)
-        self._selector.register(descriptor, events, turn)
-        turn.descriptor = descriptor
+        self._unselect(state)
+        self._selector.register(descriptor, events, state)
+        state.descriptor = descriptor
 
-    def _ignore(self, turn: QueryState) -> None:
-        if turn.descriptor is not None:
-            with suppress(KeyError):  # the kernel refused a change, and it is selected for no more
-                self._selector.unregister(turn.descriptor)
-            turn.descriptor = None
+    def _unselect(self, state: QueryState) -> None:
+        if state.descriptor is not None:
+            with suppress(KeyError):  # the kernel refused a change, and the selector has dropped it
+                self._selector.unregister(state.descriptor)
+            state.descriptor = None
 
-    def _forget_question(self, turn: QueryState) -> None:
-        self._ignore(turn)
-        question, turn.question = turn.question, None
-        if question is not None:
-            question.close()
+    def _close_query(self, state: QueryState) -> None:
+        self._unselect(state)
+        query, state.query = state.query, None
+        if query is not None:
+            query.close()
 
 
-def _words(error: Exception) -> str:
-    return str(error) if isinstance(error, QueryError | OSError) else f"a mistake of vmiostat's own: {error!r}"
+def _reason(error: Exception) -> str:
+    return str(error) if isinstance(error, QueryError | OSError) else f"internal error in vmiostat: {error!r}"

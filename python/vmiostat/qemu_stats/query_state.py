@@ -1,4 +1,4 @@
-"""Where one VMM stands in the rounds: when it is asked next, or how long its answer may still take."""
+"""The state of one client in the query loop: when its next query is due, or how long the current one may take."""
 
 import math
 from typing import Literal
@@ -8,33 +8,33 @@ from vmiostat.qemu_stats.client import Client, Query
 NEVER = math.inf
 
 LONGEST_BACK_OFF = 6
-"""Intervals between two questions to a VMM that refuses or cannot be reached; the first few times they double."""
+"""Intervals between two queries to a VMM that refuses or cannot be reached; the first failures double them from 1."""
 
 
 class QueryState:
-    """One VMM's.
+    """One client's state.
 
-    It is idle until `when`, waits for a slot until `when` without a word, is asked until `when`, or is overdue: the
-    deadline has passed, and its one question stays until it is answered after all.
+    Until `timer` it is idle, waits for a place under its in-flight limit, or is in flight. When a query is overdue, its
+    deadline has passed, and there is no other until it has been answered after all.
     """
 
-    def __init__(self, asker: Client, now: float) -> None:
-        self.asker = asker
-        self.state: Literal["idle", "waiting", "asked", "overdue", "dropped"] = "idle"
-        self.question: Query | None = None
+    def __init__(self, client: Client, now: float) -> None:
+        self.client = client
+        self.phase: Literal["idle", "waiting", "in flight", "overdue", "dropped"] = "idle"
+        self.query: Query | None = None
         self.descriptor: int | None = None
-        """What of the question is selected for."""
-        self.when = now
-        self.planned: set[float] = set()
-        """The times at which it is looked at, whether they are `when` still or not."""
+        """The query's descriptor, while it is selected for."""
+        self.timer = now
+        self.queued_timers: set[float] = set()
+        """The timers that the loop still has in its queue, also those that no longer count."""
         self.failures = 0
-        """How many of its last questions failed, one after the other."""
+        """How many queries have failed in a row."""
         self._due = now
-        self._rounds = 0
+        self._on_demand = 0
 
     @property
     def suspect(self) -> bool:
-        """Whether its last question failed."""
+        """Whether the last query failed."""
         return self.failures > 0
 
     @property
@@ -42,18 +42,18 @@ class QueryState:
         return min(1 << min(self.failures, 3), LONGEST_BACK_OFF)
 
     def next_due(self, interval: float, now: float) -> float:
-        """When it is to be asked next. Due times do not drift: none is reckoned from when an answer came."""
+        """When the next query is due. Due times do not drift: none depends on when an answer came."""
         if not math.isfinite(interval):
             return NEVER
-        # Below 0 where it was asked before its time.
+        # Below 0 if it was queried before it was due.
         missed = math.floor((now - self._due) / interval)
         self._due += (missed + self._back_off) * interval
         return self._due
 
-    def takes_part(self) -> bool:
-        """Whether a round in which everybody is asked reaches it, or leaves it out since its last questions failed."""
-        self._rounds += 1
-        if self._rounds < self._back_off:
+    def joins_on_demand(self) -> bool:
+        """Whether it takes part in a query on demand, or skips this one because its last queries failed."""
+        self._on_demand += 1
+        if self._on_demand < self._back_off:
             return False
-        self._rounds = 0
+        self._on_demand = 0
         return True

@@ -1,7 +1,7 @@
-"""Asks VMMs, round after round, in a thread of its own: each has its deadline, and none waits for another.
+"""Queries VMMs at an interval or on demand, in a thread of its own. Each has its deadline, and none waits for another.
 
-A VMM that does not answer in time costs its own disks only: they are told so, and it is asked nothing more until it has
-answered. No poll ever waits for anything here.
+A VMM that does not answer in time affects its own disks only: their latest stats turn stale, and it is not queried
+again until it has answered. A poll never waits for any of this.
 """
 
 import math
@@ -18,123 +18,121 @@ OnDemand = Literal["on demand"]
 
 
 class QueryThread:
-    """The questions to some VMMs: every `interval` seconds, or only by `ask` (on demand).
+    """Queries its clients every `interval` seconds, or when `query` is called ("on demand").
 
-    A VMM may take `deadline` seconds for its answer. An answer is fresh for two intervals and a deadline, so that one
-    question may fail before it is stale; on demand until a question fails.
+    A VMM may take `deadline` seconds to answer. An answer is fresh for two intervals and a deadline, so that it
+    outlives one failed query; on demand it is fresh until a query fails.
     """
 
     def __init__(self, interval: float | OnDemand, deadline: float) -> None:
         self._interval = math.inf if isinstance(interval, str) else interval
         self._deadline = deadline
-        # Under this lock is what other threads leave for the thread that asks.
+        # Guards what other threads leave for the query thread.
         self._changed = threading.Condition()
-        self._askers: list[Client] = []
-        self._others_now = self._everybody_now = False
+        self._clients: list[Client] = []
+        self._clients_changed = self._query_all = False
         self._unsettled: set[Client] = set()
         self._closing = False
-        self._turns: QueryLoop | None = None
+        self._loop: QueryLoop | None = None
         self._thread: threading.Thread | None = None
         register_after_fork(self)
 
-    def set(self, askers: Iterable[Client]) -> None:
-        """Who is asked from now on. One that was before keeps its place in the round; a new one is asked at once,
-        or on demand.
+    def set_clients(self, clients: Iterable[Client]) -> None:
+        """Queries these clients from now on, and no others. Those that it has already keep their schedule; a new one is
+        queried at once, unless queries are on demand.
         """
         with self._changed:
             if not self._closing:
-                self._askers = list(askers)
-                self._others_now = True
-                self._begin()
+                self._clients = list(clients)
+                self._clients_changed = True
+                self._wake_or_start()
 
-    def ask(self, wait: float = 0.0) -> bool:
-        """Asks everybody now who has no unanswered question; one that has failed only now and then.
+    def query(self, wait: float = 0.0) -> bool:
+        """Queries all clients now, except those whose query is in flight, and those that back off after a failure.
 
-        Whether all of them have answered, or failed to, within `wait` seconds.
+        Returns whether all of them have answered or failed within `wait` seconds.
         """
         with self._changed:
             if self._closing:
                 return False
-            self._unsettled = set(self._askers)
-            self._everybody_now = True
-            self._begin()
+            self._unsettled = set(self._clients)
+            self._query_all = True
+            self._wake_or_start()
             return self._changed.wait_for(lambda: self._closing or not self._unsettled, wait)
 
     def close(self) -> None:
-        """Asks no more, and takes no answers any more."""
+        """Ends all queries."""
         with self._changed:
             if self._closing:
                 return
             self._closing = True
             self._changed.notify_all()
-            if self._turns is not None:
-                self._turns.wake()
+            if self._loop is not None:
+                self._loop.wake()
         if self._thread is not None and self._thread is not threading.current_thread():
             self._thread.join(timeout=1.0)
 
     def forked(self) -> None:
-        """In a fork nobody asks: it is closed."""
+        """In a fork it is closed, because its thread does not exist there."""
         self._changed = threading.Condition()
         self._closing = True
 
-    def _begin(self) -> None:
-        """Tells the thread that there is something to do, or starts it. Where there can be none, everybody is told why;
-        the next call tries again.
-        """
-        if self._turns is not None:
-            self._turns.wake()
-        elif self._askers:
+    def _wake_or_start(self) -> None:
+        """Wakes or starts the thread. If it cannot start, each disk gets the reason, and the next call tries again."""
+        if self._loop is not None:
+            self._loop.wake()
+        elif self._clients:
             try:
-                self._turns, self._thread = self._started()
+                self._loop, self._thread = self._start()
             except (OSError, RuntimeError) as error:
-                for asker in self._askers:
-                    for report in asker.reports:
-                        report.failed(f"nothing can be asked: {error}", expired=math.isinf(self._interval))
+                for client in self._clients:
+                    for latest in client.latest_stats:
+                        latest.failed(f"queries cannot start: {error}", expired=math.isinf(self._interval))
                 self._unsettled.clear()
 
-    def _started(self) -> tuple[QueryLoop, threading.Thread]:
-        """A thread that asks. Raises OSError without a descriptor for it, RuntimeError without a thread."""
-        self._others_now = True
-        turns = QueryLoop(self._interval, self._deadline, self._settled)
+    def _start(self) -> tuple[QueryLoop, threading.Thread]:
+        """Raises OSError if no descriptor is left, RuntimeError if no thread can start."""
+        self._clients_changed = True
+        loop = QueryLoop(self._interval, self._deadline, self._settled)
         try:
-            # A daemon: an interpreter that ends does not wait for it.
-            thread = threading.Thread(target=self._run, args=(turns,), name="vmiostat-askers", daemon=True)
+            # A daemon thread: an interpreter that ends does not wait for it.
+            thread = threading.Thread(target=self._run, args=(loop,), name="vmiostat-query", daemon=True)
             thread.start()
         except BaseException:
-            turns.close()
+            loop.close()
             raise
-        return turns, thread
+        return loop, thread
 
-    def _run(self, turns: QueryLoop) -> None:
+    def _run(self, loop: QueryLoop) -> None:
         block_signals_in_this_thread()
         try:
-            while self._take_over(turns):
-                turns.go_on()
-        except Exception as error:  # a mistake of ours: whoever reads these rows is to know
-            turns.fail(f"asking has ended by a mistake of vmiostat's own: {error!r}")
+            while self._take_orders(loop):
+                loop.run_once()
+        except Exception as error:  # a bug in vmiostat: the rows must not look fresh
+            loop.fail(f"queries have ended after an internal error in vmiostat: {error!r}")
         finally:
-            with self._changed:  # nobody is to wait for it any more, and the next call begins anew
-                self._turns = None
+            with self._changed:  # callers must not wait for it any more, and the next call starts another thread
+                self._loop = None
                 self._unsettled.clear()
                 self._changed.notify_all()
-            turns.close()
+            loop.close()
 
-    def _take_over(self, turns: QueryLoop) -> bool:
-        """Does what other threads have left to do; whether to go on."""
+    def _take_orders(self, loop: QueryLoop) -> bool:
+        """Passes on to the loop what other threads want; False once it is to end."""
         with self._changed:
             if self._closing:
                 return False
-            others, self._others_now = self._askers if self._others_now else None, False
-            everybody, self._everybody_now = self._everybody_now, False
-        if others is not None:
-            turns.set(others)
-        if everybody:
-            turns.everybody_now()
+            clients, self._clients_changed = self._clients if self._clients_changed else None, False
+            query_all, self._query_all = self._query_all, False
+        if clients is not None:
+            loop.set_clients(clients)
+        if query_all:
+            loop.query_all()
         return True
 
-    def _settled(self, asker: Client) -> None:
-        """Its question has its answer, or has failed."""
+    def _settled(self, client: Client) -> None:
+        """Its query was answered, or has failed."""
         with self._changed:
-            self._unsettled.discard(asker)
+            self._unsettled.discard(client)
             if not self._unsettled:
                 self._changed.notify_all()

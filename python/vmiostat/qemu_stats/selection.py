@@ -1,4 +1,4 @@
-"""Who is asked about which disks: those that only their QEMU counts, or all of a QEMU's."""
+"""Selects which disks are queried, and how: those that only QEMU counts, or all that QEMU serves."""
 
 import math
 import os
@@ -9,11 +9,10 @@ from typing import Literal
 from vmiostat._core import LatestStats, Roots
 from vmiostat.counter_sources import VmmReported
 from vmiostat.discovery.vmm.command_line import CommandLine
-from vmiostat.discovery.vmm.qemu import command_line as qemu_command_line
+from vmiostat.discovery.vmm.qemu.command_line import command_line as parse_command_line
 from vmiostat.errors import SourceError
 from vmiostat.model import Disk, Domain, Process
 from vmiostat.qemu_stats.client import Client
-from vmiostat.qemu_stats.in_flight_limit import InFlightLimit
 from vmiostat.qemu_stats.libvirt_client import LibvirtClient, LibvirtStats
 from vmiostat.qemu_stats.qmp_client import QmpClient
 from vmiostat.qemu_stats.qmp_socket import qmp_socket
@@ -24,21 +23,21 @@ from vmiostat.system.processes import command_line, process
 BlockSource = Literal["kernel", "qemu"]
 
 DEADLINE = 2.0
-"""Seconds that a QEMU may take for its answer. One that is well needs a millisecond."""
-
-_AT_ONCE = 32
-"""QEMUs that are asked at once over their own sockets."""
+"""Seconds that a QEMU may take to answer. A healthy one takes a millisecond."""
 
 _QEMU = frozenset({"kvm", "qemu", "hvf", "xen"})
 """Types of domains whose disks a QEMU may serve."""
 
-_NOT_QEMU_S = frozenset({"vhostuser", "vhostvdpa"})
-"""Types of disks whose requests QEMU never sees."""
+_OUTSIDE_QEMU = frozenset({"vhostuser", "vhostvdpa"})
+"""Types of disks whose requests do not pass through QEMU."""
+
+Names = dict[str, tuple[str, ...]]
+"""The names by which QEMU may know each disk, by the disk's target."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Run:
-    """One run of a virtual machine: its disks' counters start anew with the next one."""
+    """One run of a virtual machine. The counters of its disks start from 0 in the next one."""
 
     name: str
     uuid: str | None
@@ -47,21 +46,20 @@ class _Run:
 
 
 @dataclass(frozen=True, slots=True)
-class _Asked:
-    """What is asked about a run, and where the answers go."""
+class _Queried:
+    """The queried disks of a run, and the client that queries them; None if there is no way to."""
 
-    disks: dict[str, tuple[str, ...]]
-    """By its target, what QEMU may call each disk."""
-    reports: dict[str, LatestStats]
-    """By target, too; one that is not there is not asked about."""
-    asker: Client | None = None
+    names: Names
+    latest_stats: dict[str, LatestStats]
+    """By target."""
+    client: Client | None = None
 
 
 class QemuStats:
-    """Asks the QEMUs of some domains about their disks, beside all polls, until it is closed.
+    """Queries the QEMUs of some domains for the counters of their disks, beside all polls, until it is closed.
 
-    `interval` is in seconds, or "on demand": then only `ask` asks. `libvirt` is the URI of a libvirt that may be asked
-    about domains whose QEMU has no socket to give. Nothing here waits for anybody but `ask`, for as long as it is told.
+    `interval` is in seconds, or "on demand": then only `query` queries them. `libvirt` is the URI of a libvirt to query
+    about domains whose QEMU has no socket for other clients. Only `query` may wait, for no longer than it is told.
     """
 
     def __init__(
@@ -74,82 +72,78 @@ class QemuStats:
     ) -> None:
         valid = interval == "on demand" if isinstance(interval, str) else 0 < interval < math.inf
         if not valid:
-            raise ValueError(f"qemu_interval is a number of seconds above 0, 'on demand' or None, not {interval!r}")
+            raise ValueError(
+                f"qemu_interval must be a number of seconds above 0, 'on demand' or None, not {interval!r}"
+            )
         if block_source not in ("kernel", "qemu"):
-            raise ValueError(f"block_source is 'kernel' or 'qemu', not {block_source!r}")
+            raise ValueError(f"block_source must be 'kernel' or 'qemu', not {block_source!r}")
         self._roots = roots
         self._block_source = block_source
-        self._rounds = QueryThread(interval, DEADLINE)
-        self._slots = InFlightLimit(_AT_ONCE)
+        self._thread = QueryThread(interval, DEADLINE)
         self._libvirt = None if libvirt is None else LibvirtStats(libvirt, roots)
-        self._known: dict[_Run, _Asked] = {}
+        self._queried: dict[_Run, _Queried] = {}
 
-    def reported(self, domains: Iterable[Domain]) -> list[Domain]:
-        """The domains with what is asked of their disks as `counters`. From now on these are asked, and no others.
+    def attach(self, domains: Iterable[Domain]) -> list[Domain]:
+        """Returns the domains with VmmReported as the counter source of each queried disk.
 
-        A domain that was here before and has not changed keeps its answers.
+        From now on these domains are queried, and no others. One that was there before, unchanged, keeps its latest
+        stats.
         """
-        known, self._known = self._known, {}
-        found = [self._reported(domain, known) for domain in domains]
-        self._rounds.set(asked.asker for asked in self._known.values() if asked.asker is not None)
-        return found
+        before, self._queried = self._queried, {}
+        attached = [self._attach(domain, before) for domain in domains]
+        self._thread.set_clients(one.client for one in self._queried.values() if one.client is not None)
+        return attached
 
-    def ask(self, wait: float = 0.0) -> bool:
-        """Asks all of them now; whether each has answered, or failed to, within `wait` seconds."""
-        return self._rounds.ask(wait)
+    def query(self, wait: float = 0.0) -> bool:
+        """Queries all of them now; returns whether each has answered or failed within `wait` seconds."""
+        return self._thread.query(wait)
 
     def close(self) -> None:
-        """Asks no more. A call to libvirt that has not returned sleeps on, and keeps no process from ending."""
-        self._rounds.close()
+        """Ends all queries. A call to libvirt that has not returned does not keep the process from ending."""
+        self._thread.close()
         if self._libvirt is not None:
-            self._libvirt.end()
+            self._libvirt.close()
 
-    def _reported(self, domain: Domain, known: dict[_Run, _Asked]) -> Domain:
-        wanted = [disk for disk in domain.disks if self._is_wanted(disk, domain)]
-        if not wanted:
+    def _attach(self, domain: Domain, before: dict[_Run, _Queried]) -> Domain:
+        disks = [disk for disk in domain.disks if self._is_queried(disk, domain)]
+        if not disks:
             return domain
         run = _Run(domain.name, domain.uuid, domain.id, domain.process)
-        names = {disk.target: _names(disk, domain) for disk in wanted}
-        asked = known.get(run)
-        # Where nobody can be asked, that may have been for want of a descriptor.
-        if asked is None or asked.asker is None or asked.disks != names:
-            asked = self._asked(domain, names, {} if asked is None else asked.reports)
-        self._known[run] = asked
-        return replace(domain, disks=tuple(self._with_report(disk, asked) for disk in domain.disks))
+        names = {disk.target: _names(disk, domain) for disk in disks}
+        queried = before.get(run)
+        # There may have been no client only because this process had no descriptor left.
+        if queried is None or queried.client is None or queried.names != names:
+            queried = self._select_client(domain, names, {} if queried is None else queried.latest_stats)
+        self._queried[run] = queried
+        return replace(domain, disks=tuple(_attach_disk(disk, queried) for disk in domain.disks))
 
-    def _with_report(self, disk: Disk, asked: _Asked) -> Disk:
-        # Where nobody may be asked, what the kernel counts is better than nothing.
-        nobody = asked.asker is None and disk.counter_source is not None
-        report = None if nobody or disk.target not in asked.disks else asked.reports[disk.target]
-        return disk if report is None else replace(disk, counter_source=VmmReported(report))
+    def _is_queried(self, disk: Disk, domain: Domain) -> bool:
+        wanted = disk.counter_source is None or self._block_source == "qemu"
+        if domain.type == "xen":  # blkback and driver domains serve disks without QEMU
+            return wanted and is_qdisk(disk, domain, self._roots)
+        return wanted and domain.type in _QEMU and disk.type not in _OUTSIDE_QEMU and disk.device != "filesystem"
 
-    def _is_wanted(self, disk: Disk, domain: Domain) -> bool:
-        asked = disk.counter_source is None or self._block_source == "qemu"
-        if domain.type == "xen":  # blkback's disks are none of QEMU's, nor what a driver domain serves
-            return asked and is_qdisk(disk, domain, self._roots)
-        return asked and domain.type in _QEMU and disk.type not in _NOT_QEMU_S and disk.device != "filesystem"
-
-    def _asked(self, domain: Domain, disks: dict[str, tuple[str, ...]], before: dict[str, LatestStats]) -> _Asked:
-        """Who is asked about these disks; what was answered before stays."""
-        socket = self._socket(domain)
+    def _select_client(self, domain: Domain, names: Names, before: dict[str, LatestStats]) -> _Queried:
+        """Selects the client. The latest stats of one with the same name are carried over."""
+        socket = self._qmp_socket(domain)
         if socket is not None:
-            path, told = socket
+            path, machine = socket
             shown = os.fsencode(path).decode(errors="backslashreplace")
-            reports = _reports(f"QMP {shown}", disks, before)
-            names = {report: disks[target] for target, report in reports.items()}
-            return _Asked(disks, reports, QmpClient(path, self._roots, names, self._slots, domain.process, told))
+            latest_stats = _latest_stats(f"QMP {shown}", names, before)
+            qemu_names = {latest: names[target] for target, latest in latest_stats.items()}
+            client = QmpClient(path, self._roots, qemu_names, domain.process, machine)
+            return _Queried(names, latest_stats, client)
         if self._libvirt is not None and domain.uuid is not None and domain.provider.startswith("libvirt"):
-            reports = _reports("libvirt", disks, before)
-            targets = {report: target for target, report in reports.items()}
-            asker = LibvirtClient(self._libvirt, domain.uuid, domain.process, targets)
-            return _Asked(disks, reports, asker)
-        reports = _reports("QEMU", disks, before)
-        for report in reports.values():
-            report.refused(_why_nobody_is_asked(domain))
-        return _Asked(disks, reports)
+            latest_stats = _latest_stats("libvirt", names, before)
+            targets = {latest: target for target, latest in latest_stats.items()}
+            return _Queried(names, latest_stats, LibvirtClient(self._libvirt, domain.uuid, domain.process, targets))
+        latest_stats = _latest_stats("QEMU", names, before)
+        for latest in latest_stats.values():
+            latest.refused(_why_no_client(domain))
+        return _Queried(names, latest_stats)
 
-    def _socket(self, domain: Domain) -> tuple[str, CommandLine | None] | None:
-        """The path of a QMP socket of the domain's QEMU, as that sees it, and what its command line tells."""
+    def _qmp_socket(self, domain: Domain) -> tuple[str, CommandLine | None] | None:
+        """The path of a QMP socket of the domain's QEMU, as QEMU sees it, and what its command line says."""
         if domain.process is None or process(domain.process.pid, self._roots) != domain.process:
             return None
         pid = domain.process.pid
@@ -160,25 +154,35 @@ class QemuStats:
         path = qmp_socket(words)
         if path is None:
             return None
-        return path if path.startswith("/") else f"/proc/{pid}/cwd/{path}", qemu_command_line.command_line(words)
+        return path if path.startswith("/") else f"/proc/{pid}/cwd/{path}", parse_command_line(words)
+
+
+def _attach_disk(disk: Disk, queried: _Queried) -> Disk:
+    if disk.target not in queried.names:
+        return disk
+    if queried.client is None and disk.counter_source is not None:  # the kernel's counters are better than none
+        return disk
+    return replace(disk, counter_source=VmmReported(queried.latest_stats[disk.target]))
 
 
 def _names(disk: Disk, domain: Domain) -> tuple[str, ...]:
-    """What the domain's QEMU may call the disk."""
     if domain.type == "xen":
         return node_names(disk)
     return tuple(filter(None, (disk.alias, disk.target)))
 
 
-def _reports(asker: str, targets: Iterable[str], before: dict[str, LatestStats]) -> dict[str, LatestStats]:
-    kept = {target: report for target, report in before.items() if report.client == asker}
-    return {target: kept.get(target) or LatestStats(asker) for target in targets}
+def _latest_stats(client: str, targets: Iterable[str], before: dict[str, LatestStats]) -> dict[str, LatestStats]:
+    same = {target: latest for target, latest in before.items() if latest.client == client}
+    return {target: same.get(target) or LatestStats(client) for target in targets}
 
 
-def _why_nobody_is_asked(domain: Domain) -> str:
+def _why_no_client(domain: Domain) -> str:
     if domain.process is None:
-        return "its process is not known, and so no QMP socket of it: this takes root, or libvirt (Host(libvirt=URI))"
+        return (
+            "its process is unknown, and so is its QMP socket: run as root, or name a libvirt to query instead "
+            "(Host(libvirt=URI), vmiostat -c URI)"
+        )
     return (
-        "it has no QMP socket that others may use (-qmp unix:PATH,server=on,wait=off; in a libvirt domain's XML by "
-        "<qemu:commandline>), and no libvirt was named to ask in its place (Host(libvirt=URI), vmiostat -c URI)"
+        "it has no QMP socket for other clients (add one with -qmp unix:PATH,server=on,wait=off; in a libvirt domain's "
+        "XML with <qemu:commandline>), and no libvirt was named to query instead (Host(libvirt=URI), vmiostat -c URI)"
     )

@@ -1,4 +1,4 @@
-"""Xen's qdisks: which of a domain's disks its QEMU serves, and what that calls them."""
+"""Xen's qdisks: the disks that a QEMU serves as a backend, and its names for them."""
 
 from vmiostat._core import Roots
 from vmiostat.model import Disk, Domain
@@ -6,11 +6,11 @@ from vmiostat.system.xen_backend import backend_folder
 from vmiostat.system.xen_vbd_number import xen_device_number
 
 _FORMATS = ("raw", "qcow2", "qcow", "qed", "vpc")
-"""QEMU's words; vpc is Xen's vhd."""
+"""QEMU's names of the formats; its vpc is Xen's vhd."""
 
 
 def is_qdisk(disk: Disk, domain: Domain, roots: Roots) -> bool:
-    """Whether a QEMU of this host serves the disk."""
+    """Whether a QEMU on this host serves the disk."""
     number = xen_device_number(disk.target)
     return (
         domain.id is not None
@@ -20,7 +20,7 @@ def is_qdisk(disk: Disk, domain: Domain, roots: Roots) -> bool:
 
 
 def node_names(disk: Disk) -> tuple[str, ...]:
-    """What QEMU may call it: the disk's configured name and its format (hw/block/xen-block.c, since QEMU 4.0).
+    """The names that QEMU may have for it: its configured name and its format (hw/block/xen-block.c, since QEMU 4.0).
 
     >>> node_names(Disk("xvda"))[:2]
     ('xvda-raw', 'xvda-qcow2')

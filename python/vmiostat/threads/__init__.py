@@ -1,1 +1,1 @@
-"""Threads that must survive forks, leave signals alone, and may never return."""
+"""Threads that survive forks, leave signals to the application, and may never return."""

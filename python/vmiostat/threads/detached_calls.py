@@ -1,4 +1,4 @@
-"""Calls that may never return: each on a daemon thread of its own, and none twice at a time."""
+"""Calls that may never return, each on a daemon thread of its own."""
 
 import threading
 import time
@@ -8,76 +8,76 @@ from typing import TypeVar
 
 from vmiostat.threads.signal_mask import block_signals_in_this_thread
 
-Answer = TypeVar("Answer")
+Result = TypeVar("Result")
 
 
 class CallTimeout(Exception):
-    """The call has not returned in time, or was not even begun."""
+    """The call did not return in time, or could not start."""
 
     def __init__(self, seconds: float | None) -> None:
         self.seconds = seconds
-        """For how long it has been out; None: it waits for a thread, since none of the others has returned."""
+        """How long it has been running; None: it could not start, because no thread was left for it."""
 
 
 class DetachedCalls:
-    """At most `limit` calls are out at a time, those included that nobody waits for any more.
+    """Runs at most `limit` calls at a time, including those that have timed out; at most one for each key.
 
-    No thread pool: Python joins a pool's threads when it ends, and one that never returns would keep the process alive.
+    Not a thread pool: Python joins a pool's threads at exit, so a call that never returns would keep the process alive.
     """
 
     def __init__(self, limit: int, thread: str = "vmiostat-libvirt") -> None:
         self.limit = limit
         self._thread = thread
-        self._out: dict[Hashable, float] = {}
+        self._started: dict[Hashable, float] = {}
         self._lock = threading.Lock()
 
-    def waiting(self, key: Hashable) -> float | None:
-        """For how many seconds the call of this name has been out; None: it is not."""
+    def running_for(self, key: Hashable) -> float | None:
+        """For how many seconds the call with this key has been running; None: it is not running."""
         with self._lock:
-            since = self._out.get(key)
-        return None if since is None else time.monotonic() - since
+            started = self._started.get(key)
+        return None if started is None else time.monotonic() - started
 
-    def start(self, key: Hashable, call: Callable[[], Answer]) -> Future[Answer] | None:
-        """Begins the call; None where it is out already, or no thread is to be had for it."""
+    def start(self, key: Hashable, call: Callable[[], Result]) -> Future[Result] | None:
+        """Starts the call; None if one with this key is running, the limit is reached, or no thread can start."""
         with self._lock:
-            if key in self._out or len(self._out) >= self.limit:
+            if key in self._started or len(self._started) >= self.limit:
                 return None
-            self._out[key] = time.monotonic()
-        future: Future[Answer] = Future()
-        thread = threading.Thread(target=self._run, args=(key, call, future), name=self._thread, daemon=True)
+            self._started[key] = time.monotonic()
+        future: Future[Result] = Future()
+        thread = threading.Thread(target=self._work, args=(key, call, future), name=self._thread, daemon=True)
         try:
             thread.start()
-        except RuntimeError:  # the process has no more threads, or is about to end
-            self._ended(key)
+        except RuntimeError:  # the process can have no more threads, or is about to end
+            self._forget(key)
             return None
         return future
 
-    def ask(self, key: Hashable, call: Callable[[], Answer], until: float, late: Callable[[], None]) -> Answer:
-        """The call's answer, if it comes before that time (time.monotonic); else `late` is called once it has come.
+    def run(self, key: Hashable, call: Callable[[], Result], until: float, on_late: Callable[[], None]) -> Result:
+        """Runs the call and returns its result, if it comes before `until` (time.monotonic).
 
-        Raises CallTimeout, or what the call raises.
+        Otherwise raises CallTimeout, and calls `on_late` once the call has returned. Raises what the call raises.
         """
         future = self.start(key, call)
         if future is None:
-            raise CallTimeout(self.waiting(key))
+            raise CallTimeout(self.running_for(key))
         wait([future], max(0.0, until - time.monotonic()))
         if not future.done():
-            seconds = self.waiting(key)
-            future.add_done_callback(lambda _: late())
+            seconds = self.running_for(key)
+            future.add_done_callback(lambda _: on_late())
             raise CallTimeout(seconds)
         return future.result()
 
-    def _run(self, key: Hashable, call: Callable[[], Answer], future: Future[Answer]) -> None:
+    def _work(self, key: Hashable, call: Callable[[], Result], future: Future[Result]) -> None:
         block_signals_in_this_thread()
         try:
-            answer = call()
+            result = call()
         except BaseException as error:
-            self._ended(key)
+            self._forget(key)
             future.set_exception(error)
         else:
-            self._ended(key)
-            future.set_result(answer)
+            self._forget(key)
+            future.set_result(result)
 
-    def _ended(self, key: Hashable) -> None:
+    def _forget(self, key: Hashable) -> None:
         with self._lock:
-            del self._out[key]
+            del self._started[key]

@@ -1,7 +1,7 @@
-"""A fork of this process has its memory and its descriptors, and none of its threads but one.
+"""What to do in the child of a fork, which has this process's memory and descriptors, but only one of its threads.
 
-So what a thread works for is over there: nobody may wait for the thread, nor for a lock that it may hold for ever, and
-its descriptors are the first process's to read and to write. (`vmiostat._core.Poller` refuses to be used in a fork.)
+There, waiting for a lost thread, or for a lock that it held, would never end, and the descriptors are shared with the
+parent. So each object that has a thread is closed in the child. (`vmiostat._core.Poller` raises an error there.)
 """
 
 import os
@@ -11,20 +11,20 @@ from weakref import WeakSet
 
 class Forkable(Protocol):
     def forked(self) -> None:
-        """Called in a fork, before anything else runs there."""
+        """Called in the child of a fork, before anything else runs there."""
 
 
-def register_after_fork(one: Forkable) -> None:
-    """From now on it is told in each fork of this process, for as long as somebody holds it."""
-    _all.add(one)
+def register_after_fork(forkable: Forkable) -> None:
+    """Calls `forked` in each later fork of this process, as long as the object exists."""
+    _registered.add(forkable)
 
 
-_all: "WeakSet[Forkable]" = WeakSet()
+_registered: "WeakSet[Forkable]" = WeakSet()
 
 
-def _tell() -> None:
-    for one in list(_all):
-        one.forked()
+def _forked() -> None:
+    for forkable in list(_registered):
+        forkable.forked()
 
 
-os.register_at_fork(after_in_child=_tell)
+os.register_at_fork(after_in_child=_forked)

@@ -1,16 +1,16 @@
-"""Signals are for the threads of whoever uses this, not for ours.
+"""Signals belong to the threads of the application, not to those of vmiostat.
 
-Python acts on a signal in the main thread, which the kernel wakes up for it. But any thread that lets the signal in can
-take it away before the main thread runs, and then that sleeps on: Ctrl-C would be seen when it wakes up by itself. A
-thread that is started, or that starts one, is likely to.
+Python handles a signal in the main thread, which the kernel interrupts for it. But any thread that does not block the
+signal may take it first, most likely one that has just started or that starts another. Then the main thread sleeps on,
+and Ctrl-C has no effect until it wakes up for another reason.
 """
 
 import signal
 
-_OF_A_THREAD = {signal.SIGSEGV, signal.SIGBUS, signal.SIGFPE, signal.SIGILL, signal.SIGABRT, signal.SIGTRAP}
-"""What a thread brings upon itself."""
+_SYNCHRONOUS = {signal.SIGSEGV, signal.SIGBUS, signal.SIGFPE, signal.SIGILL, signal.SIGABRT, signal.SIGTRAP}
+"""Raised by a fault of the thread itself."""
 
 
 def block_signals_in_this_thread() -> None:
-    """The calling thread, and each that it starts, takes no signal from now on."""
-    signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals() - _OF_A_THREAD)
+    """Blocks signals in the calling thread, and in each thread that it starts."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals() - _SYNCHRONOUS)

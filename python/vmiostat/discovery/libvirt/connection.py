@@ -102,7 +102,7 @@ class LibvirtConnection:
     def _look_by(
         self, session: Session, changed: Collection[str] | None, roots: Roots, until: float
     ) -> list[TopologyError]:
-        running = self._calls.ask("domains", session.running, until, self._changes.note)
+        running = self._calls.run("domains", session.running, until, self._changes.note)
         self._link.works()
         now = time.monotonic()
         if changed is None or session is not self._session or now - self._told_all > _EVERYTHING:

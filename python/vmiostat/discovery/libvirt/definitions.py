@@ -56,7 +56,7 @@ class Definitions:
         wanted = [domain for domain in running if changed is None or self._is_stale(domain, changed)]
         self._owed.update(domain.uuid for domain in wanted)
         # Also one that is still being asked for is in vain asked again.
-        askable = [domain for domain in wanted if self._calls.waiting(domain.uuid) is None]
+        askable = [domain for domain in wanted if self._calls.running_for(domain.uuid) is None]
         answers = self._ask(session.xml, askable, until)
         problems = []
         for domain, answer in answers.items():
@@ -109,7 +109,7 @@ class Definitions:
     def _unanswered(self, domains: Iterable[Running]) -> list[TopologyError]:
         problems, unasked = [], 0
         for domain in domains:
-            seconds = self._calls.waiting(domain.uuid)
+            seconds = self._calls.running_for(domain.uuid)
             if seconds is None:
                 unasked += 1
             else:

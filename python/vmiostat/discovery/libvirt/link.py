@@ -62,7 +62,7 @@ class Link:
             raise self._problem.with_traceback(None)
         try:
             libvirt = load(self._uri)
-            session = self._calls.ask("open", partial(self._open, libvirt, roots), until, self._changes.note)
+            session = self._calls.run("open", partial(self._open, libvirt, roots), until, self._changes.note)
         except CallTimeout as error:
             # The answer will bring the next look.
             raise TopologyError(no_answer(error, "the connection is not open"), self._uri) from None

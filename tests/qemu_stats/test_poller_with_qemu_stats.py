@@ -1,10 +1,9 @@
-"""A poller that asks QEMUs for the disks that only they count: whom it asks, and what it says where it may not."""
+"""A poller that queries QEMU for the disks that only QEMU counts: which are queried, and the reason where none is."""
 
 import errno
 import gc
 import os
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,44 +12,20 @@ import pytest
 
 from testkit.fakes import qemu as fake_qemu
 from testkit.fakes.qemu import FakeQemu
-from testkit.trees.processes import ProcessTree
+from testkit.trees.qemu import KVM, ON_SDB, QMP, QemuTree
 from testkit.until import until
-from vmiostat import Host, Poller
+from vmiostat import Poller
 from vmiostat.qemu_stats.query_loop import QueryLoop
 
-KVM = (
-    "/usr/bin/kvm -id {number} -name {name} -drive file=/images/{name}.qcow2,if=none,id=drive-virtio0 "
-    "-device virtio-blk-pci,drive=drive-virtio0,id=virtio0 "
-)
-QMP = "-chardev socket,id=qmp,path=/run/{name}.qmp,server=on,wait=off -mon chardev=qmp,mode=control"
-ON_SDB = "-drive file=/dev/sdb,if=none,id=drive-scsi0 -device scsi-hd,drive=drive-scsi0,id=scsi0 "
-
-
-class Machine(ProcessTree):
-    """A made machine whose QEMUs are processes by name only; their sockets are there."""
-
-    def vm(self, number: int, name: str, options: str = QMP) -> None:
-        self.process(number, (KVM + options).format(number=number, name=name).split(), {9: "/dev/sdb"})
-
-    def sdb(self) -> None:
-        """A disk of the machine, with 7 reads."""
-        self.write("dev/sdb", "")
-        self.disk("sdb", "8:16")
-        self.write("proc/diskstats", "   8      16 sdb 7 0 8 0 0 0 0 0 0 0 0\n")
-
-    @property
-    def host(self) -> Host:
-        return Host(self.root)
-
 
 @pytest.fixture
-def machine(tmp_path: Path) -> Machine:
+def machine(tmp_path: Path) -> QemuTree:
     (tmp_path / "run").mkdir()
-    return Machine(tmp_path)
+    return QemuTree(tmp_path)
 
 
 @pytest.fixture
-def web1(machine: Machine) -> Iterator[FakeQemu]:
+def web1(machine: QemuTree) -> Iterator[FakeQemu]:
     machine.vm(100, "web1", ON_SDB + QMP)
     with fake_qemu.running(machine.root / "run/web1.qmp") as qemu:
         qemu.disks = [fake_qemu.disk("virtio0", 100)]
@@ -58,12 +33,12 @@ def web1(machine: Machine) -> Iterator[FakeQemu]:
 
 
 def of_disks(poller: Poller, field: str) -> list[object]:
-    """A field of each row, but for the rows of all that a domain does."""
+    """A field of each row, without the rows `total`."""
     block = poller.poll().block
     return [getattr(row, field) for device, row in zip(block.devices, block, strict=True) if device != "total"]
 
 
-def test_nobody_is_asked_unless_somebody_wants_it(machine: Machine, web1: FakeQemu) -> None:
+def test_qemu_is_not_queried_unless_requested(machine: QemuTree, web1: FakeQemu) -> None:
     with machine.host.poller() as poller:
         assert poller.poll().block[0].state == "unsupported"
     assert web1.clients == 0
@@ -71,7 +46,7 @@ def test_nobody_is_asked_unless_somebody_wants_it(machine: Machine, web1: FakeQe
         machine.host.poller(block_source="qemu")  # type: ignore[call-overload]
 
 
-def test_a_disk_that_only_qemu_counts(machine: Machine, web1: FakeQemu) -> None:
+def test_a_disk_that_only_qemu_counts(machine: QemuTree, web1: FakeQemu) -> None:
     with machine.host.poller(qemu_interval="on demand") as poller:
         assert poller.poll().block[0].state == "stale"
         assert web1.clients == 0
@@ -83,7 +58,7 @@ def test_a_disk_that_only_qemu_counts(machine: Machine, web1: FakeQemu) -> None:
         assert explained.system_calls == 0
 
 
-def test_every_so_many_seconds(machine: Machine, web1: FakeQemu) -> None:
+def test_queries_at_an_interval(machine: QemuTree, web1: FakeQemu) -> None:
     with machine.host.poller(qemu_interval=0.05) as poller:
         until(lambda: poller.poll().block[0].state == "ok")
         before = poller.poll()
@@ -93,8 +68,8 @@ def test_every_so_many_seconds(machine: Machine, web1: FakeQemu) -> None:
 
 
 @pytest.mark.parametrize("wrong", [0, -1, float("inf"), float("nan"), "often"])
-def test_what_is_no_interval(machine: Machine, wrong: float) -> None:
-    with pytest.raises(ValueError, match="qemu_interval is a number of seconds above 0, 'on demand' or None"):
+def test_invalid_intervals(machine: QemuTree, wrong: float) -> None:
+    with pytest.raises(ValueError, match="qemu_interval must be a number of seconds above 0, 'on demand' or None"):
         machine.host.poller(qemu_interval=wrong)
 
 
@@ -102,14 +77,16 @@ def test_what_is_no_interval(machine: Machine, wrong: float) -> None:
     "options",
     ["", "-chardev socket,id=charmonitor,fd=27,server=on,wait=off -mon chardev=charmonitor,mode=control"],
 )
-def test_one_without_a_socket_is_unsupported_and_says_why(machine: Machine, options: str) -> None:
+def test_a_disk_of_a_qemu_without_a_socket_is_unsupported_with_the_reason(machine: QemuTree, options: str) -> None:
     machine.vm(100, "web1", options)
     with machine.host.poller(qemu_interval=1.0) as poller:
         assert poller.poll().block[0].state == "unsupported"
-        assert "no QMP socket that others may use" in str(poller.problem("block", 0))
+        assert "no QMP socket for other clients" in str(poller.problem("block", 0))
 
 
-def test_the_kernel_s_counters_are_the_row_unless_qemu_s_are_asked_for(machine: Machine, web1: FakeQemu) -> None:
+def test_a_row_has_the_counters_of_the_kernel_unless_those_of_qemu_are_requested(
+    machine: QemuTree, web1: FakeQemu
+) -> None:
     machine.sdb()
     web1.disks += [fake_qemu.disk("scsi0", 500)]
     with machine.host.poller(qemu_interval="on demand") as poller:
@@ -120,7 +97,7 @@ def test_the_kernel_s_counters_are_the_row_unless_qemu_s_are_asked_for(machine: 
         assert of_disks(poller, "rd_req") == [100, 500]
 
 
-def test_where_qemu_may_not_be_asked_the_kernel_s_counters_stay(machine: Machine) -> None:
+def test_the_counters_of_the_kernel_stay_where_qemu_cannot_be_queried(machine: QemuTree) -> None:
     machine.sdb()
     machine.vm(100, "web1", ON_SDB)
     with machine.host.poller(qemu_interval="on demand", block_source="qemu") as poller:
@@ -128,7 +105,7 @@ def test_where_qemu_may_not_be_asked_the_kernel_s_counters_stay(machine: Machine
         assert poller.poll().block["web1", "scsi0"].rd_req == 7
 
 
-def test_it_follows_what_comes_and_goes(machine: Machine, web1: FakeQemu) -> None:
+def test_it_follows_guests_that_start_and_end(machine: QemuTree, web1: FakeQemu) -> None:
     with machine.host.poller(follow=True, every=0.1, qemu_interval=0.05) as poller:
         until(lambda: poller.poll().block[0].state == "ok")
         first = poller.poll()
@@ -139,57 +116,64 @@ def test_it_follows_what_comes_and_goes(machine: Machine, web1: FakeQemu) -> Non
             second = poller.poll()
             assert second.block["web1", "virtio0"].generation == first.block[0].generation
             assert second.rates(first).block["web1", "virtio0"].state in ("ok", "stale"), (
-                "the same row, its answer kept"
+                "the row and its answer are carried over"
             )
             assert second.block["db1", "virtio0"].generation > first.block[0].generation
             for path in sorted((machine.root / "proc/200").rglob("*"), reverse=True):
                 path.rmdir() if path.is_dir() and not path.is_symlink() else path.unlink()
             until(lambda: set(poller.poll().block.domains) == {"web1"})
-            time.sleep(0.2)
+            until(two_more_clients(web1))  # a query of db1 that was in flight has ended by then
             clients = db1.clients
-            time.sleep(0.3)
-            assert db1.clients == clients, "who has gone is asked no more"
+            until(two_more_clients(web1))
+            assert db1.clients == clients, "a guest that has ended is queried no more"
 
 
-def asking() -> int:
-    return sum(thread.name == "vmiostat-askers" for thread in threading.enumerate())
+def two_more_clients(qemu: FakeQemu) -> Any:
+    before = qemu.clients
+    return lambda: qemu.clients >= before + 2
+
+
+def query_threads() -> int:
+    return sum(thread.name == "vmiostat-query" for thread in threading.enumerate())
 
 
 @pytest.mark.parametrize("follow", [False, True])
-def test_closed_or_forgotten_it_asks_no_more(machine: Machine, web1: FakeQemu, *, follow: bool) -> None:
+def test_a_poller_that_is_closed_or_deleted_ends_its_queries(
+    machine: QemuTree, web1: FakeQemu, *, follow: bool
+) -> None:
     def poller() -> object:
         if follow:
             return machine.host.poller(follow=True, qemu_interval=0.05)
         return machine.host.poller(qemu_interval=0.05)
 
     with machine.host.poller(qemu_interval=0.05):
-        assert asking() == 1
-    assert asking() == 0
-    forgotten = poller()
-    assert asking() == 1
-    del forgotten
+        assert query_threads() == 1
+    assert query_threads() == 0
+    deleted = poller()
+    assert query_threads() == 1
+    del deleted
     gc.collect()
-    until(lambda: asking() == 0)
+    until(lambda: query_threads() == 0)
 
 
 @pytest.mark.usefixtures("web1")
 @pytest.mark.parametrize("options", [{}, {"follow": True}])
-def test_a_poller_that_is_refused_asks_nobody(machine: Machine, options: dict[str, Any]) -> None:
+def test_a_poller_with_invalid_options_starts_no_queries(machine: QemuTree, options: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="bad"):
         machine.host.poller(qemu_interval=0.05, interface_source="bad", **options)  # type: ignore[call-overload]
     gc.collect()
-    assert asking() == 0
+    assert query_threads() == 0
 
 
 @pytest.mark.usefixtures("web1")
-def test_a_thread_that_cannot_start_costs_the_rows_of_qemu_alone(machine: Machine) -> None:
+def test_a_thread_that_cannot_start_affects_the_rows_of_qemu_only(machine: QemuTree) -> None:
     machine.sdb()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(QueryLoop, "__init__", no_descriptor)
         poller = machine.host.poller(follow=True, every=0.1, qemu_interval=0.05)
         assert of_disks(poller, "state") == ["stale", "ok"]
-        assert "QMP /run/web1.qmp: nothing can be asked: " in str(poller.problem("block", 0))
-        # Whoever comes gets its rows, and the watch goes on.
+        assert "QMP /run/web1.qmp: queries cannot start: " in str(poller.problem("block", 0))
+        # A new guest gets its rows, and the watch goes on.
         machine.vm(200, "db1", "")
         until(lambda: of_disks(poller, "state") == ["stale", "ok", "unsupported", "ok"])
         assert not poller.watch.problems
@@ -201,7 +185,7 @@ def no_descriptor(*_: object) -> None:
     raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
 
 
-def test_one_whose_command_line_could_not_be_read_is_asked_later(machine: Machine) -> None:
+def test_a_qemu_whose_command_line_becomes_readable_is_queried(machine: QemuTree) -> None:
     machine.vm(100, "web1", "")
     with (
         fake_qemu.running(machine.root / "run/web1.qmp") as qemu,
@@ -215,7 +199,7 @@ def test_one_whose_command_line_could_not_be_read_is_asked_later(machine: Machin
         until(lambda: poller.poll().block[0].state == "ok")
 
 
-def test_nobody_to_ask_takes_no_thread(machine: Machine) -> None:
+def test_without_clients_there_is_no_thread(machine: QemuTree) -> None:
     with machine.host.poller(qemu_interval=1.0) as poller:
-        assert asking() == 0
+        assert query_threads() == 0
         assert poller.ask(5.0)

@@ -1,0 +1,225 @@
+"""Connecting to QMP sockets: paths of any kind, and only to the expected QEMU."""
+
+import os
+import shutil
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import cast
+
+import pytest
+
+from testkit.fakes import qemu as fake_qemu
+from testkit.fakes.qemu import FakeQemu
+from testkit.fakes.queried_qemus import DEADLINE, QueriedQemus, open_files, states
+from testkit.trees.processes import ProcessTree
+from testkit.until import until
+from vmiostat import Roots
+from vmiostat._core import LatestStats
+from vmiostat.discovery.vmm.qemu.command_line import command_line as parse_command_line
+from vmiostat.qemu_stats.qmp_client import QmpClient
+from vmiostat.qemu_stats.query_thread import QueryThread
+from vmiostat.system.processes import command_line, process
+
+
+def test_a_socket_that_is_missing(qemus: QueriedQemus) -> None:
+    qemus.qemu("a").close()
+    poller = qemus.poller()
+    assert qemus.query_thread().query(5.0)
+    assert "no process listens on the socket" in str(poller.problem("block", 0))
+    (qemus.folder / "run/a").unlink()
+    assert qemus.query_thread().query(5.0)
+    assert "cannot connect: No such file or directory" in str(poller.problem("block", 0))
+
+
+@pytest.mark.parametrize("length", [90, 107, 255])
+def test_a_name_longer_than_a_socket_address(qemus: QueriedQemus, length: int) -> None:
+    name = "a" * length
+    qemus.qemu("short").path.rename(qemus.folder / "run" / name)
+    qemus.use_path("short", name)
+    assert qemus.query_thread().query(5.0)
+    assert states(qemus.poller()) == ["ok"]
+
+
+def test_a_symlink_to_a_socket(qemus: QueriedQemus) -> None:
+    qemus.qemu("a")
+    (qemus.folder / "run/link").symlink_to("/run/a")
+    qemus.use_path("a", "link")
+    assert qemus.query_thread().query(5.0)
+    assert states(qemus.poller()) == ["ok"]
+
+
+def test_a_folder_that_is_deleted_and_made_again(qemus: QueriedQemus) -> None:
+    qemus.qemu("a").close()
+    thread, poller = qemus.query_thread(), qemus.poller()
+    assert thread.query(5.0)
+    shutil.rmtree(qemus.folder / "run")
+    (qemus.folder / "run").mkdir()
+    with fake_qemu.running(qemus.folder / "run/a"):
+        until(lambda: thread.query(5.0) and states(poller) == ["ok"])
+
+
+class Machine(ProcessTree):
+    """A made /proc that has this process's PID, but otherwise its own processes."""
+
+    def __init__(self, root: Path) -> None:
+        super().__init__(root)
+        self.link("proc/self", str(os.getpid()))
+
+    def client(self, path: Path, pid: int) -> QmpClient:
+        """A client that expects the QEMU with this PID at the socket."""
+        roots = Roots(proc=self.root / "proc")
+        machine = parse_command_line(command_line(pid, roots))
+        return QmpClient(str(path), roots, {LatestStats("QMP"): ("virtio-disk0",)}, process(pid, roots), machine)
+
+
+def problem_of(client: QmpClient) -> str | None:
+    thread = QueryThread("on demand", DEADLINE)
+    thread.set_clients([client])
+    try:
+        assert thread.query(5.0)
+    finally:
+        thread.close()
+    return client.latest_stats[0].problem
+
+
+@pytest.fixture
+def machine(tmp_path: Path) -> Machine:
+    return Machine(tmp_path)
+
+
+def test_another_process_at_the_socket_is_refused(machine: Machine) -> None:
+    machine.process(os.getpid(), ["qemu"])
+    machine.process(7, ["qemu"])
+    with fake_qemu.running(machine.root / "socket") as qemu:
+        assert problem_of(machine.client(qemu.path, os.getpid())) is None
+        client = machine.client(qemu.path, 7)
+        wrong = f"process {os.getpid()} listens on the socket instead of this QEMU (process 7)"
+        assert problem_of(client) == wrong
+        assert qemu.commands.count("query-blockstats") == 1
+        # Once its QEMU has ended, the process at the socket is its next run.
+        shutil.rmtree(machine.root / "proc/7")
+        assert problem_of(client) is None
+
+
+A, B = "00000000-0000-0000-0000-00000000000a", "00000000-0000-0000-0000-00000000000b"
+NEXT_RUNS = [
+    (["-name", "web1"], ["-name", "web1"], None),
+    (["-name", "web1"], ["-name", "db1"], "'db1' instead of 'web1'"),
+    (["-name", "web1"], [], None),
+    (["-name", "web1", "-uuid", A], ["-name", "renamed", "-uuid", A], None),
+    (["-name", "web1", "-uuid", A], ["-name", "web1", "-uuid", B], f"'{B}' instead of '{A}'"),
+    (["-name", "web1"], ["-name", "db1", "-uuid", B], "'db1' instead of 'web1'"),
+]
+"""Options of the QEMU that has ended, and of the one that listens now; and the difference, if any."""
+
+
+@pytest.mark.parametrize(("before", "after", "difference"), NEXT_RUNS)
+def test_the_qemu_of_another_machine_is_not_the_next_run(
+    machine: Machine, before: list[str], after: list[str], difference: str | None
+) -> None:
+    machine.process(7, ["qemu", *before])
+    machine.process(os.getpid(), ["qemu", *after])
+    with fake_qemu.running(machine.root / "socket") as qemu:
+        client = machine.client(qemu.path, 7)
+        shutil.rmtree(machine.root / "proc/7")
+        wrong = None if difference is None else f"process {os.getpid()} listens on the socket, but runs {difference}"
+        assert problem_of(client) == wrong
+
+
+def test_a_next_run_with_an_unreadable_command_line_is_accepted(machine: Machine) -> None:
+    machine.process(7, ["qemu", "-name", "web1"])
+    with fake_qemu.running(machine.root / "socket") as qemu:
+        client = machine.client(qemu.path, 7)
+        shutil.rmtree(machine.root / "proc/7")
+        assert problem_of(client) is None
+
+
+def test_pids_of_another_namespace_are_not_compared(machine: Machine) -> None:
+    machine.process(7, ["qemu"])
+    (machine.root / "proc/self").unlink()
+    machine.link("proc/self", "8")
+    with fake_qemu.running(machine.root / "socket") as qemu:
+        assert problem_of(machine.client(qemu.path, 7)) is None
+
+
+def test_the_path_is_resolved_as_qemu_sees_it(machine: Machine) -> None:
+    machine.process(os.getpid(), ["qemu"])
+    path = machine.root / "run/a"
+    inside = machine.root / "container" / path.relative_to("/")
+    for made in (path, inside):
+        made.parent.mkdir(parents=True)
+    machine.link(f"proc/{os.getpid()}/root", str(machine.root / "container"))
+    # The link is in the container, and leads to the container's /run.
+    (machine.root / "container/link").symlink_to(path.parent)
+    with fake_qemu.running(path) as outside:
+        assert problem_of(machine.client(path, os.getpid())) is None, "a path missing inside is taken as ours"
+        assert outside.clients == 1
+        with running_at_a_long_path(inside) as qemu:
+            assert problem_of(machine.client(path, os.getpid())) is None
+            assert problem_of(machine.client(Path("/link/a"), os.getpid())) is None
+            assert (outside.clients, qemu.clients) == (1, 2)
+
+
+@contextmanager
+def running_at_a_long_path(path: Path) -> Iterator[FakeQemu]:
+    """A QEMU at a path that may be longer than a socket address."""
+    folder = os.open(path.parent, os.O_PATH)
+    try:
+        with fake_qemu.running(Path(f"/proc/self/fd/{folder}/{path.name}")) as qemu:
+            yield qemu
+    finally:
+        os.close(folder)
+
+
+class HangingRoots:
+    """Roots whose folder /hangs is on storage that does not answer until `go_on` is set."""
+
+    captured = True
+
+    def __init__(self, roots: Roots) -> None:
+        self._roots = roots
+        self.go_on = threading.Event()
+
+    def open(self, path: str) -> int:
+        if path == "/hangs":
+            self.go_on.wait(60)
+            path = "/run"
+        return self._roots.open(path)
+
+
+def hanging(qemus: QueriedQemus, name: str) -> HangingRoots:
+    """A QEMU whose socket is in the folder that hangs."""
+    qemus.qemu(name)
+    roots = HangingRoots(qemus.roots)
+    names = {qemus.latest_stats[name]: ("virtio-disk0",)}
+    qemus.clients[name] = QmpClient(f"/hangs/{name}", cast(Roots, roots), names)
+    return roots
+
+
+def test_a_folder_that_hangs_affects_its_own_row_only(qemus: QueriedQemus) -> None:
+    qemus.qemu("good")
+    roots = hanging(qemus, "bad")
+    thread, poller = qemus.query_thread(), qemus.poller()
+    assert thread.query(5.0)
+    assert qemus.latest_stats["bad"].problem == "no answer within 0.3 s"
+    for _ in range(50):
+        assert thread.query(5.0)
+        assert states(poller) == ["ok", "stale"]
+        time.sleep(0.01)
+    roots.go_on.set()
+    until(lambda: states(poller) == ["ok", "ok"])
+    thread.close()
+
+
+def test_an_abandoned_connection_is_closed_once_it_is_made(qemus: QueriedQemus) -> None:
+    roots = hanging(qemus, "bad")
+    before = open_files()
+    thread = qemus.query_thread()
+    assert thread.query(5.0)
+    thread.close()
+    roots.go_on.set()
+    until(lambda: not any(thread.name == "vmiostat-qmp" for thread in threading.enumerate()))
+    until(lambda: not open_files() - before)
