@@ -3,12 +3,13 @@
 from dataclasses import replace
 
 from vmiostat import Domain, Host
-from vmiostat.discovery import host_itself
+from vmiostat.discovery.host_itself import HostItself
+from vmiostat.discovery.provider import ScanContext
 from vmiostat.resolve import resolve
 
 
 def this_host(host: Host | None = None) -> Domain:
     """The domain `host`."""
     host = host or Host()
-    (found,) = host_itself.domains(host.roots).domains
+    (found,) = HostItself().scan(ScanContext(host.roots)).domains
     return replace(resolve(found, host.roots), reader=host)

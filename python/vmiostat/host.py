@@ -7,22 +7,22 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Literal, overload
 
-from vmiostat import discovery
 from vmiostat._core import BlockStats, InterfaceStats, Poller, Roots
 from vmiostat.counter_sources import InterfaceSource
-from vmiostat.discovery.scan_cache import ScanCache
 from vmiostat.errors import Error, NoCounters, SizeError, SourceError, UnknownDevice, UnknownDomain
 from vmiostat.model import Disk, Domain, Interface
 from vmiostat.polling.asking_poller import AskingPoller
 from vmiostat.polling.following_poller import FollowingPoller
 from vmiostat.polling.plan import disks, plan_rows
 from vmiostat.resolve import resolve
+from vmiostat.resolve.resolved_domains import ResolvedDomains
 from vmiostat.resolve.total import TARGET as TOTAL
 from vmiostat.watching.event_sources import EventSources
 from vmiostat.watching.watch import Watch
 
 if TYPE_CHECKING:
     from vmiostat.discovery.libvirt.connection import LibvirtConnection
+    from vmiostat.discovery.scan import Discovery
     from vmiostat.qemu_stats.query_thread import OnDemand
     from vmiostat.qemu_stats.selection import BlockSource, QemuStats
 
@@ -70,7 +70,7 @@ class Host:
 
     def domains(self) -> list[Domain]:
         """Every domain, looked for anew; each of its devices with its counters, or with the reason why it has none."""
-        domains, self.problems = self._found(ScanCache(self.roots), True)
+        domains, self.problems = self._scan(self._discovery(), ResolvedDomains(self.roots), True)
         return domains
 
     def domain(self, which: str | int) -> Domain:
@@ -207,19 +207,30 @@ class Host:
         return self._watch(every)
 
     def _watch(self, every: float, told: Callable[[tuple[Domain, ...]], None] | None = None) -> Watch:
-        return Watch(partial(self._found, ScanCache(self.roots)), self._signals, every, told)
+        scan = partial(self._scan, self._discovery(), ResolvedDomains(self.roots))
+        return Watch(scan, self._signals, every, told)
 
     def _signals(self) -> EventSources:
         more = {} if self._libvirt is None else {"libvirt's domains change (its events)": self._libvirt.changes}
         return EventSources(self.roots, self._xml, more)
 
-    def _found(self, earlier: ScanCache, anew: bool) -> tuple[list[Domain], tuple[Error, ...]]:
-        """The domains and what kept discovery from finding more."""
-        earlier.begin(anew=anew)
-        found = discovery.domains(self.roots, self._xml, earlier=earlier, libvirt=self._libvirt)
-        resolved = partial(resolve, roots=self.roots, namespaces=earlier.namespaces)
-        domains = earlier.resolved(found.domains, lambda domain: self._seen(replace(resolved(domain), reader=self)))
-        return domains, found.problems
+    def _discovery(self) -> "Discovery":
+        # Here, since it imports lxml, which takes longer than everything else together.
+        from vmiostat.discovery.scan import Discovery
+
+        return Discovery(self.roots, self._xml, self._libvirt)
+
+    def _scan(
+        self, discovery: "Discovery", resolved: ResolvedDomains, full: bool
+    ) -> tuple[list[Domain], tuple[Error, ...]]:
+        """The domains, and what kept discovery from finding more."""
+        found = discovery.scan(full=full)
+        namespaces = discovery.namespaces
+
+        def complete(domain: Domain) -> Domain:
+            return self._seen(replace(resolve(domain, self.roots, namespaces), reader=self))
+
+        return resolved.update(found.domains, complete, namespaces, full=full), found.problems
 
     def _seen(self, domain: Domain) -> Domain:
         """The domain in the view that was asked for."""

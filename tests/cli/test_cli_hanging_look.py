@@ -12,20 +12,20 @@ from testkit.trees.libvirt import LibvirtTree
 
 PROGRAM = """
 import sys, time
-from vmiostat import discovery
+from vmiostat.discovery.scan import Discovery
 from vmiostat.polling import following_poller
 from vmiostat.cli.main import main
 from vmiostat.watching import scanner
 
 scanner._LONG, following_poller.FIRST_LOOK = 0.1, 0.3
-find = discovery.domains
+find = Discovery.scan
 
 def hangs(*arguments, **options):
     print("looking", file=sys.stderr, flush=True)
     time.sleep(float(sys.argv[1]))
     return find(*arguments, **options)
 
-discovery.domains = hangs
+Discovery.scan = hangs
 sys.exit(main(sys.argv[2:]))
 """
 

@@ -6,13 +6,14 @@ import pytest
 
 from testkit.fixture_trees import DOMAIN_XML, XEN
 from testkit.targets import targets
-from vmiostat.discovery.xml.domain import domains, parse
+from vmiostat.discovery.defined_domains import defined_domains
+from vmiostat.discovery.xml.domain import parse
 from vmiostat.model import Disk, Domain, Interface
 
 
 @pytest.fixture(scope="module")
 def by_name() -> dict[str, Domain]:
-    found = domains(DOMAIN_XML)
+    found = defined_domains(DOMAIN_XML)
     assert found.problems == ()
     return {domain.name: domain for domain in found.domains}
 
@@ -154,7 +155,7 @@ def test_types_that_no_libvirt_has_yet(by_name: dict[str, Domain]) -> None:
 
 
 def test_the_xml_of_a_real_xen_domain() -> None:
-    (domain,) = domains(XEN / "libvirt.lv1.xml").domains
+    (domain,) = defined_domains(XEN / "libvirt.lv1.xml").domains
     assert domain == Domain(
         name="lv1",
         id=3,
@@ -176,10 +177,10 @@ def test_a_folder_gives_its_xml_files_and_no_other(tmp_path: Path) -> None:
     (tmp_path / "below").mkdir()
     (tmp_path / "below" / "c.xml").write_text("<network/>")
     (tmp_path / "again.xml").symlink_to("a.xml")
-    found = domains(tmp_path)
+    found = defined_domains(tmp_path)
     assert [domain.name for domain in found.domains] == ["a.xml", "b.xml"]
     assert found.problems == ()
-    both = domains([tmp_path / "b.xml", str(tmp_path)])
+    both = defined_domains([tmp_path / "b.xml", str(tmp_path)])
     assert [domain.name for domain in both.domains] == ["b.xml", "a.xml"]
     assert both.problems == ()
 
@@ -190,7 +191,7 @@ def test_the_running_definition_goes_before_the_stored_one(tmp_path: Path, store
     (tmp_path / "stored.xml").write_text(f"<domain type='kvm'><name>web1</name>{uuid}</domain>")
     (tmp_path / "running.xml").write_text(f"<domain type='kvm' id='4'><name>web1</name>{uuid}</domain>")
     files = [tmp_path / "stored.xml", tmp_path / "running.xml"]
-    found = domains(files if stored_first else files[::-1])
+    found = defined_domains(files if stored_first else files[::-1])
     assert [domain.id for domain in found.domains] == [4]
     assert found.problems == ()
 

@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 
 from testkit.fixture_trees import DOMAIN_XML, DOMAIN_XML_BAD
 from testkit.targets import targets
+from vmiostat.discovery.defined_domains import defined_domains
 from vmiostat.discovery.xml import definition_file
-from vmiostat.discovery.xml.domain import domains, parse
+from vmiostat.discovery.xml.domain import parse
 from vmiostat.errors import SourceError, TopologyError
 
 GOOD = "<domain type='kvm'><name>good</name></domain>"
@@ -52,7 +53,7 @@ LEFT_OUT = {
 
 
 def test_bad_files_cost_themselves_alone() -> None:
-    found = domains(DOMAIN_XML_BAD)
+    found = defined_domains(DOMAIN_XML_BAD)
     assert {(domain.name, *targets(domain.disks), *targets(domain.interfaces)) for domain in found.domains} == {
         ("fine", "vda"),
         ("twin",),
@@ -117,7 +118,7 @@ def test_a_gigabyte_costs_nothing(tmp_path: Path) -> None:
     (tmp_path / "good.xml").write_text(GOOD)
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     started = time.perf_counter()
-    found = domains(tmp_path)
+    found = defined_domains(tmp_path)
     assert time.perf_counter() - started < 0.5
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - memory < 8 << 10  # KiB
     assert [domain.name for domain in found.domains] == ["good"]
@@ -161,7 +162,7 @@ def test_pipes_sockets_folders_and_what_is_not_there(tmp_path: Path) -> None:
     (tmp_path / "dangling.xml").symlink_to("nowhere")
     (tmp_path / "loop.xml").symlink_to("loop.xml")
     (tmp_path / "good.xml").write_text(GOOD)
-    found = domains([tmp_path, tmp_path / "missing.xml", "/dev/zero", tmp_path / "good.xml" / "below"])
+    found = defined_domains([tmp_path, tmp_path / "missing.xml", "/dev/zero", tmp_path / "good.xml" / "below"])
     assert [domain.name for domain in found.domains] == ["good"]
     assert sorted(str(problem) for problem in found.problems) == sorted(
         [
@@ -188,7 +189,9 @@ def test_paths_given_are_checked_before_they_are_read(tmp_path: Path) -> None:
 
 
 def test_a_folder_without_definitions(tmp_path: Path) -> None:
-    assert [str(problem) for problem in domains(tmp_path).problems] == [f"{tmp_path}: no *.xml file is in this folder"]
+    assert [str(problem) for problem in defined_domains(tmp_path).problems] == [
+        f"{tmp_path}: no *.xml file is in this folder"
+    ]
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody who may not read a file")
@@ -199,8 +202,9 @@ def test_what_may_not_be_read(tmp_path: Path) -> None:
     (tmp_path / "closed").mkdir(mode=0o700)
     (tmp_path / "open.xml").write_text(GOOD)
     code = (
-        "import os; from vmiostat.discovery.xml.domain import domains; os.setgroups([]); os.setuid(65534)\n"
-        "found = domains(['closed.xml', 'closed', 'open.xml'])\n"
+        "import os; from vmiostat.discovery.defined_domains import defined_domains\n"
+        "os.setgroups([]); os.setuid(65534)\n"
+        "found = defined_domains(['closed.xml', 'closed', 'open.xml'])\n"
         "print(*found.problems, *(domain.name for domain in found.domains), sep='\\n')"
     )
     # Relative paths: the folders above may be closed to others, as pytest's are.
@@ -216,7 +220,7 @@ def test_what_may_not_be_read(tmp_path: Path) -> None:
 def test_no_descriptor_is_left_open() -> None:
     before = len(list(Path("/proc/self/fd").iterdir()))
     for _ in range(3):
-        domains([DOMAIN_XML_BAD, DOMAIN_XML, "/dev/zero", "/dev"])
+        defined_domains([DOMAIN_XML_BAD, DOMAIN_XML, "/dev/zero", "/dev"])
     assert len(list(Path("/proc/self/fd").iterdir())) == before
 
 

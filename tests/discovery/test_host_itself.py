@@ -6,11 +6,12 @@ from testkit.fixture_trees import XEN
 from testkit.targets import targets
 from vmiostat import Host, Roots
 from vmiostat.counter_sources import BlockDevice
-from vmiostat.discovery import host_itself
+from vmiostat.discovery.host_itself import HostItself
+from vmiostat.discovery.provider import ScanContext
 
 
 def test_this_machine_s_interfaces_and_disks() -> None:
-    (host,) = host_itself.domains(Roots()).domains
+    (host,) = HostItself().scan(ScanContext(Roots())).domains
     lines = Path("/proc/net/dev").read_text().splitlines()[2:]
     assert targets(host.interfaces) == [line.rpartition(":")[0].strip() for line in lines]
     assert (host.name, host.type, host.id) == ("host", "host", None)
@@ -28,13 +29,13 @@ def test_a_device_without_a_medium_is_left_out(tmp_path: Path) -> None:
         folder.mkdir(parents=True)
         (folder / "size").write_text(f"{size}\n")
         (folder / "dev").write_text("8:0\n")
-    (host,) = host_itself.domains(Roots(tmp_path)).domains
+    (host,) = HostItself().scan(ScanContext(Roots(tmp_path))).domains
     assert targets(host.disks) == ["sda"]
 
 
 def test_what_cannot_be_read_costs_itself_alone() -> None:
     root = XEN / "instant-1"  # has no /sys/block
-    found = host_itself.domains(Roots(root))
+    found = HostItself().scan(ScanContext(Roots(root)))
     assert targets(found.domains[0].interfaces)[:3] == ["lo", "dummy0", "xenbr0"]
     assert found.domains[0].disks == ()
     assert len(found.problems) == 1
@@ -51,7 +52,7 @@ def test_partitions_hidden_paths_and_odd_names(tmp_path: Path) -> None:
         if number is not None:
             (folder / "dev").write_text(f"{number}\n")
     (tmp_path / "sys/class/block/sda1/partition").write_text("1\n")
-    (host,) = host_itself.domains(Roots(tmp_path)).domains
+    (host,) = HostItself().scan(ScanContext(Roots(tmp_path))).domains
     assert [(disk.target, disk.source, disk.counter_source) for disk in host.disks] == [
         ("cciss/c0d0", "/dev/cciss/c0d0", BlockDevice(104, 0)),
         ("sda", "/dev/sda", BlockDevice(8, 0)),

@@ -12,8 +12,8 @@ from testkit.targets import targets
 from testkit.trees.processes import ProcessTree
 from vmiostat import Host, Roots
 from vmiostat.counter_sources import BlockDevice, NetDevice
-from vmiostat.discovery.provider import Found
-from vmiostat.discovery.vmm import processes as vmm_processes
+from vmiostat.discovery.provider import Found, ScanContext
+from vmiostat.discovery.vmm.processes import VmmProcesses
 from vmiostat.model import Disk, Process
 
 UUID = "88459b78-0aed-493b-bc09-9f1dd81d96d0"
@@ -175,14 +175,14 @@ def test_firecracker_and_cloud_hypervisor_and_crosvm(tree: ProcessTree) -> None:
 )
 def test_a_tap_makes_no_virtual_machine(words: list[str], tree: ProcessTree) -> None:
     tree.process(500, words, {9: "/dev/sdb"}, {11: "vnet0"})
-    assert vmm_processes.domains(tree.roots).domains == ()
+    assert VmmProcesses().scan(ScanContext(tree.roots)).domains == ()
     assert [domain.type for domain in Host(tree.root).domains()] == ["host"]
 
 
 def test_another_vmm_by_what_the_kernel_knows_of_kvm(tree: ProcessTree) -> None:
     (tree.root / "sys/kernel/debug/kvm/500-12").mkdir(parents=True)
     tree.process(500, ["/usr/bin/lkvm", "run"], {10: "/dev/kvm", 12: "anon_inode:kvm-vm"}, {11: "vnet0"})
-    (machine,) = vmm_processes.domains(tree.roots).domains
+    (machine,) = VmmProcesses().scan(ScanContext(tree.roots)).domains
     assert (machine.name, machine.type, targets(machine.interfaces)) == ("pid 500", "kvm", ["vnet0"])
 
 
@@ -200,22 +200,24 @@ def test_one_that_has_ended_is_passed_over(tree: ProcessTree) -> None:
     (tree.root / "proc/501/stat").unlink()
     tree.process(502, LIBVIRT)
     (tree.root / "proc/502/fd").rmdir()
-    assert vmm_processes.domains(tree.roots).domains == ()
-    assert vmm_processes.domains(tree.roots).problems == ()
+    assert VmmProcesses().scan(ScanContext(tree.roots)).domains == ()
+    assert VmmProcesses().scan(ScanContext(tree.roots)).problems == ()
 
 
 def test_a_proc_without_processes_is_no_problem(tmp_path: Path) -> None:
     tree = ProcessTree(tmp_path / "captured", "lo")
     for folder in ("1", "2"):
         shutil.rmtree(tree.root / "proc" / folder)
-    assert vmm_processes.domains(Roots(proc=tree.root / "proc")) == Found()
-    assert vmm_processes.domains(Roots(tmp_path)) == Found()
+    assert VmmProcesses().scan(ScanContext(Roots(proc=tree.root / "proc"))) == Found()
+    assert VmmProcesses().scan(ScanContext(Roots(tmp_path))) == Found()
 
 
 def test_one_that_is_known_is_not_looked_at(tree: ProcessTree) -> None:
     tree.process(500, LIBVIRT)
     tree.process(501, ["kvm", "-name", "other"])
-    found = vmm_processes.domains(tree.roots, besides={500})
+    context = ScanContext(tree.roots)
+    context.known_pids.add(500)
+    found = VmmProcesses().scan(context)
     assert [domain.name for domain in found.domains] == ["other"]
 
 
@@ -258,9 +260,11 @@ def test_somebody_else_is_told_what_it_takes(tree: ProcessTree, closed: str) -> 
     for pid in (500, 501):
         (tree.root / f"proc/{pid}" / ("fd" if closed == "descriptors" else "cmdline")).chmod(0o600)
     code = (
-        "import os; from vmiostat import Roots; from vmiostat.discovery.vmm import processes as provider\n"
+        "import os; from vmiostat import Roots; from vmiostat.discovery.provider import ScanContext\n"
+        "from vmiostat.discovery.vmm.processes import VmmProcesses\n"
         "from vmiostat.resolve import resolve\n"
-        "roots = Roots('.'); os.setgroups([]); os.setuid(65534); found = provider.domains(roots)\n"
+        "roots = Roots('.'); os.setgroups([]); os.setuid(65534)\n"
+        "found = VmmProcesses().scan(ScanContext(roots))\n"
         "for domain in found.domains:\n"
         "    print(domain.name, *domain.disks, *domain.interfaces)\n"
         "    for nic in resolve(domain, roots).interfaces: print(nic.reason, nic.type, nic.swap_rx_tx)\n"
@@ -285,7 +289,7 @@ def test_a_hostile_command_line_costs_nothing_but_itself(tree: ProcessTree) -> N
         500, ["kvm", "-blockdev", deep, "-device", '{"driver":{"a":[1]}}', "-netdev", ",,,", "-name", "\udcff,,"]
     )
     tree.process(501, ["kvm", "-name", "fine"])
-    odd, fine = vmm_processes.domains(tree.roots).domains
+    odd, fine = VmmProcesses().scan(ScanContext(tree.roots)).domains
     assert (odd.name, odd.disks, fine.name) == ("\udcff,", (), "fine")
 
 
@@ -293,7 +297,9 @@ def test_the_other_names_of_a_program(tree: ProcessTree) -> None:
     names = [".qemu-system-x86_64-wrapped", "qemu-kvm", "firecracker-v1.13.1-x86_64", "cloud-hypervisor-static"]
     for pid, name in enumerate(names, 500):
         tree.process(pid, [f"/somewhere/{name}"])
-    assert [domain.name for domain in vmm_processes.domains(tree.roots).domains] == [f"pid {500 + n}" for n in range(4)]
+    assert [domain.name for domain in VmmProcesses().scan(ScanContext(tree.roots)).domains] == [
+        f"pid {500 + n}" for n in range(4)
+    ]
 
 
 def test_a_disk_that_only_the_process_sees(tree: ProcessTree) -> None:
@@ -301,9 +307,9 @@ def test_a_disk_that_only_the_process_sees(tree: ProcessTree) -> None:
     tree.process(500, ["kvm", "-name", "a", "-drive", "file=/dev/mine,if=none,id=d0"])
     tree.link("proc/500/root/dev/mine", "/dev/sdb")
     (tree.root / "proc/500/fd").chmod(0o700)
-    domain = vmm_processes.domains(tree.roots).domains[0]
+    domain = VmmProcesses().scan(ScanContext(tree.roots)).domains[0]
     assert domain.disks == ()  # it is not open
     tree.link("proc/500/fd/7", "/dev/sdb")
     tree.write("proc/500/fdinfo/7", "flags:\t02\n")
-    (disk,) = vmm_processes.domains(tree.roots).domains[0].disks
+    (disk,) = VmmProcesses().scan(ScanContext(tree.roots)).domains[0].disks
     assert disk == Disk("d0", "block", "disk", "/dev/mine", driver="qemu", counter_source=BlockDevice(8, 16))

@@ -6,7 +6,8 @@ import pytest
 
 from testkit.targets import targets
 from vmiostat import Host, Roots, SourceError
-from vmiostat.discovery.xen import sysfs as xen_sysfs
+from vmiostat.discovery.provider import ScanContext
+from vmiostat.discovery.xen.sysfs import XenSysfs
 
 
 def backend(root: Path, name: str, statistics: dict[str, int] | None = None, net: str | None = None) -> None:
@@ -23,7 +24,7 @@ def backend(root: Path, name: str, statistics: dict[str, int] | None = None, net
 def test_other_backends_are_no_devices(tmp_path: Path) -> None:
     for name in ("console-1-0", "vkbd-1-0", "vbd-1-51712", "vbd-x-1", "vbd-1-2-3", "vbd-1", "vif-", "9pfs-2-0"):
         backend(tmp_path, name, {"rd_req": 1})
-    found = xen_sysfs.domains(Roots(tmp_path))
+    found = XenSysfs().scan(ScanContext(Roots(tmp_path)))
     assert len(found.problems) == 1  # there is no /proc/net/dev, which costs no disk
     (domain,) = found.domains
     assert (domain.name, domain.id, targets(domain.disks), targets(domain.interfaces)) == ("Domain-1", 1, ["xvda"], [])
@@ -58,5 +59,5 @@ def test_a_vif_s_name_is_the_one_in_its_folder(tmp_path: Path) -> None:
 
 def test_a_machine_without_xen(tmp_path: Path) -> None:
     (tmp_path / "sys").mkdir()
-    found = xen_sysfs.domains(Roots(tmp_path))
+    found = XenSysfs().scan(ScanContext(Roots(tmp_path)))
     assert (found.domains, found.problems) == ((), ())

@@ -10,9 +10,8 @@ from testkit.fakes.xenstored import FakeXenstored, listed, running
 from testkit.fixture_trees import XEN
 from testkit.targets import targets
 from vmiostat import Disk, Host, Interface, NoCounters, Roots
-from vmiostat.discovery.provider import Found
-from vmiostat.discovery.scan_cache import ScanCache
-from vmiostat.discovery.xen import xenstore
+from vmiostat.discovery.provider import Found, ScanContext
+from vmiostat.discovery.xen.xenstore import Xenstore
 
 TREE = XEN / "instant-1"
 STORE = listed(XEN / "xenstore-ls.txt")
@@ -47,11 +46,11 @@ def test_names_uuids_and_every_device(host: Host) -> None:
         ("lv1", 3, LV1): (["xvda", "xvdb", "xvdc"], ["vif3.0"]),
     }
     assert host.problems == ()
-    assert {domain.provider for domain in found.values()} == {xenstore.PROVIDER}
+    assert {domain.provider for domain in found.values()} == {Xenstore.name}
 
 
 def test_what_stands_behind_a_device(roots: Roots) -> None:
-    _, vm1, vm2, _ = xenstore.domains(roots).domains
+    _, vm1, vm2, _ = Xenstore().scan(ScanContext(roots)).domains
     assert vm1.disks[0] == Disk("xvda", "block", source="/dev/loop1", driver="phy")
     assert vm2.disks[2] == Disk("xvda", "file", source="/srv/lab/vm2-a.qcow2", driver="qemu")
     assert vm1.interfaces[1] == Interface("lan-vm1", "ethernet", mac="00:16:3e:00:01:01", source="xenbr1")
@@ -85,15 +84,19 @@ def test_the_configured_name_stands_if_it_has_the_number(
 def test_a_cdrom_and_an_empty_one(daemon: FakeXenstored, roots: Roots) -> None:
     path = "/local/domain/0/backend/qdisk/2/5696"
     daemon.store |= {f"{path}/dev": "hdd", f"{path}/params": "", f"{path}/device-type": "cdrom"}
-    assert xenstore.domains(roots).domains[2].disks[2] == Disk("hdd", "file", device="cdrom", driver="qemu")
+    assert Xenstore().scan(ScanContext(roots)).domains[2].disks[2] == Disk("hdd", "file", device="cdrom", driver="qemu")
 
 
 def test_an_interface_in_another_network_namespace_has_its_configured_name(daemon: FakeXenstored, roots: Roots) -> None:
     path = "/local/domain/0/backend/vif/1/2"
     daemon.store |= {f"{path}/vifname": "dmz", f"{path}/mac": "00:16:3e:00:01:02"}
-    assert [nic.target for nic in xenstore.domains(roots).domains[1].interfaces] == ["vif1.0", "lan-vm1", "dmz"]
+    assert targets(Xenstore().scan(ScanContext(roots)).domains[1].interfaces) == [
+        "vif1.0",
+        "lan-vm1",
+        "dmz",
+    ]
     del daemon.store[f"{path}/vifname"]
-    assert xenstore.domains(roots).domains[1].interfaces[2].target == "vif1.2"
+    assert Xenstore().scan(ScanContext(roots)).domains[1].interfaces[2].target == "vif1.2"
 
 
 def test_a_driver_domain_s_devices_say_who_has_them(daemon: FakeXenstored, host: Host) -> None:
@@ -129,7 +132,7 @@ def test_a_guest_is_only_believed_in_what_it_says_of_its_own_devices(daemon: Fak
         f"{device}/many/backend": "/local/domain/5/backend/vbd/1/51744",
         f"{device}/{'9' * 2000}/backend": "/local/domain/5/backend/vbd/1/51744",
     }
-    assert targets(xenstore.domains(roots).domains[1].disks) == ["xvda", "xvdb", "xvdc"]
+    assert targets(Xenstore().scan(ScanContext(roots)).domains[1].disks) == ["xvda", "xvdb", "xvdc"]
 
 
 def test_what_else_is_in_xenstore_is_no_domain(daemon: FakeXenstored, roots: Roots) -> None:
@@ -142,14 +145,14 @@ def test_what_else_is_in_xenstore_is_no_domain(daemon: FakeXenstored, roots: Roo
         "/local/domain/8/vm": "/vm/none",  # has no name yet
         "/local/domain/9/vm": "/vm/ea1b1a9e-0000-4000-8000-000000000009-1",
     }
-    found = [(domain.id, domain.name, domain.uuid) for domain in xenstore.domains(roots).domains]
+    found = [(domain.id, domain.name, domain.uuid) for domain in Xenstore().scan(ScanContext(roots)).domains]
     assert found[4:] == [(8, "Domain-8", None), (9, "Domain-9", "ea1b1a9e-0000-4000-8000-000000000009")]
 
 
 def test_a_list_that_cannot_be_told_is_a_problem_of_its_own(daemon: FakeXenstored, roots: Roots) -> None:
     daemon.has_parts = False
     daemon.store |= {f"/local/domain/1/device/vbd/{'9' * 100}{number}/backend": "" for number in range(100)}
-    found = xenstore.domains(roots)
+    found = Xenstore().scan(ScanContext(roots))
     assert [domain.name for domain in found.domains] == ["Domain-0", "vm1", "vm2", "lv1"]
     assert "/local/domain/1/device/vbd has more in it than this xenstore can tell" in str(found.problems[0])
 
@@ -174,7 +177,7 @@ def test_a_dom0_without_guests_is_a_host_like_any_other(tmp_path: Path) -> None:
 
 def test_blkback_goes_before_a_backend_that_is_left_over(daemon: FakeXenstored, roots: Roots) -> None:
     daemon.store["/local/domain/0/backend/tap/1/51712/params"] = "aio:/old"
-    assert xenstore.domains(roots).domains[1].disks[0].driver == "phy"
+    assert Xenstore().scan(ScanContext(roots)).domains[1].disks[0].driver == "phy"
 
 
 def test_a_stopped_daemon_leaves_the_devices_and_then_what_it_said_last(
@@ -190,15 +193,15 @@ def test_a_stopped_daemon_leaves_the_devices_and_then_what_it_said_last(
     assert host.domain(1).block_stats("xvda").rd_req == 311
 
     daemon.stopped = False
-    earlier = ScanCache(roots)
-    told = xenstore.domains(roots, earlier)
+    provider = Xenstore()
+    told = provider.scan(ScanContext(roots))
     daemon.stopped = True
-    last = xenstore.domains(roots, earlier)
+    last = provider.scan(ScanContext(roots))
     assert last.domains == told.domains
     assert len(told.domains) == 4
     assert "what it said last stands" in str(last.problems[0])
     daemon.stopped = False
-    assert xenstore.domains(roots, earlier) == told
+    assert provider.scan(ScanContext(roots)) == told
 
 
 def test_nobody_is_told_what_root_would_be(
@@ -211,7 +214,7 @@ def test_nobody_is_told_what_root_would_be(
         raise SourceError(13, "Permission denied", roots.shown(path))
 
     monkeypatch.setattr(xenstore_socket, "_connected", refused)
-    found = xenstore.domains(roots)
+    found = Xenstore().scan(ScanContext(roots))
     assert found.domains == ()
     assert "Permission denied; root is told the domains' names and UUIDs" in str(found.problems[0])
 
@@ -226,10 +229,10 @@ def test_the_older_path_of_the_socket_is_no_way_round_a_run_that_was_given(tmp_p
         if linked:
             (machine / "var").mkdir()
             (machine / "var/run").symlink_to("/run")
-        found = xenstore.domains(Roots(machine, run=given)).domains
+        found = Xenstore().scan(ScanContext(Roots(machine, run=given))).domains
         assert [domain.name for domain in found] == ([] if linked else ["web1"])
-        assert [domain.name for domain in xenstore.domains(Roots(machine)).domains] == ["web1"]
+        assert [domain.name for domain in Xenstore().scan(ScanContext(Roots(machine))).domains] == ["web1"]
 
 
 def test_no_xenstore_is_no_problem(tmp_path: Path) -> None:
-    assert xenstore.domains(Roots(tmp_path)) == Found()
+    assert Xenstore().scan(ScanContext(Roots(tmp_path))) == Found()

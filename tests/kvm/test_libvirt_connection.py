@@ -13,9 +13,10 @@ from testkit.fakes.libvirt_connections import told
 from testkit.targets import targets
 from tests.kvm.libvirt_proxy import LibvirtProxy
 from vmiostat import Domain, Host, Roots
-from vmiostat.discovery.libvirt import status as libvirt_status
 from vmiostat.discovery.libvirt.connection import LibvirtConnection
 from vmiostat.discovery.libvirt.events import Listener
+from vmiostat.discovery.libvirt.status import LibvirtStatus
+from vmiostat.discovery.provider import ScanContext
 
 GUEST = "klab-guest"
 DEFINITION = """\
@@ -69,7 +70,7 @@ def vm1(connection: LibvirtConnection, roots: Roots) -> Domain:
 
 
 def test_what_libvirt_tells_is_what_its_status_files_say(lab: RunningLab, roots: Roots) -> None:
-    told, written = LibvirtConnection(lab.uri).domains(roots), libvirt_status.domains(roots)
+    told, written = LibvirtConnection(lab.uri).domains(roots), LibvirtStatus().scan(ScanContext(roots))
     assert told.problems == written.problems == ()
     assert len(told.domains) >= 3
 

@@ -10,10 +10,10 @@ import pytest
 
 from testkit.fixture_trees import DOMAIN_XML
 from testkit.trees.processes import ProcessTree
-from vmiostat import Host, Roots, TopologyError, discovery
+from vmiostat import Host, Roots, TopologyError
 from vmiostat.discovery.libvirt import status as libvirt_status
-from vmiostat.discovery.provider import Found
-from vmiostat.discovery.scan_cache import ScanCache
+from vmiostat.discovery.libvirt.status import LibvirtStatus
+from vmiostat.discovery.provider import Found, ScanContext
 from vmiostat.discovery.xml import domain as domain_xml
 from vmiostat.discovery.xml.definition import Definition
 from vmiostat.model import Process
@@ -45,7 +45,7 @@ def test_every_driver_s_running_domains_and_nothing_else(tmp_path: Path) -> None
         "libxl/xen1.xml": status("xen1", kind="xen", number=3),
         "network/default.xml": "<networkstatus><network><name>default</name></network></networkstatus>",
     }
-    found = libvirt_status.domains(run_libvirt(tmp_path, files))
+    found = LibvirtStatus().scan(ScanContext(run_libvirt(tmp_path, files)))
     assert found.problems == ()
     assert {(domain.name, domain.type, domain.id) for domain in found.domains} == {
         ("web1", "kvm", 1),
@@ -58,7 +58,7 @@ def test_every_driver_s_running_domains_and_nothing_else(tmp_path: Path) -> None
 def test_a_machine_without_libvirt(tmp_path: Path) -> None:
     for folder in ("", "run", "run/libvirt"):
         (tmp_path / folder).mkdir(exist_ok=True)
-        found = libvirt_status.domains(Roots(tmp_path))
+        found = LibvirtStatus().scan(ScanContext(Roots(tmp_path)))
         assert (found.domains, found.problems) == ((), ())
 
 
@@ -67,7 +67,7 @@ def test_a_bad_file_costs_itself_alone(tmp_path: Path) -> None:
     roots = run_libvirt(tmp_path, files)
     os.mkfifo(tmp_path / "run/libvirt/qemu/e.xml")
     (tmp_path / "run/libvirt/qemu/gone.xml").symlink_to("nowhere")  # as one that ends between listing and reading
-    found = libvirt_status.domains(roots)
+    found = LibvirtStatus().scan(ScanContext(roots))
     assert [domain.name for domain in found.domains] == ["b"]
     assert sorted(Path(problem.path).name for problem in found.problems if isinstance(problem, TopologyError)) == [
         "a.xml", "c.xml", "d.xml", "e.xml"
@@ -101,8 +101,10 @@ def test_somebody_else_is_told_what_it_takes(tmp_path: Path, closed: str) -> Non
     for path in folder.iterdir() if closed == "files" else [folder]:
         path.chmod(0o600)
     code = (
-        "import os; from vmiostat import Roots; from vmiostat.discovery.libvirt import status as provider\n"
-        "roots = Roots('.'); os.setgroups([]); os.setuid(65534); found = provider.domains(roots)\n"
+        "import os; from vmiostat import Roots; from vmiostat.discovery.provider import ScanContext\n"
+        "from vmiostat.discovery.libvirt.status import LibvirtStatus\n"
+        "roots = Roots('.'); os.setgroups([]); os.setuid(65534)\n"
+        "found = LibvirtStatus().scan(ScanContext(roots))\n"
         "print(len(found.domains), *found.problems, sep='\\n')"
     )
     # A relative root: the folders above may be closed to others, as pytest's are.
@@ -127,7 +129,7 @@ def guest(pid: int | str) -> str:
 def test_the_process_that_runs_it(tmp_path: Path) -> None:
     tree = ProcessTree(tmp_path)
     tree.process(500, ["qemu-system-x86_64", "-uuid", UUID])
-    (web1,) = libvirt_status.domains(run_libvirt(tmp_path, {"qemu/web1.xml": guest(500)})).domains
+    (web1,) = LibvirtStatus().scan(ScanContext(run_libvirt(tmp_path, {"qemu/web1.xml": guest(500)}))).domains
     assert web1.process == Process(500, 500)
 
 
@@ -140,17 +142,17 @@ def test_what_a_guest_left_behind_is_left_out(tmp_path: Path, instead: str) -> N
     elif instead == "zombie":
         tree.process(500, [], state="Z")
     roots = run_libvirt(tmp_path, {"qemu/web1.xml": guest(500)})
-    assert libvirt_status.domains(roots) == Found()
+    assert LibvirtStatus().scan(ScanContext(roots)) == Found()
     # Where a process may be hidden, that it is not seen tells nothing.
     (tmp_path / "proc/2/comm").unlink()
-    (web1,) = libvirt_status.domains(roots).domains
+    (web1,) = LibvirtStatus().scan(ScanContext(roots)).domains
     assert web1.process is None
 
 
 @pytest.mark.parametrize("pid", ["0", "-1", "x", "99999999999999"])
 def test_no_process_is_named(tmp_path: Path, pid: str) -> None:
     ProcessTree(tmp_path)
-    (web1,) = libvirt_status.domains(run_libvirt(tmp_path, {"qemu/web1.xml": guest(pid)})).domains
+    (web1,) = LibvirtStatus().scan(ScanContext(run_libvirt(tmp_path, {"qemu/web1.xml": guest(pid)}))).domains
     assert web1.process is None
 
 
@@ -163,10 +165,10 @@ def test_what_is_known_is_not_parsed_again(tmp_path: Path, monkeypatch: pytest.M
         return domain_xml.parse(data, path, provider)
 
     monkeypatch.setattr(libvirt_status, "parse", parse)
-    earlier = ScanCache(roots)
-    first = libvirt_status.domains(roots, earlier)
+    provider = LibvirtStatus()
+    first = provider.scan(ScanContext(roots))
     assert sorted(parsed) == ["a.xml", "b.xml", "c.xml"]
-    again = libvirt_status.domains(roots, earlier)
+    again = provider.scan(ScanContext(roots))
     assert (len(parsed), again.domains) == (3, first.domains)
     assert [str(problem) for problem in again.problems] == [str(problem) for problem in first.problems] != []
     # As libvirt changes a file, and as a domain ends.
@@ -174,6 +176,6 @@ def test_what_is_known_is_not_parsed_again(tmp_path: Path, monkeypatch: pytest.M
     (folder / "a.xml.new").write_text(status("a", number=9))
     (folder / "a.xml.new").rename(folder / "a.xml")
     (folder / "b.xml").unlink()
-    (a,) = discovery.domains(roots, earlier=earlier).domains
+    (a,) = provider.scan(ScanContext(roots)).domains
     assert (a.id, parsed[3:]) == (9, ["a.xml"])
-    assert not any("b.xml" in str(path) for path in earlier.definitions)
+    assert not any("b.xml" in str(path) for path in provider._known)

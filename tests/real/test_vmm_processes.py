@@ -106,9 +106,10 @@ def test_a_namespace_with_a_name_is_called_by_it(namespace: Path, tmp_path: Path
 
 
 # Imported before the user changes, who may not be allowed to read this package.
-PROVIDER = "import os; from vmiostat import Roots; from vmiostat.discovery.vmm import processes as provider; "
+PROVIDER = "import os; from vmiostat import Roots; from vmiostat.discovery import provider; "
+PROVIDER += "from vmiostat.discovery.vmm.processes import VmmProcesses; "
 AS_NOBODY = "os.setgroups([]); os.setgid(65534); os.setuid(65534); "
-TELL = "print(*provider.domains(Roots()).problems, sep='\\n')"
+TELL = "print(*VmmProcesses().scan(provider.ScanContext(Roots())).problems, sep='\\n')"
 
 
 @pytest.mark.parametrize(

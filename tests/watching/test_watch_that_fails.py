@@ -16,7 +16,8 @@ from testkit.real.process import descriptors
 from testkit.trees.libvirt import LibvirtTree
 from testkit.until import until
 from testkit.watches import NEVER, found, names, watch_threads, watching
-from vmiostat import Domain, Error, Host, Roots, discovery
+from vmiostat import Domain, Error, Host, Roots
+from vmiostat.discovery.scan import Discovery
 from vmiostat.watching.event_sources import EventSources
 from vmiostat.watching.watch import Watch
 
@@ -99,13 +100,13 @@ def test_a_first_look_that_hangs_gives_a_poller_without_rows(
     monkeypatch.setattr("vmiostat.watching.scanner._LONG", 0.1)
     monkeypatch.setattr("vmiostat.polling.following_poller.FIRST_LOOK", 0.3)
     goes_on = threading.Event()
-    find = discovery.domains
+    find = Discovery.scan
 
     def hangs(*arguments: Any, **options: Any) -> Any:
         goes_on.wait()
         return find(*arguments, **options)
 
-    monkeypatch.setattr(discovery, "domains", hangs)
+    monkeypatch.setattr(Discovery, "scan", hangs)
     start = time.monotonic()
     with Host(tree.root).poller(follow=True, every=NEVER) as poller:
         assert 0.3 <= time.monotonic() - start < 5

@@ -7,28 +7,31 @@ from collections.abc import Iterator
 
 from vmiostat._core import Roots
 from vmiostat.counter_sources import BlockDevice
-from vmiostat.discovery.provider import Found
+from vmiostat.discovery.provider import Found, ScanContext
 from vmiostat.errors import Error, SourceError
 from vmiostat.model import Disk, Domain, Interface
 
-PROVIDER = "host"
 
+class HostItself:
+    """Finds the domain `host`, and nothing else."""
 
-def domains(roots: Roots) -> Found:
-    """The domain `host`. Where /proc/net/dev or /sys/block cannot be read, that is a problem."""
-    problems: list[Error] = []
-    nics: tuple[Interface, ...] = ()
-    disks: tuple[Disk, ...] = ()
-    try:
-        nics = tuple(_interface(name, roots) for name in roots.interfaces())
-    except SourceError as error:
-        problems.append(error)
-    try:
-        disks = tuple(_disks(roots))
-    except SourceError as error:
-        problems.append(error)
-    host = Domain(name="host", type="host", provider=PROVIDER, disks=disks, interfaces=nics)
-    return Found((host,), tuple(problems))
+    name = "host"
+
+    def scan(self, context: ScanContext) -> Found:
+        """The domain `host`. An unreadable /proc/net/dev or /sys/block is a problem."""
+        problems: list[Error] = []
+        nics: tuple[Interface, ...] = ()
+        disks: tuple[Disk, ...] = ()
+        try:
+            nics = tuple(_interface(name, context.roots) for name in context.roots.interfaces())
+        except SourceError as error:
+            problems.append(error)
+        try:
+            disks = tuple(_disks(context.roots))
+        except SourceError as error:
+            problems.append(error)
+        host = Domain(name="host", type="host", provider=self.name, disks=disks, interfaces=nics)
+        return Found((host,), tuple(problems))
 
 
 def _interface(name: str, roots: Roots) -> Interface:

@@ -1,17 +1,50 @@
-"""What a provider gives back: the domains it found, and what kept it from finding others."""
+"""What discovery asks of a provider: to find the domains that it knows of, scan after scan.
+
+A new provider is one file with a class like this, and one line in `vmiostat.discovery.scan`. Its docstring says what it
+reads and which rights that takes. It may keep what it has read for its next scan; only what can have changed without a
+trace is read again, in a full scan at the latest.
+"""
 
 from dataclasses import dataclass
+from typing import Protocol
 
+from vmiostat._core import Roots
 from vmiostat.errors import Error
 from vmiostat.model import Domain
+from vmiostat.system.netns import NetworkNamespaces
+from vmiostat.system.processes import pids
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """Domains whose devices have no counters yet (see `vmiostat.resolve`), and the problems met on the way.
+    """The domains that were found, and the problems that kept others, or some of their devices, from being found.
 
-    A problem costs what it tells of; every other domain is here.
+    Their devices have no counters yet: see `vmiostat.resolve`.
     """
 
     domains: tuple[Domain, ...] = ()
     problems: tuple[Error, ...] = ()
+
+
+class ScanContext:
+    """One scan of a machine: what its providers share, so that it is read once."""
+
+    def __init__(self, roots: Roots, *, full: bool = True, namespaces: NetworkNamespaces | None = None) -> None:
+        self.roots = roots
+        self.full = full
+        """Whether to reread also what changes without an event: a process's program, where a disk's path leads."""
+        self.namespaces = namespaces or NetworkNamespaces(roots)
+        self.pids = pids(roots)
+        """The machine's processes."""
+        self.known_pids: set[int] = set()
+        """Those whose domain an earlier provider has found."""
+
+
+class Provider(Protocol):
+    """Finds domains in one way."""
+
+    name: str
+    """What `Domain.provider` says of its domains."""
+
+    def scan(self, context: ScanContext) -> Found:
+        """The domains that there are now. What cannot be read is a problem in the result, not an exception."""

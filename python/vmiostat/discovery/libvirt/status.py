@@ -10,14 +10,11 @@ import stat
 
 from vmiostat._core import Roots
 from vmiostat.discovery.libvirt.process import with_process
-from vmiostat.discovery.provider import Found
-from vmiostat.discovery.scan_cache import ScanCache
+from vmiostat.discovery.provider import Found, ScanContext
 from vmiostat.discovery.xml.definition import Defined, Definition, Version, merge_definitions
 from vmiostat.discovery.xml.definition_file import read_descriptor
 from vmiostat.discovery.xml.domain import parse
 from vmiostat.errors import SourceError, TopologyError
-
-PROVIDER = "libvirt-status"
 
 DRIVERS = ("qemu", "libxl", "xen", "lxc", "ch", "bhyve", "uml")
 """Folders of drivers that keep status files there. Others (network, storage, nodedev) keep other things."""
@@ -26,41 +23,52 @@ _NOT_THERE = (errno.ENOENT, errno.ENOTDIR)
 _CLOSED = (errno.EACCES, errno.EPERM)
 
 
-def domains(roots: Roots, earlier: ScanCache | None = None) -> Found:
-    """The domains that libvirt runs; none, without a problem, where there is no libvirt."""
-    earlier = earlier or ScanCache(roots)
-    before, earlier.definitions = earlier.definitions, {}
-    definitions: list[Definition] = []
-    problems: list[TopologyError] = []
-    for driver in DRIVERS:
-        folder = f"/run/libvirt/{driver}"
-        try:
-            versions = _versions(folder, roots)
-        except SourceError as error:
-            if error.errno not in _NOT_THERE:
-                problems.append(_unreadable(error, roots.shown(folder)))
-            continue
-        for file, version in versions.items():
+class LibvirtStatus:
+    """Finds the domains that libvirt runs; none, without a problem, where there is no libvirt.
+
+    What a file defines is kept until the file changes.
+    """
+
+    name = "libvirt-status"
+
+    def __init__(self) -> None:
+        self._known: dict[str, Defined] = {}
+        """By the path of the file."""
+
+    def scan(self, context: ScanContext) -> Found:
+        roots = context.roots
+        before, self._known = self._known, {}
+        definitions: list[Definition] = []
+        problems: list[TopologyError] = []
+        for driver in DRIVERS:
+            folder = f"/run/libvirt/{driver}"
             try:
-                known = before.get(file)
-                if known is None or version is None or known.version != version:
-                    known = Defined(version, _definition(file, roots))
-                definition = known.definition
-                if isinstance(definition, TopologyError):
-                    problems.append(definition)
-                elif running := _running(definition, driver, earlier, roots):
-                    definitions.append(running)
-                    if running.domain.process is not None:
-                        known = Defined(version, running)
-                earlier.definitions[file] = known
+                versions = _versions(folder, roots)
             except SourceError as error:
-                if error.errno in _CLOSED:  # and so are the others: one sentence is enough
-                    what = f"{len(versions)} running domains' files: "
-                    problems.append(_unreadable(error, roots.shown(folder), what))
-                    break
-                if error.errno not in _NOT_THERE:  # the domain has ended since
-                    problems.append(_unreadable(error, roots.shown(file)))
-    return merge_definitions(definitions, problems)
+                if error.errno not in _NOT_THERE:
+                    problems.append(_unreadable(error, roots.shown(folder)))
+                continue
+            for file, version in versions.items():
+                try:
+                    known = before.get(file)
+                    if known is None or version is None or known.version != version:
+                        known = Defined(version, _definition(file, roots))
+                    definition = known.definition
+                    if isinstance(definition, TopologyError):
+                        problems.append(definition)
+                    elif running := _running(definition, driver, context):
+                        definitions.append(running)
+                        if running.domain.process is not None:
+                            known = Defined(version, running)
+                    self._known[file] = known
+                except SourceError as error:
+                    if error.errno in _CLOSED:  # and so are the others: one sentence is enough
+                        what = f"{len(versions)} running domains' files: "
+                        problems.append(_unreadable(error, roots.shown(folder), what))
+                        break
+                    if error.errno not in _NOT_THERE:  # the domain has ended since
+                        problems.append(_unreadable(error, roots.shown(file)))
+        return merge_definitions(definitions, problems)
 
 
 def _versions(folder: str, roots: Roots) -> dict[str, Version | None]:
@@ -86,17 +94,17 @@ def _definition(file: str, roots: Roots) -> Definition | TopologyError:
     """Raises SourceError."""
     path = roots.shown(file)
     try:
-        return parse(read_descriptor(roots.open(file), path), path, PROVIDER)
+        return parse(read_descriptor(roots.open(file), path), path, LibvirtStatus.name)
     except TopologyError as error:
         return error
 
 
-def _running(definition: Definition, driver: str, earlier: ScanCache, roots: Roots) -> Definition | None:
-    """The definition with its process, None where that has ended. Who looks anew also sees another one of its pid."""
+def _running(definition: Definition, driver: str, context: ScanContext) -> Definition | None:
+    """The definition with its process; None where that has ended. Only a full scan notices a reused pid."""
     its = definition.domain.process
-    if its is not None and its.started is not None and its.pid in earlier.pids and not earlier.anew:
+    if its is not None and its.started is not None and its.pid in context.pids and not context.full:
         return definition
-    return with_process(definition, driver, roots)
+    return with_process(definition, driver, context.roots)
 
 
 def _unreadable(error: SourceError, path: str, what: str = "") -> TopologyError:

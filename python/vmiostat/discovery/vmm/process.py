@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from vmiostat._core import Roots
-    from vmiostat.discovery.scan_cache import ScanCache
+    from vmiostat.discovery.provider import ScanContext
     from vmiostat.discovery.vmm.interface_by_mac import InterfaceByMac
     from vmiostat.model import Process
     from vmiostat.system.descriptors import Descriptors
@@ -46,14 +46,16 @@ class VmmProcess:
     domain: Domain
 
 
-def vmm_process(pid: int, has_vm: bool, earlier: ScanCache, by_mac: InterfaceByMac, roots: Roots) -> VmmProcess | None:
-    """The process of this pid, None where it is no virtual machine's. Raises SourceError where it cannot be seen.
+def vmm_process(
+    pid: int, has_vm: bool, before: VmmProcess | None, context: ScanContext, by_mac: InterfaceByMac
+) -> VmmProcess | None:
+    """The process of this pid, None if it runs no virtual machine. Raises SourceError where it cannot be seen.
 
-    What an earlier look saw stands as long as the process has files open under the same numbers; else, and where this
-    look is at everything anew, only what the command line told does, if that is the same.
+    What the scan before saw stands while the process has files open under the same numbers. Otherwise, and in a full
+    scan, only the meaning of its command line stands, if that is the same.
     """
-    before = earlier.vmms.get(pid)
-    if before is not None and not earlier.anew and _is_as(before, has_vm, roots):
+    roots = context.roots
+    if before is not None and not context.full and _is_as(before, has_vm, roots):
         return before
     words = command_line(pid, roots)
     same = before is not None and (before.words, before.has_vm) == (words, has_vm)
@@ -76,7 +78,7 @@ def vmm_process(pid: int, has_vm: bool, earlier: ScanCache, by_mac: InterfaceByM
         process=runs,
         # A Xen guest's are those of the Xen backends.
         disks=() if told.type == "xen" else tuple(disks(told, held, runs, roots)),
-        interfaces=tuple(interfaces(told, held, runs, earlier.namespaces, by_mac)),
+        interfaces=tuple(interfaces(told, held, runs, context.namespaces, by_mac)),
     )
     return VmmProcess(words, has_vm, told, runs, paths, domain)
 

@@ -15,11 +15,9 @@ import re
 from collections.abc import Collection, Iterator, Sequence
 
 from vmiostat._core import Roots
-from vmiostat.discovery.provider import Found
-from vmiostat.discovery.scan_cache import ScanCache
+from vmiostat.discovery.provider import Found, ScanContext
 from vmiostat.discovery.vmm.interface_by_mac import InterfaceByMac
-from vmiostat.discovery.vmm.process import CLOSED, VmmProcess, vmm_process
-from vmiostat.discovery.vmm.process import PROVIDER as PROVIDER
+from vmiostat.discovery.vmm.process import CLOSED, PROVIDER, VmmProcess, vmm_process
 from vmiostat.errors import Error, SourceError, TopologyError
 from vmiostat.model import Domain
 from vmiostat.system.processes import sees_every_process
@@ -31,30 +29,41 @@ _NAMED = 5
 """Machines that a warning names."""
 
 
-def domains(roots: Roots, earlier: ScanCache | None = None, besides: Collection[int] = ()) -> Found:
-    """The virtual machines whose processes can be seen, by pid; `besides` are pids of those known already."""
-    earlier = earlier or ScanCache(roots)
-    by_mac = InterfaceByMac(earlier.namespaces, roots)
-    of_kvm = _pids_of_kvm(roots)
-    found: dict[int, VmmProcess] = {}
-    hidden = False
-    for pid in sorted(earlier.pids - set(besides)):
-        if pid in earlier.others and pid not in of_kvm:
-            continue
-        try:
-            seen = vmm_process(pid, pid in of_kvm, earlier, by_mac, roots)
-        except SourceError as error:  # its command line may not be read, or it has ended since
-            hidden = hidden or error.errno in CLOSED
-            continue
-        if seen is None:
-            earlier.others.add(pid)
-        else:
-            found[pid] = seen
-    earlier.vmms = found
-    machines = tuple(vmm.domain for vmm in found.values())
-    closed = [vmm.domain for vmm in found.values() if vmm.paths is None]
-    problems = [*_closed(closed, roots), *_unseen(earlier.pids, hidden, bool(machines), roots)]
-    return Found(machines, tuple(problems))
+class VmmProcesses:
+    """Finds the virtual machines whose processes can be seen, but for those whose domain is already known."""
+
+    name = PROVIDER
+
+    def __init__(self) -> None:
+        self._vmms: dict[int, VmmProcess] = {}
+        self._others: set[int] = set()
+        """Processes that run no virtual machine. By execve() one may become a VMM, which a full scan finds."""
+
+    def scan(self, context: ScanContext) -> Found:
+        """Virtual machines by pid."""
+        if context.full:
+            self._others = set()
+        by_mac = InterfaceByMac(context.namespaces, context.roots)
+        of_kvm = _pids_of_kvm(context.roots)
+        found: dict[int, VmmProcess] = {}
+        hidden = False
+        for pid in sorted(context.pids - context.known_pids):
+            if pid in self._others and pid not in of_kvm:
+                continue
+            try:
+                vmm = vmm_process(pid, pid in of_kvm, self._vmms.get(pid), context, by_mac)
+            except SourceError as error:  # its command line may not be read, or it has ended since
+                hidden = hidden or error.errno in CLOSED
+                continue
+            if vmm is None:
+                self._others.add(pid)
+            else:
+                found[pid] = vmm
+        self._vmms = found
+        machines = tuple(vmm.domain for vmm in found.values())
+        closed = [vmm.domain for vmm in found.values() if vmm.paths is None]
+        problems = [*_closed(closed, context.roots), *_unseen(context.pids, hidden, bool(machines), context.roots)]
+        return Found(machines, tuple(problems))
 
 
 def _pids_of_kvm(roots: Roots) -> frozenset[int]:

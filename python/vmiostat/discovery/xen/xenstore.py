@@ -10,8 +10,8 @@ from collections.abc import Collection, Iterable
 from typing import NamedTuple
 
 from vmiostat._core import Roots
-from vmiostat.discovery.provider import Found
-from vmiostat.discovery.scan_cache import ScanCache
+from vmiostat.discovery.driver_domain import not_counted_here
+from vmiostat.discovery.provider import Found, ScanContext
 from vmiostat.discovery.xen.vif import vif_interfaces
 from vmiostat.discovery.xen.xenstore_devices import VIF, Device, served, served_elsewhere
 from vmiostat.discovery.xen.xenstore_disk import disk
@@ -20,8 +20,6 @@ from vmiostat.discovery.xen.xenstore_socket import is_there, xenstore_socket
 from vmiostat.errors import Error, SourceError, TopologyError
 from vmiostat.model import Domain, Interface
 from vmiostat.system.xen_backend import devices
-
-PROVIDER = "xenstore"
 
 _DOMAINS = "/local/domain"
 _UNTOLD = "{} has more in it than this xenstore can tell this way: of that nothing is known"
@@ -33,34 +31,41 @@ class _Called(NamedTuple):
     uuid: str | None
 
 
-def domains(roots: Roots, earlier: ScanCache | None = None) -> Found:
-    """The domains that xenstore knows of; none, without a problem, where there is no Xen, or only a guest of one.
+class Xenstore:
+    """Finds the domains that xenstore knows of; none, without a problem, where there is no Xen, or only a guest of one.
 
-    While it does not answer, what an earlier look was told stands.
+    While xenstore does not answer, its last answer stands.
     """
-    earlier = earlier or ScanCache(roots)
-    try:
-        xenstore = xenstore_socket(roots)
-        if xenstore is None:
-            return Found()
-        with Queries(xenstore) as questions:
-            if xenstore.device and not questions.may_see(_DOMAINS):
-                return Found()  # a guest, which has the device, too
-            found = _found(questions, roots)
-    except SourceError as error:
-        if error.errno in _CLOSED and not is_there(roots) and not devices(roots):
-            return Found()  # a guest again, and we are nobody in it
-        return Found(earlier.xenstore or (), (_unasked(error, stands=earlier.xenstore is not None),))
-    earlier.xenstore = found.domains
-    return found
+
+    name = "xenstore"
+
+    def __init__(self) -> None:
+        self._last: tuple[Domain, ...] | None = None
+
+    def scan(self, context: ScanContext) -> Found:
+        roots = context.roots
+        try:
+            xenstore = xenstore_socket(roots)
+            if xenstore is None:
+                return Found()
+            with Queries(xenstore) as queries:
+                if xenstore.device and not queries.may_see(_DOMAINS):
+                    return Found()  # a guest, which has the device, too
+                found = _found(queries, roots)
+        except SourceError as error:
+            if error.errno in _CLOSED and not is_there(roots) and not devices(roots):
+                return Found()  # a guest again, in which we are not root
+            return Found(self._last or (), (_unanswered(error, stands=self._last is not None),))
+        self._last = found.domains
+        return found
 
 
-def _found(questions: Queries, roots: Roots) -> Found:
-    domids = [int(name) for name in questions.names([_DOMAINS])[0] if name.isdecimal() and name.isascii()]
-    called = _called(questions, domids)
-    here = served(questions)
-    elsewhere = served_elsewhere(questions, [domid for domid in domids if domid], here)
-    problems: list[Error] = [TopologyError(_UNTOLD.format(path), questions.path) for path in questions.untold]
+def _found(queries: Queries, roots: Roots) -> Found:
+    domids = [int(name) for name in queries.names([_DOMAINS])[0] if name.isdecimal() and name.isascii()]
+    called = _called(queries, domids)
+    here = served(queries)
+    elsewhere = served_elsewhere(queries, [domid for domid in domids if domid], here)
+    problems: list[Error] = [TopologyError(_UNTOLD.format(path), queries.path) for path in queries.untold]
     try:
         names: Collection[str] = roots.interfaces()
     except SourceError as error:
@@ -73,10 +78,10 @@ def _found(questions: Queries, roots: Roots) -> Found:
     return Found(tuple(found), tuple(problems))
 
 
-def _called(questions: Queries, domids: Iterable[int]) -> dict[int, _Called]:
+def _called(queries: Queries, domids: Iterable[int]) -> dict[int, _Called]:
     domids = list(domids)
-    names = questions.values(f"{_DOMAINS}/{domid}/name" for domid in domids)
-    paths = questions.values(f"{_DOMAINS}/{domid}/vm" for domid in domids)
+    names = queries.values(f"{_DOMAINS}/{domid}/name" for domid in domids)
+    paths = queries.values(f"{_DOMAINS}/{domid}/vm" for domid in domids)
     return {
         domid: _Called(name or f"Domain-{domid}", _uuid(path or ""))
         for domid, name, path in zip(domids, names, paths, strict=True)
@@ -118,7 +123,7 @@ def _domain(
         id=domid,
         uuid=called[domid].uuid,
         type="xen",
-        provider=PROVIDER,
+        provider=Xenstore.name,
         disks=tuple(disks),
         interfaces=tuple(nics),
     )
@@ -128,10 +133,10 @@ def _served_by(server: int, called: dict[int, _Called]) -> str:
     if server == 0:
         return ""
     name = called[server].name if server in called else f"Domain-{server}"
-    return f"its backend is in domain {name!r} (id {server}), a driver domain: it is counted there, and by nothing here"
+    return not_counted_here(f"{name!r} (id {server})")
 
 
-def _unasked(error: SourceError, *, stands: bool) -> TopologyError:
+def _unanswered(error: SourceError, *, stands: bool) -> TopologyError:
     if error.errno in _CLOSED:
         then = "; root is told the domains' names and UUIDs, how their disks are called, and which are served elsewhere"
     elif stands:

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 
+from vmiostat.discovery.driver_domain import served_by
 from vmiostat.model import Disk, Interface
 from vmiostat.system.xen_vbd_number import xen_device_number
 
@@ -10,7 +11,6 @@ _FORMATS = frozenset({"raw", "qcow", "qcow2", "vhd", "qed"})
 _PREFIX = re.compile(r"((phy|file|tap2?|aio|ioemu|raw|qcow2?|vhd|qed|iscsi|drbd|e?nbd):)+", re.ASCII)
 """What xm's syntax put before the path; several may follow on one another (tap:aio:/srv/a)."""
 _KEY = re.compile(r"[a-z][a-z-]*", re.ASCII)
-_DOM0 = frozenset({"", "0", "Domain-0"})
 _DRIVERS = {"phy": "phy", "qdisk": "qemu", "tap": "tap"}
 
 
@@ -63,13 +63,6 @@ def interface(
     mac = mac.lower() if mac else None
     plain = f"vif{domid}.{number}" if domid is not None else mac or f"net:{number}"
     return Interface(name or plain, "ethernet", mac=mac, source=bridge, reason=served_by(server))
-
-
-def served_by(server: str) -> str:
-    """Why a device has no counters here, "" where dom0 serves it."""
-    if server in _DOM0:
-        return ""
-    return f"its backend is in domain {server!r}, a driver domain: it is counted there, and by nothing here"
 
 
 def _disk_parts(specification: str) -> Iterator[tuple[str, str]]:

@@ -2,7 +2,7 @@
 
 from lxml import etree
 
-from vmiostat.discovery.xl.devices import served_by
+from vmiostat.discovery.driver_domain import served_by
 from vmiostat.model import Disk
 
 CONTAINERS = frozenset({"lxc", "openvz", "vz", "parallels"})

@@ -5,14 +5,10 @@ The proposal of 2007 in today's words: rarely, read each domain's XML for its de
 
 import re
 import uuid
-from collections.abc import Iterable
 
 from lxml import etree
 
-from vmiostat.discovery.provider import Found
-from vmiostat.discovery.xl import config as xl_config
-from vmiostat.discovery.xml.definition import Definition, merge_definitions
-from vmiostat.discovery.xml.definition_file import StrPath, definition_files, read_file
+from vmiostat.discovery.xml.definition import Definition
 from vmiostat.discovery.xml.devices import Problem, disks, interfaces
 from vmiostat.discovery.xml.safe_xml import line_of, parse_xml, quotable
 from vmiostat.errors import TopologyError
@@ -25,22 +21,6 @@ _PAST = ("domainsnapshot", "domaincheckpoint", "domainbackup")
 """Documents that keep a domain as it was: its id and its interfaces' names may be another's today."""
 _ID = re.compile(r"[0-9]{1,9}", re.ASCII)
 _PID = re.compile(r"[1-9][0-9]{0,8}", re.ASCII)
-
-
-def domains(xml: StrPath | Iterable[StrPath]) -> Found:
-    """The domains that files of domain XML or of Xen's xl define, or the *.xml files in folders of them.
-
-    A file that cannot be used is a problem, a TopologyError with the file and, where known, the line; the others go on.
-    """
-    files, problems = definition_files(xml)
-    definitions = []
-    for file in files:
-        try:
-            data = read_file(file)
-            definitions += xl_config.parse(data, file) if xl_config.is_xl(data, file) else [parse(data, file)]
-        except TopologyError as error:
-            problems.append(error)
-    return merge_definitions(definitions, problems)
 
 
 def parse(data: bytes, path: str, provider: str = PROVIDER) -> Definition:

@@ -4,7 +4,7 @@ import re
 
 from lxml import etree
 
-from vmiostat.discovery.xl.devices import served_by
+from vmiostat.discovery.driver_domain import served_by
 from vmiostat.model import Interface
 
 _GENERATED = re.compile(r"(vnet|veth|macvtap|macvlan)[0-9]+|vif[0-9]+\.[0-9]+(-emu)?", re.ASCII)

@@ -4,31 +4,33 @@ libvirt does not hear of what others do (`xl block-attach`), names an interface 
 neither what QEMU emulates beside it nor the number of a driver domain.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from vmiostat.discovery.provider import Found
+from vmiostat.discovery.xen.xenstore import Xenstore
 from vmiostat.model import Disk, Domain, Interface
 from vmiostat.system.xen_vbd_number import xen_device_number
 
 _NOT_IN_XENSTORE = "hostdev"
 
 
-def with_devices_of_xenstore(found: Found, told: Iterable[Domain]) -> Found:
-    """libvirt's domains; those of Xen with the devices of the same domain among those that xenstore has `told` of."""
-    by_id = {domain.id: domain for domain in told}
-    return Found(tuple(_with_devices(domain, by_id.get(domain.id)) for domain in found.domains), found.problems)
+def with_devices_of_xenstore(domains: Sequence[Domain]) -> Iterator[Domain]:
+    """These domains; each one of Xen that xenstore knows, too, has the devices that xenstore says it has."""
+    in_xenstore = {domain.id: domain for domain in domains if domain.provider == Xenstore.name}
+    return (_with_devices(domain, in_xenstore.get(domain.id)) for domain in domains)
 
 
-def _with_devices(domain: Domain, told: Domain | None) -> Domain:
-    if domain.type != "xen" or told is None or (None not in (domain.uuid, told.uuid) and domain.uuid != told.uuid):
+def _with_devices(domain: Domain, stored: Domain | None) -> Domain:
+    if stored is None or stored is domain or domain.type != "xen":
+        return domain
+    if None not in (domain.uuid, stored.uuid) and domain.uuid != stored.uuid:
         return domain
     disks = {xen_device_number(disk.target): disk for disk in domain.disks}
     by_mac = {nic.mac: nic for nic in domain.interfaces}
-    nics = tuple(_nic(nic, by_mac.get(nic.mac) if nic.mac else None) for nic in told.interfaces)
+    nics = tuple(_nic(nic, by_mac.get(nic.mac) if nic.mac else None) for nic in stored.interfaces)
     return replace(
         domain,
-        disks=tuple(_disk(disk, disks.get(xen_device_number(disk.target))) for disk in told.disks),
+        disks=tuple(_disk(disk, disks.get(xen_device_number(disk.target))) for disk in stored.disks),
         interfaces=nics + tuple(nic for nic in domain.interfaces if nic.type == _NOT_IN_XENSTORE),
     )
 

@@ -1,4 +1,4 @@
-"""What a look uses of earlier ones, and that nothing that may be otherwise is among it."""
+"""What a scan reuses of earlier ones, and that it is nothing that may have changed."""
 
 import shutil
 from collections.abc import Callable
@@ -10,25 +10,28 @@ import pytest
 
 from testkit.targets import targets
 from testkit.trees.processes import ProcessTree
-from vmiostat import Disk, Domain, Interface, Roots, discovery
+from vmiostat import Disk, Domain, Interface, Roots
 from vmiostat.counter_sources import BlockDevice, NetDevice, ProcessIo
 from vmiostat.discovery.libvirt import status as libvirt_status
-from vmiostat.discovery.scan_cache import ScanCache
+from vmiostat.discovery.scan import Discovery
 from vmiostat.discovery.vmm import process as vmm_process
 from vmiostat.discovery.vmm.qemu import command_line as qemu_command_line
 from vmiostat.resolve import resolve
+from vmiostat.resolve.resolved_domains import ResolvedDomains
+from vmiostat.system.netns import NetworkNamespaces
 
 GUESTS = 20
 QEMU = ["qemu-system-x86_64", "-name", "web1", "-netdev", "tap,ifname=tap0,id=n0"]
 THERE = NetDevice("lo", None, Roots().interfaces()["lo"])
 
 
-class Looks:
-    """Looks at a machine again and again, and counts what each look had to find out."""
+class Scans:
+    """Scans a machine again and again, and counts what each scan had to find out."""
 
     def __init__(self, roots: Roots, monkeypatch: pytest.MonkeyPatch) -> None:
         self.roots = roots
-        self.earlier = ScanCache(roots)
+        self.discovery = Discovery(roots)
+        self.resolved = ResolvedDomains(roots)
         self.done: dict[str, int] = {}
         for module, name in (
             (libvirt_status, "parse"),
@@ -45,12 +48,12 @@ class Looks:
 
         return count
 
-    def look(self, *, anew: bool = False) -> list[Domain]:
+    def scan(self, *, full: bool = False) -> list[Domain]:
         self.done = {}
-        self.earlier.begin(anew=anew)
-        found = discovery.domains(self.roots, earlier=self.earlier).domains
-        complete = self.counted("resolve", lambda domain: resolve(domain, self.roots, self.earlier.namespaces))
-        return self.earlier.resolved(found, complete)
+        found = self.discovery.scan(full=full).domains
+        namespaces = self.discovery.namespaces
+        complete = self.counted("resolve", lambda domain: resolve(domain, self.roots, namespaces))
+        return self.resolved.update(found, complete, namespaces, full=full)
 
 
 def write(run: Path, number: int, nics: str = "<interface type='bridge'><target dev='lo'/></interface>") -> None:
@@ -66,39 +69,39 @@ def write(run: Path, number: int, nics: str = "<interface type='bridge'><target 
 
 
 @pytest.fixture
-def guests(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Looks:
+def guests(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Scans:
     """This machine with guests of libvirt's, each with the one interface that every machine has."""
     for number in range(GUESTS):
         write(tmp_path, number)
-    looks = Looks(Roots(run=tmp_path), monkeypatch)
+    scans = Scans(Roots(run=tmp_path), monkeypatch)
     # Other processes of this machine may be virtual machines', too, and change.
-    monkeypatch.setattr("vmiostat.discovery.scan_cache.pids", lambda roots: frozenset())
-    return looks
+    monkeypatch.setattr("vmiostat.discovery.provider.pids", lambda roots: frozenset())
+    return scans
 
 
-def test_a_look_finds_out_only_what_changed(guests: Looks, tmp_path: Path) -> None:
-    first = guests.look()
+def test_a_scan_finds_out_only_what_changed(guests: Scans, tmp_path: Path) -> None:
+    first = guests.scan()
     assert guests.done == {"parse": GUESTS, "resolve": GUESTS}
     assert {domain.interfaces[0].counter_source for domain in first} == {THERE}
-    again = guests.look()
+    again = guests.scan()
     assert guests.done == {}
     assert all(one is other for one, other in zip(first, again, strict=True))
     write(tmp_path, 7, nics="")
-    changed = guests.look()
+    changed = guests.scan()
     assert guests.done == {"parse": 1, "resolve": 1}
     assert [one.name for one, other in zip(first, changed, strict=True) if one != other] == ["vm7"]
 
 
-def test_a_file_that_says_the_same_again_may_mean_another_device(guests: Looks, tmp_path: Path) -> None:
-    first = guests.look()
+def test_a_file_that_says_the_same_again_may_mean_another_device(guests: Scans, tmp_path: Path) -> None:
+    first = guests.scan()
     write(tmp_path, 7)
-    assert guests.look() == first
+    assert guests.scan() == first
     assert guests.done == {"parse": 1, "resolve": 1}
 
 
-def test_a_look_anew_finds_all_devices_again(guests: Looks) -> None:
-    first = guests.look()
-    assert guests.look(anew=True) == first
+def test_a_full_scan_finds_all_devices_again(guests: Scans) -> None:
+    first = guests.scan()
+    assert guests.scan(full=True) == first
     assert guests.done == {"resolve": GUESTS}
 
 
@@ -127,55 +130,54 @@ KVM = Domain("web1", type="kvm")
     ],
 )
 def test_what_was_resolved_stands_while_it_shows_no_change(domain: Domain, stands: bool) -> None:
-    earlier = ScanCache(Roots())
-    asked: list[Domain] = []
+    resolved = ResolvedDomains(Roots())
+    calls: list[Domain] = []
 
-    def resolved(found: Domain) -> Domain:
-        asked.append(found)
+    def complete(found: Domain) -> Domain:
+        calls.append(found)
         return domain
 
     for _ in range(2):
-        earlier.begin(anew=False)
-        assert earlier.resolved([KVM], resolved) == [domain]
-    assert len(asked) == (1 if stands else 2)
+        assert resolved.update([KVM], complete, NetworkNamespaces(Roots()), full=False) == [domain]
+    assert len(calls) == (1 if stands else 2)
 
 
 def test_a_vmm_that_has_the_same_files_open_is_as_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     tree = ProcessTree(tmp_path, "tap0", "tap1")
     tree.process(500, QEMU, {}, {11: "tap0"})
     tree.process(600, ["bash"])
-    looks = Looks(tree.roots, monkeypatch)
-    (web1,) = looks.look()
-    assert (looks.done["_told"], looks.done["descriptors"]) == (2, 1)
-    assert looks.look() == [web1]
-    assert "_told" not in looks.done
-    assert "descriptors" not in looks.done
+    scans = Scans(tree.roots, monkeypatch)
+    (web1,) = scans.scan()
+    assert (scans.done["_told"], scans.done["descriptors"]) == (2, 1)
+    assert scans.scan() == [web1]
+    assert "_told" not in scans.done
+    assert "descriptors" not in scans.done
     tree.link("proc/500/fd/12", "/dev/net/tun")
     tree.write("proc/500/fdinfo/12", "flags:\t02\niff:\ttap1\n")
-    (web1,) = looks.look()
+    (web1,) = scans.scan()
     assert targets(web1.interfaces) == ["tap0", "tap1"]
-    assert "_told" not in looks.done
-    assert looks.look(anew=True) == [web1]
-    assert (looks.done["_told"], looks.done["descriptors"]) == (1, 1)  # bash may be another program by now
+    assert "_told" not in scans.done
+    assert scans.scan(full=True) == [web1]
+    assert (scans.done["_told"], scans.done["descriptors"]) == (1, 1)  # bash may be another program by now
 
 
 def test_a_process_that_became_another_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     tree = ProcessTree(tmp_path, "tap0", "tap1")
     tree.process(500, QEMU, {}, {11: "tap0"})
     tree.process(600, ["bash"])
-    looks = Looks(tree.roots, monkeypatch)
-    looks.look()
+    scans = Scans(tree.roots, monkeypatch)
+    scans.scan()
     # By execve(): its start is the same.
     tree.write("proc/600/cmdline", "kvm\0-name\0db1\0")
-    assert [domain.name for domain in looks.look(anew=True)] == ["web1", "db1"]
+    assert [domain.name for domain in scans.scan(full=True)] == ["web1", "db1"]
     # By its end, and the start of another one.
     shutil.rmtree(tree.root / "proc/500")
-    assert [domain.name for domain in looks.look()] == ["db1"]
+    assert [domain.name for domain in scans.scan()] == ["db1"]
     tree.process(500, ["kvm", "-name", "web2"], {}, {11: "tap1"})
-    assert [(domain.name, targets(domain.interfaces)) for domain in looks.look()] == [("web2", ["tap1"]), ("db1", [])]
+    assert [(domain.name, targets(domain.interfaces)) for domain in scans.scan()] == [("web2", ["tap1"]), ("db1", [])]
     (tree.root / "proc/500/stat").write_text(f"500 (kvm) S {'0 ' * 18}777\n")
     tree.write("proc/500/cmdline", "kvm\0-name\0web3\0")
-    assert [domain.name for domain in looks.look(anew=True)] == ["web3", "db1"]
+    assert [domain.name for domain in scans.scan(full=True)] == ["web3", "db1"]
 
 
 def test_a_namespace_keeps_its_path_while_the_process_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -190,11 +192,11 @@ def test_a_namespace_keeps_its_path_while_the_process_runs(tmp_path: Path, monke
         counters = [nic.counter_source for domain in domains for nic in domain.interfaces]
         return [device.namespace for device in counters if isinstance(device, NetDevice)]
 
-    looks = Looks(tree.roots, monkeypatch)
+    scans = Scans(tree.roots, monkeypatch)
     start(500)
-    assert paths(looks.look()) == ["/proc/500/ns/net"]
+    assert paths(scans.scan()) == ["/proc/500/ns/net"]
     start(400)
-    for anew in (False, True):
-        assert paths(looks.look(anew=anew)) == ["/proc/500/ns/net"] * 2
+    for full in (False, True):
+        assert paths(scans.scan(full=full)) == ["/proc/500/ns/net"] * 2
     shutil.rmtree(tree.root / "proc/500")
-    assert paths(looks.look()) == ["/proc/400/ns/net"]
+    assert paths(scans.scan()) == ["/proc/400/ns/net"]

@@ -1,0 +1,72 @@
+"""Scans a machine for its domains: which providers there are, and what becomes of the domains that they find."""
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from vmiostat._core import Roots
+from vmiostat.discovery.defined_domains import StrPath, defined_domains
+from vmiostat.discovery.host_itself import HostItself
+from vmiostat.discovery.libvirt.domains import LibvirtDomains
+from vmiostat.discovery.merge import merge_domains
+from vmiostat.discovery.provider import Found, Provider, ScanContext
+from vmiostat.discovery.vmm.processes import VmmProcesses
+from vmiostat.discovery.xen.libvirt_devices import with_devices_of_xenstore
+from vmiostat.discovery.xen.sysfs import XenSysfs
+from vmiostat.discovery.xen.xenstore import Xenstore
+from vmiostat.errors import Error
+from vmiostat.model import Domain
+from vmiostat.system.netns import NetworkNamespaces
+
+if TYPE_CHECKING:
+    from vmiostat.discovery.libvirt.connection import LibvirtConnection
+
+
+class Discovery:
+    """Finds a machine's domains, scan after scan.
+
+    They are those that the files of `xml` define; without `xml` those of every provider, and where there are none the
+    machine itself. `libvirt` is a connection to query in addition to libvirt's status files.
+    """
+
+    def __init__(
+        self,
+        roots: Roots,
+        xml: StrPath | Iterable[StrPath] | None = None,
+        libvirt: "LibvirtConnection | None" = None,
+    ) -> None:
+        self._roots = roots
+        self._xml = xml
+        # Where two find the same domain, the first one's view of it is kept.
+        self._providers: tuple[Provider, ...] = (
+            LibvirtDomains(libvirt),
+            Xenstore(),
+            XenSysfs(),
+            VmmProcesses(),
+        )
+        self.namespaces = NetworkNamespaces(roots)
+        """The network namespaces as the last scan saw them."""
+
+    def scan(self, *, full: bool = True) -> Found:
+        """The domains as they are now. A full scan rereads also what changes without an event."""
+        self.namespaces = NetworkNamespaces(self._roots, self.namespaces)
+        if self._xml is not None:
+            return defined_domains(self._xml)
+        context = ScanContext(self._roots, full=full, namespaces=self.namespaces)
+        domains: list[Domain] = []
+        problems: list[Error] = []
+        for provider in self._providers:
+            found = provider.scan(context)
+            domains += found.domains
+            problems += found.problems
+            context.known_pids |= {domain.process.pid for domain in found.domains if domain.process is not None}
+        merged = merge_domains(domain for domain in with_devices_of_xenstore(domains) if not _is_dom0(domain))
+        if not merged:
+            host = HostItself().scan(context)
+            merged = host.domains
+            problems += host.problems
+        return Found(merged, tuple(problems))
+
+
+def _is_dom0(domain: Domain) -> bool:
+    """Whether it is a Xen host, which its toolstack lists as Domain-0. With a disk of a backend it is a guest, too."""
+    return domain.type == "xen" and domain.id == 0 and not domain.disks and not domain.interfaces
