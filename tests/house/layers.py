@@ -27,13 +27,16 @@ FILES = r"\bopen\(|\bread_text\(|\bread_bytes\("
 
 PACKAGE = {
     "core": Layer("_core"),
-    "model": Layer("model counter_sources errors", "core", never=f"{FILES}|{PRINTS}"),
-    "system": Layer("system threads", "core model", never=PRINTS),
-    "discovery": Layer("discovery", "core model system", never=PRINTS),
-    "resolve": Layer("resolve", "core model system", never=PRINTS),
-    "polling": Layer("polling watching qemu_stats", "core model system discovery resolve", never=PRINTS),
-    "public": Layer(". host psutil_compat solaris_kstat", "core model system discovery resolve polling", never=PRINTS),
-    "cli": Layer("cli __main__", "model public"),
+    "errors": Layer("errors"),
+    "model": Layer("model counter_sources", "core errors", never=f"{FILES}|{PRINTS}"),
+    "system": Layer("system threads", "core errors", never=PRINTS),
+    "discovery": Layer("discovery", "core errors model system", never=PRINTS),
+    "resolve": Layer("resolve", "core errors model system", never=PRINTS),
+    "polling": Layer("polling watching qemu_stats", "core errors model system discovery resolve", never=PRINTS),
+    "public": Layer(
+        ". host psutil_compat solaris_kstat", "core errors model system discovery resolve polling", never=PRINTS
+    ),
+    "cli": Layer("cli __main__", "errors model public"),
 }
 """python/vmiostat. A surface, such as the command, knows what users import, and no other surface."""
 

@@ -13,7 +13,7 @@ MOVING = pytest.mark.xfail(reason="its modules are still being moved", strict=Fa
 @pytest.mark.parametrize(
     "folder",
     [
-        pytest.param("python/vmiostat", marks=MOVING),
+        "python/vmiostat",
         pytest.param("rust/core/src", marks=MOVING),
         "testkit",
         "lab",

@@ -18,10 +18,11 @@ from testkit.trees.processes import ProcessTree
 from testkit.until import until
 from vmiostat import Roots
 from vmiostat._core import LatestStats
+from vmiostat.discovery.running_process import running_process
 from vmiostat.discovery.vmm.qemu.command_line import command_line as parse_command_line
 from vmiostat.qemu_stats.qmp_client import QmpClient
 from vmiostat.qemu_stats.query_thread import QueryThread
-from vmiostat.system.processes import command_line, process
+from vmiostat.system.processes import command_line
 
 
 def test_a_socket_that_is_missing(qemus: QueriedQemus) -> None:
@@ -72,7 +73,9 @@ class Machine(ProcessTree):
         """A client that expects the QEMU with this PID at the socket."""
         roots = Roots(proc=self.root / "proc")
         machine = parse_command_line(command_line(pid, roots))
-        return QmpClient(str(path), roots, {LatestStats("QMP"): ("virtio-disk0",)}, process(pid, roots), machine)
+        return QmpClient(
+            str(path), roots, {LatestStats("QMP"): ("virtio-disk0",)}, running_process(pid, roots), machine
+        )
 
 
 def problem_of(client: QmpClient) -> str | None:

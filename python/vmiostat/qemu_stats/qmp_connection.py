@@ -12,12 +12,13 @@ from contextlib import suppress
 from typing import NamedTuple
 
 from vmiostat._core import Roots
+from vmiostat.discovery.running_process import running_process
 from vmiostat.discovery.vmm.command_line import CommandLine
 from vmiostat.discovery.vmm.qemu.command_line import command_line as parse_command_line
 from vmiostat.errors import SourceError
 from vmiostat.model import Process
 from vmiostat.qemu_stats.client import QueryError
-from vmiostat.system.processes import command_line, process
+from vmiostat.system.processes import command_line
 
 _CREDENTIALS = struct.Struct("3i")
 
@@ -87,7 +88,7 @@ def _check_server(server: int, qemu: Process | None, machine: CommandLine | None
     """
     if qemu is None or server in (0, qemu.pid) or not _same_pid_namespace(roots):
         return
-    if process(qemu.pid, roots) == qemu:
+    if running_process(qemu.pid, roots) == qemu:
         raise QueryError(f"process {server} listens on the socket instead of this QEMU (process {qemu.pid})")
     with suppress(SourceError):  # its command line may not be readable
         difference = _difference(machine, parse_command_line(command_line(server, roots)))

@@ -8,6 +8,7 @@ from typing import Literal
 
 from vmiostat._core import LatestStats, Roots
 from vmiostat.counter_sources import VmmReported
+from vmiostat.discovery.running_process import running_process
 from vmiostat.discovery.vmm.command_line import CommandLine
 from vmiostat.discovery.vmm.qemu.command_line import command_line as parse_command_line
 from vmiostat.errors import SourceError
@@ -18,7 +19,7 @@ from vmiostat.qemu_stats.qmp_client import QmpClient
 from vmiostat.qemu_stats.qmp_socket import qmp_socket
 from vmiostat.qemu_stats.query_thread import OnDemand, QueryThread
 from vmiostat.qemu_stats.xen_qdisk import is_qdisk, node_names
-from vmiostat.system.processes import command_line, process
+from vmiostat.system.processes import command_line
 
 BlockSource = Literal["kernel", "qemu"]
 
@@ -144,7 +145,7 @@ class QemuStats:
 
     def _qmp_socket(self, domain: Domain) -> tuple[str, CommandLine | None] | None:
         """The path of a QMP socket of the domain's QEMU, as QEMU sees it, and what its command line says."""
-        if domain.process is None or process(domain.process.pid, self._roots) != domain.process:
+        if domain.process is None or running_process(domain.process.pid, self._roots) != domain.process:
             return None
         pid = domain.process.pid
         try:

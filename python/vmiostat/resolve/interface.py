@@ -74,7 +74,7 @@ def resolve_interface(nic: Interface, domain: Domain, namespaces: NetworkNamespa
 
 def _where(name: str, domain: Domain, namespaces: NetworkNamespaces) -> tuple[str | None, Interfaces]:
     """The namespace in which the interface is, or should be, and what interfaces are there. Raises SourceError."""
-    its_own = namespaces.of(domain.process)
+    its_own = None if domain.process is None else namespaces.of(domain.process.pid)
     if its_own is not None:
         try:
             there = namespaces.interfaces(its_own)

@@ -4,7 +4,6 @@ import os
 
 from vmiostat._core import Roots
 from vmiostat.errors import SourceError
-from vmiostat.model import Process
 
 Interfaces = dict[str, int | None]
 """Names in the kernel's order, each with its number where that is known."""
@@ -28,18 +27,16 @@ class NetworkNamespaces:
         self._paths: dict[str | int, str | None] | None = None
         self._interfaces: dict[str | None, Interfaces] = {}
 
-    def of(self, process: Process | None) -> str | None:
-        """The namespace of a process; the machine's own where it has none or has ended."""
-        if process is None:
-            return None
-        identity = self._identity(process.pid)
+    def of(self, pid: int) -> str | None:
+        """The namespace of a process; the machine's own for one that has ended."""
+        identity = self._identity(pid)
         if identity is None:
             return None
         paths = self._known()
         if identity not in paths:
             first = self._first_pids.get(identity)
             if first is None or self._identity(first) != identity:
-                first = self._first_pids[identity] = process.pid
+                first = self._first_pids[identity] = pid
             paths[identity] = f"/proc/{first}/ns/net"
         return paths[identity]
 

@@ -3,7 +3,6 @@
 import os
 
 from vmiostat._core import Roots
-from vmiostat.model import Process
 
 _ENDED = (b"Z", b"X")
 """States of a process that has ended and that its parent has not asked for yet: it holds nothing any more."""
@@ -11,13 +10,13 @@ _STATE, _STARTED = 0, 19
 """Fields 3 and 22 of /proc/PID/stat (proc_pid_stat(5)), counted from behind the second one, its name."""
 
 
-def process(pid: int, roots: Roots) -> Process | None:
-    """The process that has this pid now; None where there is none, or none that may be seen."""
+def start_time(pid: int, roots: Roots) -> int | None:
+    """When the process of this pid was started, in clock ticks since boot; None for one that has ended or is hidden."""
     stat = roots.read_or_none(f"/proc/{pid}/stat") or b""
     # A name may hold spaces and brackets of its own, and ends with the last one.
     fields = stat.rpartition(b")")[2].split()
     try:
-        return None if fields[_STATE] in _ENDED else Process(pid, int(fields[_STARTED]))
+        return None if fields[_STATE] in _ENDED else int(fields[_STARTED])
     except (ValueError, IndexError):
         return None
 

@@ -6,11 +6,11 @@ from dataclasses import dataclass, replace
 from vmiostat._core import Roots
 from vmiostat.discovery.libvirt.process import with_process
 from vmiostat.discovery.libvirt.session import Running
+from vmiostat.discovery.running_process import running_process
 from vmiostat.discovery.xml.definition import Definition
 from vmiostat.discovery.xml.domain import parse
 from vmiostat.errors import TopologyError
 from vmiostat.model import Domain, Process
-from vmiostat.system.processes import process
 
 PROVIDER = "libvirt"
 
@@ -33,7 +33,7 @@ class Known:
         if isinstance(self.definition, TopologyError) or self.definition.domain.process is None:
             return True
         its = self.definition.domain.process
-        return process(its.pid, roots) == its
+        return running_process(its.pid, roots) == its
 
 
 def learn(running: Running, xml: bytes | None, before: Known | None, uri: str, roots: Roots) -> Known | None:

@@ -3,10 +3,11 @@
 from dataclasses import replace
 
 from vmiostat._core import Roots
+from vmiostat.discovery.running_process import running_process
 from vmiostat.discovery.xml.definition import Definition
 from vmiostat.errors import SourceError
 from vmiostat.model import Domain
-from vmiostat.system.processes import command_line, process, sees_every_process
+from vmiostat.system.processes import command_line, sees_every_process
 
 
 def with_process(definition: Definition, driver: str, roots: Roots) -> Definition | None:
@@ -19,7 +20,7 @@ def with_process(definition: Definition, driver: str, roots: Roots) -> Definitio
     domain = definition.domain
     if domain.process is None:
         return definition
-    now = process(domain.process.pid, roots)
+    now = running_process(domain.process.pid, roots)
     if now == domain.process:
         return definition
     if now is not None and driver == "qemu" and not _runs(domain, now.pid, roots):

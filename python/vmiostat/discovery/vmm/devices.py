@@ -11,13 +11,13 @@ from vmiostat.discovery.vmm.command_line import CommandLine, Netdev
 from vmiostat.discovery.vmm.interface_by_mac import InterfaceByMac
 from vmiostat.errors import SourceError
 from vmiostat.model import Disk, Interface, Process
-from vmiostat.resolve.rx_tx_view import MACVTAP, TAP
 from vmiostat.system.block_device import Number, device_number
 from vmiostat.system.descriptors import Descriptors
 from vmiostat.system.netns import NetworkNamespaces
 
 Device = TypeVar("Device", Disk, Interface)
 
+_TAP = "the VMM has it open as a tap: the guest's rx is the host device's tx"
 _READ_ONLY = (
     "the VMM has it open for reading only, as it has what lies beneath a snapshot's overlay: what the guest writes "
     "goes elsewhere and is not counted here"
@@ -81,7 +81,7 @@ def interfaces(
     Without descriptors: those that the command line names, or that only one of the host's can be.
     """
     if held is None:
-        in_our_namespace = namespaces.of(runs) is None
+        in_our_namespace = namespaces.of(runs.pid) is None
         of_the_host = _named(told, runs, by_mac if in_our_namespace else None)
     else:
         of_the_host = _open_interfaces(told, held, runs, namespaces)
@@ -114,17 +114,17 @@ def _open_interfaces(
     for name in dict.fromkeys([*netdevs, *names.values()]):
         netdev = netdevs.get(name, Netdev(name))
         if name not in macvtaps.values():
-            nic = Interface(name, "ethernet", netdev.mac, netdev.source, swap_rx_tx=TAP[0], rx_tx_view=TAP[1])
+            nic = Interface(name, "ethernet", netdev.mac, netdev.source, rx_tx_view=_TAP)
         elif name in nameless:
             nic = Interface(name, "direct", netdev.mac, netdev.source, reason=_UNNUMBERED.format(name=name))
         else:
-            nic = Interface(name, "direct", netdev.mac, netdev.source, swap_rx_tx=MACVTAP[0], rx_tx_view=MACVTAP[1])
+            nic = Interface(name, "direct", netdev.mac, netdev.source)
         yield nic
 
 
 def _names_by_number(runs: Process, namespaces: NetworkNamespaces) -> dict[int, str]:
     try:
-        there = namespaces.interfaces(namespaces.of(runs))
+        there = namespaces.interfaces(namespaces.of(runs.pid))
     except SourceError:
         return {}
     return {number: name for name, number in there.items() if number is not None}

@@ -6,6 +6,7 @@ import errno
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from vmiostat.discovery.running_process import running_process
 from vmiostat.discovery.vmm import cloud_hypervisor as cloud_hypervisor_command_line
 from vmiostat.discovery.vmm import crosvm as crosvm_command_line
 from vmiostat.discovery.vmm import firecracker as firecracker_command_line
@@ -15,7 +16,7 @@ from vmiostat.discovery.vmm.qemu import command_line as qemu_command_line
 from vmiostat.errors import SourceError
 from vmiostat.model import Domain
 from vmiostat.system.descriptors import descriptors, open_numbers, open_paths
-from vmiostat.system.processes import command_line, process
+from vmiostat.system.processes import command_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -62,7 +63,7 @@ def vmm_process(
     told = before.told if before is not None and same else _told(words, has_vm)
     if told is None:
         return None
-    runs = process(pid, roots)
+    runs = running_process(pid, roots)
     if runs is None:
         raise SourceError(errno.ESRCH, "the process has ended", roots.shown(f"/proc/{pid}"))
     paths = _open_paths(pid, roots)
