@@ -1,13 +1,13 @@
-"""Waiting for what comes by itself."""
+"""Waiting for a condition."""
 
 import time
 from collections.abc import Callable
 
 
-def until(true: Callable[[], object], seconds: float = 20.0, every: float = 0.005) -> float:
-    """Waits until it is true; how many seconds that took. Fails when it is not in this time."""
+def until(condition: Callable[[], object], seconds: float = 20.0, interval: float = 0.005) -> float:
+    """Waits until the condition is true, and returns how many seconds that took. Fails after `seconds`."""
     start = time.monotonic()
-    while not true():
-        assert time.monotonic() - start < seconds, "it did not come to be"
-        time.sleep(every)
+    while not condition():
+        assert time.monotonic() - start < seconds, "the condition did not become true in time"
+        time.sleep(interval)
     return time.monotonic() - start

@@ -1,4 +1,4 @@
-"""Watches in tests: of a made machine, or with a look of the test's own."""
+"""Watches for tests: of a made machine, or with a scan of the test's own."""
 
 import threading
 from functools import partial
@@ -10,7 +10,7 @@ from vmiostat.watching.scanner import Scan
 from vmiostat.watching.watch import Watch
 
 NEVER = 1000.0
-"""So rarely that a test would time out: whatever is seen was noticed."""
+"""An interval so long that a test would time out: what the watch finds was announced by an event."""
 
 
 def names(watch: Watch) -> list[str]:
@@ -18,12 +18,13 @@ def names(watch: Watch) -> list[str]:
 
 
 def watch_threads() -> list[threading.Thread]:
-    return [thread for thread in threading.enumerate() if thread.name == "vmiostat-watch"]
+    return [thread for thread in threading.enumerate() if thread.name == "vmiostat-scan"]
 
 
 def found(*names: str) -> tuple[list[Domain], tuple[Error, ...]]:
+    """The result of a scan that found these domains."""
     return [Domain(name) for name in names], ()
 
 
-def watching(look: Scan, root: Path, every: float = 0.05) -> Watch:
-    return Watch(look, partial(EventSources, Roots(root), None), every)
+def watching(scan: Scan, root: Path, interval: float = 0.05) -> Watch:
+    return Watch(scan, partial(EventSources, Roots(root), None), interval)

@@ -211,7 +211,7 @@ class Host:
         return Watch(scan, self._signals, every, told)
 
     def _signals(self) -> EventSources:
-        more = {} if self._libvirt is None else {"libvirt's domains change (its events)": self._libvirt.changes}
+        more = {} if self._libvirt is None else {"libvirt domains change (libvirt events)": self._libvirt.changes}
         return EventSources(self.roots, self._xml, more)
 
     def _discovery(self) -> "Discovery":

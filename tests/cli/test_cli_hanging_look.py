@@ -17,7 +17,7 @@ from vmiostat.polling import following_poller
 from vmiostat.cli.main import main
 from vmiostat.watching import scanner
 
-scanner._LONG, following_poller.FIRST_LOOK = 0.1, 0.3
+scanner._SLOW, following_poller.FIRST_LOOK = 0.1, 0.3
 find = Discovery.scan
 
 def hangs(*arguments, **options):
@@ -48,7 +48,7 @@ def ran(tree: LibvirtTree, seconds: float, *arguments: str) -> subprocess.Comple
 def test_the_rows_come_when_it_ends(tree: LibvirtTree, form: str) -> None:
     done = ran(tree, 1.5, *filter(None, [form]), "0.5", "6")
     assert done.returncode == 0, done.stderr
-    assert "a look has been under way for" in done.stderr
+    assert "a scan has been in progress for" in done.stderr
     assert "web1" in done.stdout
 
 

@@ -13,7 +13,7 @@ from testkit.counters_of import counters_of
 from vmiostat import BlockStats, FollowingPoller, Host, InterfaceStats, Poller
 from vmiostat.counter_sources import InterfaceSource
 from vmiostat.model import Domain
-from vmiostat.watching import event_sources as signals
+from vmiostat.watching import event_sources
 
 host: Host | None = None
 domains: list[Domain] = []
@@ -45,8 +45,7 @@ def open_poller(source: InterfaceSource) -> None:
 def follow(xml: str, roots: dict[str, str]) -> list[str]:
     """Opens a poller that follows what the XML defines; what it cannot notice at once."""
     global poller
-    # What could not be had is tried again soon.
-    signals._AGAIN = 0.1
+    event_sources._RETRY = 0.1
     if poller is not None:
         poller.close()
     poller = Host(xml=xml, **roots).poller(follow=True, every=0.3)  # type: ignore[arg-type]

@@ -331,8 +331,8 @@ except KeyboardInterrupt:
 
 INSIDE_LIBVIRT = {"vmiostat-libvirt", "vmiostat-libvirt-close", "vmiostat-libvirt-events"}
 """Threads that are in a call of libvirt's, which cannot be taken back, or run its event loop."""
-LOOKING = {"vmiostat-watch"}
-"""One that waits for libvirtd's answer to a look gives up by itself, after 5 seconds at most."""
+SCANNING = {"vmiostat-scan"}
+"""A scan that waits for libvirtd gives up after at most 5 seconds."""
 
 
 def programs(lab: RunningLab) -> dict[str, list[str]]:
@@ -353,7 +353,7 @@ def test_the_process_ends_whatever_stands_still(lab: RunningLab, what: str, prog
     daemon = lab.libvirtd()
     assert daemon is not None
     ill = {"a guest": [lab.pids()["vm2"]], "libvirtd": [daemon], "both": [lab.pids()["vm2"], daemon]}[what]
-    allowed = INSIDE_LIBVIRT | (LOOKING if daemon in ill else set())
+    allowed = INSIDE_LIBVIRT | (SCANNING if daemon in ill else set())
     # The best of three: on a machine with much else to do, Python alone takes long to end.
     assert any(seconds_to_end(programs(lab)[program], ill, allowed) < 1.0 for _ in range(3))
 

@@ -40,7 +40,7 @@ def test_the_thread_of_a_watch(tmp_path: Path) -> None:
     tree.interfaces({})
     with Host(tree.root).watch() as watch:
         assert watch.wait(timeout=10)
-        assert unblocked_in("vmiostat-watch") == set()
+        assert unblocked_in("vmiostat-scan") == set()
     assert unblocked_in("MainThread") == SIGNALS
 
 

@@ -1,4 +1,4 @@
-"""A made machine with a running domain, and a watch of it."""
+"""A made machine with a running domain, and its watch."""
 
 from collections.abc import Iterator
 from pathlib import Path

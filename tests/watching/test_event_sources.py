@@ -1,11 +1,10 @@
-"""What the kernel sends to those who watch is read as bytes from anywhere: what is no message is none."""
+"""Event sources: parsing what the kernel sends, and going on when a source fails."""
 
 import ctypes
 import errno
 import os
 import socket
 import struct
-import time
 from contextlib import suppress
 from pathlib import Path
 
@@ -27,7 +26,7 @@ UP = 0x1
 def link(
     name: bytes, *, kind: int = NEW, index: int = 7, flags: int = UP, family: int = 0, before: bytes = b""
 ) -> bytes:
-    """A message about a link; `before` are attributes before its name."""
+    """A message about a link, with the attributes `before` in front of its name."""
     attribute = struct.pack("=HH", 4 + len(name) + 1, 3) + name + b"\0"
     body = struct.pack("=BBHiII", family, 0, 0, index, flags, 0) + before + attribute
     body += b"\0" * (-len(body) % 4)
@@ -47,7 +46,7 @@ class Links(link_changes.LinkChanges):
         return self._matters(message)
 
 
-def test_a_link_that_comes_goes_or_changes_matters_and_what_is_known_does_not() -> None:
+def test_a_link_that_comes_goes_or_changes_matters_but_a_repeated_message_does_not() -> None:
     links = Links()
     assert links.matter(link(b"vnet0"))
     assert not links.matter(link(b"vnet0", before=MAC))
@@ -63,7 +62,7 @@ def test_a_link_that_comes_goes_or_changes_matters_and_what_is_known_does_not() 
 
 
 @given(st.binary(max_size=80))
-def test_no_bytes_break_the_links(data: bytes) -> None:
+def test_any_bytes_as_link_messages(data: bytes) -> None:
     Links().matter(data)
     Links().matter(link(b"vnet0") + data)
     message = bytearray(link(b"vnet0", before=MAC))
@@ -72,7 +71,7 @@ def test_no_bytes_break_the_links(data: bytes) -> None:
 
 
 @given(st.integers(0, 51), st.integers(0, 255))
-def test_no_length_breaks_the_links(place: int, value: int) -> None:
+def test_any_length_in_link_messages(place: int, value: int) -> None:
     message = bytearray(link(b"vnet0", before=MAC))
     message[place] = value
     Links().matter(bytes(message))
@@ -80,7 +79,7 @@ def test_no_length_breaks_the_links(place: int, value: int) -> None:
 
 
 @given(st.binary(max_size=100))
-def test_no_bytes_break_the_folders(data: bytes) -> None:
+def test_any_bytes_as_folder_events(data: bytes) -> None:
     assert len(list(folder_changes._events(data))) <= len(data) // 16
     event = struct.pack("=iIII16s", 1, 0x80, 0, 16, b"web1.xml")
     assert next(folder_changes._events(event + data)) == (1, 0x80, b"web1.xml")
@@ -107,7 +106,7 @@ def test_disks_and_xen_backends_matter() -> None:
 
 
 class Group(NetlinkGroup):
-    """One that nobody sends to but the test."""
+    """A group that only the test sends to."""
 
     lost = 0
 
@@ -118,20 +117,20 @@ class Group(NetlinkGroup):
         self.lost += 1
 
 
-def test_lost_messages_are_a_reason_to_look() -> None:
+def test_lost_messages_call_for_a_scan() -> None:
     try:
         group = Group(socket.NETLINK_USERSOCK, 1)
     except PermissionError:
-        pytest.skip("needs root: receives what everybody may send")
+        pytest.skip("needs root: any process may send to this group")
     try:
         assert not group.drain()
-        tell_everybody(b"is nothing")
+        broadcast(b"does not matter")
         assert not group.drain()
-        tell_everybody(b"matters")
+        broadcast(b"matters")
         assert group.drain()
         assert not group.drain()
         for _ in range(2000):
-            tell_everybody(b"is nothing")
+            broadcast(b"does not matter")
         assert group.drain()
         assert group.lost == 1
         while group.drain():
@@ -140,14 +139,14 @@ def test_lost_messages_are_a_reason_to_look() -> None:
         group.close()
 
 
-def tell_everybody(message: bytes) -> None:
+def broadcast(message: bytes) -> None:
     sender = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, socket.NETLINK_USERSOCK)
-    with sender, suppress(ConnectionRefusedError):  # by the kernel, to which every such message goes, too
+    with sender, suppress(ConnectionRefusedError):  # from the kernel, which gets every such message, too
         sender.sendto(message, (0, 1))
 
 
 class Broken:
-    """A signal that ends: its descriptor can always be read, and reading it fails."""
+    """An event source whose descriptor is always readable, but cannot be read."""
 
     def __init__(self) -> None:
         self._descriptor = os.eventfd(1)
@@ -162,30 +161,30 @@ class Broken:
         os.close(self._descriptor)
 
 
-def test_a_signal_that_fails_is_told_once_and_costs_itself_alone(tmp_path: Path) -> None:
+def test_a_source_that_fails_is_a_problem_and_affects_no_other(tmp_path: Path) -> None:
     (tmp_path / "run/libvirt/qemu").mkdir(parents=True)
-    signals = EventSources(Roots(tmp_path), None, {"it breaks": Broken})
+    sources = EventSources(Roots(tmp_path), None, {"it breaks": Broken})
     try:
-        assert signals.wait(1)
-        assert not signals.wait(0)
-        (problem,) = signals.problems
+        assert sources.wait(1)
+        assert not sources.wait(0)
+        (problem,) = sources.problems
         assert "Input/output error" in str(problem)
         (tmp_path / "run/libvirt/qemu/web1.xml").write_text("")
-        assert signals.wait(1)
+        assert sources.wait(1)
     finally:
-        signals.close()
+        sources.close()
 
 
-def test_a_wait_may_be_longer_than_the_kernel_can_count(tmp_path: Path) -> None:
-    signals = EventSources(Roots(tmp_path), tmp_path)
+def test_a_wait_longer_than_select_can_take(tmp_path: Path) -> None:
+    sources = EventSources(Roots(tmp_path), tmp_path)
     try:
         (tmp_path / "web1.xml").write_text("")
-        assert signals.wait(1e300)
+        assert sources.wait(1e300)
     finally:
-        signals.close()
+        sources.close()
 
 
-def test_signals_that_cannot_be_had_are_problems_and_are_tried_again(
+def test_sources_that_cannot_be_opened_are_problems_and_are_retried(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refused(*arguments: object) -> int:
@@ -195,25 +194,25 @@ def test_signals_that_cannot_be_had_are_problems_and_are_tried_again(
     with monkeypatch.context() as broken:
         broken.setattr("vmiostat.watching.event_sources.FolderChanges.__init__", refused)
         broken.setattr("vmiostat.watching.event_sources.LinkChanges.__init__", refused)
-        signals = EventSources(Roots(run=tmp_path), None)
+        sources = EventSources(Roots(run=tmp_path), None)
     try:
-        assert len(list(signals.problems)) == 2
-        assert all("Too many open files" in str(problem) for problem in signals.problems)
-        assert not signals.wait(0)
-        signals.renew()
-        assert len(list(signals.problems)) == 2  # not so soon: what fails for ever is not to cost much
-        monkeypatch.setattr("vmiostat.watching.event_sources._AGAIN", 0.0)
-        signals.renew()
-        assert not signals.problems
+        assert len(list(sources.problems)) == 2
+        assert all("Too many open files" in str(problem) for problem in sources.problems)
+        assert not sources.wait(0)
+        sources.renew()
+        assert len(list(sources.problems)) == 2  # not retried at once, because it may always fail
+        monkeypatch.setattr("vmiostat.watching.event_sources._RETRY", 0.0)
+        sources.renew()
+        assert not sources.problems
         (tmp_path / "libvirt/qemu/web1.xml").write_text("")
-        assert signals.wait(1)
+        assert sources.wait(1)
     finally:
-        signals.close()
+        sources.close()
 
 
-def test_a_machine_with_more_folders_than_may_be_watched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_machine_with_more_folders_than_the_user_may_watch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     class NoMore:
-        """libc, at the limit of the user's watches."""
+        """libc at the limit of a user's watches."""
 
         def inotify_add_watch(self, *arguments: object) -> int:
             ctypes.set_errno(errno.ENOSPC)
@@ -225,76 +224,75 @@ def test_a_machine_with_more_folders_than_may_be_watched(tmp_path: Path, monkeyp
     libc = folder_changes._libc
     with monkeypatch.context() as full:
         full.setattr(folder_changes, "_libc", NoMore())
-        signals = EventSources(Roots(tmp_path), tmp_path)
+        sources = EventSources(Roots(tmp_path), tmp_path)
     try:
-        (problem,) = signals.problems
+        (problem,) = sources.problems
         assert "No space left" in str(problem)
-        signals.renew()
-        assert signals.problems == ()
+        sources.renew()
+        assert sources.problems == ()
         (tmp_path / "web1.xml").write_text("")
-        assert signals.wait(1)
+        assert sources.wait(1)
     finally:
-        signals.close()
+        sources.close()
 
 
 def test_folders_stay_watched_while_they_cannot_be_opened(tmp_path: Path) -> None:
-    signals = EventSources(Roots(tmp_path), tmp_path)
+    sources = EventSources(Roots(tmp_path), tmp_path)
     try:
         with no_descriptor_left():
-            signals.renew()
-            assert "Too many open files" in str(signals.problems[0])
+            sources.renew()
+            assert "Too many open files" in str(sources.problems[0])
         (tmp_path / "web1.xml").write_text("")
-        assert signals.wait(1)
-        signals.renew()
-        assert signals.problems == ()
+        assert sources.wait(1)
+        sources.renew()
+        assert sources.problems == ()
     finally:
-        signals.close()
+        sources.close()
 
 
-def test_a_wait_that_the_kernel_refuses_is_a_problem_while_it_does(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_refused_wait_is_a_problem_until_one_succeeds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def refused(*arguments: object) -> object:
         raise OSError(errno.ENOMEM, "Cannot allocate memory")
 
-    signals = EventSources(Roots(tmp_path), None)
+    sources = EventSources(Roots(tmp_path), None)
     try:
         with monkeypatch.context() as broken:
             broken.setattr("selectors.PollSelector.select", refused)
-            spent = time.process_time()
-            assert not any(signals.wait(1000.0) for _ in range(3))
-            assert time.process_time() - spent < 0.2
-            assert "Cannot allocate memory" in str(signals.problems[0])
-        assert not signals.wait(0)
-        assert signals.problems == ()
+            slept: list[float] = []
+            broken.setattr("time.sleep", slept.append)
+            assert not any(sources.wait(1000.0) for _ in range(3))
+            assert slept == [0.1] * 3, "it does not spin"
+            assert "Cannot allocate memory" in str(sources.problems[0])
+        assert not sources.wait(0)
+        assert sources.problems == ()
     finally:
-        signals.close()
+        sources.close()
 
 
-def test_a_namespace_s_signal_that_fails_is_had_again_at_the_next_look(
+def test_the_source_of_a_namespace_that_fails_is_reopened_after_the_next_scan(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("vmiostat.watching.event_sources.links_in", lambda namespace: Broken())
-    signals = EventSources(Roots(run=tmp_path), None)
+    sources = EventSources(Roots(run=tmp_path), None)
     domains = [Domain("web1", interfaces=(Interface("vnet0", counter_source=NetDevice("vnet0", "/proc/self/ns/net")),))]
     try:
         for _ in range(3):
-            signals.follow(domains)
-            assert not [problem for problem in signals.problems if "Input/output" in str(problem)]
-            assert signals.wait(1)
-            assert [problem for problem in signals.problems if "Input/output" in str(problem)]
+            sources.follow(domains)
+            assert not [problem for problem in sources.problems if "Input/output" in str(problem)]
+            assert sources.wait(1)
+            assert [problem for problem in sources.problems if "Input/output" in str(problem)]
     finally:
-        signals.close()
+        sources.close()
 
 
-def test_a_namespace_that_is_not_there_is_a_problem_while_a_domain_needs_it(tmp_path: Path) -> None:
-    signals = EventSources(Roots(run=tmp_path), None)
+def test_a_missing_namespace_is_a_problem_while_a_domain_is_in_it(tmp_path: Path) -> None:
+    sources = EventSources(Roots(run=tmp_path), None)
     try:
         nic = Interface("vnet0", counter_source=NetDevice("vnet0", "/run/netns/none"))
-        signals.follow([Domain("web1", interfaces=(nic,))])
-        (problem,) = signals.problems
+        sources.follow([Domain("web1", interfaces=(nic,))])
+        (problem,) = sources.problems
         assert "/run/netns/none" in str(problem)
-        signals.follow([])
-        assert signals.problems == ()
+        sources.follow([])
+        assert sources.problems == ()
     finally:
-        signals.close()
+        sources.close()

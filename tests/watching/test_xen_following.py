@@ -10,7 +10,7 @@ from testkit.trees.xen import XenTree
 from testkit.until import until
 from testkit.watches import NEVER
 from vmiostat import FollowingPoller, Host, Roots
-from vmiostat.watching import event_sources as signals
+from vmiostat.watching import event_sources
 from vmiostat.watching.xenstore_changes import XenstoreChanges
 
 BACKENDS = "/local/domain/0/backend"
@@ -189,7 +189,7 @@ def test_a_watch_that_hears_nonsense_ends(tree: XenTree, daemon: FakeXenstored) 
 
 
 def test_a_xenstored_that_comes_late_or_comes_back_is_watched(tree: XenTree, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(signals, "_AGAIN", 0.0)
+    monkeypatch.setattr(event_sources, "_RETRY", 0.0)
     with Host(tree.root).watch(every=0.1) as watch:
         watch.wait()
         assert [domain.name for domain in watch.domains] == ["Domain-1"]
@@ -197,5 +197,5 @@ def test_a_xenstored_that_comes_late_or_comes_back_is_watched(tree: XenTree, mon
             with running(tree.root, tree.store) as daemon:
                 until(lambda daemon=daemon: len(daemon.watched) == 3)  # type: ignore[misc]
                 until(lambda: (watch.problems, [domain.name for domain in watch.domains]) == ((), ["web1"]))
-            until(lambda: "nothing tells when Xen domains come or go" in str(watch.problems))
+            until(lambda: "no event announces when Xen domains come or go" in str(watch.problems))
             (tree.root / "run/xenstored/socket").unlink()

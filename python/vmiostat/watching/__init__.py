@@ -1,15 +1,15 @@
-"""What says that something on the machine has changed: one module a signal, and one thread that looks again."""
+"""Watches for changes on the machine: a module for each event source, and one thread that scans for domains."""
 
 from typing import Protocol
 
 
-class Signal(Protocol):
-    """Somebody who says that something changed; not what: whoever hears it looks for himself."""
+class EventSource(Protocol):
+    """Says that something changed, but not what: the next scan finds out."""
 
     def fileno(self) -> int:
-        """A descriptor that can be read once there is something to drain."""
+        """A descriptor that is readable while there are events to drain."""
 
     def drain(self) -> bool:
-        """Takes what has come; whether it is a reason to look again. Raises OSError when nothing will come any more."""
+        """Reads the events; returns whether they call for a scan. Raises OSError if no more events will come."""
 
     def close(self) -> None: ...

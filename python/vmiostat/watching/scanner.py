@@ -1,4 +1,4 @@
-"""The thread that looks: at once when a signal says so, soon after that again, and now and then in any case."""
+"""The thread that scans for domains: at once after an event, again soon after that, and at an interval in any case."""
 
 import os
 import threading
@@ -12,38 +12,39 @@ from vmiostat.threads.fork import register_after_fork
 from vmiostat.threads.signal_mask import block_signals_in_this_thread
 from vmiostat.watching.event_sources import EventSources
 
-_APART = 0.01
-"""Seconds between two looks: changes come in bursts."""
-_SOON = (0.1, 0.5, 2.0, 6.0)
-"""Seconds after a signal at which to look again. Much is late: libvirt writes a domain's file before the domain runs,
-and Xen's backends have no counters until the guest's driver has connected; nobody tells of that. All but the first of
-these looks are at everything anew: at that time a hot-plug may be under way still, and is not to wait for it."""
-_BURST, _REST = 0.2, 1.0
-"""Seconds of work without a rest, and of the longest rest. Where changes never end, looks take half of a processor."""
-_PUT_OFF = 3
-"""Looks in a row that count for nothing. One during which a domain's file was written may have read the old file and
-found another disk under its path: the next one comes at once."""
+_MIN_PAUSE = 0.01
+"""Seconds between two scans: events come in bursts."""
+_RESCANS = (0.1, 0.5, 2.0, 6.0)
+"""Seconds after an event at which to rescan. Some changes come late and without an event: libvirt writes the file of a
+domain before the domain runs, and a Xen backend has no counters until the guest's driver has connected. The first one
+is not a full scan, because that would delay the rows of a hot-plug that is still in progress."""
+_BURST, _MAX_PAUSE = 0.2, 1.0
+"""Seconds of CPU time without a pause, and of the longest pause. While changes never end, scans use half of a CPU."""
+_MAX_DISCARDED = 3
+"""Scans in a row that are discarded. One during which a domain's file was written may have read the old file and found
+another disk at its path; the next scan follows at once."""
 _JOIN = 0.5
-"""Seconds that closing waits for a look to end. One that hangs ends when it does, and harms nobody."""
-_LONG = 5.0
-"""Seconds after which a look that has not ended is a problem. libvirt, too, has this long to answer."""
-_UNWOKEN = 0.1
-"""Seconds after which a thread that cannot be woken sees by itself that it is to end."""
+"""Seconds that `stop` waits for a scan to end. One that hangs ends later, and does no harm."""
+_SLOW = 5.0
+"""Seconds after which a scan that has not ended is a problem. libvirt has as long to answer."""
+_STOP_CHECK = 0.1
+"""Seconds between checks for `stop` in a thread that cannot be woken."""
 
 Found = tuple[Sequence[Domain], Sequence[Error]]
 Scan = Callable[[bool], Found]
-"""Finds the domains: at all that nobody tells of, too (True), or only at what a signal may have told of."""
+"""Finds the domains: in a full scan (True) everywhere, else only where an event may have announced a change."""
+OnChange = Callable[[tuple[Domain, ...]], None]
 
 
-class Due(NamedTuple):
-    """A look that is to be made without a signal."""
+class ScheduledScan(NamedTuple):
+    """A scan that needs no event."""
 
     at: float
-    anew: bool
+    full: bool
 
 
-class Seen(NamedTuple):
-    """What the newest look saw."""
+class ScanResult(NamedTuple):
+    """What the last scan found."""
 
     changes: int = 0
     domains: tuple[Domain, ...] = ()
@@ -51,59 +52,60 @@ class Seen(NamedTuple):
 
 
 class Scanner:
-    """Looks for the domains in a thread of its own, which nobody ever has to wait for.
+    """Scans for domains in a thread of its own, so that no other thread waits for a scan.
 
-    `told`, called in the thread after each look and before others see what it saw, may do something about the domains.
-    An exception of either costs that look alone: it becomes a problem.
+    `on_change` is called in this thread after each scan, before other threads see the result. An exception of a scan or
+    of `on_change` becomes a problem, and the thread goes on.
     """
 
     def __init__(
         self,
-        look: Scan,
-        signals: Callable[[], EventSources],
-        every: float,
-        told: Callable[[tuple[Domain, ...]], None] | None = None,
+        scan: Scan,
+        event_sources: Callable[[], EventSources],
+        interval: float,
+        on_change: OnChange | None = None,
     ) -> None:
-        self._look_for, self._open_signals, self._every, self._told = look, signals, every, told
-        self.seen = Seen()
+        self._scan, self._open_event_sources = scan, event_sources
+        self._interval, self._on_change = interval, on_change
+        self.result = ScanResult()
         self.stopped = False
         self._began: float | None = None
-        """When the look that is under way began."""
-        self._put_off = 0
-        self.news = threading.Condition()
-        """Told of each change of `seen.changes` and `stopped`."""
+        """When the scan in progress began."""
+        self._discarded = 0
+        self.changed = threading.Condition()
+        """Notified when `result.changes` or `stopped` changes."""
         register_after_fork(self)
         self._wake = _eventfd()
-        self._thread = threading.Thread(target=self._run, name="vmiostat-watch", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="vmiostat-scan", daemon=True)
         try:
             self._thread.start()
         except RuntimeError as error:
-            del self._thread  # which holds what holds it
+            del self._thread  # a reference cycle
             self._close_wake()
-            raise Error(f"changes cannot be followed, which takes a thread: {error}") from error
+            raise Error(f"changes cannot be followed, because no thread can start: {error}") from error
 
     @property
     def problems(self) -> tuple[Error, ...]:
-        """The newest look's, and that one has been under way for long."""
-        began, problems = self._began, self.seen.problems
+        """Those of the last scan, and whether one hangs."""
+        began, problems = self._began, self.result.problems
         seconds = 0.0 if began is None else time.monotonic() - began
-        if seconds < _LONG:
+        if seconds < _SLOW:
             return problems
-        late = f"a look has been under way for {seconds:.0f} s, since something that it reads does not answer"
-        return (*problems, Error(f"{late}: what came or went meanwhile is not seen yet"))
+        slow = f"a scan has been in progress for {seconds:.0f} s, because something that it reads does not answer"
+        return (*problems, Error(f"{slow}: changes since then are not known yet"))
 
     def forked(self) -> None:
-        """In a fork nobody looks: it is stopped."""
+        """In a fork it is stopped, because its thread does not exist there."""
         self.stopped = True
         self._began = None
-        self.news = threading.Condition()
+        self.changed = threading.Condition()
         self._wake = -1
 
     def stop(self) -> None:
-        """Ends the thread, now or when its look has ended."""
-        with self.news:
+        """Ends the thread, once the scan in progress has ended."""
+        with self.changed:
             self.stopped = True
-            self.news.notify_all()
+            self.changed.notify_all()
             if self._wake >= 0:
                 os.eventfd_write(self._wake, 1)
         if self._thread is not threading.current_thread():
@@ -111,92 +113,92 @@ class Scanner:
 
     def _run(self) -> None:
         block_signals_in_this_thread()
-        signals: EventSources | None = None
+        events: EventSources | None = None
         try:
-            signals = self._open_signals()
+            events = self._open_event_sources()
             if self._wake >= 0:
-                signals.wake_by(self._wake)
-            self._look_again_and_again(signals)
-        except Exception as error:  # a mistake of ours: whoever waits is to know
-            self.seen = self.seen._replace(problems=(Error(f"changes are no longer followed: {error!r}"),))
+                events.wake_by(self._wake)
+            self._scan_until_stopped(events)
+        except Exception as error:  # a bug in vmiostat: users must be able to see that the thread has ended
+            self.result = self.result._replace(problems=(Error(f"changes are no longer followed: {error!r}"),))
         finally:
-            with self.news:
+            with self.changed:
                 self.stopped = True
                 self._close_wake()
-                self.news.notify_all()
-            if signals is not None:
-                signals.close()
+                self.changed.notify_all()
+            if events is not None:
+                events.close()
 
-    def _look_again_and_again(self, signals: EventSources) -> None:
-        soon: list[Due] = []
-        anew, tired = True, 0.0
+    def _scan_until_stopped(self, events: EventSources) -> None:
+        rescans: list[ScheduledScan] = []
+        full, cpu_debt = True, 0.0
         ended = time.monotonic()
-        slow = Due(ended, anew=True)
+        regular = ScheduledScan(ended, full=True)
         while not self.stopped:
-            tired = max(0.0, tired - (time.monotonic() - ended))
-            worked = time.thread_time()
+            cpu_debt = max(0.0, cpu_debt - (time.monotonic() - ended))
+            cpu_time = time.thread_time()
             self._began = time.monotonic()
-            self._look(signals, anew=anew)
+            self._scan_once(events, full=full)
             self._began = None
             ended = time.monotonic()
-            tired = min(tired + time.thread_time() - worked, _BURST + _REST)
-            if anew:
-                slow = Due(ended + self._every, anew=True)
-            soon = [due for due in soon if due.at > ended or (due.anew and not anew)]
-            if self._put_off:  # also where what was heard turns out to be nothing
-                soon.append(Due(ended, anew=False))
-            due = min([slow, *soon])
-            earliest = ended + max(_APART, tired - _BURST)
-            heard = self._noticed(signals, earliest, due.at)
+            cpu_debt = min(cpu_debt + time.thread_time() - cpu_time, _BURST + _MAX_PAUSE)
+            if full:
+                regular = ScheduledScan(ended + self._interval, full=True)
+            rescans = [scan for scan in rescans if scan.at > ended or (scan.full and not full)]
+            if self._discarded:  # also if the pending event turns out to change nothing
+                rescans.append(ScheduledScan(ended, full=False))
+            scheduled = min([regular, *rescans])
+            earliest = ended + max(_MIN_PAUSE, cpu_debt - _BURST)
+            event = self._wait(events, earliest, scheduled.at)
             now = time.monotonic()
-            anew = due.anew and now >= due.at
-            if heard:
-                # One anew is not put off by further signals.
-                soon = [due for due in soon if due.anew][:1]
-                soon += [Due(now + later, anew=later > _SOON[0]) for later in _SOON]
+            full = scheduled.full and now >= scheduled.at
+            if event:
+                # Further events do not put off the next full scan.
+                rescans = [scan for scan in rescans if scan.full][:1]
+                rescans += [ScheduledScan(now + later, full=later > _RESCANS[0]) for later in _RESCANS]
             else:
-                signals.renew()
+                events.renew()
 
     def _close_wake(self) -> None:
         if self._wake >= 0:
             os.close(self._wake)
         self._wake = -1
 
-    def _noticed(self, signals: EventSources, earliest: float, due: float) -> bool:
-        """Waits for the time of the next look; whether a signal is the reason for it."""
-        heard = False
+    def _wait(self, events: EventSources, earliest: float, scheduled: float) -> bool:
+        """Waits until it is time for the next scan; returns whether that is because of an event."""
+        event = False
         while not self.stopped:
-            left = (earliest if heard else max(earliest, due)) - time.monotonic()
+            left = (earliest if event else max(earliest, scheduled)) - time.monotonic()
             if left <= 0:
                 break
-            heard |= signals.wait(left if self._wake >= 0 else min(left, _UNWOKEN))
-        return heard
+            event |= events.wait(left if self._wake >= 0 else min(left, _STOP_CHECK))
+        return event
 
-    def _look(self, signals: EventSources, *, anew: bool) -> None:
-        before = self.seen
+    def _scan_once(self, events: EventSources, *, full: bool) -> None:
+        before = self.result
         domains = before.domains
-        put_off, self._put_off = self._put_off, 0
+        discarded, self._discarded = self._discarded, 0
         try:
-            found, problems = self._look_for(anew)
+            found, problems = self._scan(full)
             if self.stopped:
                 return
-            if put_off < _PUT_OFF and signals.definitions_changed():
-                self._put_off = put_off + 1
+            if discarded < _MAX_DISCARDED and events.definitions_changed():
+                self._discarded = discarded + 1
                 return
             domains = tuple(found)
-            signals.follow(domains)
-            if self._told is not None:
-                self._told(domains)
-        except Exception as error:  # whatever it is: the next look may do better, and without one there is no watch
-            problems = (error if isinstance(error, Error) else Error(f"the last look failed: {error!r}"),)
+            events.follow(domains)
+            if self._on_change is not None:
+                self._on_change(domains)
+        except Exception as error:  # whatever it is: the next scan may succeed, and the thread must go on
+            problems = (error if isinstance(error, Error) else Error(f"the last scan failed: {error!r}"),)
         changes = before.changes + (domains != before.domains or before.changes == 0)
-        with self.news:
-            self.seen = Seen(changes, domains, (*problems, *signals.problems))
-            self.news.notify_all()
+        with self.changed:
+            self.result = ScanResult(changes, domains, (*problems, *events.problems))
+            self.changed.notify_all()
 
 
 def _eventfd() -> int:
-    """What wakes the thread; -1 where no descriptor is left for it."""
+    """A descriptor that wakes the thread; -1 if none is left."""
     try:
         return os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
     except OSError:

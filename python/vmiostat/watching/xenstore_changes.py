@@ -1,4 +1,4 @@
-"""Xen domains and backends that come, go or change: watches in xenstore."""
+"""Events about Xen domains and backends: watches in xenstore."""
 
 import errno
 import os
@@ -10,15 +10,15 @@ from vmiostat.discovery.xen.xenstore_socket import SOCKETS, daemon_socket
 
 _WATCHED = (b"@introduceDomain", b"@releaseDomain", b"/local/domain/0/backend")
 _MATTERS = re.compile(rb"@.*|/local/domain/0/backend(/(vbd3?|tap|qdisk|vif)(/.*)?)?", re.ASCII | re.DOTALL)
-_MOST = 1000
-"""Readings at once, so that a storm of changes does not keep its listener from ever looking."""
+_MAX_READS = 1000
+"""Reads in one `drain`, so that it also ends in a storm of changes."""
 
 
 class XenstoreChanges:
-    """Says when a domain was introduced or released, or something about dom0's disk and network backends was written.
+    """Announces that a domain was introduced or released, or that dom0's disk or network backends changed.
 
-    Only by the daemon's socket: a watch through the kernel's device would wait, and could not be killed, for a xenstore
-    that does not answer. Where there is but the device, the kernel's own uevents tell of backends.
+    Works through the daemon's socket only: if xenstore does not answer, a watch through the kernel's device waits in an
+    uninterruptible sleep. Without the socket, uevents still announce changes of backends.
     """
 
     def __init__(self, roots: Roots) -> None:
@@ -30,7 +30,7 @@ class XenstoreChanges:
         self._messages = Messages()
         try:
             for number, path in enumerate(_WATCHED):
-                # A socket's buffer has room for these. The path is the token, too; each watch is answered by an event.
+                # These fit into the socket's buffer. The path is also the token; each new watch fires at once.
                 self._xenstore.send(Message(WATCH, number, path + b"\0" + path + b"\0").packed())
         except OSError:
             self.close()
@@ -40,23 +40,23 @@ class XenstoreChanges:
         return self._xenstore.fileno()
 
     def drain(self) -> bool:
-        look = False
-        for _ in range(_MOST):
+        changed = False
+        for _ in range(_MAX_READS):
             try:
                 received = self._xenstore.receive()
             except BlockingIOError:
                 break
             try:
-                look |= any(_matters(message) for message in [*self._messages.cut(received)])
+                changed |= any(_matters(message) for message in [*self._messages.cut(received)])
             except ValueError as error:
                 raise OSError(errno.EPROTO, str(error)) from error
-        return look
+        return changed
 
     def close(self) -> None:
         self._xenstore.close()
 
 
 def _matters(message: Message) -> bool:
-    """An event is the path that changed, and the token."""
+    """The payload of an event is the changed path and the token."""
     path = words(message.payload)[:1]
     return message.type == WATCH_EVENT and bool(path) and _MATTERS.fullmatch(path[0]) is not None
