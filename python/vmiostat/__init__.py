@@ -26,7 +26,6 @@ from vmiostat._core import (
     InterfaceRatesTable,
     InterfaceStats,
     InterfaceTable,
-    Poller,
     Rates,
     Roots,
     Sample,
@@ -48,8 +47,7 @@ from vmiostat.counter_sources import (
 from vmiostat.errors import Error, NoCounters, SizeError, SourceError, TopologyError, UnknownDevice, UnknownDomain
 from vmiostat.host import Host
 from vmiostat.model import Disk, Domain, Interface, Process
-from vmiostat.polling.asking_poller import AskingPoller
-from vmiostat.polling.following_poller import FollowingPoller
+from vmiostat.polling.poller import Poller
 from vmiostat.psutil_compat import as_psutil
 from vmiostat.watching.watch import Watch
 
@@ -63,7 +61,6 @@ __all__ = [
     "INTERFACE_FIELDS",
     "STATES",
     "STATE_HELP",
-    "AskingPoller",
     "BlockCounterSource",
     "BlockDevice",
     "BlockRates",
@@ -77,7 +74,6 @@ __all__ = [
     "Error",
     "Explanation",
     "Field",
-    "FollowingPoller",
     "Host",
     "Interface",
     "InterfaceCounterSource",

@@ -5,15 +5,14 @@ import os
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Literal, overload
+from typing import TYPE_CHECKING, Literal
 
-from vmiostat._core import BlockStats, InterfaceStats, Poller, Roots
+from vmiostat._core import BlockStats, InterfaceStats, Roots
 from vmiostat.counter_sources import InterfaceSource
 from vmiostat.errors import Error, NoCounters, SizeError, SourceError, UnknownDevice, UnknownDomain
 from vmiostat.model import Disk, Domain, Interface
-from vmiostat.polling.asking_poller import AskingPoller
-from vmiostat.polling.following_poller import FollowingPoller
-from vmiostat.polling.plan import disks, plan_rows
+from vmiostat.polling.plan import disks
+from vmiostat.polling.poller import Poller, fixed_poller, following_poller
 from vmiostat.resolve import resolve
 from vmiostat.resolve.resolved_domains import ResolvedDomains
 from vmiostat.resolve.total import TARGET as TOTAL
@@ -87,128 +86,133 @@ class Host:
         there_are = ", ".join(domain.name for domain in domains) or "none"
         raise UnknownDomain(f"no domain {which!r} on this host; there are: {there_are}")
 
-    @overload
     def poller(
         self,
         domains: Iterable[Domain] | None = None,
         *,
-        follow: Literal[False] = False,
-        every: None = None,
-        select: None = None,
-        interface_source: InterfaceSource = "auto",
-        qemu_interval: None = None,
-        block_source: Literal["kernel"] = "kernel",
-    ) -> Poller: ...
-
-    @overload
-    def poller(
-        self,
-        domains: Iterable[Domain] | None = None,
-        *,
-        follow: Literal[False] = False,
-        every: None = None,
-        select: None = None,
-        interface_source: InterfaceSource = "auto",
-        qemu_interval: "float | OnDemand",
-        block_source: "BlockSource" = "kernel",
-    ) -> AskingPoller: ...
-
-    @overload
-    def poller(
-        self,
-        domains: None = None,
-        *,
-        follow: Literal[True],
-        every: float | None = None,
-        select: Callable[[Domain], Domain | None] | None = None,
         interface_source: InterfaceSource = "auto",
         qemu_interval: "float | OnDemand | None" = None,
         block_source: "BlockSource" = "kernel",
-    ) -> FollowingPoller: ...
+    ) -> Poller:
+        """Open the counters of these domains, else of all that there are now.
 
-    @overload
-    def poller(
-        self,
-        domains: Iterable[Domain] | None = None,
-        *,
-        follow: Literal[False] = False,
-        every: None = None,
-        select: None = None,
-        interface_source: InterfaceSource = "auto",
-        qemu_interval: "float | OnDemand | None",
-        block_source: "BlockSource" = "kernel",
-    ) -> Poller: ...
+        The rows are in the order of the domains, and in each in that of its devices. They stay as they are, whatever
+        comes or goes: see `follow`.
 
-    def poller(
+        Parameters
+        ----------
+        domains : iterable of Domain, optional
+            What to read; each may have fewer devices than it was found with.
+        interface_source : {"auto", "proc", "sysfs", "netlink"}
+            How interfaces are read. `Poller.explain` says what that means here; see docs/sources.md.
+        qemu_interval : float or "on demand", optional
+            Query QEMU, beside all polls, about disks that only it counts: every so many seconds, or only by
+            `Poller.query`. It is queried by a QMP socket that it offers, else by this Host's libvirt, if it has one.
+            Without it no virtual machine is queried, and these rows are `unsupported`.
+        block_source : {"kernel", "qemu"}
+            Whose counters a disk has that both the kernel and QEMU count; "qemu" takes a `qemu_interval`.
+
+        Returns
+        -------
+        Poller
+            Close it, or use it in a `with` statement.
+
+        Raises
+        ------
+        ValueError
+            An option is not one of these.
+        TypeError
+            Something in `domains` is no Domain.
+
+        Notes
+        -----
+        A device that cannot be opened costs its own row alone: the row's state says why.
+
+        Examples
+        --------
+        >>> host = Host("fixtures/xen-4.17-real/instant-1")
+        >>> with host.poller([host.domain("Domain-1")]) as poller:
+        ...     sample = poller.poll()
+        >>> sample.block["Domain-1", "xvda"].rd_bytes
+        20197376
+        """
+        problems: tuple[Error, ...] = ()
+        if domains is None:
+            domains, problems = self.domains(), self.problems
+        else:
+            domains = _checked(domains)
+        queries = self._queries(qemu_interval, block_source)
+        return fixed_poller(self.roots, domains, interface_source=interface_source, problems=problems, queries=queries)
+
+    def follow(
         self,
-        domains: Iterable[Domain] | None = None,
         *,
-        follow: bool = False,
-        every: float | None = None,
+        interval: float = 10.0,
         select: Callable[[Domain], Domain | None] | None = None,
         interface_source: InterfaceSource = "auto",
         qemu_interval: "float | OnDemand | None" = None,
         block_source: "BlockSource" = "kernel",
     ) -> Poller:
-        """Opens the counters of these domains, else of all: rows in their order, and in each in its devices'.
+        """Open the counters of all domains, and follow the changes: see docs/following.md.
 
-        With `follow`, devices and domains that come later get rows, and those that go lose them, as a watch sees it
-        (`every`: see `watch`). `select` then chooses: it gives the domain, or it with fewer devices, or None to leave
-        it out. `interface_source` is how interfaces are read; `Poller.explain` tells what that means here.
+        A device that comes gets a row, one that goes loses it, all others go on. It waits for the first scan, ten
+        seconds at most: in an asyncio program, `poller = await asyncio.to_thread(host.follow)`.
 
-        With `qemu_interval`, disks that only their QEMU counts are asked for beside the poll: every so many seconds,
-        or "on demand" (then `ask` of the poller asks). A QEMU is asked by a QMP socket that it offers, else by way of
-        this Host's libvirt, if it has one. Without `qemu_interval` no virtual machine is asked anything, and these
-        rows are `unsupported`. `block_source` is whose counters a disk has that both the kernel and QEMU count.
+        Parameters
+        ----------
+        interval : float
+            Seconds between two full scans, which find also what no event says.
+        select : callable, optional
+            Given each domain, returns it, or it with fewer devices, or None to leave it out.
+        interface_source, qemu_interval, block_source
+            As for `poller`.
 
-        >>> with Host("fixtures/xen-4.17-real/instant-1").poller() as poller:
+        Returns
+        -------
+        Poller
+            Its `domains` are those whose rows it has now, its `problems` what kept the last scan from finding more.
+
+        Raises
+        ------
+        ValueError
+            An option is not one of these.
+        Exception
+            What `select` raises in the first scan. Later it is one of `problems`, and the plan stays as it is.
+
+        Examples
+        --------
+        >>> def disks_only(domain):
+        ...     return dataclasses.replace(domain, interfaces=())
+        >>> import dataclasses
+        >>> with Host().follow(select=disks_only) as poller:
         ...     sample = poller.poll()
-        ...     memory = bytearray(poller.block_rows * 40)
-        ...     poller.poll_into(block=memory, block_size=40)
-        >>> sample.block["Domain-1", "xvda"].rd_bytes, bytes(sample.block[0].v1) == memory[:40]
-        (20197376, True)
-
-        Raises ValueError for options that do not go together, and what `select` raises at first. A device that cannot
-        be opened costs its own row alone.
+        >>> len(sample.interface)
+        0
         """
-        if follow and domains is not None:
-            raise ValueError("a poller that follows looks for domains by itself: `select` chooses among them")
-        if not follow and (every is not None or select is not None):
-            raise ValueError("every and select are for a poller that follows: they take follow=True")
-        askers = self._askers(qemu_interval, block_source)
-        if follow:
-            watch = partial(self._watch, 10.0 if every is None else every)
-            return FollowingPoller(self.roots, watch, interface_source=interface_source, select=select, askers=askers)
-        domains = self.domains() if domains is None else _checked(domains)
-        if askers is None:
-            return Poller(self.roots, *plan_rows(domains), interface_source=interface_source)
-        try:
-            rows = plan_rows(askers.attach(domains))
-            return AskingPoller(askers, self.roots, *rows, interface_source=interface_source)
-        except BaseException:
-            askers.close()
-            raise
+        queries = self._queries(qemu_interval, block_source)
+        watch = partial(self._watch, interval)
+        return following_poller(self.roots, watch, select=select, interface_source=interface_source, queries=queries)
 
-    def _askers(self, interval: "float | OnDemand | None", block_source: "BlockSource") -> "QemuStats | None":
+    def _queries(self, interval: "float | OnDemand | None", block_source: "BlockSource") -> "QemuStats | None":
         if block_source not in ("kernel", "qemu"):
             raise ValueError(f"block_source is 'kernel' or 'qemu', not {block_source!r}")
         if interval is None:
             if block_source != "kernel":
-                raise ValueError(f"block_source={block_source!r} takes a qemu_interval: without one no QEMU is asked")
+                raise ValueError(f"block_source={block_source!r} takes a qemu_interval: without one no QEMU is queried")
             return None
-        # Here, since most pollers ask nobody.
+        # Here, since most pollers query none.
         from vmiostat.qemu_stats.selection import QemuStats
 
         libvirt = None if self._libvirt is None else self._libvirt.uri
         return QemuStats(self.roots, interval, block_source=block_source, libvirt=libvirt)
 
-    def watch(self, every: float = 10.0) -> Watch:
+    def watch(self, interval: float = 10.0) -> Watch:
         """The domains as they come, go and change. At least every so many seconds they are looked for anew."""
-        return self._watch(every)
+        return self._watch(interval)
 
-    def _watch(self, every: float, told: Callable[[tuple[Domain, ...]], None] | None = None) -> Watch:
+    def _watch(self, interval: float, on_change: Callable[[tuple[Domain, ...]], None] | None = None) -> Watch:
         scan = partial(self._scan, self._discovery(), ResolvedDomains(self.roots))
-        return Watch(scan, self._signals, every, told)
+        return Watch(scan, self._signals, interval, on_change)
 
     def _signals(self) -> EventSources:
         more = {} if self._libvirt is None else {"libvirt domains change (libvirt events)": self._libvirt.changes}

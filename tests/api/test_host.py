@@ -163,4 +163,4 @@ def test_a_poller_s_domains_are_domains(domains: Any) -> None:
 
 def test_a_block_source_is_one_of_two() -> None:
     with pytest.raises(ValueError, match="'kernel' or 'qemu', not 'x'"):
-        Host(CAPTURE / "instant-1").poller(block_source="x", qemu_interval=1.0)  # type: ignore[call-overload]
+        Host(CAPTURE / "instant-1").poller(block_source="x", qemu_interval=1.0)  # type: ignore[arg-type]

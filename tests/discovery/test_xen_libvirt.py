@@ -119,7 +119,7 @@ def test_an_interface_with_a_name_of_its_own_is_followed_when_it_is_renamed(
     tree: XenTree, daemon: FakeXenstored
 ) -> None:
     libvirt_runs(tree)
-    with Host(tree.root).poller(follow=True, every=NEVER) as poller:
+    with Host(tree.root).follow(interval=NEVER) as poller:
         assert poller.poll().interface["lv1", "lan"].rx_bytes == 10
         tree.vif(1, 0, "dmz")
         tree.interfaces({"dmz": 11})

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Literal
 
 from testkit.counters_of import counters_of
-from vmiostat import BlockStats, FollowingPoller, Host, InterfaceStats, Poller
+from vmiostat import BlockStats, Host, InterfaceStats, Poller
 from vmiostat.counter_sources import InterfaceSource
 from vmiostat.model import Domain
 from vmiostat.watching import event_sources
@@ -48,14 +48,14 @@ def follow(xml: str, roots: dict[str, str]) -> list[str]:
     event_sources._RETRY = 0.1
     if poller is not None:
         poller.close()
-    poller = Host(xml=xml, **roots).poller(follow=True, every=0.3)  # type: ignore[arg-type]
+    poller = Host(xml=xml, **roots).follow(interval=0.3)  # type: ignore[arg-type]
     return problems()
 
 
 def problems() -> list[str]:
     """Of the poller that follows."""
-    assert isinstance(poller, FollowingPoller)
-    return [str(problem) for problem in poller.watch.problems]
+    assert poller is not None
+    return [str(problem) for problem in poller.problems]
 
 
 def sources() -> list[str]:

@@ -96,22 +96,22 @@ def test_a_process_that_has_no_descriptor_left_follows(
     """Whatever it still can open. It waits for nobody, and has everything once there are descriptors again."""
     monkeypatch.setattr(event_sources, "_RETRY", 0.1)
     host = Host(xml=machine.xml, sys=machine.sys)
-    with host.poller(follow=True) as poller:
+    with host.follow() as poller:
         right = poller.poll()
     gc.collect()  # of earlier tests
     held = descriptors()
     with no_descriptor_left(room):
         start = time.monotonic()
-        poller = host.poller(follow=True, every=0.2)
+        poller = host.follow(interval=0.2)
         assert time.monotonic() - start < 5
-        problems = " ".join(str(problem) for problem in poller.watch.problems)
+        problems = " ".join(str(problem) for problem in poller.problems)
         assert room > 3 or "Too many open files" in problems
         during = poller.poll()
         assert {row.state for row in (*during.block, *during.interface)} <= {"ok", "unreadable"}
     with poller:
         until(lambda: len(poller.poll().block) == len(right.block))
         until(lambda: {row.state for row in (*poller.poll().block, *poller.poll().interface)} == {"ok"})
-        until(lambda: poller.watch.problems == ())
+        until(lambda: poller.problems == ())
         write_domain(machine.xml, "late", bridge=["tap0"])
         until(lambda: len(poller.poll().interface) == len(right.interface) + 1)
         assert poller.poll().interface["guest", "tap0"].rx_packets == right.interface["guest", "tap0"].rx_packets

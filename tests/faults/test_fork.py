@@ -90,14 +90,15 @@ def test_a_fork_has_to_open_its_own(machine: Machine, many: Path, source: Interf
 
 
 def test_a_watch_and_what_follows_it_are_closed_in_a_fork(machine: Machine) -> None:
-    with Host(xml=machine.xml, sys=machine.sys).poller(follow=True) as poller:
-        rows = poller.interface_rows
+    with Host(xml=machine.xml, sys=machine.sys).follow() as poller:
+        rows, watch = poller.interface_rows, poller.watch
+        assert watch is not None
 
         def fork() -> None:
             check_refused(poller)
-            assert poller.watch.closed
-            assert not poller.watch.wait(poller.watch.changes)
-            assert [domain.name for domain in poller.watch.domains] == [domain.name for domain in poller.domains]
+            assert watch.closed
+            assert not watch.wait(watch.changes)
+            assert [domain.name for domain in watch.domains] == [domain.name for domain in poller.domains]
             poller.close()
 
         for _ in range(FORKS):
@@ -107,9 +108,9 @@ def test_a_watch_and_what_follows_it_are_closed_in_a_fork(machine: Machine) -> N
         # The thread has not been woken for ever.
         assert time.process_time() - spent < 0.25
         # And still tells of changes.
-        changes = poller.watch.changes
+        changes = watch.changes
         write_domain(machine.xml, "guest", bridge=["tap0"])
-        assert poller.watch.wait(changes, timeout=10)
+        assert watch.wait(changes, timeout=10)
         assert poller.interface_rows < rows
 
 

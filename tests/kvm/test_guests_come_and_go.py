@@ -24,7 +24,7 @@ def has(sample: Sample, domain: str) -> bool:
 def test_a_guest_ends_and_comes_back(lab: RunningLab, host: Host) -> None:
     before = {name: (domain.id, domain.process) for name, domain in lab.domains(host).items()}
     # Virtual machines of other labs may have the same names, and take those that are free.
-    ours = host.poller(follow=True, select=lambda domain: domain if domain.provider == "libvirt-status" else None)
+    ours = host.follow(select=lambda domain: domain if domain.provider == "libvirt-status" else None)
     with ours as poller, Polls(poller.poll) as polls:
         # vm1 is the one by which its neighbours' network namespace may have been found.
         for guest in ("vm3", "vm1"):

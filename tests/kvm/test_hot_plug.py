@@ -149,7 +149,7 @@ def test_no_number_ever_shows_under_the_wrong_device(
 ) -> None:
     hot = HotPlug(lab, connection, tmp_path)
     open_files = []
-    with host.poller(follow=True) as poller, Polls(poller.poll) as polls:
+    with host.follow() as poller, Polls(poller.poll) as polls:
         for number in range(ROUNDS):
             # Every third round is over before anybody could be sure to have seen it.
             hot.round(number, (lambda device: None) if number % 3 == 2 else shows(polls, number))

@@ -75,7 +75,7 @@ def check_beat(polls: Polls) -> None:
 
 @pytest.mark.parametrize("by", [signal.SIGTERM, signal.SIGKILL], ids=["stopped", "killed"])
 def test_it_dies_and_comes_back(lab: RunningLab, looking: Host, tmp_path: Path, by: signal.Signals) -> None:
-    with looking.poller(follow=True) as poller, Polls(poller.poll) as polls:
+    with looking.follow() as poller, Polls(poller.poll) as polls:
         with plugged(lab, tmp_path):
             polls.wait_for(has(NIC))
         polls.wait_for(lacks(NIC))
@@ -88,7 +88,7 @@ def test_it_dies_and_comes_back(lab: RunningLab, looking: Host, tmp_path: Path, 
 
 
 def test_it_is_killed_in_the_middle_of_a_change(lab: RunningLab, host: Host, tmp_path: Path) -> None:
-    with host.poller(follow=True) as poller, Polls(poller.poll) as polls:
+    with host.follow() as poller, Polls(poller.poll) as polls:
         with plugged(lab, tmp_path):
             lab.stop_libvirtd(signal.SIGKILL)
             polls.wait_for(has(NIC))  # the file tells, whoever wrote it
@@ -106,7 +106,7 @@ def test_it_is_absent_from_the_start(lab: RunningLab, host: Host, tmp_path: Path
         found = lab.domains(started)
         assert started.problems == ()
         assert {name: (domain.disks, domain.interfaces) for name, domain in found.items()} == known
-        poller = started.poller(follow=True)
+        poller = started.follow()
     with poller, Polls(poller.poll) as polls:
         with plugged(lab, tmp_path):
             polls.wait_for(has(NIC))
@@ -120,7 +120,7 @@ def test_a_connection_to_one_that_is_absent_from_the_start(lab: RunningLab, tmp_
         host = Host(run=empty, libvirt=lab.uri)
         assert {domain.provider for domain in lab.domains(host).values()} == {"processes"}
         assert any("cannot connect" in str(problem) for problem in host.problems)
-        poller = host.poller(follow=True)
+        poller = host.follow()
     with poller, Polls(poller.poll) as polls:
         # vm1's disk was virtio-disk0 to its process, and is vda again once libvirt says so.
         polls.wait_for(has("vda"), within=30)
@@ -141,7 +141,7 @@ def snapshot(lab: RunningLab, guest: str, folder: Path) -> Iterator[None]:
 
 
 def test_an_external_snapshot_is_seen_at_once_in_the_files(lab: RunningLab, host: Host, tmp_path: Path) -> None:
-    with host.poller(follow=True) as poller, Polls(poller.poll) as polls:
+    with host.follow() as poller, Polls(poller.poll) as polls:
         polls.wait_for(has("vda", domain="vm2"))
         with snapshot(lab, "vm2", tmp_path):
             done = time.monotonic()
@@ -158,7 +158,7 @@ def test_an_external_snapshot_is_seen_by_the_slow_look_at_a_connection(lab: Runn
     empty = tmp_path / "run"
     empty.mkdir()
     host = Host(run=empty, libvirt=lab.uri)
-    with host.poller(follow=True, every=2) as poller, Polls(poller.poll) as polls:
+    with host.follow(interval=2) as poller, Polls(poller.poll) as polls:
         polls.wait_for(has("vda", domain="vm2"))
         with snapshot(lab, "vm2", tmp_path):
             polls.wait_for(has("vda", "unsupported", "vm2"), within=20)

@@ -19,7 +19,7 @@ from lab.kvm.running_lab import RunningLab
 from testkit.measured import Measured
 from testkit.polls import Polls
 from testkit.until import until
-from vmiostat import AskingPoller, BlockStats, Domain, Host, Poller, Roots, Sample
+from vmiostat import BlockStats, Domain, Host, Poller, Roots, Sample
 from vmiostat._core import LatestStats
 from vmiostat.counter_sources import VmmReported
 from vmiostat.qemu_stats.libvirt_client import LibvirtClient, LibvirtStats
@@ -82,7 +82,7 @@ def test_by_its_second_monitor_they_are_what_libvirt_says(lab: RunningLab, host:
     told = connection.lookupByName(lab.RICH)
     with lab.quiet(), host.poller(guests(lab, host, lab.RICH), qemu_interval="on demand") as poller:
         write_and_read(lab)
-        assert poller.ask(10.0)
+        assert poller.query(10.0)
         block = poller.poll().block
         stats = statistics_of(connection, lab.RICH)
         for target in ONLY_QEMU_S:
@@ -105,7 +105,7 @@ def test_qemu_s_counters_of_a_block_disk_where_they_are_asked_for(
     told = connection.lookupByName(lab.RICH)
     domains = guests(lab, by_libvirt)
     with lab.quiet(), by_libvirt.poller(domains, qemu_interval="on demand", block_source="qemu") as poller:
-        assert poller.ask(10.0)
+        assert poller.query(10.0)
         block = poller.poll().block
         check_counters(block[lab.RICH, "vda"], told.blockStatsFlags("vda"))
         check_sizes(block[lab.RICH, "vda"], statistics_of(connection, lab.RICH), "vda")
@@ -190,7 +190,7 @@ def age(sample: Sample, guest: str) -> float:
 
 
 @contextmanager
-def opened(lab: RunningLab, host: Host, *, follow: bool) -> Iterator[AskingPoller]:
+def opened(lab: RunningLab, host: Host, *, follow: bool) -> Iterator[Poller]:
     """A poller of the lab's guests, all of whose disks QEMU is asked about."""
     if not follow:
         with host.poller(guests(lab, host), qemu_interval=INTERVAL, block_source="qemu") as poller:
@@ -201,7 +201,7 @@ def opened(lab: RunningLab, host: Host, *, follow: bool) -> Iterator[AskingPolle
     def select(domain: Domain) -> Domain | None:
         return domain if domain.process is not None and domain.process.pid in ours else None
 
-    with host.poller(follow=True, every=1.0, select=select, qemu_interval=INTERVAL, block_source="qemu") as poller:
+    with host.follow(interval=1.0, select=select, qemu_interval=INTERVAL, block_source="qemu") as poller:
         yield poller
 
 
@@ -296,7 +296,7 @@ def test_many_stopped_guests_exhaust_no_worker_of_libvirtd_s(
     assert max(took) < 1.0
 
 
-def all_ok(poller: AskingPoller, names: dict[str, int]) -> bool:
+def all_ok(poller: Poller, names: dict[str, int]) -> bool:
     block = poller.poll().block
     return all(block[name, "vda"].state == "ok" for name in names)
 

@@ -16,7 +16,7 @@ import pytest
 from testkit.command import started
 from testkit.real.plain_qemu import MIB, PlainQemu, plain_qemu
 from testkit.until import until
-from vmiostat import AskingPoller, BlockStats, Domain, Host
+from vmiostat import BlockStats, Domain, Host, Poller
 
 INTERVAL = 0.2
 STALE = 2 * INTERVAL + 2.0
@@ -44,13 +44,13 @@ def domains(*qemus: PlainQemu) -> list[Domain]:
     return [found[qemu.pid] for qemu in qemus]
 
 
-def disks(poller: AskingPoller, qemu: PlainQemu) -> dict[str, BlockStats]:
+def disks(poller: Poller, qemu: PlainQemu) -> dict[str, BlockStats]:
     """The rows that are its disks', in a poll made now."""
     block = poller.poll().block
     return {disk: block[qemu.name, disk] for disk in PlainQemu.DISKS}
 
 
-def states(poller: AskingPoller, qemu: PlainQemu) -> set[str]:
+def states(poller: Poller, qemu: PlainQemu) -> set[str]:
     return {row.state for row in disks(poller, qemu).values()}
 
 
@@ -80,7 +80,7 @@ def test_every_number_is_the_one_that_qemu_tells_others(qemu: PlainQemu) -> None
             qemu.io("raw0", f"aio_read {number * size} {size}")
             qemu.io("qcow0", f"aio_write {MIB + number * size} {size}")
     with Host().poller(domains(qemu), qemu_interval="on demand") as poller:
-        assert poller.ask(10.0)
+        assert poller.query(10.0)
         rows = disks(poller, qemu)
     told = qemu.stats()
     for name, row in rows.items():
@@ -100,13 +100,13 @@ def test_every_number_is_the_one_that_qemu_tells_others(qemu: PlainQemu) -> None
 
 def test_a_rate_divides_by_the_time_between_two_answers(qemu: PlainQemu) -> None:
     with Host().poller(domains(qemu), qemu_interval="on demand") as poller:
-        assert poller.ask(10.0)
+        assert poller.query(10.0)
         before = poller.poll()
         for number in range(20):
             qemu.io("raw0", f"aio_write {number * 4096} 4096")
         time.sleep(0.3)
         asked = time.monotonic_ns()
-        assert poller.ask(10.0)
+        assert poller.query(10.0)
         answered = time.monotonic_ns()
         time.sleep(0.3)
         after = poller.poll()
@@ -118,7 +118,7 @@ def test_a_rate_divides_by_the_time_between_two_answers(qemu: PlainQemu) -> None
     assert rate.wr_req == pytest.approx(20 / passed)
 
 
-def hundred_a_second(poller: AskingPoller, count: int) -> list[float]:
+def hundred_a_second(poller: Poller, count: int) -> list[float]:
     """Seconds that each poll took."""
     took = []
     due = time.monotonic()
@@ -160,7 +160,7 @@ def test_somebody_else_at_the_socket(qemu: PlainQemu) -> None:
         with socket.socket(socket.AF_UNIX) as other:
             other.connect(str(qemu.qmp))
             assert b"QMP" in other.recv(4096)
-            assert poller.ask(10.0)
+            assert poller.query(10.0)
             assert states(poller, qemu) == {"stale"}
         until(lambda: states(poller, qemu) == {"ok"})
         # It is free again at once.
@@ -175,11 +175,11 @@ def test_another_qemu_at_the_same_socket(tmp_path: Path) -> None:
         name = first.name
         poller = Host().poller(domains(first), qemu_interval="on demand")
         first.io("raw0", "aio_write 0 4096")
-        assert poller.ask(10.0)
+        assert poller.query(10.0)
         before = poller.poll()
     first.qmp.unlink()
     with poller, plain_qemu("vm", tmp_path):
-        assert poller.ask(10.0)
+        assert poller.query(10.0)
         after = poller.poll()
     assert (before.block[name, "raw0"].wr_req, after.block[name, "raw0"].wr_req) == (1, 0)
     assert after.rates(before).block[name, "raw0"].state == "replaced"

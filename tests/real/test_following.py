@@ -13,7 +13,7 @@ from testkit.real.process import descriptors
 from testkit.trees.libvirt import LibvirtTree
 from testkit.until import until
 from testkit.watches import NEVER
-from vmiostat import Domain, FollowingPoller, Host
+from vmiostat import Domain, Host, Poller
 from vmiostat.counter_sources import InterfaceSource
 
 
@@ -30,12 +30,12 @@ class Guest:
         self.tree.start("guest", nics, pid=os.getpid(), disks=disks)
         return time.monotonic()
 
-    def poller(self, source: InterfaceSource = "auto") -> FollowingPoller:
+    def poller(self, source: InterfaceSource = "auto") -> Poller:
         # This machine may have other guests.
         def select(domain: Domain) -> Domain | None:
             return domain if domain.name == "guest" else None
 
-        return self.host.poller(follow=True, every=NEVER, interface_source=source, select=select)
+        return self.host.follow(interval=NEVER, interface_source=source, select=select)
 
 
 @pytest.fixture
@@ -144,7 +144,7 @@ def test_an_interface_that_comes_in_another_namespace(guest: Guest) -> None:
                 time.sleep(0.7)
                 subprocess.run([*inside, "add", "ve0", "type", "veth", "peer", "name", "ve1"], check=True)
                 until(lambda: poller.poll().interface[0].state == "ok", 0.5)
-                assert poller.watch.problems == ()
+                assert poller.problems == ()
                 subprocess.run([*inside, "del", "ve0"], check=True)
                 until(lambda: poller.poll().interface[0].state == "gone", 0.5)
     finally:

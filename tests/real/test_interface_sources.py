@@ -203,5 +203,5 @@ def test_a_process_that_may_not_use_netlink_reads_the_file(namespace: Path, tmp_
 
 def test_a_wish_that_is_none(machine: Machine) -> None:
     with pytest.raises(ValueError, match="'auto', 'proc', 'sysfs' or 'netlink', not 'fast'"):
-        Host(xml=machine.xml, sys=machine.sys).poller(interface_source="fast")  # type: ignore[call-overload]
+        Host(xml=machine.xml, sys=machine.sys).poller(interface_source="fast")  # type: ignore[arg-type]
     assert sum(map(len, DOMAINS.values())) == 5

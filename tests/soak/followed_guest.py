@@ -39,8 +39,8 @@ class FollowedGuest:
         self.stopped = False
         self._has(())
         # What is looked for every 10 seconds else is looked for five times as often.
-        self.poller = Host(run=self._tree.root / "run", sys=sys).poller(
-            follow=True, every=2.0, select=_only_this, qemu_interval=0.25
+        self.poller = Host(run=self._tree.root / "run", sys=sys).follow(
+            interval=2.0, select=_only_this, qemu_interval=0.25
         )
 
     def round(self, *nics: str) -> None:

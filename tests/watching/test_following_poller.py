@@ -15,7 +15,7 @@ from testkit.targets import targets
 from testkit.trees.libvirt import LibvirtTree
 from testkit.until import until
 from testkit.watches import NEVER, watch_threads
-from vmiostat import Domain, FollowingPoller, Host, InterfaceStats, SizeError
+from vmiostat import Domain, Host, InterfaceStats, Poller, SizeError
 from vmiostat.resolve.total import TARGET as TOTAL
 
 DISK = "<disk type='block' device='disk'><source dev='/dev/{}'/><target dev='vda' bus='virtio'/></disk>"
@@ -44,12 +44,12 @@ def tree(tmp_path: Path) -> LibvirtTree:
 
 
 @pytest.fixture
-def poller(tree: LibvirtTree) -> Iterator[FollowingPoller]:
-    with Host(tree.root).poller(follow=True, every=NEVER) as poller:
+def poller(tree: LibvirtTree) -> Iterator[Poller]:
+    with Host(tree.root).follow(interval=NEVER) as poller:
         yield poller
 
 
-def rows(poller: FollowingPoller) -> dict[tuple[str, str], tuple[int, str]]:
+def rows(poller: Poller) -> dict[tuple[str, str], tuple[int, str]]:
     """Of each device's row: rd_req or rx_packets (as the guest sees it), and its state."""
     sample = poller.poll()
     block, interface = sample.block, sample.interface
@@ -66,13 +66,13 @@ def rows(poller: FollowingPoller) -> dict[tuple[str, str], tuple[int, str]]:
 WEB1 = {("web1", "vda"): (1, "ok"), ("web1", "vnet1"): (1, "ok")}
 
 
-def test_the_first_plan_is_there_from_the_start(poller: FollowingPoller) -> None:
+def test_the_first_plan_is_there_from_the_start(poller: Poller) -> None:
     assert rows(poller) == WEB1
     assert [domain.name for domain in poller.domains] == ["web1"]
     assert (poller.block_rows, poller.interface_rows) == (2, 1)  # its disk, its total; its interface
 
 
-def test_devices_and_domains_that_come_and_go(tree: LibvirtTree, poller: FollowingPoller) -> None:
+def test_devices_and_domains_that_come_and_go(tree: LibvirtTree, poller: Poller) -> None:
     tree.start("web1", ["vnet1", "vnet2"], disks=[DISK.format("sda")])
     until(lambda: rows(poller) == WEB1 | {("web1", "vnet2"): (2, "ok")})
     tree.start("db1", ["vnet3"], number=2)
@@ -83,7 +83,7 @@ def test_devices_and_domains_that_come_and_go(tree: LibvirtTree, poller: Followi
     assert [targets(domain.interfaces) for domain in poller.domains] == [["vnet1"]]
 
 
-def test_a_row_that_stays_keeps_its_history(tree: LibvirtTree, poller: FollowingPoller) -> None:
+def test_a_row_that_stays_keeps_its_history(tree: LibvirtTree, poller: Poller) -> None:
     before = poller.poll()
     tree.start("a-first", ["vnet3"], number=2)  # before all other rows
     tree.start("web1", ["vnet2", "vnet1"], disks=[DISK.format("sda")])
@@ -101,7 +101,7 @@ def test_a_row_that_stays_keeps_its_history(tree: LibvirtTree, poller: Following
 
 
 @pytest.mark.parametrize("again", ["id", "pid", "pid that was used before"])
-def test_a_domain_that_was_started_anew_is_another_one(tree: LibvirtTree, poller: FollowingPoller, again: str) -> None:
+def test_a_domain_that_was_started_anew_is_another_one(tree: LibvirtTree, poller: Poller, again: str) -> None:
     before = poller.poll()
     was = poller.domains
     tree.process(4000, started=20 if "before" in again else 10)
@@ -117,7 +117,7 @@ def test_a_domain_that_was_started_anew_is_another_one(tree: LibvirtTree, poller
     assert (rates.interface["web1", "vnet1"].state, rates.interface["web1", "vnet1"].rx_bytes) == ("replaced", None)
 
 
-def test_a_disk_that_became_another_device_under_its_target(tree: LibvirtTree, poller: FollowingPoller) -> None:
+def test_a_disk_that_became_another_device_under_its_target(tree: LibvirtTree, poller: Poller) -> None:
     before = poller.poll()
     tree.start("web1", ["vnet1"], disks=[DISK.format("sdb")])
     until(lambda: rows(poller)["web1", "vda"] == (2, "ok"))
@@ -126,9 +126,7 @@ def test_a_disk_that_became_another_device_under_its_target(tree: LibvirtTree, p
     assert rates.interface["web1", "vnet1"].state == "ok"
 
 
-def test_an_external_snapshot_leaves_the_disk_uncounted_and_says_why(
-    tree: LibvirtTree, poller: FollowingPoller
-) -> None:
+def test_an_external_snapshot_leaves_the_disk_uncounted_and_says_why(tree: LibvirtTree, poller: Poller) -> None:
     tree.start("web1", ["vnet1"], disks=[OVERLAY])
     until(lambda: rows(poller) == {("web1", "vda"): (-1, "unsupported"), ("web1", "vnet1"): (1, "ok")})
     (disk,) = poller.domains[0].disks
@@ -137,14 +135,14 @@ def test_an_external_snapshot_leaves_the_disk_uncounted_and_says_why(
     until(lambda: rows(poller) == WEB1)
 
 
-def test_an_interface_of_another_direction_is_another_row(tree: LibvirtTree, poller: FollowingPoller) -> None:
+def test_an_interface_of_another_direction_is_another_row(tree: LibvirtTree, poller: Poller) -> None:
     before = poller.poll()
     tree.start("web1", ["vnet1"], disks=[DISK.format("sda")], kind="direct")
     until(lambda: not poller.domains[0].interfaces[0].swap_rx_tx)
     assert poller.poll().rates(before).interface["web1", "vnet1"].state == "replaced"
 
 
-def test_what_could_not_be_opened_is_opened_once_it_can_be(tree: LibvirtTree, poller: FollowingPoller) -> None:
+def test_what_could_not_be_opened_is_opened_once_it_can_be(tree: LibvirtTree, poller: Poller) -> None:
     stat = tree.root / "sys/dev/block/8:16/stat"
     stat.rename(stat.with_name("late"))
     tree.start("db1", disks=[DISK.format("sdb")], number=2)
@@ -154,7 +152,7 @@ def test_what_could_not_be_opened_is_opened_once_it_can_be(tree: LibvirtTree, po
     assert until(lambda: rows(poller)["db1", "vda"] == (2, "ok")) < 3
 
 
-def test_every_sample_is_wholly_of_one_plan(tree: LibvirtTree, poller: FollowingPoller) -> None:
+def test_every_sample_is_wholly_of_one_plan(tree: LibvirtTree, poller: Poller) -> None:
     """While plans change, no counter is ever seen under another device's name, in any thread."""
     wrong: list[tuple[str, int]] = []
     seen: set[str] = set()
@@ -182,7 +180,7 @@ def test_every_sample_is_wholly_of_one_plan(tree: LibvirtTree, poller: Following
     assert len(seen) > 20
 
 
-def test_memory_for_fewer_rows_than_there_are_now_is_refused(tree: LibvirtTree, poller: FollowingPoller) -> None:
+def test_memory_for_fewer_rows_than_there_are_now_is_refused(tree: LibvirtTree, poller: Poller) -> None:
     row = InterfaceStats.SIZE
     memory = bytearray(2 * row)
     poller.poll_into(interface=memory)
@@ -206,7 +204,7 @@ def test_a_look_that_hangs_leaves_the_plan_as_it_is(tree: LibvirtTree) -> None:
             goes_on.wait()
         return domain
 
-    with Host(tree.root).poller(follow=True, every=NEVER, select=select) as poller:
+    with Host(tree.root).follow(interval=NEVER, select=select) as poller:
         tree.start("hangs")
         assert hangs.wait(10)
         for _ in range(100):
@@ -224,21 +222,26 @@ def test_only_what_was_selected(tree: LibvirtTree) -> None:
     def select(domain: Domain) -> Domain | None:
         return domain if domain.name == "db1" else None
 
-    with Host(tree.root).poller(follow=True, every=NEVER, select=select) as poller:
+    with Host(tree.root).follow(interval=NEVER, select=select) as poller:
         assert rows(poller) == {("db1", "vnet2"): (2, "ok")}
         tree.start("web1", ["vnet5"])
         tree.start("db1", ["vnet2", "vnet3"], number=2)
         until(lambda: rows(poller) == {("db1", "vnet2"): (2, "ok"), ("db1", "vnet3"): (3, "ok")})
-    with pytest.raises(ValueError, match="select"):
-        Host(tree.root).poller([], follow=True)  # type: ignore[call-overload]
     wrong: tuple[Any, ...] = (lambda domain: domain.nmae, 5)
     for selects in wrong:
         with pytest.raises((AttributeError, TypeError)):
-            Host(tree.root).poller(follow=True, select=selects)
+            Host(tree.root).follow(select=selects)
         assert watch_threads() == []
-    for options in ({"select": select}, {"every": 5.0}):
-        with pytest.raises(ValueError, match="follow=True"):
-            Host(tree.root).poller(**options)
+
+
+def test_each_takes_only_the_options_that_it_has_a_use_for(tree: LibvirtTree) -> None:
+    host: Any = Host(tree.root)
+    for options in ({"select": lambda domain: domain}, {"interval": 5.0}):
+        with pytest.raises(TypeError, match=next(iter(options))):
+            host.poller(**options)
+    with pytest.raises(TypeError):
+        host.follow(host.domains())
+    assert watch_threads() == []
 
 
 def test_looks_that_fail_one_after_the_other_leave_nothing(tree: LibvirtTree) -> None:
@@ -254,10 +257,10 @@ def test_looks_that_fail_one_after_the_other_leave_nothing(tree: LibvirtTree) ->
             raise error
         return domain
 
-    with Host(tree.root).poller(follow=True, every=0.02, select=select) as poller:
+    with Host(tree.root).follow(interval=0.02, select=select) as poller:
         tree.start("db1", ["vnet2"], number=2)
         until(lambda: len(raised) > 10)
-        assert "UnknownError" in str(poller.watch.problems[0])
+        assert "UnknownError" in str(poller.problems[0])
         assert rows(poller) == WEB1
     until(lambda: not watch_threads())
     gc.collect()
@@ -266,19 +269,20 @@ def test_looks_that_fail_one_after_the_other_leave_nothing(tree: LibvirtTree) ->
 
 def test_closed_or_forgotten_it_leaves_nothing(tree: LibvirtTree) -> None:
     host = Host(tree.root)
-    with host.poller(follow=True) as poller:
+    with host.follow() as poller:
         pass
     gc.collect()
     before = descriptors()
     for _ in range(20):
-        with host.poller(follow=True) as poller:
+        with host.follow() as poller:
             assert rows(poller) == WEB1
         assert poller.closed
+        assert poller.watch is not None
         assert poller.watch.closed
         with pytest.raises(ValueError, match="closed"):
             poller.poll()
         poller.close()
-    forgotten = host.poller(follow=True)
+    forgotten = host.follow()
     gone = weakref.ref(forgotten)
     del forgotten, poller
     gc.collect()

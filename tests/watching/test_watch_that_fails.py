@@ -107,14 +107,14 @@ def test_a_first_scan_that_hangs_gives_a_poller_without_rows(
 
     monkeypatch.setattr(Discovery, "scan", hangs)
     start = time.monotonic()
-    with Host(tree.root).poller(follow=True, every=NEVER) as poller:
+    with Host(tree.root).follow(interval=NEVER) as poller:
         assert 0.3 <= time.monotonic() - start < 5
         assert (len(poller.poll().interface), poller.domains) == (0, ())
-        assert "in progress" in str(poller.watch.problems[0])
+        assert "in progress" in str(poller.problems[0])
         go_on.set()
         until(lambda: poller.interface_rows)
         assert poller.poll().interface["web1", "vnet0"].state == "ok"
-        until(lambda: poller.watch.problems == ())
+        until(lambda: poller.problems == ())
 
 
 @pytest.mark.parametrize("breaks", ["opening", "wait", "renew"])

@@ -9,7 +9,7 @@ from testkit.fakes.xenstored import FakeXenstored, running
 from testkit.trees.xen import XenTree
 from testkit.until import until
 from testkit.watches import NEVER
-from vmiostat import FollowingPoller, Host, Roots
+from vmiostat import Host, Poller, Roots
 from vmiostat.watching import event_sources
 from vmiostat.watching.xenstore_changes import XenstoreChanges
 
@@ -35,12 +35,12 @@ def daemon(tree: XenTree) -> Iterator[FakeXenstored]:
 
 
 @pytest.fixture
-def poller(tree: XenTree, daemon: FakeXenstored) -> Iterator[FollowingPoller]:
-    with Host(tree.root).poller(follow=True, every=NEVER) as poller:
+def poller(tree: XenTree, daemon: FakeXenstored) -> Iterator[Poller]:
+    with Host(tree.root).follow(interval=NEVER) as poller:
         yield poller
 
 
-def rows(poller: FollowingPoller) -> list[tuple[str, str, str, int]]:
+def rows(poller: Poller) -> list[tuple[str, str, str, int]]:
     sample = poller.poll()
     block, interface = sample.block, sample.interface
     return [
@@ -55,9 +55,7 @@ def rows(poller: FollowingPoller) -> list[tuple[str, str, str, int]]:
     ]
 
 
-def test_a_disk_that_comes_without_its_statistics(
-    tree: XenTree, daemon: FakeXenstored, poller: FollowingPoller
-) -> None:
+def test_a_disk_that_comes_without_its_statistics(tree: XenTree, daemon: FakeXenstored, poller: Poller) -> None:
     before = [("web1", "xvda", "ok", 100), ("web1", "xvdb", "gone", -1), ("web1", "vif1.0", "ok", 10)]
     tree.vbd(1, XVDB, "xvdb", None)
     daemon.tell(f"{BACKENDS}/vbd/1/{XVDB}/state")
@@ -67,9 +65,7 @@ def test_a_disk_that_comes_without_its_statistics(
     until(lambda: rows(poller) == [before[0], ("web1", "xvdb", "ok", 7), before[2]])
 
 
-def test_it_is_looked_for_again_without_being_told(
-    tree: XenTree, daemon: FakeXenstored, poller: FollowingPoller
-) -> None:
+def test_it_is_looked_for_again_without_being_told(tree: XenTree, daemon: FakeXenstored, poller: Poller) -> None:
     tree.vbd(1, XVDB, "xvdb", None)
     daemon.tell(f"{BACKENDS}/vbd/1/{XVDB}/state")
     until(lambda: len(rows(poller)) == 3)
@@ -78,7 +74,7 @@ def test_it_is_looked_for_again_without_being_told(
 
 
 def test_a_domain_that_comes_back_with_another_id_goes_on_under_its_name(
-    tree: XenTree, daemon: FakeXenstored, poller: FollowingPoller
+    tree: XenTree, daemon: FakeXenstored, poller: Poller
 ) -> None:
     before = poller.poll()
     tree.end(1)
@@ -94,14 +90,12 @@ def test_a_domain_that_comes_back_with_another_id_goes_on_under_its_name(
     assert after.rates(before).block[0].state == "replaced"
 
 
-def generations(poller: FollowingPoller, domain: str) -> list[int]:
+def generations(poller: Poller, domain: str) -> list[int]:
     sample = poller.poll()
     return [sample.block[domain, "xvda"].generation, sample.interface[domain, sample.interface.devices[0]].generation]
 
 
-def test_a_domain_that_is_renamed_keeps_its_devices(
-    tree: XenTree, daemon: FakeXenstored, poller: FollowingPoller
-) -> None:
+def test_a_domain_that_is_renamed_keeps_its_devices(tree: XenTree, daemon: FakeXenstored, poller: Poller) -> None:
     before = generations(poller, "web1")
     tree.store["/local/domain/1/name"] = "web2"
     daemon.tell("@introduceDomain")
@@ -110,7 +104,7 @@ def test_a_domain_that_is_renamed_keeps_its_devices(
 
 
 def test_a_domain_that_is_migrated_within_its_host_goes_on_under_its_name(
-    tree: XenTree, daemon: FakeXenstored, poller: FollowingPoller
+    tree: XenTree, daemon: FakeXenstored, poller: Poller
 ) -> None:
     first = poller.poll()
     tree.domain(2, "web1", UUID)
@@ -128,7 +122,7 @@ def test_a_domain_that_is_migrated_within_its_host_goes_on_under_its_name(
     assert last.block["web1", "xvda"].generation == both.block[beside, "xvda"].generation
 
 
-def test_a_frontend_that_disconnects_is_no_spike(tree: XenTree, daemon: FakeXenstored, poller: FollowingPoller) -> None:
+def test_a_frontend_that_disconnects_is_no_spike(tree: XenTree, daemon: FakeXenstored, poller: Poller) -> None:
     before = poller.poll()
     tree.vbd(1, XVDA, "xvda", 0)
     tree.interfaces({"vif1.0": 0})
@@ -142,7 +136,7 @@ def test_a_frontend_that_disconnects_is_no_spike(tree: XenTree, daemon: FakeXens
     assert (after.block[0].state, after.block[0].rd_req) == ("ok", 5)
 
 
-def test_a_vif_that_is_renamed_is_followed(tree: XenTree, daemon: FakeXenstored, poller: FollowingPoller) -> None:
+def test_a_vif_that_is_renamed_is_followed(tree: XenTree, daemon: FakeXenstored, poller: Poller) -> None:
     tree.vif(1, 0, "lan-web1")
     tree.interfaces({"lan-web1": 11, "vif11.0": 12})
     daemon.tell(f"{BACKENDS}/vif/1/0/vifname")
@@ -190,7 +184,7 @@ def test_a_watch_that_hears_nonsense_ends(tree: XenTree, daemon: FakeXenstored) 
 
 def test_a_xenstored_that_comes_late_or_comes_back_is_watched(tree: XenTree, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(event_sources, "_RETRY", 0.0)
-    with Host(tree.root).watch(every=0.1) as watch:
+    with Host(tree.root).watch(interval=0.1) as watch:
         watch.wait()
         assert [domain.name for domain in watch.domains] == ["Domain-1"]
         for _ in range(2):

@@ -46,10 +46,10 @@ class Followed:
 @contextmanager
 def followed(host: Host, at_most: int) -> Iterator[Followed]:
     """Polls meanwhile. At the end no rate may be above what `at_most` bytes make, and no file may be left open."""
-    with host.poller(follow=True) as poller:
+    with host.follow() as poller:
         poller.poll()  # what is made once is made
     before = descriptors()
-    with host.poller(follow=True) as poller, Polls(poller.poll, every=0.1) as polls:
+    with host.follow() as poller, Polls(poller.poll, every=0.1) as polls:
         polls.wait_for(lambda sample: True)
         yield Followed(polls)
     assert descriptors() <= before

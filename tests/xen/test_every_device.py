@@ -160,7 +160,7 @@ def test_a_disk_that_qemu_serves_says_so(guests: dict[str, Domain], name: str, t
 def test_a_disk_that_qemu_serves_counts_what_qemu_counts(guests: dict[str, Domain], name: str, target: str) -> None:
     domain = guests[name]
     with Host().poller([domain], qemu_interval="on demand") as poller:
-        assert poller.ask(wait=10)
+        assert poller.query(wait=10)
         stats = poller.poll().block[name, target]
     assert stats.state == "ok"
     devices = dom0.query_blockstats(domain.id or 0)
@@ -176,7 +176,7 @@ def test_libvirt_has_no_numbers_of_a_disk_that_qemu_serves(guests: dict[str, Dom
     with pytest.raises(AssertionError, match="unsupported disk driver"):
         dom0.virsh("domblkstat", "lv1", target)
     with Host().poller([guests["lv1"]], qemu_interval="on demand") as poller:
-        assert poller.ask(wait=10)
+        assert poller.query(wait=10)
         stats = poller.poll().block["lv1", target]
     assert (stats.state, min(stats.rd_req, stats.wr_req) > 0) == ("ok", True)
 

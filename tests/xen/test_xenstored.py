@@ -35,7 +35,7 @@ def names(host: Host) -> set[str]:
 
 
 def test_polls_go_on(host: Host, measured: Measured) -> None:
-    with host.poller(follow=True, every=1.0) as poller:
+    with host.follow(interval=1.0) as poller:
         with Polls(poller.poll, every=0.05) as before:
             time.sleep(3)
         rows = [(row.state, row.generation) for row in before.seen[-1].sample.block]
@@ -65,7 +65,7 @@ def test_who_looks_is_told_and_not_held_up(host: Host, measured: Measured) -> No
 
 
 def test_who_watches_keeps_what_is_known(host: Host) -> None:
-    with host.watch(every=1.0) as watch:
+    with host.watch(interval=1.0) as watch:
         watch.wait()
         assert set(DISKS) <= {domain.name for domain in watch.domains}
         with stopped():

@@ -61,7 +61,7 @@ def qemu(tree: XenTree) -> Iterator[FakeQemu]:
 @pytest.mark.usefixtures("qemu")
 def test_qemu_is_asked_for_the_disks_that_it_serves(tree: XenTree) -> None:
     with Host(tree.root).poller(qemu_interval="on demand") as poller:
-        assert poller.ask(10.0)
+        assert poller.query(10.0)
         block = poller.poll().block
         seen = {device: (row.state, row.rd_req) for device, row in zip(block.devices, block, strict=True)}
     assert seen == {"xvda": ("ok", 100), "d1p0": ("ok", 200), "xvdc": ("ok", 7), "xvdd": ("unsupported", -1)}
@@ -81,7 +81,7 @@ def test_a_qdisk_on_a_block_device_has_the_kernel_s_counters_unless_qemu_s_are_w
     stat.write_text(" ".join(["5"] * 17) + "\n")
     qemu.disks.append(drive("xvde-qcow2", 300))
     with Host(tree.root).poller(qemu_interval="on demand", block_source=source) as poller:
-        assert poller.ask(10.0)
+        assert poller.query(10.0)
         row = poller.poll().block["web1", "xvde"]
     assert (row.state, row.rd_req) == ("ok", reads)
 
@@ -89,7 +89,7 @@ def test_a_qdisk_on_a_block_device_has_the_kernel_s_counters_unless_qemu_s_are_w
 @pytest.mark.usefixtures("qemu")
 def test_the_kernel_s_disks_are_none_of_qemu_s(tree: XenTree) -> None:
     with Host(tree.root).poller(qemu_interval="on demand", block_source="qemu") as poller:
-        assert poller.ask(10.0)
+        assert poller.query(10.0)
         assert poller.poll().block["web1", "xvdc"].rd_req == 7
 
 

@@ -91,7 +91,7 @@ def run(options: argparse.Namespace, signals: EventSources) -> None:
     if options.block_source == "qemu" and options.qemu_interval is None:
         parser().error("--block-source qemu takes a --qemu-interval: without one no QEMU is asked")
     host, poller = _opened(options)
-    from vmiostat import Error, FollowingPoller
+    from vmiostat import Error
     from vmiostat.cli.output import write
     from vmiostat.cli.rows import BLOCK, INTERFACE
     from vmiostat.cli.warnings import Warnings
@@ -99,26 +99,22 @@ def run(options: argparse.Namespace, signals: EventSources) -> None:
     warnings = Warnings()
     kinds = [BLOCK] * (options.block or not options.interface) + [INTERFACE] * (options.interface or not options.block)
     with poller:
-        watch = poller.watch if isinstance(poller, FollowingPoller) else None
-        if watch is not None:
-            warnings.tell(watch.problems)
+        warnings.tell(poller.problems)
         if not poller.block_rows + poller.interface_rows and not _rows_may_come(poller):
             hint = "" if options.root == "/" else f": is {options.root} the folder that holds a machine's proc and sys?"
             raise Error(f"there is no {' and no '.join(kind.title.lower() for kind in kinds)} to report{hint}")
         form = _form(options, host, kinds)
         write(form.start())
         for report in islice(reports(poller, kinds, options), options.count):
-            if watch is not None:
-                warnings.tell(watch.problems)
+            warnings.tell(poller.problems)
             with signals.whole():
                 write(form.report(report))
 
 
 def _rows_may_come(poller: Poller) -> bool:
     """Whether the first look has not ended, and so has said nothing."""
-    from vmiostat import FollowingPoller
-
-    return isinstance(poller, FollowingPoller) and not poller.watch.changes and not poller.watch.closed
+    watch = poller.watch
+    return watch is not None and not watch.changes and not watch.closed
 
 
 def _opened(options: argparse.Namespace) -> tuple[Host, Poller]:
@@ -128,12 +124,10 @@ def _opened(options: argparse.Namespace) -> tuple[Host, Poller]:
     source = options.block_source
     if options.interval is None:
         host, domains = arguments.find(options)
-        if asks is None:
-            return host, host.poller(domains)
         return host, host.poller(domains, qemu_interval=asks, block_source=source)
     host = arguments.machine(options)
     select = partial(arguments.asked, options=options)
-    return host, host.poller(follow=True, select=select, qemu_interval=asks, block_source=source)
+    return host, host.follow(select=select, qemu_interval=asks, block_source=source)
 
 
 def reports(poller: Poller, kinds: Sequence[Kind], options: argparse.Namespace) -> Iterator[Report]:

@@ -1,0 +1,376 @@
+"""A poller: what reads the counters of a plan's rows, and where its plan is from."""
+
+from __future__ import annotations
+
+import math
+import weakref
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, Protocol, Self
+
+from vmiostat import _core
+from vmiostat.polling.followed_plan import FollowedPlan
+from vmiostat.polling.plan import plan_rows
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
+
+    from typing_extensions import Buffer
+
+    from vmiostat._core import Explanation, Roots, Sample
+    from vmiostat.counter_sources import InterfaceSource
+    from vmiostat.errors import Error
+    from vmiostat.model import Domain
+    from vmiostat.polling.followed_plan import OnChange, Select
+    from vmiostat.polling.plan import BlockRow, InterfaceRow
+    from vmiostat.qemu_stats.selection import QemuStats
+    from vmiostat.watching.watch import Watch
+
+
+class Poll(Protocol):
+    """The type of `Poller.poll`."""
+
+    def __call__(self) -> Sample:
+        """Read every row now, in one call.
+
+        Returns
+        -------
+        Sample
+            A table of block devices and one of interfaces, with the rows' names.
+
+        Raises
+        ------
+        ValueError
+            The poller is closed, or another process opened it (a fork).
+
+        Notes
+        -----
+        A device that cannot be read costs its own row alone: the row's `state` says why.
+        """
+
+
+class PollInto(Protocol):
+    """The type of `Poller.poll_into`."""
+
+    def __call__(
+        self,
+        *,
+        block: Buffer | None = None,
+        interface: Buffer | None = None,
+        block_size: int | None = None,
+        interface_size: int | None = None,
+    ) -> None:
+        """Read every row into memory of the caller's; allocates nothing.
+
+        Parameters
+        ----------
+        block, interface : writable buffer, optional
+            At least rows x size bytes each: row n begins at byte n x size. A table that is not asked for is not read.
+        block_size, interface_size : int, optional
+            Bytes of a row, from 0 to the newest struct's, which is the default (40 and 64 are libvirt's).
+
+        Raises
+        ------
+        SizeError
+            No version has such a size, or the buffer is too small for the rows that there are now.
+        ValueError
+            The poller is closed, or another process opened it (a fork).
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class FixedPlan:
+    """A plan that stays as it is."""
+
+    domains: tuple[Domain, ...] = ()
+    problems: tuple[Error, ...] = ()
+    watch: None = None
+
+    def close(self) -> None:
+        """Nothing is watched."""
+
+
+_OWN = FixedPlan()
+"""The plan of whoever made the poller by hand."""
+
+
+class Poller:
+    """Keeps what it reads open, and reads all of it in one call.
+
+    `Host.poller` opens one of the domains that there are, `Host.follow` one that follows their changes. Made by hand,
+    it reads a plan of your own.
+
+    Parameters
+    ----------
+    roots : Roots
+        Where the machine's /proc, /sys, /dev and /run are.
+    block : sequence of (str, str, BlockCounterSource or None)
+        Each row's domain and device, and where its counters are; None is a device without counters.
+    interface : sequence of (str, str, InterfaceCounterSource or None, bool)
+        The same, and whether rx and tx are swapped.
+    interface_source : {"auto", "proc", "sysfs", "netlink"}
+        How interfaces are read; see docs/sources.md.
+    pinned : bool
+        A row is the one device that its counter source names by `index` or `diskseq`, and `gone` while another has its
+        place. Else a row follows its name or number, and its generation goes up when another device has it.
+
+    Raises
+    ------
+    TypeError, ValueError
+        A row or an option is not of these. A device that cannot be opened costs its own row alone.
+
+    Examples
+    --------
+    >>> from vmiostat import Host
+    >>> with Host("fixtures/xen-4.17-real/instant-1").poller() as poller:
+    ...     sample = poller.poll()
+    ...     memory = bytearray(poller.block_rows * 40)
+    ...     poller.poll_into(block=memory, block_size=40)
+    >>> sample.block["Domain-1", "xvda"].rd_bytes, bytes(sample.block[0].v1) == memory[:40]
+    (20197376, True)
+
+    Notes
+    -----
+    It may be used from several threads. In a fork of its process every call but `close` raises ValueError.
+    """
+
+    # A call of these is one of the core's own: a method here would add a tenth to the shortest poll.
+    poll: Poll
+    poll_into: PollInto
+
+    __slots__ = {
+        "__weakref__": None,
+        "_core": None,
+        "_on_close": None,
+        "_plan": None,
+        "_queries": None,
+        "poll": Poll.__call__.__doc__,
+        "poll_into": PollInto.__call__.__doc__,
+    }
+
+    def __init__(
+        self,
+        roots: Roots,
+        block: Sequence[BlockRow],
+        interface: Sequence[InterfaceRow],
+        *,
+        interface_source: InterfaceSource = "auto",
+        pinned: bool = False,
+    ) -> None:
+        opened = _core.Poller(roots, block, interface, interface_source=interface_source, pinned=pinned)
+        self._hold(opened, _OWN, None)
+
+    def _hold(self, opened: _core.Poller, plan: FixedPlan | FollowedPlan, queries: QemuStats | None) -> None:
+        self._core, self._plan, self._queries = opened, plan, queries
+        self.poll, self.poll_into = opened.poll, opened.poll_into
+        self._on_close: set[Callable[[], None]] = set()
+        if queries is not None:
+            # The thread is a daemon, and what it queries need not hear that the process ends.
+            weakref.finalize(self, queries.close).atexit = False
+
+    @property
+    def domains(self) -> tuple[Domain, ...]:
+        """The domains whose rows the plan has, in the rows' order; none of a plan of your own."""
+        return self._plan.domains
+
+    @property
+    def problems(self) -> tuple[Error, ...]:
+        """What kept discovery from finding more: when the plan was made, or of one that follows, at the last scan."""
+        return self._plan.problems
+
+    @property
+    def watch(self) -> Watch | None:
+        """The watch whose changes the plan follows; None of a fixed plan."""
+        return self._plan.watch
+
+    @property
+    def block_rows(self) -> int:
+        """Rows of the block table."""
+        return self._core.block_rows
+
+    @property
+    def interface_rows(self) -> int:
+        """Rows of the interface table."""
+        return self._core.interface_rows
+
+    def samples(self, interval: float) -> AsyncGenerator[Sample]:
+        """Poll at a steady pace in a program that runs on asyncio.
+
+        Parameters
+        ----------
+        interval : float
+            Seconds between two samples. Ticks are counted from the first one, and so do not drift; those that have
+            passed while the last sample was worked on are skipped.
+
+        Returns
+        -------
+        asynchronous iterator of Sample
+            The first one at once. It ends when the poller is closed, here or in another thread.
+
+        Raises
+        ------
+        ValueError
+            The interval is not a number of seconds above 0.
+
+        Examples
+        --------
+        >>> import asyncio
+        >>> from vmiostat import Host
+        >>> async def count(poller, enough):
+        ...     number = 0
+        ...     async for sample in poller.samples(0.01):
+        ...         number += 1
+        ...         if number == enough:
+        ...             poller.close()
+        ...     return number
+        >>> asyncio.run(count(Host().poller(), 3))
+        3
+
+        Notes
+        -----
+        A poll waits for no device, and so runs in the loop's own thread. Opening a poller may take long:
+        `poller = await asyncio.to_thread(host.follow)`.
+        """
+        if not 0 < interval < math.inf:
+            raise ValueError(f"interval is a number of seconds above 0, not {interval!r}")
+        # Here, since asyncio takes long to import.
+        from vmiostat.polling.samples import samples
+
+        return samples(self, self._on_close, interval)
+
+    def query(self, wait: float = 0.0) -> bool:
+        """Query every QEMU of the plan now; the next polls have what is answered meanwhile.
+
+        Parameters
+        ----------
+        wait : float
+            Seconds to wait for the answers.
+
+        Returns
+        -------
+        bool
+            Whether each has answered, or failed to, within that time. False where no `qemu_interval` was given.
+        """
+        return self._queries is not None and self._queries.query(wait)
+
+    def problem(self, kind: Literal["block", "interface"], row: int) -> OSError | None:
+        """The error behind a row's state: why it is `gone`, `unreadable`, `stale` or `unsupported`.
+
+        Parameters
+        ----------
+        kind : {"block", "interface"}
+            Which table.
+        row : int
+            The row's number in it.
+
+        Returns
+        -------
+        SourceError or None
+            None where there is none, and for a row that is not there: a poller that follows may have fewer by now.
+        """
+        return self._core.problem(kind, row)
+
+    def explain(self) -> list[Explanation]:
+        """What a poll of this plan does, source by source; polls once."""
+        return self._core.explain()
+
+    def reopen(self) -> int:
+        """Try again to open what could not be opened or has gone; how many handles were opened. Not for every poll."""
+        return self._core.reopen()
+
+    def replan(
+        self,
+        block: Sequence[BlockRow],
+        interface: Sequence[InterfaceRow],
+        kept_block: Sequence[int | None],
+        kept_interface: Sequence[int | None],
+    ) -> None:
+        """Change the rows of a plan of your own.
+
+        Kept rows keep their open files and their generation; a new row's generation is above all before. A poll in
+        another thread sees the one plan or the other, and does not wait while files are opened.
+
+        Parameters
+        ----------
+        block, interface : sequence of rows
+            As the poller was made with.
+        kept_block, kept_interface : sequence of int or None
+            For each new row the number of the old one that it continues, or None.
+
+        Raises
+        ------
+        ValueError
+            The plan is of a host's domains; or the rows kept are not there, or are kept twice.
+        """
+        if self._plan is not _OWN:
+            raise ValueError("this poller's plan is of a host's domains: replan() is for one that was made by hand")
+        self._core.replan(block, interface, kept_block, kept_interface)
+
+    def close(self) -> None:
+        """End the watch and the queries, and close all handles after the polls that are under way."""
+        self._plan.close()
+        self._core.close()
+        if self._queries is not None:
+            self._queries.close()
+        for wake in tuple(self._on_close):
+            wake()
+
+    @property
+    def closed(self) -> bool:
+        """Whether it was closed."""
+        return self._core.closed
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return repr(self._core)
+
+
+def fixed_poller(
+    roots: Roots,
+    domains: Iterable[Domain],
+    *,
+    problems: tuple[Error, ...] = (),
+    interface_source: InterfaceSource = "auto",
+    queries: QemuStats | None = None,
+) -> Poller:
+    """A poller of these domains; takes over the queries."""
+    try:
+        domains = tuple(domains if queries is None else queries.attach(domains))
+        opened = _core.Poller(roots, *plan_rows(domains), interface_source=interface_source)
+        return _poller(opened, FixedPlan(domains, problems), queries)
+    except BaseException:
+        if queries is not None:
+            queries.close()
+        raise
+
+
+def following_poller(
+    roots: Roots,
+    watch: Callable[[OnChange], Watch],
+    *,
+    select: Select | None = None,
+    interface_source: InterfaceSource = "auto",
+    queries: QemuStats | None = None,
+) -> Poller:
+    """A poller of the domains that `watch` finds; takes over the queries."""
+    try:
+        opened = _core.Poller(roots, [], [], interface_source=interface_source, pinned=True)
+        try:
+            return _poller(opened, FollowedPlan(opened, watch, select, queries), queries)
+        except BaseException:
+            opened.close()
+            raise
+    except BaseException:
+        if queries is not None:
+            queries.close()
+        raise
+
+
+def _poller(opened: _core.Poller, plan: FixedPlan | FollowedPlan, queries: QemuStats | None) -> Poller:
+    poller = Poller.__new__(Poller)
+    poller._hold(opened, plan, queries)
+    return poller
