@@ -13,11 +13,11 @@ from testkit.trees.libvirt import LibvirtTree
 PROGRAM = """
 import sys, time
 from vmiostat.discovery.scan import Discovery
-from vmiostat.polling import following_poller
+from vmiostat.polling import followed_plan
 from vmiostat.cli.main import main
 from vmiostat.watching import scanner
 
-scanner._SLOW, following_poller.FIRST_LOOK = 0.1, 0.3
+scanner._SLOW, followed_plan.FIRST_SCAN = 0.1, 0.3
 find = Discovery.scan
 
 def hangs(*arguments, **options):
@@ -61,7 +61,7 @@ def test_no_rows_at_all_is_an_error_once_it_has_ended(tree: LibvirtTree) -> None
 @pytest.mark.parametrize("after", [0.0, 1.0])
 def test_ctrl_c_ends_it(tree: LibvirtTree, after: float) -> None:
     """Before it has given up waiting, and after that."""
-    program = PROGRAM.replace("FIRST_LOOK = 0.1, 0.3", f"FIRST_LOOK = 0.1, {1000.0 if after == 0.0 else 0.3}")
+    program = PROGRAM.replace("FIRST_SCAN = 0.1, 0.3", f"FIRST_SCAN = 0.1, {1000.0 if after == 0.0 else 0.3}")
     command = [sys.executable, "-c", program, "1000", "--root", str(tree.root), "0.5"]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     try:

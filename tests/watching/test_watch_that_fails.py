@@ -97,7 +97,7 @@ def test_a_first_scan_that_hangs_gives_a_poller_without_rows(
 ) -> None:
     """Until it ends."""
     monkeypatch.setattr("vmiostat.watching.scanner._SLOW", 0.1)
-    monkeypatch.setattr("vmiostat.polling.following_poller.FIRST_LOOK", 0.3)
+    monkeypatch.setattr("vmiostat.polling.followed_plan.FIRST_SCAN", 0.3)
     go_on = threading.Event()
     find = Discovery.scan
 

@@ -235,7 +235,7 @@ class Poller:
         # Here, since asyncio takes long to import.
         from vmiostat.polling.samples import samples
 
-        return samples(self, self._on_close, interval)
+        return samples(self.poll, lambda: self.closed, self._on_close, interval)
 
     def query(self, wait: float = 0.0) -> bool:
         """Query every QEMU of the plan now; the next polls have what is answered meanwhile.
