@@ -14,7 +14,7 @@ def cut(*pieces: bytes) -> tuple[list[Message], bool]:
     found: list[Message] = []
     try:
         for piece in pieces:
-            found += messages.cut(piece)
+            found += messages.split(piece)
     except ValueError:
         return found, True
     return found, False

@@ -95,7 +95,7 @@ def test_every_interface_type(by_name: dict[str, Domain]) -> None:
     ]
 
 
-def test_a_status_file_tells_what_its_networks_came_to(by_name: dict[str, Domain]) -> None:
+def test_a_status_file_has_the_live_type_of_each_network(by_name: dict[str, Domain]) -> None:
     domain = by_name["status"]
     assert domain.id == 14
     assert domain.disks == (Disk("vda", "block", "disk", "/dev/vg0/status", "qemu"),)
@@ -109,16 +109,16 @@ def test_a_status_file_tells_what_its_networks_came_to(by_name: dict[str, Domain
 
 
 @pytest.mark.parametrize("name", ["snapshot", "checkpoint", "backup"])
-def test_a_domain_as_it_was_has_no_id_and_no_generated_names(by_name: dict[str, Domain], name: str) -> None:
+def test_a_past_state_has_no_id_and_no_generated_names(by_name: dict[str, Domain], name: str) -> None:
     domain = by_name[name]
     assert domain.id is None
     assert targets(domain.disks) == ["vda"]
     assert targets(domain.interfaces) == [domain.interfaces[0].mac]
 
 
-def test_a_stored_definition_keeps_only_the_names_that_its_owner_chose(by_name: dict[str, Domain]) -> None:
+def test_a_stored_definition_keeps_only_names_that_were_chosen(by_name: dict[str, Domain]) -> None:
     assert targets(by_name["stored"].interfaces) == ["52:54:00:00:13:00", "tap-stored", "52:54:00:00:13:02"]
-    assert targets(by_name["xen-stored"].interfaces) == ["net:0"]  # vif1.0 is another domain's today
+    assert targets(by_name["xen-stored"].interfaces) == ["net:0"]  # vif1.0 may be another domain's by now
 
 
 def test_xen(by_name: dict[str, Domain]) -> None:
@@ -147,7 +147,7 @@ def test_a_host_interface_that_was_moved_into_a_container(by_name: dict[str, Dom
     assert "moved into the container" in moved.reason
 
 
-def test_types_that_no_libvirt_has_yet(by_name: dict[str, Domain]) -> None:
+def test_types_that_libvirt_does_not_have_yet(by_name: dict[str, Domain]) -> None:
     domain = by_name["größer"]
     assert domain.type == ""
     assert domain.disks[0] == Disk("vda", "holographic", source="/srv/cube")
@@ -186,7 +186,7 @@ def test_a_folder_gives_its_xml_files_and_no_other(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("stored_first", [True, False])
-def test_the_running_definition_goes_before_the_stored_one(tmp_path: Path, stored_first: bool) -> None:
+def test_the_running_definition_takes_precedence_over_the_stored_one(tmp_path: Path, stored_first: bool) -> None:
     uuid = "<uuid>5b0c7a3e-0f1d-4a58-9f3c-1c2b3a4d5e03</uuid>"
     (tmp_path / "stored.xml").write_text(f"<domain type='kvm'><name>web1</name>{uuid}</domain>")
     (tmp_path / "running.xml").write_text(f"<domain type='kvm' id='4'><name>web1</name>{uuid}</domain>")
@@ -196,7 +196,7 @@ def test_the_running_definition_goes_before_the_stored_one(tmp_path: Path, store
     assert found.problems == ()
 
 
-def test_comments_and_instructions_cut_nothing() -> None:
+def test_comments_and_instructions_are_ignored() -> None:
     data = b"<?xml version='1.0'?><!-- c --><?p?><domain id='2'><!-- c --><name>we<!-- c -->b<?p?>1</name></domain>"
     assert parse(data, "memory").domain.name == "web1"
 
@@ -207,7 +207,7 @@ def test_other_encodings(encoding: str) -> None:
     assert parse(text.encode(encoding), "memory").domain.name == "größer"
 
 
-def test_blanks_at_a_name_s_ends_tell_domains_apart() -> None:
+def test_blanks_at_a_name_s_ends_distinguish_domains() -> None:
     names = ("web", " web", "web ")
     found = [parse(f"<domain><name>{name}</name></domain>".encode(), "a.xml").domain.name for name in names]
     assert tuple(found) == names

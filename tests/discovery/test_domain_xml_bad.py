@@ -1,4 +1,4 @@
-"""Definitions that cannot be used: each is a problem with its file and line, and costs no other domain."""
+"""Definitions that cannot be used: each is a problem with its file and line, and affects no other domain."""
 
 import errno
 import os
@@ -35,19 +35,19 @@ PROBLEMS = {
     "not-xml.xml": (1, "not well-formed XML"),
     "not-utf-8.xml": (2, "not well-formed XML"),
     "unknown-encoding.xml": (1, "not well-formed XML: Unsupported encoding"),
-    "wrong-root.xml": (2, "the root is <network>"),
-    "wrong-namespace.xml": (1, "the root is <{urn:example:another-kind-of-domain}domain>"),
-    "status-without-domain.xml": (1, "holds no <domain>"),
+    "wrong-root.xml": (2, "the root element <network> defines no domain"),
+    "wrong-namespace.xml": (1, "the root element <{urn:example:another-kind-of-domain}domain>"),
+    "status-without-domain.xml": (1, "contains no <domain>"),
     "no-name.xml": (1, "no name"),
     "duplicate-name-2.xml": (1, "duplicate-name-1.xml:1, has the same name"),
     "duplicate-uuid-2.xml": (1, "duplicate-uuid-1.xml:1, has the same UUID"),
 }
 LEFT_OUT = {
-    ("bad-id.xml", 1, "id 'seven' is no number"),
-    ("bad-id.xml", 1, "uuid 'not-a-uuid' is none"),
+    ("bad-id.xml", 1, "id 'seven' is not a number"),
+    ("bad-id.xml", 1, "uuid 'not-a-uuid' is not a UUID"),
     ("duplicate-target.xml", 8, "disk 'vda' is defined twice"),
     ("duplicate-target.xml", 15, "interface 'tap6' is defined twice"),
-    ("missing-target.xml", 4, "(of source '/dev/vg0/nameless') has no <target>"),
+    ("missing-target.xml", 4, "(source '/dev/vg0/nameless') has no <target>"),
     ("missing-target.xml", 11, "a disk has no <target>"),
 }
 
@@ -67,9 +67,9 @@ def test_bad_files_cost_themselves_alone() -> None:
     assert len(met) == len(found.problems) == len(expected)
     for name, line, words in expected:
         where = f"{DOMAIN_XML_BAD / name}" + ("" if line is None else f":{line}")
-        told = [problem for problem in met if str(problem).startswith(f"{where}: ") and words in str(problem)]
-        assert len(told) == 1, (where, words)
-        assert (told[0].path, told[0].line) == (str(DOMAIN_XML_BAD / name), line)
+        found_there = [problem for problem in met if str(problem).startswith(f"{where}: ") and words in str(problem)]
+        assert len(found_there) == 1, (where, words)
+        assert (found_there[0].path, found_there[0].line) == (str(DOMAIN_XML_BAD / name), line)
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-32"])
@@ -90,7 +90,7 @@ def test_the_word_doctype_in_a_text_is_no_dtd() -> None:
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
 def test_nothing_else_is_opened(tmp_path: Path, encoding: str) -> None:
-    """A pipe that nobody writes to: who opened it to read would hang."""
+    """A pipe without a writer: opening it for reading would hang."""
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
     with socket.create_server(("127.0.0.1", 0)) as server:
@@ -110,7 +110,7 @@ def test_nothing_else_is_opened(tmp_path: Path, encoding: str) -> None:
             server.accept()
 
 
-def test_a_gigabyte_costs_nothing(tmp_path: Path) -> None:
+def test_a_gigabyte_is_not_read(tmp_path: Path) -> None:
     huge = tmp_path / "huge.xml"
     with huge.open("wb") as file:
         file.write(b"<domain type='kvm'>")
@@ -123,15 +123,15 @@ def test_a_gigabyte_costs_nothing(tmp_path: Path) -> None:
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - memory < 8 << 10  # KiB
     assert [domain.name for domain in found.domains] == ["good"]
     assert [str(problem) for problem in found.problems] == [
-        f"{huge}: 1073741824 bytes are too many for a domain's definition (at most 4194304 are read)"
+        f"{huge}: 1073741824 bytes are too long for a domain's definition (the limit is 4194304)"
     ]
 
 
-def test_a_file_that_does_not_tell_its_length_is_read_to_the_limit_only(monkeypatch: pytest.MonkeyPatch) -> None:
-    # Files of /proc say that they are empty.
+def test_a_file_of_unknown_length_is_read_only_up_to_the_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    # Files of /proc have the size 0.
     assert definition_file.read_file("/proc/self/status").startswith(b"Name:")
     monkeypatch.setattr(definition_file, "LIMIT", 100)
-    with pytest.raises(TopologyError, match="101 bytes are too many"):
+    with pytest.raises(TopologyError, match="101 bytes are too long"):
         definition_file.read_file("/proc/self/status")
 
 
@@ -149,14 +149,14 @@ def test_a_file_that_does_not_tell_its_length_is_read_to_the_limit_only(monkeypa
     ],
     ids=["deep", "deep-and-open", "attributes", "long", "comment", "instructions", "comments", "blanks"],
 )
-def test_what_is_made_to_be_slow_is_not(data: bytes) -> None:
+def test_documents_made_to_be_slow_to_parse_are_not(data: bytes) -> None:
     started = time.perf_counter()
     with pytest.raises(TopologyError):
         parse(data, "memory")
     assert time.perf_counter() - started < 2
 
 
-def test_pipes_sockets_folders_and_what_is_not_there(tmp_path: Path) -> None:
+def test_pipes_devices_folders_and_missing_files(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.xml")
     (tmp_path / "folder.xml").mkdir()
     (tmp_path / "dangling.xml").symlink_to("nowhere")
@@ -166,9 +166,9 @@ def test_pipes_sockets_folders_and_what_is_not_there(tmp_path: Path) -> None:
     assert [domain.name for domain in found.domains] == ["good"]
     assert sorted(str(problem) for problem in found.problems) == sorted(
         [
-            f"{tmp_path}/pipe.xml: this is no regular file; a definition is read again at each discovery",
-            f"{tmp_path}/folder.xml: this is no regular file; a definition is read again at each discovery",
-            "/dev/zero: this is no regular file; a definition is read again at each discovery",
+            f"{tmp_path}/pipe.xml: this is not a regular file, so it could not be read again at the next scan",
+            f"{tmp_path}/folder.xml: this is not a regular file, so it could not be read again at the next scan",
+            "/dev/zero: this is not a regular file, so it could not be read again at the next scan",
             f"{tmp_path}/dangling.xml: cannot be read: No such file or directory",
             f"{tmp_path}/missing.xml: cannot be read: No such file or directory",
             f"{tmp_path}/loop.xml: cannot be read: Too many levels of symbolic links",
@@ -190,12 +190,12 @@ def test_paths_given_are_checked_before_they_are_read(tmp_path: Path) -> None:
 
 def test_a_folder_without_definitions(tmp_path: Path) -> None:
     assert [str(problem) for problem in defined_domains(tmp_path).problems] == [
-        f"{tmp_path}: no *.xml file is in this folder"
+        f"{tmp_path}: this folder has no *.xml file"
     ]
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody who may not read a file")
-def test_what_may_not_be_read(tmp_path: Path) -> None:
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become a user who may not read a file")
+def test_files_that_may_not_be_read(tmp_path: Path) -> None:
     tmp_path.chmod(0o755)
     (tmp_path / "closed.xml").write_text(GOOD)
     (tmp_path / "closed.xml").chmod(0o600)

@@ -33,7 +33,7 @@ def test_a_device_without_a_medium_is_left_out(tmp_path: Path) -> None:
     assert targets(host.disks) == ["sda"]
 
 
-def test_what_cannot_be_read_costs_itself_alone() -> None:
+def test_unreadable_disks_are_a_problem_and_leave_the_interfaces() -> None:
     root = XEN / "instant-1"  # has no /sys/block
     found = HostItself().scan(ScanContext(Roots(root)))
     assert targets(found.domains[0].interfaces)[:3] == ["lo", "dummy0", "xenbr0"]

@@ -1,4 +1,4 @@
-"""One virtual machine that several providers see is one domain."""
+"""A virtual machine that several providers find is one domain."""
 
 from vmiostat import Domain
 from vmiostat.discovery.merge import merge_domains
@@ -34,7 +34,7 @@ def test_two_processes_are_two_machines() -> None:
     assert names(one, other) == ["a", "b"]
 
 
-def test_rows_of_one_name_are_told_apart() -> None:
+def test_domains_of_the_same_name_are_renamed() -> None:
     found = [Domain("a", process=Process(pid)) for pid in (7, 8)] + [Domain("a@8"), Domain("a", uuid="u"), Domain("a")]
     assert names(*found) == ["a", "a@8", "a@8@None", "a@u", "a@None"]
     assert len(set(names(*[Domain("a")] * 4))) == 4

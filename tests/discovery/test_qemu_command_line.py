@@ -1,4 +1,4 @@
-"""What a QEMU's command line tells of its machine."""
+"""A machine from its QEMU's command line, and from other VMMs'."""
 
 import pytest
 from hypothesis import example, given
@@ -19,9 +19,9 @@ from vmiostat.system.netns import NetworkNamespaces
 
 
 def drives(*words: str) -> list[tuple[str, str, str, str | None]]:
-    told = command_line(["kvm", *words])
-    assert told is not None
-    return [(disk.target, disk.type, disk.device, disk.source) for disk in told.disks]
+    found = command_line(["kvm", *words])
+    assert found is not None
+    return [(disk.target, disk.type, disk.device, disk.source) for disk in found.disks]
 
 
 def test_commas_and_words_without_a_key() -> None:
@@ -38,7 +38,7 @@ def test_an_option_s_value_is_no_option() -> None:
     ]  # fmt: skip
 
 
-def test_drives_are_called_as_qemu_s_monitor_calls_them() -> None:
+def test_drives_are_named_as_in_qemu_s_monitor() -> None:
     assert drives(
         "-hda", "a", "-cdrom", "/dev/sr0", "-drive", "file=b,if=virtio", "-drive", "file=c,if=virtio", "d"
     ) == [
@@ -107,20 +107,20 @@ def test_filters_and_references_are_followed() -> None:
     ]
 
 
-def test_a_chain_that_bites_its_tail_ends() -> None:
+def test_a_cyclic_chain_ends() -> None:
     words = ["-blockdev", "raw,node-name=a,file=b,backing=b", "-blockdev", "raw,node-name=b,file=a,backing=a"]
     assert drives(*words, "-device", "virtio-blk-pci,drive=a") == [("a", "unknown", "disk", None)]
 
 
 def test_where_packets_go() -> None:
-    told = command_line(
+    found = command_line(
         ["kvm", "-netdev", "bridge,id=a,br=br0", "-device", "e1000,netdev=a,mac=52:54:00:AB:00:01",
          "-netdev", "stream,id=b,addr.type=unix,addr.path=/run/passt_1.socket", "-netdev", "vhost-user,id=c,chardev=x",
          "-nic", "tap,ifname=tap7,mac=52:54:00:00:00:02", "-nic", "none",
          "-net", "nic,macaddr=52:54:00:00:00:03", "-net", "tap,fd=9", "-netdev", "tap,fds=4:5,id=d"]
     )  # fmt: skip
-    assert told is not None
-    assert [(netdev.id, netdev.type, netdev.mac, netdev.source) for netdev in told.netdevs] == [
+    assert found is not None
+    assert [(netdev.id, netdev.type, netdev.mac, netdev.source) for netdev in found.netdevs] == [
         ("a", "tap", "52:54:00:ab:00:01", "br0"),
         ("b", "user", None, "passt"),
         ("c", "vhostuser", None, None),
@@ -128,7 +128,7 @@ def test_where_packets_go() -> None:
         ("tap.5", "tap", "52:54:00:00:00:03", None),
         ("d", "tap", None, None),
     ]
-    assert [(netdev.interface, netdev.descriptors) for netdev in told.netdevs[3:]] == [
+    assert [(netdev.interface, netdev.descriptors) for netdev in found.netdevs[3:]] == [
         ("tap7", ()), (None, (9,)), (None, (4, 5))
     ]  # fmt: skip
 
@@ -144,17 +144,17 @@ def test_where_packets_go() -> None:
         (["-xen-domid", "3"], "xen"),
     ],
 )
-def test_what_runs_it(words: list[str], kind: str) -> None:
-    told = command_line(["qemu-system-x86_64", *words])
-    assert told is not None
-    assert told.type == kind
+def test_the_type_of_a_domain(words: list[str], kind: str) -> None:
+    found = command_line(["qemu-system-x86_64", *words])
+    assert found is not None
+    assert found.type == kind
 
 
 def test_a_uuid_of_zeros_is_none() -> None:
     words = ["qemu", "-uuid", "00000000-0000-0000-0000-000000000000"]
-    told = command_line(words)
-    assert told is not None
-    assert told.uuid is None
+    found = command_line(words)
+    assert found is not None
+    assert found.uuid is None
 
 
 KEYS = [
@@ -184,29 +184,32 @@ WORDS = st.lists(st.sampled_from(OPTIONS) | TEXT | JSON.map(str) | st.text(), ma
     ids=["drives", "keys", "chain", "paths", "commas"],
 )
 @pytest.mark.timeout(10)
-def test_no_command_line_keeps_its_reader_busy(words: list[str]) -> None:
-    understood = command_line if words[0] == "kvm" else cloud_hypervisor_command_line.command_line
-    told = understood(words)
-    assert told is not None
-    assert len(list(disks(told, None, Process(1), ROOTS))) == len(told.disks)
+def test_no_command_line_is_slow_to_parse(words: list[str]) -> None:
+    parse = command_line if words[0] == "kvm" else cloud_hypervisor_command_line.command_line
+    found = parse(words)
+    assert found is not None
+    assert len(list(disks(found, None, Process(1), ROOTS))) == len(found.disks)
 
 
 @given(WORDS)
 @example(["-blockdev", "{" * 5000])
 @example(["-drive", "unit=²"])
-def test_no_command_line_is_too_odd(words: list[str]) -> None:
-    for understood in (command_line, *(module.command_line for module in OTHERS)):
-        told = understood(["x", *words])
-        if told is not None:
-            runs = Process(1)
-            for held in (None, HELD):
+def test_any_command_line_gives_unique_names(words: list[str]) -> None:
+    for parse in (command_line, *(module.command_line for module in OTHERS)):
+        found = parse(["x", *words])
+        if found is not None:
+            process = Process(1)
+            for opened in (None, OPENED):
                 namespaces = NetworkNamespaces(ROOTS)
-                nics = interfaces(told, held, runs, namespaces, InterfaceByMac(namespaces, ROOTS))
-                for targets in ([disk.target for disk in disks(told, held, runs, ROOTS)], [nic.target for nic in nics]):
+                nics = interfaces(found, opened, process, namespaces, InterfaceByMac(namespaces, ROOTS))
+                for targets in (
+                    [disk.target for disk in disks(found, opened, process, ROOTS)],
+                    [nic.target for nic in nics],
+                ):
                     assert all(targets)
                     assert len(set(targets)) == len(targets)
 
 
 ROOTS = Roots(FIXTURES / "busy-host")
-HELD = Descriptors({7: "/dev/net/tun", 8: "a"}, taps={7: "a"}, block_devices={8: (7, 0)})
+OPENED = Descriptors({7: "/dev/net/tun", 8: "a"}, taps={7: "a"}, block_devices={8: (7, 0)})
 OTHERS = (cloud_hypervisor_command_line, crosvm_command_line, firecracker_command_line)

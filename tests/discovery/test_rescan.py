@@ -36,7 +36,7 @@ class Scans:
         for module, name in (
             (libvirt_status, "parse"),
             (qemu_command_line, "command_line"),
-            (vmm_process, "_told"),
+            (vmm_process, "_parse"),
             (vmm_process, "descriptors"),
         ):
             monkeypatch.setattr(module, name, self.counted(name, getattr(module, name)))
@@ -70,11 +70,11 @@ def write(run: Path, number: int, nics: str = "<interface type='bridge'><target 
 
 @pytest.fixture
 def guests(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Scans:
-    """This machine with guests of libvirt's, each with the one interface that every machine has."""
+    """This machine with libvirt guests, each with the interface that every machine has."""
     for number in range(GUESTS):
         write(tmp_path, number)
     scans = Scans(Roots(run=tmp_path), monkeypatch)
-    # Other processes of this machine may be virtual machines', too, and change.
+    # Other processes of this machine may run virtual machines that change.
     monkeypatch.setattr("vmiostat.discovery.provider.pids", lambda roots: frozenset())
     return scans
 
@@ -92,7 +92,7 @@ def test_a_scan_finds_out_only_what_changed(guests: Scans, tmp_path: Path) -> No
     assert [one.name for one, other in zip(first, changed, strict=True) if one != other] == ["vm7"]
 
 
-def test_a_file_that_says_the_same_again_may_mean_another_device(guests: Scans, tmp_path: Path) -> None:
+def test_a_rewritten_file_may_mean_another_device_though_it_is_the_same(guests: Scans, tmp_path: Path) -> None:
     first = guests.scan()
     write(tmp_path, 7)
     assert guests.scan() == first
@@ -109,7 +109,7 @@ KVM = Domain("web1", type="kvm")
 
 
 @pytest.mark.parametrize(
-    ("domain", "stands"),
+    ("domain", "kept"),
     [
         (replace(KVM, interfaces=(Interface("lo", counter_source=THERE),)), True),
         (replace(KVM, interfaces=(Interface("lo", counter_source=replace(THERE, index=99999)),)), False),
@@ -129,7 +129,7 @@ KVM = Domain("web1", type="kvm")
         (Domain("web1", type="xen"), False),
     ],
 )
-def test_what_was_resolved_stands_while_it_shows_no_change(domain: Domain, stands: bool) -> None:
+def test_a_resolved_domain_is_kept_while_its_devices_are_the_same(domain: Domain, kept: bool) -> None:
     resolved = ResolvedDomains(Roots())
     calls: list[Domain] = []
 
@@ -139,29 +139,29 @@ def test_what_was_resolved_stands_while_it_shows_no_change(domain: Domain, stand
 
     for _ in range(2):
         assert resolved.update([KVM], complete, NetworkNamespaces(Roots()), full=False) == [domain]
-    assert len(calls) == (1 if stands else 2)
+    assert len(calls) == (1 if kept else 2)
 
 
-def test_a_vmm_that_has_the_same_files_open_is_as_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_vmm_with_the_same_open_files_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     tree = ProcessTree(tmp_path, "tap0", "tap1")
     tree.process(500, QEMU, {}, {11: "tap0"})
     tree.process(600, ["bash"])
     scans = Scans(tree.roots, monkeypatch)
     (web1,) = scans.scan()
-    assert (scans.done["_told"], scans.done["descriptors"]) == (2, 1)
+    assert (scans.done["_parse"], scans.done["descriptors"]) == (2, 1)
     assert scans.scan() == [web1]
-    assert "_told" not in scans.done
+    assert "_parse" not in scans.done
     assert "descriptors" not in scans.done
     tree.link("proc/500/fd/12", "/dev/net/tun")
     tree.write("proc/500/fdinfo/12", "flags:\t02\niff:\ttap1\n")
     (web1,) = scans.scan()
     assert targets(web1.interfaces) == ["tap0", "tap1"]
-    assert "_told" not in scans.done
+    assert "_parse" not in scans.done
     assert scans.scan(full=True) == [web1]
-    assert (scans.done["_told"], scans.done["descriptors"]) == (1, 1)  # bash may be another program by now
+    assert (scans.done["_parse"], scans.done["descriptors"]) == (1, 1)  # bash may run another program by now
 
 
-def test_a_process_that_became_another_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_another_program_and_another_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     tree = ProcessTree(tmp_path, "tap0", "tap1")
     tree.process(500, QEMU, {}, {11: "tap0"})
     tree.process(600, ["bash"])
@@ -181,7 +181,7 @@ def test_a_process_that_became_another_one(tmp_path: Path, monkeypatch: pytest.M
 
 
 def test_a_namespace_keeps_its_path_while_the_process_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whatever other processes come to be in it: rows of another path would be other devices."""
+    """Even if other processes enter it: under another path its rows would be other devices."""
     tree = ProcessTree(tmp_path)
 
     def start(pid: int) -> None:

@@ -1,4 +1,4 @@
-"""Virtual machines found by their processes alone, in made /proc trees."""
+"""Virtual machines found only by their processes, in made /proc trees."""
 
 import os
 import shutil
@@ -101,7 +101,7 @@ def test_a_proxmox_guest(tree: ProcessTree) -> None:
     assert [(nic.target, nic.mac) for nic in web1.interfaces] == [("tap100i0", "bc:24:11:00:00:01")]
 
 
-def test_an_incus_guest_whose_devices_were_all_plugged_in_later(tree: ProcessTree) -> None:
+def test_an_incus_guest_whose_devices_were_all_hot_plugged(tree: ProcessTree) -> None:
     words = ["/opt/incus/bin/qemu-system-x86_64", "-S", "-name", "c1", "-uuid", UUID, "-readconfig", "/run/qemu.conf"]
     tree.process(500, words, {9: "/dev/kvm", 12: "/dev/dm-3", 13: "/dev/dm-3"}, {40: "tap1", 41: "tap1", 42: "tap2"})
     (c1,) = Host(tree.root).domains()
@@ -109,7 +109,7 @@ def test_an_incus_guest_whose_devices_were_all_plugged_in_later(tree: ProcessTre
     assert targets(c1.interfaces) == ["tap1", "tap2"]
 
 
-def test_what_was_plugged_out_is_gone(tree: ProcessTree) -> None:
+def test_unplugged_devices_are_gone(tree: ProcessTree) -> None:
     tree.process(500, LIBVIRT, {12: "/srv/b.qcow2"}, {31: "vnet5"})
     (web1,) = Host(tree.root).domains()
     assert web1.type == "qemu"  # whatever it was started with, /dev/kvm is not open
@@ -117,7 +117,7 @@ def test_what_was_plugged_out_is_gone(tree: ProcessTree) -> None:
     assert targets(web1.interfaces) == ["vnet5", "hostnet2"]
 
 
-def test_a_disk_beneath_an_overlay_says_so(tree: ProcessTree) -> None:
+def test_a_disk_below_an_overlay_says_so(tree: ProcessTree) -> None:
     tree.process(500, LIBVIRT, {11: "/dev/dm-3"}, only_read=[11])
     disk = Host(tree.root).domains()[0].disks[0]
     assert disk.counter_source == BlockDevice(253, 3)
@@ -179,7 +179,7 @@ def test_a_tap_makes_no_virtual_machine(words: list[str], tree: ProcessTree) -> 
     assert [domain.type for domain in Host(tree.root).domains()] == ["host"]
 
 
-def test_another_vmm_by_what_the_kernel_knows_of_kvm(tree: ProcessTree) -> None:
+def test_another_vmm_by_the_kernel_s_list_of_kvm_machines(tree: ProcessTree) -> None:
     (tree.root / "sys/kernel/debug/kvm/500-12").mkdir(parents=True)
     tree.process(500, ["/usr/bin/lkvm", "run"], {10: "/dev/kvm", 12: "anon_inode:kvm-vm"}, {11: "vnet0"})
     (machine,) = VmmProcesses().scan(ScanContext(tree.roots)).domains
@@ -194,7 +194,7 @@ def test_a_xen_guest_s_qemu_is_no_domain_of_its_own(tree: ProcessTree) -> None:
     assert (web1.name, web1.provider, web1.process) == ("Domain-4", "xen-sysfs", Process(500, 500))
 
 
-def test_one_that_has_ended_is_passed_over(tree: ProcessTree) -> None:
+def test_a_process_that_has_ended_is_left_out(tree: ProcessTree) -> None:
     tree.process(500, LIBVIRT, state="Z")
     tree.process(501, LIBVIRT)
     (tree.root / "proc/501/stat").unlink()
@@ -212,7 +212,7 @@ def test_a_proc_without_processes_is_no_problem(tmp_path: Path) -> None:
     assert VmmProcesses().scan(ScanContext(Roots(tmp_path))) == Found()
 
 
-def test_one_that_is_known_is_not_looked_at(tree: ProcessTree) -> None:
+def test_a_process_of_a_known_domain_is_not_read(tree: ProcessTree) -> None:
     tree.process(500, LIBVIRT)
     tree.process(501, ["kvm", "-name", "other"])
     context = ScanContext(tree.roots)
@@ -228,7 +228,7 @@ def test_a_guest_in_another_network_namespace(tree: ProcessTree) -> None:
     a, b = Host(tree.root).domains()
     assert a.interfaces[0].counter_source == NetDevice("vnet9", "/proc/500/ns/net")
     assert a.interface_stats("vnet9").rx_bytes == 9
-    # One namespace has one name, whichever process is met in it; a tap that was handed over is where it is.
+    # A namespace has one path, whichever of its processes comes first; a tap that was passed on stays where it is.
     assert [nic.counter_source for nic in b.interfaces] == [NetDevice("vnet8", "/proc/500/ns/net"), NetDevice("vnet0")]
     assert "/proc/500/ns/net" in b.interfaces[0].reason
 
@@ -239,14 +239,14 @@ def test_two_of_one_name(tree: ProcessTree) -> None:
     assert [domain.name for domain in Host(tree.root).domains()] == ["web1", "web1@501"]
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody who may not look")
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
 @pytest.mark.parametrize("closed", ["descriptors", "command lines"])
-def test_somebody_else_is_told_what_it_takes(tree: ProcessTree, closed: str) -> None:
+def test_without_rights_the_problem_says_which_it_takes(tree: ProcessTree, closed: str) -> None:
     tree.root.chmod(0o755)
     tree.process(500, LIBVIRT, {11: "/dev/dm-3"}, {31: "vnet0"})
     tree.process(501, ["kvm", "-name", "b", "-netdev", "tap,id=n,ifname=vnet1",
                        "-nic", "bridge,mac=52:54:00:00:00:04"], taps={9: "vnet1"})  # fmt: skip
-    # libvirt's tap resembles its guest's card. This is the second card's; two that could be the first one's are none.
+    # A tap of libvirt has nearly the address of its guest's card. One fits the second card, two fit the first.
     for name, address in (
         ("vnet0", "fe:54:00:00:00:02"),
         ("vnet1", "fe:54:00:00:00:01"),
@@ -280,10 +280,10 @@ def test_somebody_else_is_told_what_it_takes(tree: ProcessTree, closed: str) -> 
         assert "descriptors of 2 virtual machines ('web1', 'b')" in done.stdout
         assert "CAP_SYS_PTRACE" in done.stdout.splitlines()[-1]
     else:
-        assert done.stdout.strip() == ""  # a captured tree's permissions tell nothing of its machine's
+        assert done.stdout.strip() == ""  # a captured tree's permissions are not those of its machine
 
 
-def test_a_hostile_command_line_costs_nothing_but_itself(tree: ProcessTree) -> None:
+def test_a_hostile_command_line_affects_only_itself(tree: ProcessTree) -> None:
     deep = "[" * 100_000
     tree.process(
         500, ["kvm", "-blockdev", deep, "-device", '{"driver":{"a":[1]}}', "-netdev", ",,,", "-name", "\udcff,,"]
@@ -302,7 +302,7 @@ def test_the_other_names_of_a_program(tree: ProcessTree) -> None:
     ]
 
 
-def test_a_disk_that_only_the_process_sees(tree: ProcessTree) -> None:
+def test_a_disk_in_the_process_s_own_dev(tree: ProcessTree) -> None:
     """In a mount namespace of its own, as libvirt gives QEMU one."""
     tree.process(500, ["kvm", "-name", "a", "-drive", "file=/dev/mine,if=none,id=d0"])
     tree.link("proc/500/root/dev/mine", "/dev/sdb")

@@ -1,4 +1,4 @@
-"""A Xen domain that libvirt runs has the devices that xenstore tells of: libvirt does not hear of what others do."""
+"""A Xen domain that libvirt runs has the devices in xenstore, since libvirt does not see changes by others."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -67,7 +67,7 @@ def daemon(tree: XenTree) -> Iterator[FakeXenstored]:
 
 
 def rows(domain: Domain) -> list[tuple[str, str, str]]:
-    """Each device: its name, what counts it, or why nothing does."""
+    """Each device: its name, its counter source, or why it has none."""
     devices: list[Disk | Interface] = [*domain.disks, *domain.interfaces]
     return [(device.target, str(device.counter_source), device.reason) for device in devices]
 
@@ -89,7 +89,7 @@ def test_its_devices_are_the_same_with_libvirt_and_without(tree: XenTree) -> Non
 
 
 @pytest.mark.usefixtures("daemon")
-def test_what_libvirt_alone_knows_stays(tree: XenTree) -> None:
+def test_what_only_libvirt_knows_is_kept(tree: XenTree) -> None:
     libvirt_runs(tree)
     domain = Host(tree.root).domain("lv1")
     assert (domain.disks[0].type, domain.disks[0].source) == ("file", "/srv/a.raw")  # not the loop device
@@ -108,7 +108,7 @@ def test_where_xenstore_does_not_answer_libvirt_is_believed(tree: XenTree) -> No
 
 @pytest.mark.usefixtures("daemon")
 def test_another_domain_of_the_same_id_is_another_one(tree: XenTree) -> None:
-    """Its file was not removed yet, or libvirt tells of another host's domains."""
+    """Its file was not removed yet, or libvirt lists another host's domains."""
     libvirt_runs(tree)
     tree.domain(1, "vm1", UUID.replace("1", "2"))
     found = {domain.name: targets(domain.disks) for domain in Host(tree.root).domains()}

@@ -1,4 +1,4 @@
-"""Domains from the folders of Xen's backends alone, while these come and go."""
+"""Domains by the folders of Xen's backends alone, while these come and go."""
 
 from pathlib import Path
 
@@ -30,7 +30,7 @@ def test_other_backends_are_no_devices(tmp_path: Path) -> None:
     assert (domain.name, domain.id, targets(domain.disks), targets(domain.interfaces)) == ("Domain-1", 1, ["xvda"], [])
 
 
-def test_a_vbd_stands_for_a_while_without_its_statistics(tmp_path: Path) -> None:
+def test_a_vbd_may_be_without_statistics_at_first(tmp_path: Path) -> None:
     backend(tmp_path, "vbd-1-51712")
     with Host(tmp_path).poller() as poller:
         assert poller.poll().block[0].state == "gone"

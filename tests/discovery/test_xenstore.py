@@ -1,4 +1,4 @@
-"""Domains from xenstore: a real dom0's (fixtures/xen-4.17-real), served by a daemon of ours."""
+"""Domains from xenstore: that of a real dom0 (fixtures/xen-4.17-real), served by a fake daemon."""
 
 import time
 from collections.abc import Iterator
@@ -49,7 +49,7 @@ def test_names_uuids_and_every_device(host: Host) -> None:
     assert {domain.provider for domain in found.values()} == {Xenstore.name}
 
 
-def test_what_stands_behind_a_device(roots: Roots) -> None:
+def test_the_storage_of_a_disk_and_the_bridge_of_an_interface(roots: Roots) -> None:
     _, vm1, vm2, _ = Xenstore().scan(ScanContext(roots)).domains
     assert vm1.disks[0] == Disk("xvda", "block", source="/dev/loop1", driver="phy")
     assert vm2.disks[2] == Disk("xvda", "file", source="/srv/lab/vm2-a.qcow2", driver="qemu")
@@ -63,17 +63,17 @@ def test_counters_under_the_configured_name(host: Host) -> None:
         host.domain("vm2").block_stats("xvda")
 
 
-def test_a_disk_of_qemu_s_whose_guest_is_not_connected_says_so(daemon: FakeXenstored, host: Host) -> None:
+def test_a_qdisk_whose_guest_is_not_connected_says_so(daemon: FakeXenstored, host: Host) -> None:
     daemon.store["/local/domain/0/backend/qdisk/2/51712/state"] = "5"
     xvda = next(disk for disk in host.domain("vm2").disks if disk.target == "xvda")
-    assert "QEMU (qdisk-2-51712), which alone counts its requests, and is in state Closing" in xvda.reason
+    assert "its backend is QEMU (qdisk-2-51712), in state Closing: the guest is not connected" in xvda.reason
 
 
 @pytest.mark.parametrize(
     ("dev", "target"),
     [("d1p0", "d1p0"), ("51728", "51728"), ("/dev/xvdb", "xvdb"), ("xvdc", "xvdb"), ("", "xvdb"), ("../x", "xvdb")],
 )
-def test_the_configured_name_stands_if_it_has_the_number(
+def test_the_configured_name_is_kept_if_it_has_the_number(
     daemon: FakeXenstored, host: Host, dev: str, target: str
 ) -> None:
     daemon.store["/local/domain/0/backend/vbd/1/51728/dev"] = dev
@@ -99,7 +99,7 @@ def test_an_interface_in_another_network_namespace_has_its_configured_name(daemo
     assert Xenstore().scan(ScanContext(roots)).domains[1].interfaces[2].target == "vif1.2"
 
 
-def test_a_driver_domain_s_devices_say_who_has_them(daemon: FakeXenstored, host: Host) -> None:
+def test_a_driver_domain_s_devices_say_which_domain_serves_them(daemon: FakeXenstored, host: Host) -> None:
     daemon.store |= {
         "/local/domain/5/name": "storage",
         "/local/domain/5/backend/vbd/1/51744/dev": "xvdc",
@@ -119,8 +119,8 @@ def test_a_driver_domain_s_devices_say_who_has_them(daemon: FakeXenstored, host:
     assert vm1.interfaces[2].mac == "00:16:3e:00:01:03"
 
 
-def test_a_guest_is_only_believed_in_what_it_says_of_its_own_devices(daemon: FakeXenstored, roots: Roots) -> None:
-    """Without /libxl, as under xapi, there is but the frontend's word, which the guest can write."""
+def test_a_guest_is_believed_only_about_its_own_devices(daemon: FakeXenstored, roots: Roots) -> None:
+    """Without /libxl, as under xapi, there is only the frontend's entry, which the guest can write."""
     device = "/local/domain/1/device/vbd"
     daemon.store |= {
         f"{device}/51744/backend": "/local/domain/5/backend/vbd/1/51744",
@@ -149,12 +149,12 @@ def test_what_else_is_in_xenstore_is_no_domain(daemon: FakeXenstored, roots: Roo
     assert found[4:] == [(8, "Domain-8", None), (9, "Domain-9", "ea1b1a9e-0000-4000-8000-000000000009")]
 
 
-def test_a_list_that_cannot_be_told_is_a_problem_of_its_own(daemon: FakeXenstored, roots: Roots) -> None:
+def test_a_list_that_is_too_long_is_a_problem_of_its_own(daemon: FakeXenstored, roots: Roots) -> None:
     daemon.has_parts = False
     daemon.store |= {f"/local/domain/1/device/vbd/{'9' * 100}{number}/backend": "" for number in range(100)}
     found = Xenstore().scan(ScanContext(roots))
     assert [domain.name for domain in found.domains] == ["Domain-0", "vm1", "vm2", "lv1"]
-    assert "/local/domain/1/device/vbd has more in it than this xenstore can tell" in str(found.problems[0])
+    assert "the list of /local/domain/1/device/vbd is too long for this xenstore to send" in str(found.problems[0])
 
 
 def test_dom0_is_a_domain_only_where_it_has_a_disk(daemon: FakeXenstored, host: Host) -> None:
@@ -175,12 +175,12 @@ def test_a_dom0_without_guests_is_a_host_like_any_other(tmp_path: Path) -> None:
     assert "xenbr0" in targets(host.interfaces)
 
 
-def test_blkback_goes_before_a_backend_that_is_left_over(daemon: FakeXenstored, roots: Roots) -> None:
+def test_blkback_takes_precedence_over_a_stale_backend(daemon: FakeXenstored, roots: Roots) -> None:
     daemon.store["/local/domain/0/backend/tap/1/51712/params"] = "aio:/old"
     assert Xenstore().scan(ScanContext(roots)).domains[1].disks[0].driver == "phy"
 
 
-def test_a_stopped_daemon_leaves_the_devices_and_then_what_it_said_last(
+def test_a_stopped_daemon_leaves_the_devices_or_its_last_answer(
     daemon: FakeXenstored, host: Host, roots: Roots
 ) -> None:
     daemon.stopped = True
@@ -188,23 +188,23 @@ def test_a_stopped_daemon_leaves_the_devices_and_then_what_it_said_last(
     assert [domain.name for domain in host.domains()] == ["Domain-1", "Domain-2", "Domain-3"]
     assert time.monotonic() - began < 3
     (problem,) = host.problems
-    assert "xenstore cannot be asked: it has not answered in 1 s (has xenstored been stopped?)" in str(problem)
-    assert "domains are called after their ids" in str(problem)
+    assert "xenstore cannot be queried: it has not answered in 1 s (is xenstored stopped?)" in str(problem)
+    assert "domains are named after their ids" in str(problem)
     assert host.domain(1).block_stats("xvda").rd_req == 311
 
     daemon.stopped = False
     provider = Xenstore()
-    told = provider.scan(ScanContext(roots))
+    first = provider.scan(ScanContext(roots))
     daemon.stopped = True
     last = provider.scan(ScanContext(roots))
-    assert last.domains == told.domains
-    assert len(told.domains) == 4
-    assert "what it said last stands" in str(last.problems[0])
+    assert last.domains == first.domains
+    assert len(first.domains) == 4
+    assert "its last answer is kept" in str(last.problems[0])
     daemon.stopped = False
-    assert provider.scan(ScanContext(roots)) == told
+    assert provider.scan(ScanContext(roots)) == first
 
 
-def test_nobody_is_told_what_root_would_be(
+def test_without_rights_the_problem_says_what_root_gets(
     daemon: FakeXenstored, roots: Roots, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from vmiostat.discovery.xen import xenstore_socket
@@ -216,12 +216,12 @@ def test_nobody_is_told_what_root_would_be(
     monkeypatch.setattr(xenstore_socket, "_connected", refused)
     found = Xenstore().scan(ScanContext(roots))
     assert found.domains == ()
-    assert "Permission denied; root is told the domains' names and UUIDs" in str(found.problems[0])
+    assert "Permission denied; run as root to get the domains' names and UUIDs" in str(found.problems[0])
 
 
 @pytest.mark.parametrize("linked", [True, False])
-def test_the_older_path_of_the_socket_is_no_way_round_a_run_that_was_given(tmp_path: Path, linked: bool) -> None:
-    """/var/run is a link to /run where that is not older than this."""
+def test_the_older_path_of_the_socket_does_not_bypass_a_given_run(tmp_path: Path, linked: bool) -> None:
+    """/var/run is a link to /run, except on old systems."""
     machine, given = tmp_path / "machine", tmp_path / "given"
     given.mkdir()
     folder = "run" if linked else "var/run"

@@ -25,7 +25,7 @@ def file(folder: Path, name: str, text: str) -> Path:
     return path
 
 
-def test_what_runs_as_xl_lists_it() -> None:
+def test_running_domains_as_xl_lists_them() -> None:
     host = Host(XEN / "instant-1", xml=XEN / "xl-list-long.json")
     found = {(domain.name, domain.id): (targets(domain.disks), targets(domain.interfaces)) for domain in host.domains()}
     assert found == {
@@ -145,21 +145,21 @@ def test_syntax() -> None:
 @pytest.mark.parametrize(
     ("text", "line", "words"),
     [
-        ("name = 'a'\nimport os\n", 2, "'os' in the place of = or +="),
+        ("name = 'a'\nimport os\n", 2, "'os' instead of = or +="),
         ("name = 'a\nb'", 1, "is neither a name nor a value"),
-        ("name = 'a'\n\ndisk = [ 'a' 'b' ]", 3, "in the place of ,"),
-        ("disk = [ 'a',\n", 2, "in the place of a string"),
-        ("name =", 1, "'' in the place of a string"),
-        ("name = os.getenv('HOME')", 1, "'os' in the place of a string"),
-        ("a = [[[[[[[[[[]]]]]]]]]]", 1, "lists within lists"),
-        ("a = 'x'\na += ['y']", 2, "+= of a list and what is none"),
+        ("name = 'a'\n\ndisk = [ 'a' 'b' ]", 3, "instead of ,"),
+        ("disk = [ 'a',\n", 2, "instead of a string"),
+        ("name =", 1, "'' instead of a string"),
+        ("name = os.getenv('HOME')", 1, "'os' instead of a string"),
+        ("a = [[[[[[[[[[]]]]]]]]]]", 1, "lists are nested too deeply"),
+        ("a = 'x'\na += ['y']", 2, "+= of a list and something else"),
         ("memory = 1024", None, "the configuration has no name"),
         ("name = ['a']", None, "the configuration has no name"),
-        ("[1, 2", None, "this is not what `xl list -l` prints"),
-        ("[" * 100_000, None, "this is not what `xl list -l` prints"),
+        ("[1, 2", None, "this is not the output of `xl list -l`"),
+        ("[" * 100_000, None, "this is not the output of `xl list -l`"),
     ],
 )
-def test_what_is_no_configuration(text: str, line: int | None, words: str) -> None:
+def test_text_that_is_not_a_configuration(text: str, line: int | None, words: str) -> None:
     with pytest.raises(TopologyError) as raised:
         xl_config.parse(text.encode(), "web1.cfg")
     assert raised.value.line == line
@@ -171,12 +171,12 @@ def test_bad_devices_cost_themselves(tmp_path: Path) -> None:
     host = Host(xml=path)
     assert targets(host.domain("a").disks) == ["xvda"]
     assert [str(problem) for problem in host.problems] == [
-        f"{path}: domain 'a': disk '/b,raw' has no vdev; it is left out",
-        f"{path}: domain 'a': disk '/c,raw,xvda,w' is another one called 'xvda'; it is left out",
+        f"{path}: domain 'a': disk '/b,raw' has no vdev and is left out",
+        f"{path}: domain 'a': disk '/c,raw,xvda,w' is a second 'xvda' and is left out",
     ]
 
 
-def test_entries_of_a_list_that_are_none() -> None:
+def test_malformed_entries_of_a_list() -> None:
     named = {"c_info": {"name": "a"}}
     odd = [7, None, {}, {"domid": 0, "config": named}, {"domid": "1", "config": named}, {"domid": 1},
            {"domid": 1, "config": []}, {"domid": 1 << 70, "config": named}, {"domid": True, "config": named},
@@ -195,7 +195,7 @@ def test_xml_stays_xml(tmp_path: Path) -> None:
 
 
 @given(st.text(max_size=300) | st.text("ab='\"[],;+\\#\n 1", max_size=300))
-def test_no_text_is_too_strange(text: str) -> None:
+def test_any_text_gives_a_topology_error_or_a_domain(text: str) -> None:
     try:
         xl_config.parse(text.encode("utf-8", "surrogatepass"), "a.cfg")
     except TopologyError:

@@ -9,4 +9,4 @@ def served_by(server: str) -> str:
 
 
 def not_counted_here(server: str) -> str:
-    return f"its backend is in domain {server}, a driver domain: it is counted there, and by nothing here"
+    return f"its backend is in domain {server}, a driver domain, and counted only there"

@@ -1,6 +1,6 @@
-"""The machine itself as a domain, `host`: its network interfaces, physical and virtual, and its whole disks.
+"""The machine itself as the domain `host`: its network interfaces, physical and virtual, and its whole disks.
 
-Reads /proc/net/dev, /sys/class/net and /sys/block, as anyone. Rates of `host` are in its own direction: its rx is rx.
+Reads /proc/net/dev, /sys/class/net and /sys/block, which needs no rights. What the host receives is rx, unswapped.
 """
 
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ from vmiostat.model import Disk, Domain, Interface
 
 
 class HostItself:
-    """Finds the domain `host`, and nothing else."""
+    """Finds the domain `host` on every machine."""
 
     name = "host"
 
@@ -39,19 +39,19 @@ def _interface(name: str, roots: Roots) -> Interface:
         target=name,
         type="physical" if roots.exists(f"/sys/class/net/{name}/device") else "virtual",
         swap_rx_tx=False,
-        rx_tx_view="the host's own interface, in the host's own direction",
+        rx_tx_view="the host's own interface: its rx is rx",
     )
 
 
 def _disks(roots: Roots) -> Iterator[Disk]:
-    """Whole disks only: a partition's requests are its disk's too. Unused loop, ram and zram devices have no size."""
+    """Whole disks only: a disk's counters include its partitions'. Unused loop, ram and zram devices have no size."""
     folder = "/sys/block" if roots.exists("/sys/block") else "/sys/class/block"
     for name in roots.list(folder):
         path = f"{folder}/{name}"
         if roots.exists(f"{path}/partition"):
             continue
         try:
-            # No `dev`: a path of a multipath NVMe device, which is counted as one under the device's own name.
+            # A path of a multipath NVMe device has no `dev`: the device itself counts all of them.
             major, minor = roots.read(f"{path}/dev").split(b":")
             if int(roots.read(f"{path}/size")) == 0:
                 continue

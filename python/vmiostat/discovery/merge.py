@@ -1,4 +1,4 @@
-"""What becomes of a domain that several providers see: it is one domain, as the first of them tells of it."""
+"""Merges the domains of all providers: one that several of them find is one domain, as the first of them sees it."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
@@ -9,26 +9,26 @@ Key = tuple[str, str | int]
 
 
 def merge_domains(found: Iterable[Domain]) -> tuple[Domain, ...]:
-    """Each domain once, in the order given, by its UUID, its process or Xen domid; and each under a name of its own.
+    """Each domain once, in the order given, identified by its UUID, its process or its Xen domid.
 
-    A later view of a domain adds the process or UUID that the first one lacked. Of two domains with one name the later
-    one is called NAME@PID: their rows could not be told apart.
+    A later view of a domain adds the process or UUID that the first one lacks. Of two domains with the same name the
+    later one is called NAME@PID, so that their rows can be distinguished.
     """
     seen: list[Domain] = []
-    places: dict[Key, int] = {}
+    indexes: dict[Key, int] = {}
     for domain in found:
-        place = next((places[key] for key in _keys(domain) if key in places), None)
-        if place is None or _differ(seen[place], domain):
-            place = len(seen)
+        index = next((indexes[key] for key in _keys(domain) if key in indexes), None)
+        if index is None or _differ(seen[index], domain):
+            index = len(seen)
             seen.append(domain)
         else:
-            first = seen[place]
+            first = seen[index]
             process, uuid = first.process or domain.process, first.uuid or domain.uuid
             if (process, uuid) != (first.process, first.uuid):
-                seen[place] = replace(first, process=process, uuid=uuid)
-        for key in _keys(seen[place]):
-            places.setdefault(key, place)
-    return tuple(_under_names_of_their_own(seen))
+                seen[index] = replace(first, process=process, uuid=uuid)
+        for key in _keys(seen[index]):
+            indexes.setdefault(key, index)
+    return tuple(_under_unique_names(seen))
 
 
 def _keys(domain: Domain) -> Iterator[Key]:
@@ -41,13 +41,13 @@ def _keys(domain: Domain) -> Iterator[Key]:
 
 
 def _differ(one: Domain, other: Domain) -> bool:
-    """Two processes are two machines, also when somebody gave both the same UUID; so are two ids of Xen's."""
+    """Two processes are two machines, even with the same UUID; so are two Xen domids."""
     if one.type == other.type == "xen" and one.id is not None and other.id is not None and one.id != other.id:
-        return True  # it is being migrated within this host, or has been started anew before it was wholly gone
+        return True  # a migration within this host, or a restart before the old domain is completely gone
     return one.process is not None and other.process is not None and one.process.pid != other.process.pid
 
 
-def _under_names_of_their_own(domains: Iterable[Domain]) -> Iterator[Domain]:
+def _under_unique_names(domains: Iterable[Domain]) -> Iterator[Domain]:
     names: set[str] = set()
     for domain in domains:
         name = domain.name

@@ -30,7 +30,7 @@ class Descriptors:
     """The interface of each that is a tap's or tun's."""
     block_devices: dict[int, Number] = field(default_factory=dict)
     """Major and minor of each that is a block device."""
-    reading_only: set[int] = field(default_factory=set)
+    read_only: set[int] = field(default_factory=set)
     """The block devices that are not open for writing."""
 
     @property
@@ -110,4 +110,4 @@ def _block_device(pid: int, number: int, folder: int, found: Descriptors, roots:
     found.block_devices[number] = device
     flags = _FLAGS.search(roots.read(f"/proc/{pid}/fdinfo/{number}"))
     if flags and int(flags[1], 8) & os.O_ACCMODE == os.O_RDONLY:
-        found.reading_only.add(number)
+        found.read_only.add(number)

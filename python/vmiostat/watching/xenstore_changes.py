@@ -47,7 +47,7 @@ class XenstoreChanges:
             except BlockingIOError:
                 break
             try:
-                changed |= any(_matters(message) for message in [*self._messages.cut(received)])
+                changed |= any(_matters(message) for message in [*self._messages.split(received)])
             except ValueError as error:
                 raise OSError(errno.EPROTO, str(error)) from error
         return changed

@@ -1,4 +1,4 @@
-"""libvirt's running domains, from its status files and, where there is one, over a connection to its daemon."""
+"""libvirt's running domains, from its status files and optionally over a connection to its daemon."""
 
 from typing import TYPE_CHECKING
 
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 class LibvirtDomains:
-    """While the daemon answers, its view of a domain goes before the status file; otherwise the file goes first."""
+    """While the daemon answers, its view of a domain takes precedence over the status file; otherwise the file does."""
 
     name = "libvirt"
 
@@ -25,5 +25,5 @@ class LibvirtDomains:
         daemon = self._connection.domains(context.roots)
         if daemon.problems:
             return Found(files.domains + daemon.domains, files.problems + daemon.problems)
-        # Files that may not be read are no problem: the daemon has told the same.
+        # Then it does not matter if reading the files is not permitted.
         return Found(daemon.domains + files.domains)

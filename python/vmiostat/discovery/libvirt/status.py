@@ -11,7 +11,7 @@ import stat
 from vmiostat._core import Roots
 from vmiostat.discovery.libvirt.process import with_process
 from vmiostat.discovery.provider import Found, ScanContext
-from vmiostat.discovery.xml.definition import Defined, Definition, Version, merge_definitions
+from vmiostat.discovery.xml.definition import Definition, FileDefinition, Version, merge_definitions
 from vmiostat.discovery.xml.definition_file import read_descriptor
 from vmiostat.discovery.xml.domain import parse
 from vmiostat.errors import SourceError, TopologyError
@@ -32,7 +32,7 @@ class LibvirtStatus:
     name = "libvirt-status"
 
     def __init__(self) -> None:
-        self._known: dict[str, Defined] = {}
+        self._known: dict[str, FileDefinition] = {}
         """By the path of the file."""
 
     def scan(self, context: ScanContext) -> Found:
@@ -52,14 +52,14 @@ class LibvirtStatus:
                 try:
                     known = before.get(file)
                     if known is None or version is None or known.version != version:
-                        known = Defined(version, _definition(file, roots))
+                        known = FileDefinition(version, _definition(file, roots))
                     definition = known.definition
                     if isinstance(definition, TopologyError):
                         problems.append(definition)
                     elif running := _running(definition, driver, context):
                         definitions.append(running)
                         if running.domain.process is not None:
-                            known = Defined(version, running)
+                            known = FileDefinition(version, running)
                     self._known[file] = known
                 except SourceError as error:
                     if error.errno in _CLOSED:  # and so are the others: one sentence is enough

@@ -1,6 +1,6 @@
 """A virtual machine from the command line of its cloud-hypervisor.
 
-It has no name but that of its API's socket; --disk and --net each take several values of key=value,...
+Its only name is the path of its API socket; --disk and --net each take several values of key=value,...
 """
 
 from collections.abc import Iterator, Sequence
@@ -13,15 +13,15 @@ DRIVER = "cloud-hypervisor"
 
 
 def command_line(arguments: Sequence[str]) -> CommandLine:
-    """What it tells of the machine: nothing but a socket, where that is made through the API later."""
+    """The machine that it starts; only a socket where the machine is created later, through the API."""
     found = list(_options(arguments))
     sockets = [values(text, "path").get("path") for name, text in found if name == "api-socket"]
     return CommandLine(
         name=next(filter(None, sockets), None),
         uuid=None,
         type="kvm",
-        disks=tuple(_disk(values(text, "path"), place) for place, text in enumerate(_all(found, "disk"))),
-        netdevs=tuple(_netdev(values(text), place) for place, text in enumerate(_all(found, "net"))),
+        disks=tuple(_disk(values(text, "path"), index) for index, text in enumerate(_all(found, "disk"))),
+        netdevs=tuple(_netdev(values(text), index) for index, text in enumerate(_all(found, "net"))),
     )
 
 
@@ -41,20 +41,20 @@ def _all(found: list[tuple[str, str]], name: str) -> list[str]:
     return [text for option, text in found if option == name]
 
 
-def _disk(disk: Values, place: int) -> Disk:
+def _disk(disk: Values, index: int) -> Disk:
     path = disk.get("path")
     if disk.get("vhost_user") in ("on", "true"):
-        return Disk(disk.get("id", f"disk{place}"), type="vhostuser", source=disk.get("socket"), driver=DRIVER)
+        return Disk(disk.get("id", f"disk{index}"), type="vhostuser", source=disk.get("socket"), driver=DRIVER)
     kind = "block" if path is not None and path.startswith("/dev/") else "file"
-    return Disk(disk.get("id") or path or f"disk{place}", kind, source=path, driver=DRIVER)
+    return Disk(disk.get("id") or path or f"disk{index}", kind, source=path, driver=DRIVER)
 
 
-def _netdev(net: Values, place: int) -> Netdev:
-    handed = net.get("fd", "").strip("[]")
+def _netdev(net: Values, index: int) -> Netdev:
+    passed = net.get("fd", "").strip("[]")
     return Netdev(
-        id=net.get("id", f"net{place}"),
+        id=net.get("id", f"net{index}"),
         type="vhostuser" if net.get("vhost_user") in ("on", "true") else "tap",
         mac=net.get("mac", "").lower() or None,
         interface=net.get("tap"),
-        descriptors=(int(handed),) if handed.isascii() and handed.isdecimal() and len(handed) < 9 else (),
+        descriptors=(int(passed),) if passed.isascii() and passed.isdecimal() and len(passed) < 9 else (),
     )

@@ -1,4 +1,4 @@
-"""What the command line of a virtual machine's process tells of the machine, whichever VMM it starts."""
+"""A virtual machine as the command line of its process describes it, whichever VMM that is."""
 
 from dataclasses import dataclass
 
@@ -10,29 +10,29 @@ class Netdev:
     """Where the packets of one network card go."""
 
     id: str
-    """What the VMM calls it: hostnet0."""
+    """The VMM's name for it: hostnet0."""
     type: str = "tap"
-    """tap for whatever ends at an interface of the host's; else the type that vmiostat.model.Interface would have."""
+    """tap for anything with a host interface; else the type as in `Interface.type`."""
     mac: str | None = None
     source: str | None = None
     interface: str | None = None
-    """The host's interface, where it is named."""
+    """The host interface, where the command line names it."""
     descriptors: tuple[int, ...] = ()
-    """The numbers under which the VMM was handed the interface's open queues."""
+    """The descriptors of the interface's open queues, which were passed to the VMM."""
 
 
 @dataclass(frozen=True, slots=True)
 class CommandLine:
-    """A virtual machine as it was started. What was plugged in or out since is not in it."""
+    """A virtual machine as it was started, without anything that was plugged or unplugged since."""
 
     name: str | None = None
     uuid: str | None = None
     id: int | None = None
     type: str = ""
-    """kvm, qemu or xen, as far as the command line says."""
+    """kvm, qemu or xen, as far as the command line shows."""
     disks: tuple[Disk, ...] = ()
     read_only: frozenset[str] = frozenset()
-    """The targets of those that the guest may not write to."""
+    """The targets of disks that are read-only for the guest."""
     netdevs: tuple[Netdev, ...] = ()
     beneath: tuple[str, ...] = ()
-    """Files that are open beneath its disks, and are none: backing files, firmware."""
+    """Files that it opens but that are not disks: backing files, firmware."""

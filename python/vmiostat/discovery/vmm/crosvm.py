@@ -9,12 +9,12 @@ from vmiostat.model import Disk
 DRIVER = "crosvm"
 
 _DISKS = frozenset(("block", "disk", "rwdisk", "root", "rwroot", "qcow", "rwqcow"))
-"""All but the first are the older words; their value begins with the path."""
+"""All but the first are older spellings, whose value begins with the path."""
 _SHORT = {"-s": "socket", "-d": "disk"}
 
 
 def command_line(arguments: Sequence[str]) -> CommandLine | None:
-    """What it tells of the machine; None for crosvm's other commands, which speak to one that runs."""
+    """The machine that it starts; None for crosvm's other commands, which control a running one."""
     if "run" not in arguments[1:]:
         return None
     names: dict[str, str] = {}
@@ -34,7 +34,7 @@ def command_line(arguments: Sequence[str]) -> CommandLine | None:
 
 
 def _options(arguments: Sequence[str]) -> Iterator[tuple[str, str]]:
-    """(name, value). What follows a word that takes no value is looked at as its value, and as itself."""
+    """(name, value). The word after an option without a value is yielded as its value and on its own."""
     for word, following in zip(arguments[1:], [*arguments[2:], ""], strict=False):
         name, equals, value = word.partition("=")
         if name.startswith("--"):

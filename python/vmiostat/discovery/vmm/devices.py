@@ -1,4 +1,4 @@
-"""A VMM's devices: those that its descriptors show, under the names that its command line has for them."""
+"""A VMM's devices: those that it has open, under the names that its command line gives them."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
@@ -19,53 +19,53 @@ Device = TypeVar("Device", Disk, Interface)
 
 _TAP = "the VMM has it open as a tap: the guest's rx is the host device's tx"
 _READ_ONLY = (
-    "the VMM has it open for reading only, as it has what lies beneath a snapshot's overlay: what the guest writes "
-    "goes elsewhere and is not counted here"
+    "the VMM has it open read-only, like the disk below a snapshot's overlay: the guest's writes go elsewhere and are "
+    "not counted here"
 )
 _UNNUMBERED = (
-    "which interface has the character device /dev/{name} is told by its number, and the numbers of its network "
-    "namespace's interfaces cannot be read: this takes CAP_SYS_ADMIN (a captured machine has none)"
+    "/dev/{name} belongs to the interface with that number, and interface numbers of its network namespace cannot be "
+    "read: this takes CAP_SYS_ADMIN (a captured machine has none)"
 )
 _NAMELESS = (
-    "which of the host's interfaces it is only the descriptors of process {pid} tell (/proc/{pid}/fdinfo): "
-    "this takes root or CAP_SYS_PTRACE"
+    "only the descriptors of process {pid} (/proc/{pid}/fdinfo) show which host interface it is: reading them takes "
+    "root or CAP_SYS_PTRACE"
 )
 
 
-def disks(told: CommandLine, held: Descriptors | None, runs: Process, roots: Roots) -> Iterator[Disk]:
-    """The disks of the command line, but for block devices that are not open any more; then block devices beside those.
+def disks(line: CommandLine, opened: Descriptors | None, process: Process, roots: Roots) -> Iterator[Disk]:
+    """The disks of the command line, except block devices that are no longer open; then other open block devices.
 
-    A file that is plugged in or out later is not noticed: nothing tells a disk's from another file.
+    A file that is plugged or unplugged later goes unnoticed: an open file does not show whether it is a disk.
     """
-    yield from _each_once(told.disks if held is None else _open_disks(told, held, runs, roots))
+    yield from _each_once(line.disks if opened is None else _open_disks(line, opened, process, roots))
 
 
-def _open_disks(told: CommandLine, held: Descriptors, runs: Process, roots: Roots) -> Iterator[Disk]:
-    open_devices = {number: descriptor for descriptor, number in reversed(held.block_devices.items())}
-    writable = {number for descriptor, number in held.block_devices.items() if descriptor not in held.reading_only}
-    beneath = {_number(path, held, runs, roots) for path in told.beneath if path.startswith("/dev/")}
+def _open_disks(line: CommandLine, opened: Descriptors, process: Process, roots: Roots) -> Iterator[Disk]:
+    open_devices = {number: descriptor for descriptor, number in reversed(opened.block_devices.items())}
+    writable = {number for descriptor, number in opened.block_devices.items() if descriptor not in opened.read_only}
+    beneath = {_number(path, opened, process, roots) for path in line.beneath if path.startswith("/dev/")}
     seen: set[Number] = set()
-    for disk in told.disks:
+    for disk in line.disks:
         if disk.type != "block" or disk.source is None:
             yield disk
             continue
-        number = _number(disk.source, held, runs, roots)
+        number = _number(disk.source, opened, process, roots)
         if number in open_devices and number is not None:
             seen.add(number)
-            only_read = disk.device == "disk" and disk.target not in told.read_only and number not in writable
+            only_read = disk.device == "disk" and disk.target not in line.read_only and number not in writable
             yield replace(disk, counter_source=BlockDevice(*number), reason=_READ_ONLY if only_read else "")
     for number, descriptor in sorted(open_devices.items(), key=lambda item: item[1]):
-        path = held.paths[descriptor]
+        path = opened.paths[descriptor]
         if number not in seen and number not in beneath:
             yield Disk(path, "block", source=path, counter_source=BlockDevice(*number))
 
 
-def _number(path: str, held: Descriptors, runs: Process, roots: Roots) -> Number | None:
-    """The number of a block device of the command line: as the process opened it, else as it sees it, else as we do."""
-    for descriptor, number in held.block_devices.items():
-        if held.paths[descriptor] == path:
+def _number(path: str, opened: Descriptors, process: Process, roots: Roots) -> Number | None:
+    """The number of a block device of the command line: of the open file, else by the process's /dev, else by ours."""
+    for descriptor, number in opened.block_devices.items():
+        if opened.paths[descriptor] == path:
             return number
-    for place in (f"/proc/{runs.pid}/root{path}", path):
+    for place in (f"/proc/{process.pid}/root{path}", path):
         try:
             return device_number(place, roots)
         except SourceError:
@@ -74,43 +74,47 @@ def _number(path: str, held: Descriptors, runs: Process, roots: Roots) -> Number
 
 
 def interfaces(
-    told: CommandLine, held: Descriptors | None, runs: Process, namespaces: NetworkNamespaces, by_mac: InterfaceByMac
+    line: CommandLine,
+    opened: Descriptors | None,
+    process: Process,
+    namespaces: NetworkNamespaces,
+    by_mac: InterfaceByMac,
 ) -> Iterator[Interface]:
-    """The interfaces that are open, then the network cards that have none of the host's.
+    """The interfaces that are open, then the network cards without a host interface.
 
-    Without descriptors: those that the command line names, or that only one of the host's can be.
+    Without descriptors, the interfaces that the command line names, or that the card's MAC address identifies.
     """
-    if held is None:
-        in_our_namespace = namespaces.of(runs.pid) is None
-        of_the_host = _named(told, runs, by_mac if in_our_namespace else None)
+    if opened is None:
+        in_our_namespace = namespaces.of(process.pid) is None
+        of_the_host = _named(line, process, by_mac if in_our_namespace else None)
     else:
-        of_the_host = _open_interfaces(told, held, runs, namespaces)
+        of_the_host = _open_interfaces(line, opened, process, namespaces)
     others = (
-        Interface(netdev.id, netdev.type, netdev.mac, netdev.source) for netdev in told.netdevs if netdev.type != "tap"
+        Interface(netdev.id, netdev.type, netdev.mac, netdev.source) for netdev in line.netdevs if netdev.type != "tap"
     )
     yield from _each_once(chain(of_the_host, others))
 
 
-def _named(told: CommandLine, runs: Process, by_mac: InterfaceByMac | None) -> Iterator[Interface]:
-    for netdev in told.netdevs:
+def _named(line: CommandLine, process: Process, by_mac: InterfaceByMac | None) -> Iterator[Interface]:
+    for netdev in line.netdevs:
         if netdev.type != "tap":
             continue
         found = (netdev.interface, "ethernet") if netdev.interface else by_mac.find(netdev.mac) if by_mac else None
         name, kind = found or (netdev.id, "ethernet")
-        reason = "" if found else _NAMELESS.format(pid=runs.pid)
+        reason = "" if found else _NAMELESS.format(pid=process.pid)
         yield Interface(name, kind, netdev.mac, netdev.source, reason=reason)
 
 
 def _open_interfaces(
-    told: CommandLine, held: Descriptors, runs: Process, namespaces: NetworkNamespaces
+    line: CommandLine, opened: Descriptors, process: Process, namespaces: NetworkNamespaces
 ) -> Iterator[Interface]:
-    numbers = _names_by_number(runs, namespaces) if held.macvtaps else {}
-    # One whose name is not known is called as its character device is.
-    macvtaps = {descriptor: numbers.get(number, f"tap{number}") for descriptor, number in held.macvtaps.items()}
-    nameless = {f"tap{number}" for number in held.macvtaps.values() if number not in numbers}
-    names = dict(sorted((held.taps | macvtaps).items()))
-    netdevs = _netdevs(told, names)
-    # In the command line's order, then what was plugged in later; each once, however many queues it has.
+    numbers = _names_by_number(process, namespaces) if opened.macvtaps else {}
+    # Where the name is unknown, that of the character device stands in for it.
+    macvtaps = {descriptor: numbers.get(number, f"tap{number}") for descriptor, number in opened.macvtaps.items()}
+    nameless = {f"tap{number}" for number in opened.macvtaps.values() if number not in numbers}
+    names = dict(sorted((opened.taps | macvtaps).items()))
+    netdevs = _netdevs(line, names)
+    # In the command line's order, then those plugged in later; each once, however many queues it has.
     for name in dict.fromkeys([*netdevs, *names.values()]):
         netdev = netdevs.get(name, Netdev(name))
         if name not in macvtaps.values():
@@ -122,25 +126,25 @@ def _open_interfaces(
         yield nic
 
 
-def _names_by_number(runs: Process, namespaces: NetworkNamespaces) -> dict[int, str]:
+def _names_by_number(process: Process, namespaces: NetworkNamespaces) -> dict[int, str]:
     try:
-        there = namespaces.interfaces(namespaces.of(runs.pid))
+        there = namespaces.interfaces(namespaces.of(process.pid))
     except SourceError:
         return {}
     return {number: name for name, number in there.items() if number is not None}
 
 
-def _netdevs(told: CommandLine, names: Mapping[int, str]) -> dict[str, Netdev]:
-    """The command line's word on each open interface, by the interface's name."""
+def _netdevs(line: CommandLine, names: Mapping[int, str]) -> dict[str, Netdev]:
+    """What the command line says about each open interface, by the interface's name."""
     found: dict[str, Netdev] = {}
     nameless = []
-    for netdev in told.netdevs:
+    for netdev in line.netdevs:
         handed = [names[descriptor] for descriptor in netdev.descriptors if descriptor in names]
         if handed or netdev.interface in names.values():
             found[handed[0] if handed else str(netdev.interface)] = netdev
         elif netdev.type == "tap" and not netdev.descriptors and netdev.interface is None:
             nameless.append(netdev)
-    # Those that QEMU or its bridge helper gave a name to: they were opened in the command line's order.
+    # QEMU or its bridge helper named these, and opened them in the command line's order.
     others = [name for name in dict.fromkeys(names.values()) if name not in found]
     if len(nameless) == len(others):
         found |= zip(others, nameless, strict=True)
@@ -148,7 +152,7 @@ def _netdevs(told: CommandLine, names: Mapping[int, str]) -> dict[str, Netdev]:
 
 
 def _each_once(devices: Iterable[Device]) -> Iterator[Device]:
-    """A command line may call two devices the same; a name that is taken, or empty, gets a number at its end."""
+    """Under unique names: a command line may give two devices the same one. A taken or empty name gets a suffix."""
     times: dict[str, int] = {}
     for device in devices:
         target = wanted = device.target or "?"

@@ -1,4 +1,4 @@
-"""A virtual machine from the command line of its Firecracker: its id. Disks and interfaces come through its API."""
+"""A virtual machine from the command line of its Firecracker: its id. Its devices are configured through its API."""
 
 from collections.abc import Sequence
 
@@ -8,7 +8,7 @@ _DEFAULT = "anonymous-instance"
 
 
 def command_line(arguments: Sequence[str]) -> CommandLine:
-    """What it tells of the machine.
+    """The machine that it starts.
 
     >>> command_line(["/firecracker", "--id", "web1", "--api-sock", "/run/firecracker.socket"]).name
     'web1'

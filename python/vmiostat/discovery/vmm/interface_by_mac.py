@@ -1,7 +1,7 @@
-"""The host's end of a guest's network card by the card's MAC address, for who may not look at the VMM's descriptors.
+"""The host interface of a guest's network card by the card's MAC address, without access to the VMM's descriptors.
 
-libvirt gives a tap the guest's address with another first byte, fe (virNetDevTapCreateInBridgePort), and a macvtap has
-the guest's own. Anyone may read both, in /sys/class/net/NAME/address.
+libvirt gives a tap the guest's address with the first byte fe (virNetDevTapCreateInBridgePort), and a macvtap the
+guest's own. Both can be read by anyone in /sys/class/net/NAME/address.
 """
 
 from collections import defaultdict
@@ -11,12 +11,12 @@ from vmiostat.errors import SourceError
 from vmiostat.system.netns import NetworkNamespaces
 
 _MARKS = {"ethernet": "tun_flags", "direct": "macvtap"}
-"""What only a tap's or tun's folder has, and only a macvtap's."""
+"""A file that only a tap's folder in sysfs has, and one that only a macvtap's has."""
 _LENGTH = len("52:54:00:00:00:01")
 
 
 class InterfaceByMac:
-    """Interfaces of the machine's own network namespace, looked up when the first is asked for."""
+    """The interfaces of the machine's own network namespace, read at the first `find`."""
 
     def __init__(self, namespaces: NetworkNamespaces, roots: Roots) -> None:
         self._namespaces = namespaces
@@ -24,7 +24,7 @@ class InterfaceByMac:
         self._names: dict[str, list[str]] | None = None
 
     def find(self, mac: str | None) -> tuple[str, str] | None:
-        """Name and type (ethernet, direct) of the one interface that can be the card's; None where it is not one."""
+        """Name and type (ethernet, direct) of the only interface that fits; None if none or several do."""
         if mac is None or len(mac) != _LENGTH:
             return None
         if self._names is None:
@@ -38,10 +38,10 @@ class InterfaceByMac:
         names = defaultdict(list)
         try:
             for name in self._namespaces.interfaces():
-                # None: gone since, or /sys shows another namespace.
+                # None: it is gone, or /sys shows another namespace.
                 address = self._roots.read_or_none(f"/sys/class/net/{name}/address")
                 if address is not None:
                     names[address.decode("ascii", "replace").strip()].append(name)
-        except SourceError:  # which the interfaces' own resolving tells
+        except SourceError:  # reported where the interfaces are resolved
             pass
         return dict(names)

@@ -1,14 +1,14 @@
-"""Virtual machines from the processes that run them, whoever started those: Proxmox, Incus, Ganeti, Kata, a script.
+"""Virtual machines found by the processes that run them, however started: by Proxmox, Incus, Ganeti, Kata, a script.
 
-A process is taken for a virtual machine's by the program that it runs, as its command line has that (anyone may read
-it): qemu-system-*, qemu-kvm, kvm, qemu; cloud-hypervisor, firecracker, crosvm. A VMM of another name is found where the
-kernel lists the virtual machines of KVM, in /sys/kernel/debug/kvm (root). A tap alone makes no VMM: VPNs have some, and
-slirp's and passt's helpers, and libvirt while it hands them over.
+A process is recognized as a VMM by its program, from its command line, which anyone may read: qemu-system-*, qemu-kvm,
+kvm, qemu; cloud-hypervisor, firecracker, crosvm. A VMM of another name is found by the kernel's list of KVM's virtual
+machines, in /sys/kernel/debug/kvm (root). Having a tap open is not enough: VPNs have some, slirp's and passt's helpers
+do, and libvirt does while it passes them on.
 
-What it has plugged in now is in its descriptors: interfaces in the fdinfo of /dev/net/tun or by the number of
-/dev/tapN, disks by the numbers of its block devices. That takes root or CAP_SYS_PTRACE. Its command line, which is as
-old as the process, gives them names, and is all that there is for others; a tap of libvirt's is then known by its MAC
-address. Files are known from the command line alone.
+Devices are found by the open descriptors, so as they are now: interfaces by the fdinfo of /dev/net/tun or the number of
+/dev/tapN, disks by the numbers of block devices. That takes root or CAP_SYS_PTRACE. The command line, which is as old
+as the process, adds their names; without the right to read descriptors it is all there is, and a tap that libvirt made
+is then recognized by its MAC address. Disk images in files are known from the command line only.
 """
 
 import re
@@ -25,19 +25,19 @@ from vmiostat.system.processes import sees_every_process
 _KVM = "/sys/kernel/debug/kvm"
 """A folder PID-DESCRIPTOR for each virtual machine (Documentation/virt/kvm, virt/kvm/kvm_main.c)."""
 _VM_OF_KVM = re.compile(r"([1-9][0-9]{0,8})-[0-9]+", re.ASCII)
-_NAMED = 5
-"""Machines that a warning names."""
+_MAX_NAMED = 5
+"""Machines that one problem names."""
 
 
 class VmmProcesses:
-    """Finds the virtual machines whose processes can be seen, but for those whose domain is already known."""
+    """Finds the virtual machines whose processes can be read, except where the domain is already known."""
 
     name = PROVIDER
 
     def __init__(self) -> None:
         self._vmms: dict[int, VmmProcess] = {}
         self._others: set[int] = set()
-        """Processes that run no virtual machine. By execve() one may become a VMM, which a full scan finds."""
+        """Processes that are no VMM. If one becomes one, by execve(), the next full scan finds it."""
 
     def scan(self, context: ScanContext) -> Found:
         """Virtual machines by pid."""
@@ -52,7 +52,7 @@ class VmmProcesses:
                 continue
             try:
                 vmm = vmm_process(pid, pid in of_kvm, self._vmms.get(pid), context, by_mac)
-            except SourceError as error:  # its command line may not be read, or it has ended since
+            except SourceError as error:  # reading its command line is not permitted, or it has ended
                 hidden = hidden or error.errno in CLOSED
                 continue
             if vmm is None:
@@ -74,10 +74,12 @@ def _pids_of_kvm(roots: Roots) -> frozenset[int]:
 def _closed(closed: Sequence[Domain], roots: Roots) -> Iterator[Error]:
     if not closed:
         return
-    names = ", ".join(repr(domain.name) for domain in closed[:_NAMED]) + (", ..." if len(closed) > _NAMED else "")
+    names = ", ".join(repr(domain.name) for domain in closed[:_MAX_NAMED])
+    if len(closed) > _MAX_NAMED:
+        names += ", ..."
     yield TopologyError(
-        f"the descriptors of {len(closed)} virtual machines ({names}) cannot be looked at, so their devices are those "
-        "of their command lines; this takes root or CAP_SYS_PTRACE",
+        f"the descriptors of {len(closed)} virtual machines ({names}) cannot be read, so their devices are those of "
+        "their command lines; run as root or with CAP_SYS_PTRACE",
         roots.shown("/proc"),
     )
 
@@ -88,13 +90,13 @@ def _unseen(pids: Collection[int], hidden: bool, any_found: bool, roots: Roots) 
         return
     if hidden or 1 not in pids:
         yield TopologyError(
-            "other users' processes are hidden (it is mounted with hidepid), so virtual machines are not found by "
-            "their processes; this takes root, or the group that its mount option gid= names",
+            "other users' processes are hidden (hidepid), so virtual machines are not found by their processes; run as "
+            "root or in the group of the mount option gid=",
             roots.shown("/proc"),
         )
     elif not any_found:
         yield TopologyError(
-            "only the processes of this PID namespace are seen, a container's: virtual machines outside are not found "
-            "by their processes; this takes the host's PID namespace (--pid=host), or its /proc (--proc)",
+            "it shows only this container's processes, so virtual machines outside are not found by their processes; "
+            "run in the host's PID namespace (--pid=host) or give the host's /proc (--proc)",
             roots.shown("/proc"),
         )

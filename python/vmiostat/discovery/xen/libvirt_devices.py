@@ -1,7 +1,7 @@
-"""Xen domains that libvirt runs: libvirt's word for what they are called, xenstore's for the devices that they have.
+"""Xen domains that libvirt runs: their identity is libvirt's, their devices are xenstore's.
 
-libvirt does not hear of what others do (`xl block-attach`), names an interface as it was at its start, and knows
-neither what QEMU emulates beside it nor the number of a driver domain.
+libvirt does not see changes by others (`xl block-attach`), keeps the name that an interface had at its start, and knows
+neither the interface that QEMU emulates for a vif nor the id of a driver domain.
 """
 
 from collections.abc import Iterator, Sequence
@@ -15,7 +15,7 @@ _NOT_IN_XENSTORE = "hostdev"
 
 
 def with_devices_of_xenstore(domains: Sequence[Domain]) -> Iterator[Domain]:
-    """These domains; each one of Xen that xenstore knows, too, has the devices that xenstore says it has."""
+    """The domains; those that xenstore knows as well with the devices that xenstore has for them."""
     in_xenstore = {domain.id: domain for domain in domains if domain.provider == Xenstore.name}
     return (_with_devices(domain, in_xenstore.get(domain.id)) for domain in domains)
 
@@ -36,12 +36,12 @@ def _with_devices(domain: Domain, stored: Domain | None) -> Domain:
 
 
 def _disk(disk: Disk, known: Disk | None) -> Disk:
-    """libvirt names the file, where xenstore names the loop device that the kernel's backend has of it."""
+    """For a file, libvirt has its path, and xenstore the loop device that the kernel's backend uses."""
     if known is None or known.type != "file" or not (disk.source or "").startswith("/dev/loop"):
         return disk
     return replace(disk, type=known.type, source=known.source)
 
 
 def _nic(nic: Interface, known: Interface | None) -> Interface:
-    """libvirt knows the network, too, that the interface is of."""
+    """libvirt knows the network as well."""
     return nic if known is None else replace(known, target=nic.target, reason=nic.reason)

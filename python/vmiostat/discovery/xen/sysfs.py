@@ -1,6 +1,6 @@
-"""Xen domains from the kernel's backend devices alone: folders KIND-DOMID-NUMBER in sysfs.
+"""Xen domains by the kernel's backend devices, folders KIND-DOMID-NUMBER in sysfs, which anyone may read.
 
-Anyone may read them. They tell a domain's id and its devices, not its name nor its UUID: it is called Domain-DOMID.
+They show a domain's id and devices, but neither its name nor its UUID: it is called Domain-DOMID.
 """
 
 import re
@@ -14,7 +14,7 @@ from vmiostat.model import Disk, Domain, Interface
 from vmiostat.system.xen_backend import devices
 from vmiostat.system.xen_vbd_number import disk_name
 
-# What else is there is no disk and no interface: console, vkbd, vfb, ...
+# Other kinds are neither disk nor interface: console, vkbd, vfb, ...
 _DEVICE = re.compile(r"(vbd3|vbd|tap|qdisk|vif)-(0|[1-9][0-9]{0,4})-(0|[1-9][0-9]{0,9})", re.ASCII)
 _DISKS = {"qdisk": ("file", "qemu"), "tap": ("file", "tap"), "vbd3": ("file", "tapdisk"), "vbd": ("block", "phy")}
 
@@ -38,7 +38,7 @@ class XenSysfs:
             kind, domid, number = match[1], int(match[2]), int(match[3])
             if kind == "vif":
                 nics[domid][number] = list(vif_interfaces(domid, number, names, roots))
-            elif kind == "vbd" or number not in disks[domid]:  # it goes before whatever else would have its number
+            elif kind == "vbd" or number not in disks[domid]:  # vbd takes precedence
                 disks[domid][number] = Disk(disk_name(number), type=_DISKS[kind][0], driver=_DISKS[kind][1])
         domains = (
             Domain(
@@ -46,7 +46,7 @@ class XenSysfs:
                 id=domid,
                 type="xen",
                 provider=self.name,
-                # By number: the folder's order is that of text, 2096, 268442112, 5632.
+                # By number; the folder sorts them as text: 2096, 268442112, 5632.
                 disks=tuple(disk for _, disk in sorted(disks[domid].items())),
                 interfaces=tuple(nic for _, of_vif in sorted(nics[domid].items()) for nic in of_vif),
             )

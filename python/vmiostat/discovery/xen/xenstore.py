@@ -1,7 +1,7 @@
-"""Xen domains from xenstore: their names and UUIDs, and each disk and vif that dom0 serves, as it was configured.
+"""Xen domains from xenstore: their names and UUIDs, and their disks and vifs as configured.
 
-Asked over its daemon's socket, or /dev/xen/xenbus where it runs in a domain of its own; no Xen library is needed. That
-takes root in dom0. Without it Xen's backends in sysfs tell of the devices, but not what their domain is called.
+Takes root in dom0: over the daemon's socket, or /dev/xen/xenbus if xenstore runs in a domain of its own; no Xen library
+is needed. Without these rights, Xen's backends in sysfs show the devices, but not the domains' names.
 """
 
 import errno
@@ -22,7 +22,7 @@ from vmiostat.model import Domain, Interface
 from vmiostat.system.xen_backend import devices
 
 _DOMAINS = "/local/domain"
-_UNTOLD = "{} has more in it than this xenstore can tell this way: of that nothing is known"
+_TOO_LONG = "the list of {} is too long for this xenstore to send: what is in it is left out"
 _CLOSED = (errno.EACCES, errno.EPERM)
 
 
@@ -32,9 +32,9 @@ class _Called(NamedTuple):
 
 
 class Xenstore:
-    """Finds the domains that xenstore knows of; none, without a problem, where there is no Xen, or only a guest of one.
+    """Finds the domains in xenstore; none, without a problem, on a machine that is no dom0.
 
-    While xenstore does not answer, its last answer stands.
+    While xenstore does not answer, its last answer is kept.
     """
 
     name = "xenstore"
@@ -49,13 +49,13 @@ class Xenstore:
             if xenstore is None:
                 return Found()
             with Queries(xenstore) as queries:
-                if xenstore.device and not queries.may_see(_DOMAINS):
-                    return Found()  # a guest, which has the device, too
+                if xenstore.device and not queries.may_read(_DOMAINS):
+                    return Found()  # a guest has the device, too
                 found = _found(queries, roots)
         except SourceError as error:
             if error.errno in _CLOSED and not is_there(roots) and not devices(roots):
-                return Found()  # a guest again, in which we are not root
-            return Found(self._last or (), (_unanswered(error, stands=self._last is not None),))
+                return Found()  # a guest again, and this process is not root
+            return Found(self._last or (), (_unanswered(error, kept=self._last is not None),))
         self._last = found.domains
         return found
 
@@ -65,7 +65,7 @@ def _found(queries: Queries, roots: Roots) -> Found:
     called = _called(queries, domids)
     here = served(queries)
     elsewhere = served_elsewhere(queries, [domid for domid in domids if domid], here)
-    problems: list[Error] = [TopologyError(_UNTOLD.format(path), queries.path) for path in queries.untold]
+    problems: list[Error] = [TopologyError(_TOO_LONG.format(path), queries.path) for path in queries.too_long]
     try:
         names: Collection[str] = roots.interfaces()
     except SourceError as error:
@@ -89,7 +89,7 @@ def _called(queries: Queries, domids: Iterable[int]) -> dict[int, _Called]:
 
 
 def _uuid(path: str) -> str | None:
-    """From /vm/UUID; xend put -1 behind it when the domain had been started anew."""
+    """From /vm/UUID, to which xend appended -1 after a restart."""
     try:
         return str(uuid.UUID(path.removeprefix("/vm/")[:36]))
     except ValueError:
@@ -136,11 +136,11 @@ def _served_by(server: int, called: dict[int, _Called]) -> str:
     return not_counted_here(f"{name!r} (id {server})")
 
 
-def _unanswered(error: SourceError, *, stands: bool) -> TopologyError:
+def _unanswered(error: SourceError, *, kept: bool) -> TopologyError:
     if error.errno in _CLOSED:
-        then = "; root is told the domains' names and UUIDs, how their disks are called, and which are served elsewhere"
-    elif stands:
-        then = "; what it said last stands"
+        then = "; run as root to get the domains' names and UUIDs, their disks' names, and devices of driver domains"
+    elif kept:
+        then = "; its last answer is kept"
     else:
-        then = "; so domains are called after their ids, and disks after their numbers"
-    return TopologyError(f"xenstore cannot be asked: {error.strerror}{then}", str(error.filename))
+        then = "; domains are named after their ids, and disks after their numbers"
+    return TopologyError(f"xenstore cannot be queried: {error.strerror}{then}", str(error.filename))

@@ -1,4 +1,4 @@
-"""A disk as xenstore has it: what the toolstack was asked for, under the name that it was asked for."""
+"""A disk as xenstore has it: with the name and storage that were configured."""
 
 import re
 
@@ -11,11 +11,11 @@ from vmiostat.system.xen_vbd_number import disk_name, xen_device_number
 _PID = re.compile(r"[1-9][0-9]{0,8}", re.ASCII)
 _DRIVERS = {"vbd": "phy", "qdisk": "qemu", "tap": "tap", "vbd3": "tapdisk"}
 _STATES = {"1": "Initialising", "2": "InitWait", "3": "Initialised", "5": "Closing", "6": "Closed"}
-"""In the kernel's words, but for those of a device that is connected (4, and 7 and 8, in which it changes)."""
+"""The kernel's names, without the states of a connected device (4, and 7 and 8 while it is reconfigured)."""
 
 
 def disk(device: Device, reason: str = "") -> Disk:
-    """The disk that a backend serves; `reason` is why it has no counters here."""
+    """The disk that a backend serves; `reason` is why it is not counted here."""
     counters = None if reason else _counters(device)
     return Disk(
         target=_target(device),
@@ -29,31 +29,30 @@ def disk(device: Device, reason: str = "") -> Disk:
 
 
 def _counters(device: Device) -> Tapdisk | None:
-    """A tapdisk is known by its process, which xenstore alone tells at once."""
+    """A tapdisk is identified by its process, which xenstore names."""
     pid = device.value("kthread-pid") or ""
     return Tapdisk(int(pid), device.domid, device.number) if _PID.fullmatch(pid) else None
 
 
 def _not_connected(device: Device, counters: Tapdisk | None) -> str:
-    """Of blkback's disks the kernel tells it, and of tapdisk's and QEMU's it says Initialising for ever."""
+    """For a disk of tapdisk or QEMU, whose state in sysfs is always Initialising; blkback's is right there."""
     state = _STATES.get(device.value("state") or "")
     if state is None or (device.kind == "qdisk" and _type(device) == "block"):
-        return ""  # what counts that is found later
+        return ""  # its block device counts
     if device.kind == "qdisk":
         backend = f"qdisk-{device.domid}-{device.number}"
-        alone = f"its backend is QEMU ({backend}), which alone counts its requests"
-        return f"{alone}, and is in state {state}: the guest is not connected to it"
+        return f"its backend is QEMU ({backend}), in state {state}: the guest is not connected to it"
     return NOT_CONNECTED.format(state) if counters is not None else ""
 
 
 def _target(device: Device) -> str:
-    """As configured, `hda` or `d5p0`: a Linux guest shows another name, and numbers do not tell two spellings apart."""
+    """As configured: `hda` or `d5p0`. A Linux guest may show another name, and two spellings can have one number."""
     name = (device.value("dev") or "").removeprefix("/dev/")
     return name if xen_device_number(name) == device.number else disk_name(device.number)
 
 
 def _source(device: Device) -> str | None:
-    """The host's path. QEMU's and tapdisk's comes after the format (qcow2:/srv/a.qcow2), blkback's after a script."""
+    """The host's path. For QEMU and tapdisk the format precedes it (qcow2:/srv/a.qcow2), for blkback a script may."""
     params = device.value("params")
     if device.kind == "vbd":
         return device.value("physical-device-path") or params

@@ -1,4 +1,4 @@
-"""A message of xenstore's: a header of four numbers, and what they announce (xen/include/public/io/xs_wire.h)."""
+"""A message to or from xenstore: a header of four numbers and a payload (xen/include/public/io/xs_wire.h)."""
 
 import struct
 from collections.abc import Iterator
@@ -7,18 +7,18 @@ from typing import NamedTuple
 DIRECTORY, READ, WATCH = 1, 2, 4
 WATCH_EVENT, ERROR = 15, 16
 DIRECTORY_PART = 22
-"""A folder's list in pieces, for one that is longer than a message. Since Xen 4.9; oxenstored 4.17 cannot."""
+"""Part of a folder's list that is longer than a message. Since Xen 4.9; not in oxenstored 4.17."""
 
-LONGEST = 1 << 20
-"""Bytes after the header. The protocol says 4096, but oxenstored sends a folder's list whole by its socket. That of
-32,752 domains, the most that there can be, takes less than a fifth of this."""
+MAX_PAYLOAD = 1 << 20
+"""Bytes. The protocol says 4096, but over its socket oxenstored sends a folder's list as a whole. A list of 32,752
+domains, the maximum, takes less than a fifth of this."""
 
 _HEADER = struct.Struct("=IIII")  # type, request, transaction, bytes that follow
 _NO_TRANSACTION = 0
 
 
 class Message(NamedTuple):
-    """What was said, in answer to which request, and the bytes after the header."""
+    """Its type, the request that it belongs to, and the bytes after the header."""
 
     type: int
     request: int
@@ -29,18 +29,18 @@ class Message(NamedTuple):
 
 
 class Messages:
-    """Cuts what a descriptor gives into messages."""
+    """Splits received bytes into messages."""
 
     def __init__(self) -> None:
         self._received = b""
 
-    def cut(self, received: bytes) -> Iterator[Message]:
-        """The messages that are whole by now. Raises ValueError for one that no xenstore sends."""
+    def split(self, received: bytes) -> Iterator[Message]:
+        """The messages that are complete. Raises ValueError for one that no xenstore sends."""
         self._received += received
         while len(self._received) >= _HEADER.size:
             kind, request, _, length = _HEADER.unpack_from(self._received)
-            if length > LONGEST:
-                raise ValueError(f"a message of {length} bytes was announced, of at most {LONGEST}")
+            if length > MAX_PAYLOAD:
+                raise ValueError(f"it announced a message of {length} bytes; the limit is {MAX_PAYLOAD}")
             end = _HEADER.size + length
             if len(self._received) < end:
                 return
@@ -49,5 +49,5 @@ class Messages:
 
 
 def words(payload: bytes) -> list[bytes]:
-    """A list as xenstore sends it: each word with a zero byte at its end."""
+    """The words of a list, each of which ends with a zero byte."""
     return payload.split(b"\0")[:-1]

@@ -1,4 +1,4 @@
-"""Questions to xenstore, many at once: it answers one after the other, and what takes long is the way to it."""
+"""Queries to xenstore, many in flight: it answers them one by one, and the round trip is what takes long."""
 
 import errno
 import os
@@ -8,54 +8,62 @@ from collections.abc import Iterable, Iterator, Sequence
 from types import TracebackType
 from typing import Self
 
-from vmiostat.discovery.xen.xenstore_message import DIRECTORY, DIRECTORY_PART, ERROR, READ, Message, Messages, words
-from vmiostat.discovery.xen.xenstore_message import LONGEST as LONGEST_LIST
+from vmiostat.discovery.xen.xenstore_message import (
+    DIRECTORY,
+    DIRECTORY_PART,
+    ERROR,
+    MAX_PAYLOAD,
+    READ,
+    Message,
+    Messages,
+    words,
+)
 from vmiostat.discovery.xen.xenstore_socket import XenstoreSocket
 from vmiostat.errors import SourceError
 
-SILENCE, LONGEST = 1.0, 10.0
-"""Seconds without any answer, and of the whole conversation, after which it has failed."""
+SILENCE, DURATION = 1.0, 10.0
+"""Seconds without an answer, and for all queries together, after which they fail."""
 
-_AT_ONCE = 32
+_IN_FLIGHT = 32
 Answer = bytes | int
-"""What was read, or the errno that xenstore gave in its place."""
+"""What was read, or xenstore's errno."""
 
 
 class Queries:
-    """A conversation that only asks. Raises SourceError when it fails; it cannot be continued then."""
+    """Reads from xenstore. Raises SourceError if that fails; after that it cannot be used any more."""
 
-    def __init__(self, xenstore: XenstoreSocket, silence: float = SILENCE, longest: float = LONGEST) -> None:
+    def __init__(self, xenstore: XenstoreSocket, silence: float = SILENCE, duration: float = DURATION) -> None:
         self._xenstore = xenstore
         self._silence = silence
-        self._longest = longest
-        self._ends = time.monotonic() + longest
+        self._duration = duration
+        self._ends = time.monotonic() + duration
         self._messages = Messages()
-        self._asked = 0
-        self.untold: list[str] = []
-        """Folders whose list was too long to be told."""
+        self._sent = 0
+        self.too_long: list[str] = []
+        """Folders whose list xenstore could not send."""
 
     @property
     def path(self) -> str:
-        """Where xenstore is asked, for messages."""
+        """Where xenstore is, for messages."""
         return self._xenstore.path
 
     def values(self, paths: Iterable[str]) -> list[str | None]:
-        """The value at each path; None where there is none, or none that we may see."""
-        answers = self._ask([(READ, _path(path)) for path in paths])
+        """The value at each path; None where there is none or reading it is not permitted."""
+        answers = self._query([(READ, _path(path)) for path in paths])
         return [answer.decode(errors="backslashreplace") if isinstance(answer, bytes) else None for answer in answers]
 
     def names(self, paths: Iterable[str]) -> list[list[str]]:
-        """The names in each folder; none in one that is not there, that we may not see, or that is `untold`."""
+        """The names in each folder; empty if there is none, reading it is not permitted, or it is `too_long`."""
         paths = list(paths)
-        answers = self._ask([(DIRECTORY, _path(path)) for path in paths])
+        answers = self._query([(DIRECTORY, _path(path)) for path in paths])
         return [
             _names(self._in_parts(path) if answer == errno.E2BIG else answer)
             for path, answer in zip(paths, answers, strict=True)
         ]
 
-    def may_see(self, path: str) -> bool:
-        """Whether we may see what is in this folder."""
-        return self._ask([(DIRECTORY, _path(path))])[0] not in (errno.EACCES, errno.EPERM)
+    def may_read(self, path: str) -> bool:
+        """Whether reading this folder is permitted."""
+        return self._query([(DIRECTORY, _path(path))])[0] not in (errno.EACCES, errno.EPERM)
 
     def close(self) -> None:
         self._xenstore.close()
@@ -69,33 +77,33 @@ class Queries:
         self.close()
 
     def _in_parts(self, path: str) -> Answer:
-        """A folder's list from where each part ended, begun anew when the folder changed meanwhile."""
+        """A folder's list in parts, from the start again whenever the folder has changed."""
         generation, found = b"", b""
-        while len(found) <= LONGEST_LIST:
-            (part,) = self._ask([(DIRECTORY_PART, _path(path) + b"%d\0" % len(found))])
+        while len(found) <= MAX_PAYLOAD:
+            (part,) = self._query([(DIRECTORY_PART, _path(path) + b"%d\0" % len(found))])
             if isinstance(part, int):
                 break
-            told, _, names = part.partition(b"\0")
-            if found and told != generation:
+            current, _, names = part.partition(b"\0")
+            if found and current != generation:
                 found = b""
                 continue
-            generation = told
+            generation = current
             found += names
-            # The list's end is a word of no bytes; a part without any would go on for ever.
+            # An empty word ends the list; an empty part would never do so.
             if not names or found == b"\0" or found.endswith(b"\0\0"):
                 return found.removesuffix(b"\0")
-        self.untold.append(path)
+        self.too_long.append(path)
         return errno.E2BIG
 
-    def _ask(self, questions: Sequence[tuple[int, bytes]]) -> list[Answer]:
-        """The answers in the order of the questions."""
-        first = self._asked
-        self._asked += len(questions)
+    def _query(self, queries: Sequence[tuple[int, bytes]]) -> list[Answer]:
+        """The answers in the order of the queries."""
+        first = self._sent
+        self._sent += len(queries)
         answers: dict[int, Answer] = {}
-        unsent = self._unsent(questions, first, answers)
+        unsent = self._unsent(queries, first, answers)
         sending, full = b"", False
         silent_until = time.monotonic() + self._silence
-        while len(answers) < len(questions):
+        while len(answers) < len(queries):
             try:
                 full = False
                 while sending or (sending := next(unsent, b"")):
@@ -109,38 +117,34 @@ class Queries:
                 if message.type in (READ, DIRECTORY, DIRECTORY_PART, ERROR):
                     answers[self._number(message, first)] = _answer(message)
                     silent_until = time.monotonic() + self._silence
-        return [answers[number] for number in range(len(questions))]
+        return [answers[number] for number in range(len(queries))]
 
-    def _unsent(
-        self, questions: Sequence[tuple[int, bytes]], first: int, answers: dict[int, Answer]
-    ) -> Iterator[bytes]:
-        """The next message to send, b"" while enough are out."""
-        for number, (kind, payload) in enumerate(questions):
-            while number - len(answers) >= _AT_ONCE:
+    def _unsent(self, queries: Sequence[tuple[int, bytes]], first: int, answers: dict[int, Answer]) -> Iterator[bytes]:
+        """The next message to send, b"" while enough are in flight."""
+        for number, (kind, payload) in enumerate(queries):
+            while number - len(answers) >= _IN_FLIGHT:
                 yield b""
             yield Message(kind, first + number, payload).packed()
 
     def _number(self, message: Message, first: int) -> int:
-        if not first <= message.request < self._asked:
-            raise self._failed(errno.EPROTO, "it answers what was not asked")
+        if not first <= message.request < self._sent:
+            raise self._failed(errno.EPROTO, "it sent an answer without a query")
         return message.request - first
 
     def _wait(self, silent_until: float, *, full: bool) -> None:
         """Waits until there is something to read, or to write if it was `full`."""
         poll = select.poll()
-        # The device never tells that it has room; it always has.
+        # The device never polls as writable; it always is.
         poll.register(self._xenstore, select.POLLIN | (select.POLLOUT if full and not self._xenstore.device else 0))
         left = min(silent_until, self._ends) - time.monotonic()
         if left <= 0 or not poll.poll(left * 1000):
             if time.monotonic() >= self._ends:
-                raise self._failed(errno.ETIMEDOUT, f"it has not told everything in {self._longest:g} s")
-            raise self._failed(
-                errno.ETIMEDOUT, f"it has not answered in {self._silence:g} s (has xenstored been stopped?)"
-            )
+                raise self._failed(errno.ETIMEDOUT, f"it has not sent everything in {self._duration:g} s")
+            raise self._failed(errno.ETIMEDOUT, f"it has not answered in {self._silence:g} s (is xenstored stopped?)")
 
     def _received(self) -> list[Message]:
         try:
-            return list(self._messages.cut(self._xenstore.receive()))
+            return list(self._messages.split(self._xenstore.receive()))
         except BlockingIOError:
             return []
         except OSError as error:
@@ -159,7 +163,7 @@ def _path(path: str) -> bytes:
 def _answer(message: Message) -> Answer:
     if message.type != ERROR:
         return message.payload
-    # It names an error as C does: ENOENT.
+    # The error's name in C: ENOENT.
     name = message.payload.rstrip(b"\0").decode(errors="replace")
     number = getattr(errno, name, None) if name.startswith("E") else None
     return number if isinstance(number, int) else errno.EIO

@@ -1,6 +1,6 @@
-"""The way to xenstore, with no Xen library: its daemon's socket, or the kernel's /dev/xen/xenbus where there is none.
+"""Connects to xenstore without a Xen library: to its daemon's socket, or else the kernel's /dev/xen/xenbus.
 
-Nothing here waits for a daemon that does not answer: connecting, writing and reading never block.
+Connecting, writing and reading never block, so a daemon that does not answer delays nothing here.
 """
 
 import errno
@@ -13,32 +13,32 @@ from vmiostat.errors import SourceError
 
 SOCKETS = ("/run/xenstored/socket", "/var/run/xenstored/socket")
 DEVICE = "/dev/xen/xenbus"
-"""In dom0 the way to a xenstore that runs in a domain of its own. Every other domain has it, too."""
+"""In dom0 it leads to a xenstore in a domain of its own. Every other domain has it, too."""
 
-_NEVER_WAITS_SINCE = (4, 11)
-"""The Linux whose device only queues what is written. An older one's write sleeps, and cannot be killed, until xenstore
-has answered."""
+_NONBLOCKING_SINCE = (4, 11)
+"""The Linux version since which the device only queues a write. In older ones, write() sleeps uninterruptibly until
+xenstore has answered."""
 
 
 class XenstoreSocket:
-    """Bytes to xenstore and from it."""
+    """Sends bytes to xenstore and receives bytes from it."""
 
     def __init__(self, descriptor: int, path: str, *, device: bool = False) -> None:
         self._descriptor = descriptor
         self.path = path
         """Where it is, for messages."""
         self.device = device
-        """Whether it is the kernel's device: that takes one message a write, and never tells that it has room."""
+        """Whether it is the kernel's device, which takes one message per write and never polls as writable."""
 
     def fileno(self) -> int:
         return self._descriptor
 
     def send(self, data: bytes) -> int:
-        """How many bytes were taken. Raises BlockingIOError or another OSError."""
+        """The number of bytes sent. Raises BlockingIOError or another OSError."""
         return os.write(self._descriptor, data)
 
     def receive(self) -> bytes:
-        """Some bytes. Raises BlockingIOError, or another OSError when the other end has gone."""
+        """Some bytes. Raises BlockingIOError, or another OSError if the connection is closed."""
         data = os.read(self._descriptor, 1 << 16)
         if not data:
             raise ConnectionResetError(errno.ECONNRESET, "it has closed the connection")
@@ -49,7 +49,7 @@ class XenstoreSocket:
 
 
 def is_there(roots: Roots) -> bool:
-    """Whether this machine has a daemon's socket. (Also a guest has the device.)"""
+    """Whether this machine has a daemon's socket. (The device exists in guests, too.)"""
     return _socket(roots) is not None
 
 
@@ -64,7 +64,7 @@ def xenstore_socket(roots: Roots) -> XenstoreSocket | None:
     daemon = daemon_socket(roots)
     if daemon is not None:
         return daemon
-    if roots.captured or _linux() < _NEVER_WAITS_SINCE:
+    if roots.captured or _linux() < _NONBLOCKING_SINCE:
         return None
     shown = roots.shown(DEVICE)
     try:
@@ -76,16 +76,16 @@ def xenstore_socket(roots: Roots) -> XenstoreSocket | None:
 
 
 def _socket(roots: Roots) -> str | None:
-    """The daemon's socket, None where it has none.
+    """The daemon's socket, None if there is none.
 
-    /var/run is most often a link to /run. Then it is not looked into: another folder may have been given in its place.
+    If /var/run is a link to /run, as usual, it is ignored: `Roots` may have another folder in place of /run.
     """
     path, older = SOCKETS
     if roots.exists(path):
         return path
     try:
         return older if roots.exists(older) and roots.real(older) != path else None
-    except OSError:  # it has gone
+    except OSError:  # it is gone
         return None
 
 
@@ -94,14 +94,14 @@ def _connected(path: str, roots: Roots) -> XenstoreSocket:
     folder, _, name = path.rpartition("/")
     client = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
     try:
-        # By its folder: a captured machine's symlinks were followed within it, and no path is too long for an address.
+        # Through its folder: so a captured machine's symlinks stay inside it, and no path is too long for an address.
         opened = roots.open(folder)
         try:
             client.connect(f"/proc/self/fd/{opened}/{name}")
         finally:
             os.close(opened)
-    except BlockingIOError:  # others wait to be let in already
-        raise SourceError(errno.EAGAIN, "it does not let anybody in (has xenstored been stopped?)", shown) from None
+    except BlockingIOError:  # its backlog is full
+        raise SourceError(errno.EAGAIN, "it does not accept connections (is xenstored stopped?)", shown) from None
     except OSError as error:
         raise SourceError(error.errno, error.strerror, shown) from error
     else:

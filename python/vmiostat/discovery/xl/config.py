@@ -1,6 +1,6 @@
-"""Domains from Xen's xl: a configuration file (xl.cfg(5)), or what `xl list -l` prints of those that run.
+"""Domains from Xen's xl: a configuration file (xl.cfg(5)), or the output of `xl list -l` for running domains.
 
-A configuration knows no domid. So its disks have counters nowhere, and of its interfaces only those with a `vifname`.
+A configuration has no domid, so its disks have no counters, and of its interfaces only those with a `vifname` do.
 """
 
 import json
@@ -16,17 +16,17 @@ from vmiostat.model import Disk, Domain, Interface
 
 PROVIDER = "xl"
 
-_MOST_DOMID = 32751
+_MAX_DOMID = 32751
 
 
 def is_xl(data: bytes, path: str) -> bool:
-    """Whether a file is xl's rather than XML: it begins otherwise, and is not called *.xml."""
+    """Whether a file is xl's rather than XML: not named *.xml, and without the beginning of an XML document."""
     begins = data.lstrip(b"\xef\xbb\xbf \t\r\n")[:1]
     return not path.endswith(".xml") and b"\0" not in data and begins not in (b"", b"<")
 
 
 def parse(data: bytes, path: str) -> list[Definition]:
-    """The domains of a file of xl's. Raises TopologyError where nothing is to be had from it."""
+    """The domains in a file of xl. Raises TopologyError if it cannot be used at all."""
     try:
         text = data.decode()
     except UnicodeDecodeError as error:
@@ -45,8 +45,8 @@ def _configured(text: str, path: str) -> Definition:
     for words in _strings(found.get("disk", [])):
         made = xl_disk(words)
         if made is None or made.target in disks:
-            what = "has no vdev" if made is None else f"is another one called {made.target!r}"
-            problems.append(TopologyError(f"domain {name!r}: disk {words[:100]!r} {what}; it is left out", path))
+            what = "has no vdev" if made is None else f"is a second {made.target!r}"
+            problems.append(TopologyError(f"domain {name!r}: disk {words[:100]!r} {what} and is left out", path))
         else:
             disks[made.target] = made
     nics = tuple(xl_vif(words, number) for number, words in enumerate(_strings(found.get("vif", []))))
@@ -66,16 +66,16 @@ def _strings(value: Value) -> list[str]:
 
 
 def _running(text: str, path: str) -> Iterator[Definition]:
-    """The domains that `xl list -l` printed, but for dom0."""
+    """The domains in the output of `xl list -l`, without dom0."""
     try:
         listed = json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise TopologyError(f"this is not what `xl list -l` prints: {error}", path) from None
+        raise TopologyError(f"this is not the output of `xl list -l`: {error}", path) from None
     for entry in listed:
         config = _object(_object(entry).get("config"))
         about = _object(config.get("c_info"))
         domid, name = _object(entry).get("domid"), about.get("name")
-        if type(domid) is not int or not 0 < domid <= _MOST_DOMID or not isinstance(name, str) or not name:
+        if type(domid) is not int or not 0 < domid <= _MAX_DOMID or not isinstance(name, str) or not name:
             continue
         domain = Domain(
             name=name,
@@ -112,7 +112,7 @@ def _nic(words: dict[str, Any], number: int, domid: int) -> Interface:
 
 
 def _server(words: dict[str, Any]) -> str:
-    """The domain that the backend is in, by its name or else its domid, as configurations have it, too."""
+    """The backend's domain by its name or else its domid, as in a configuration."""
     domid = words.get("backend_domid")
     return _text(words, "backend_domname") or (str(domid) if type(domid) is int else "")
 

@@ -1,6 +1,6 @@
-"""The syntax of xl's configurations (xl.cfg(5)): NAME = VALUE, a value being a number, a string or a list of values.
+"""The syntax of xl's configurations (xl.cfg(5)): NAME = VALUE, where a value is a number, a string or a list of values.
 
-It looks like Python's and is not evaluated: xl has not done that since it took the place of xm.
+It resembles Python, as which xm evaluated it; xl parses it, and so does this module.
 """
 
 import re
@@ -9,7 +9,7 @@ from typing import NoReturn
 from vmiostat.errors import TopologyError
 
 Value = str | list["Value"]
-"""A number is its digits."""
+"""A number stays a string."""
 
 _TOKEN = re.compile(
     r"""
@@ -24,12 +24,12 @@ _TOKEN = re.compile(
 )
 _ESCAPE = re.compile(r"\\(x[0-9A-Fa-f]{2}|[0-7]{3}|.)", re.DOTALL)
 _ESCAPED = {"a": "\a", "b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v": "\v"}
-_DEEPEST = 8
-"""Lists within lists. xl knows one."""
+_MAX_DEPTH = 8
+"""Of nested lists. xl itself uses one."""
 
 
 def settings(text: str, path: str) -> dict[str, Value]:
-    """Each name's value; `+=` adds to an earlier one. Raises TopologyError with the line.
+    """The value of each name; `+=` appends to it. Raises TopologyError with the line.
 
     >>> settings('name = "web1"; disk = [ "/dev/vg/a,raw,xvda,w", ]  # the system', "web1.cfg")
     {'name': 'web1', 'disk': ['/dev/vg/a,raw,xvda,w']}
@@ -67,8 +67,8 @@ class _Reader:
         return _unescaped(self._take("string"))
 
     def _list(self, depth: int) -> Value:
-        if depth == _DEEPEST:
-            self._refuse("lists within lists within lists")
+        if depth == _MAX_DEPTH:
+            self._refuse("lists are nested too deeply")
         self._take("sign", "[")
         values: list[Value] = []
         self._skip_ends()
@@ -85,13 +85,13 @@ class _Reader:
         if isinstance(first, str) and isinstance(second, str):
             return first + second
         if not isinstance(first, list) or not isinstance(second, list):
-            self._refuse("+= of a list and what is none")
+            self._refuse("+= of a list and something else")
         return first + second
 
     def _take(self, kind: str, *expected: str) -> str:
         token = self._token
         if self._kind != kind or (expected and token not in expected):
-            self._refuse(f"{token[:40]!r} in the place of {' or '.join(expected) or f'a {kind}'}")
+            self._refuse(f"{token[:40]!r} instead of {' or '.join(expected) or f'a {kind}'}")
         self._next()
         return token
 
@@ -100,7 +100,7 @@ class _Reader:
             self._next()
 
     def _next(self) -> None:
-        """The next token; with the kind "" at the end of the text."""
+        """Reads the next token; its kind is "" at the end of the text."""
         while True:
             if self._at == len(self._text):
                 self._kind, self._token = "", ""
@@ -116,7 +116,7 @@ class _Reader:
 
     def _refuse(self, what: str) -> NoReturn:
         line = self._text.count("\n", 0, max(0, self._at - len(self._token))) + 1
-        raise TopologyError(f"this is no configuration of xl's: {what}", self._path, line)
+        raise TopologyError(f"this is not a configuration of xl: {what}", self._path, line)
 
 
 def _unescaped(quoted: str) -> str:

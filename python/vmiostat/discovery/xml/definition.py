@@ -1,4 +1,4 @@
-"""One domain as one document defines it, and what to do when two documents define one domain."""
+"""A domain as one document defines it, and what becomes of two documents that define the same domain."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -11,13 +11,13 @@ from vmiostat.model import Domain
 
 @dataclass(frozen=True, slots=True)
 class Definition:
-    """A domain, where it is written, and what in it could not be used."""
+    """A domain, where it is defined, and what in its definition could not be used."""
 
     domain: Domain
     path: str
     line: int | None
     live: bool
-    """It tells of a running domain: its id and the names of its interfaces are today's."""
+    """Whether it describes a running domain, with the current id and interface names."""
     problems: tuple[TopologyError, ...] = ()
 
     @property
@@ -26,24 +26,24 @@ class Definition:
 
 
 Version = tuple[int, int, int]
-"""A file's inode, time of its last change, and size."""
+"""A file's inode, modification time and size."""
 
 
-class Defined(NamedTuple):
-    """What a file defines, and which version of it."""
+class FileDefinition(NamedTuple):
+    """What a version of a file defines."""
 
     version: Version | None
     definition: Definition | TopologyError
 
 
 def merge_definitions(definitions: Iterable[Definition], problems: Iterable[TopologyError] = ()) -> Found:
-    """The domains in the order given, each name and each UUID once; a problem for each that is left out.
+    """The domains in the order given, each name and each UUID once; a problem for each one that is left out.
 
-    A running domain's definition goes before a stored one. Between equals the first stays. A stored definition beside
-    the running one of the same domain is no problem: libvirt itself keeps both.
+    A running domain's definition takes precedence over a stored one, otherwise the first one does. A stored and a
+    running definition of the same domain are no problem, as libvirt itself keeps both.
     """
     definitions = list(definitions)
-    told = list(problems)
+    found_problems = list(problems)
     by_name: dict[str, Definition] = {}
     by_uuid: dict[str, Definition] = {}
     for new in sorted(definitions, key=lambda definition: not definition.live):
@@ -54,11 +54,11 @@ def merge_definitions(definitions: Iterable[Definition], problems: Iterable[Topo
             if domain.uuid:
                 by_uuid[domain.uuid] = new
         elif not (old.live and not new.live and _same(old.domain, domain)):
-            told.append(_left_out(new, old))
+            found_problems.append(_left_out(new, old))
     kept = {id(definition) for definition in by_name.values()}
     chosen = [definition for definition in definitions if id(definition) in kept]
-    told.extend(problem for definition in chosen for problem in definition.problems)
-    return Found(tuple(definition.domain for definition in chosen), tuple(told))
+    found_problems.extend(problem for definition in chosen for problem in definition.problems)
+    return Found(tuple(definition.domain for definition in chosen), tuple(found_problems))
 
 
 def _same(one: Domain, other: Domain) -> bool:
@@ -68,8 +68,8 @@ def _same(one: Domain, other: Domain) -> bool:
 def _left_out(new: Definition, old: Definition) -> TopologyError:
     shared = "name" if new.domain.name == old.domain.name else f"UUID {old.domain.uuid}"
     return TopologyError(
-        f"domain {new.domain.name!r} is left out: domain {old.domain.name!r}, defined in {old.where}, "
-        f"has the same {shared}, and their rows could not be told apart",
+        f"domain {new.domain.name!r} is left out: domain {old.domain.name!r}, defined in {old.where}, has the same "
+        f"{shared}, and their rows could not be distinguished",
         new.path,
         new.line,
     )

@@ -1,4 +1,4 @@
-"""From files to bytes, with a limit: what is no regular file, or too long for a definition, is not read at all."""
+"""Reads definition files. One that is not a regular file, or too long for a definition, is not read at all."""
 
 import os
 import stat
@@ -9,7 +9,7 @@ from vmiostat.errors import SourceError, TopologyError
 StrPath = str | os.PathLike[str]
 
 LIMIT = 4 << 20
-"""Bytes. libvirt sends no longer XML either (REMOTE_STRING_MAX); a domain with a thousand disks has a tenth of it."""
+"""Bytes, as in libvirt's protocol (REMOTE_STRING_MAX). A domain with a thousand disks takes a tenth of it."""
 
 
 def check_paths(paths: StrPath | Iterable[StrPath]) -> None:
@@ -22,16 +22,16 @@ def check_paths(paths: StrPath | Iterable[StrPath]) -> None:
 
 
 def definition_files(paths: StrPath | Iterable[StrPath]) -> tuple[list[str], list[TopologyError]]:
-    """The files to read: those given, and each *.xml of the folders given (not of folders below), each file once."""
+    """The files to read, each once: those given, and the *.xml files of folders given (not of folders inside them)."""
     files: dict[str, str] = {}
     problems = []
     for path in _each(paths):
         try:
-            # A folder's other files are none of ours: libvirt renames NAME.xml.new to NAME.xml, editors leave backups.
+            # Others in the folder are not definitions: libvirt renames NAME.xml.new to NAME.xml, editors leave backups.
             names = sorted(name for name in os.listdir(path) if name.endswith(".xml"))  # noqa: PTH208
             found = [os.path.join(path, name) for name in names]  # noqa: PTH118
             if not found:
-                problems.append(TopologyError("no *.xml file is in this folder", path))
+                problems.append(TopologyError("this folder has no *.xml file", path))
         except NotADirectoryError:
             found = [path]
         except OSError as error:
@@ -45,7 +45,7 @@ def definition_files(paths: StrPath | Iterable[StrPath]) -> tuple[list[str], lis
 def read_file(path: str) -> bytes:
     """A definition's bytes. Raises TopologyError."""
     try:
-        # Not to wait for ever for who writes into a pipe.
+        # O_NONBLOCK: opening a pipe would wait for a writer.
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY)
     except OSError as error:
         raise _unreadable(error, path) from error
@@ -53,13 +53,13 @@ def read_file(path: str) -> bytes:
 
 
 def read_descriptor(descriptor: int, path: str) -> bytes:
-    """A definition's bytes from its open file, which is closed; `path` is for messages. Raises TopologyError."""
+    """A definition's bytes. Closes the descriptor; `path` is for messages. Raises TopologyError."""
     try:
         status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode):
-            raise TopologyError("this is no regular file; a definition is read again at each discovery", path)
+            raise TopologyError("this is not a regular file, so it could not be read again at the next scan", path)
         size, data = status.st_size, b""
-        # The size is asked first, so that a long file costs nothing; what was read counts too, since a file can grow.
+        # Check the size first, so that a long file costs nothing, and what was read as well, since a file can grow.
         if size <= LIMIT:
             with open(descriptor, "rb", closefd=False) as file:
                 data = file.read(LIMIT + 1)
@@ -69,7 +69,7 @@ def read_descriptor(descriptor: int, path: str) -> bytes:
         os.close(descriptor)
     if max(size, len(data)) > LIMIT:
         raise TopologyError(
-            f"{max(size, len(data))} bytes are too many for a domain's definition (at most {LIMIT} are read)", path
+            f"{max(size, len(data))} bytes are too long for a domain's definition (the limit is {LIMIT})", path
         )
     return data
 

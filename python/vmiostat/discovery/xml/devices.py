@@ -1,4 +1,4 @@
-"""The devices of one defined domain: each has a name that no other of its kind has, or is left out and told of."""
+"""The devices of a defined domain. One without a unique name is left out, with a problem."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -10,7 +10,7 @@ from vmiostat.discovery.xml.interface import interface, moved_interface
 from vmiostat.model import Disk, Interface
 
 Problem = Callable[[str, etree._Element], None]
-"""Takes a sentence, and the element that it tells of."""
+"""Takes a sentence and the element that it is about."""
 
 
 def disks(domain: etree._Element, problem: Problem) -> Iterator[Disk]:
@@ -24,10 +24,10 @@ def disks(domain: etree._Element, problem: Problem) -> Iterator[Disk]:
         else:
             continue
         if not found.target:
-            source = "" if found.source is None else f" (of source {found.source!r})"
-            problem(f"a {element.tag}{source} has no <target>: without a name it is left out", element)
+            source = "" if found.source is None else f" (source {found.source!r})"
+            problem(f"a {element.tag}{source} has no <target> and is left out", element)
         elif found.target in seen:
-            problem(f"{element.tag} {found.target!r} is defined twice: this one is left out", element)
+            problem(f"{element.tag} {found.target!r} is defined twice; this one is left out", element)
         else:
             seen.add(found.target)
             yield found
@@ -36,12 +36,12 @@ def disks(domain: etree._Element, problem: Problem) -> Iterator[Disk]:
 def interfaces(domain: etree._Element, problem: Problem, *, live: bool) -> Iterator[Interface]:
     """The domain's interfaces, in the definition's order.
 
-    A definition need not name the host's device (a stored one seldom does). Then the MAC address stands for it, as it
-    does in libvirt's own calls, or else net:N, N being its place. No device of the host has such a name: the
-    kernel refuses a colon since 4.14.
+    If a definition does not name the host's device (a stored one rarely does), the target is the MAC address, as in
+    libvirt's API, or else net:N for the Nth interface. The host cannot have an interface of such a name: since 4.14 the
+    kernel rejects a colon.
     """
     seen = set()
-    place = 0
+    index = 0
     for element in domain.iterfind("devices/*"):
         if element.tag == "interface":
             found: Interface | None = interface(element, live=live)
@@ -53,10 +53,10 @@ def interfaces(domain: etree._Element, problem: Problem, *, live: bool) -> Itera
             continue
         if not found.target:
             mac = found.mac if found.mac not in seen else None
-            found = replace(found, target=mac or f"net:{place}")
-        place += 1
+            found = replace(found, target=mac or f"net:{index}")
+        index += 1
         if found.target in seen:
-            problem(f"interface {found.target!r} is defined twice: this one is left out", element)
+            problem(f"interface {found.target!r} is defined twice; this one is left out", element)
         else:
             seen |= {found.target, found.mac}
             yield found

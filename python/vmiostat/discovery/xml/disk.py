@@ -1,4 +1,4 @@
-"""A definition's disks: libvirt's <disk>, and the <filesystem> that a container has in its place."""
+"""A definition's disks: libvirt's <disk>, and a container's <filesystem>."""
 
 from lxml import etree
 
@@ -6,11 +6,11 @@ from vmiostat.discovery.driver_domain import served_by
 from vmiostat.model import Disk
 
 CONTAINERS = frozenset({"lxc", "openvz", "vz", "parallels"})
-"""Domain types whose file systems are their disks. A virtual machine's <filesystem> is a shared folder."""
+"""Domain types whose disks are their file systems. A virtual machine's <filesystem> is a shared folder."""
 
 
 def disk(element: etree._Element) -> Disk:
-    """A <disk>; its target is empty where the definition has none."""
+    """A <disk>; its target is empty if the definition has none."""
     kind = element.get("type", "file")
     return Disk(
         target=_attribute(element, "target", "dev") or "",
@@ -24,7 +24,7 @@ def disk(element: etree._Element) -> Disk:
 
 
 def filesystem(element: etree._Element) -> Disk:
-    """A container's <filesystem>, under the name of the folder in which it is mounted."""
+    """A container's <filesystem>, named after the folder on which it is mounted."""
     kind = element.get("type", "mount")
     return Disk(
         target=_attribute(element, "target", "dir") or "",
@@ -36,7 +36,7 @@ def filesystem(element: etree._Element) -> Disk:
 
 
 def _source(source: etree._Element | None, kind: str) -> str | None:
-    """The host's path, or what stands in its place."""
+    """The host's path, or another description of the storage."""
     if source is None:
         return None
     match kind:

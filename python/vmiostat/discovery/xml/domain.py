@@ -1,7 +1,4 @@
-"""Domains from libvirt's domain XML: of any hypervisor, running or stored, from files or from memory.
-
-The proposal of 2007 in today's words: rarely, read each domain's XML for its devices/disk and devices/interface.
-"""
+"""A domain from libvirt's domain XML: of any hypervisor, running or stored, from a file or from memory."""
 
 import re
 import uuid
@@ -18,15 +15,15 @@ PROVIDER = "xml"
 
 _NOW = ("domain", "domstatus")
 _PAST = ("domainsnapshot", "domaincheckpoint", "domainbackup")
-"""Documents that keep a domain as it was: its id and its interfaces' names may be another's today."""
+"""Documents about a past state: the id and interface names may belong to another domain by now."""
 _ID = re.compile(r"[0-9]{1,9}", re.ASCII)
 _PID = re.compile(r"[1-9][0-9]{0,8}", re.ASCII)
 
 
 def parse(data: bytes, path: str, provider: str = PROVIDER) -> Definition:
-    """The domain that one document defines. `path` says in messages where the document is from.
+    """The domain that a document defines. `path` is where it is from, for messages.
 
-    Raises TopologyError where there is no domain to be had from it; what costs only a device is in its `problems`.
+    Raises TopologyError if it defines no usable domain. Errors that affect only a device are in its `problems`.
 
     >>> xml = b"<domain type='kvm' id='3'><name>web1</name><devices><interface type='bridge'>"
     >>> xml += b"<target dev='vnet0'/></interface></devices></domain>"
@@ -37,7 +34,7 @@ def parse(data: bytes, path: str, provider: str = PROVIDER) -> Definition:
     element = _domain_element(root, path)
     problems: list[TopologyError] = []
     name = element.findtext("name") or ""
-    # Blanks at its ends are libvirt's, too, and tell two domains apart; a line end in it is none that libvirt has.
+    # libvirt allows blanks at the ends of a name, which can be the only difference of two, but no newlines.
     if "\n" in name:
         name = name.strip()
     if not name.strip():
@@ -65,25 +62,25 @@ def _domain_element(root: etree._Element, path: str) -> etree._Element:
     if root.tag == "domain":
         return root
     if root.tag not in _NOW + _PAST:
-        raise TopologyError(f"the root is <{quotable(str(root.tag))}>, which defines no domain", path, line_of(root))
+        raise TopologyError(f"the root element <{quotable(str(root.tag))}> defines no domain", path, line_of(root))
     element = root.find("domain")
     if element is None:
-        raise TopologyError(f"this <{root.tag}> holds no <domain>", path, line_of(root))
+        raise TopologyError(f"this <{root.tag}> contains no <domain>", path, line_of(root))
     return element
 
 
 def _id(element: etree._Element, problem: Problem) -> int | None:
     text = element.get("id", "-1")
-    if text == "-1":  # an old libvirt's word for not running
+    if text == "-1":  # not running, in old versions of libvirt
         return None
     if not _ID.fullmatch(text):
-        problem(f"id {text[:100]!r} is no number; the domain is taken as not running", element)
+        problem(f"id {text[:100]!r} is not a number; the domain is assumed not to run", element)
         return None
     return int(text)
 
 
 def _process(root: etree._Element) -> Process | None:
-    """The process that a status file names; 0 stands for none."""
+    """The process in a status file, where 0 stands for none."""
     text = root.get("pid", "")
     return Process(int(text)) if root.tag == "domstatus" and _PID.fullmatch(text) else None
 
@@ -93,5 +90,5 @@ def _uuid(element: etree._Element, problem: Problem) -> str | None:
     try:
         return str(uuid.UUID(text)) if text else None
     except ValueError:
-        problem(f"uuid {text[:100]!r} is none; the domain goes without", element)
+        problem(f"uuid {text[:100]!r} is not a UUID and is ignored", element)
         return None

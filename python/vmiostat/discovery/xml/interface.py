@@ -1,4 +1,4 @@
-"""A definition's network interfaces: libvirt's <interface>, and a host's interface that a container has taken."""
+"""A definition's network interfaces: libvirt's <interface>, and host interfaces that are moved into a container."""
 
 import re
 
@@ -11,10 +11,10 @@ _GENERATED = re.compile(r"(vnet|veth|macvtap|macvlan)[0-9]+|vif[0-9]+\.[0-9]+(-e
 
 
 def interface(element: etree._Element, *, live: bool) -> Interface:
-    """An <interface>; its target is empty where the definition names no device of the host's.
+    """An <interface>; its target is empty if the definition names no device of the host.
 
-    A status file keeps what a network came to at start in <actual>; in the XML that libvirt gives out, the interface's
-    own type says it.
+    For a network, a status file has the type of connection that it resolved to in <actual>. In the XML from libvirt's
+    API that is the interface's own type.
     """
     actual = element.find("actual")
     kind = element.get("type", "user")
@@ -24,7 +24,7 @@ def interface(element: etree._Element, *, live: bool) -> Interface:
         sources.insert(0, actual.find("source"))
     target = element.find("target")
     name = "" if target is None else target.get("dev", "")
-    # A name that libvirt makes up at start is another domain's by the time that a stored definition is read.
+    # A name that libvirt generated at start may belong to another domain by the time a stored definition is read.
     if not live and _GENERATED.fullmatch(name):
         name = ""
     mac = element.find("mac")
@@ -40,7 +40,7 @@ def interface(element: etree._Element, *, live: bool) -> Interface:
 
 
 def moved_interface(element: etree._Element) -> Interface | None:
-    """The host's interface that a container's <hostdev mode='capabilities' type='net'> moves into it."""
+    """The host interface that <hostdev mode='capabilities' type='net'> moves into a container."""
     name = (element.findtext("source/interface") or "").strip()
     if element.get("mode") != "capabilities" or element.get("type") != "net" or not name:
         return None
@@ -48,7 +48,7 @@ def moved_interface(element: etree._Element) -> Interface | None:
         target=name,
         type="hostdev",
         source=name,
-        reason="the host's interface was moved into the container: only the container's network namespace shows it",
+        reason="the host's interface was moved into the container: it is only in the container's network namespace",
     )
 
 
@@ -70,7 +70,7 @@ def _source(element: etree._Element, kind: str, sources: list[etree._Element | N
 
 
 def _pci_address(element: etree._Element | None) -> str | None:
-    """As sysfs calls the device: 0000:03:10.1. None where the definition does not have it all, or no such numbers."""
+    """The device's name in sysfs: 0000:03:10.1. None if the definition's address is incomplete or impossible."""
     if element is None or element.get("type", "pci") != "pci":
         return None
     try:

@@ -1,7 +1,7 @@
-"""From a QEMU block node to what is at its end: the host's device or file, or a storage that QEMU speaks to itself.
+"""What is at the end of a chain of QEMU block nodes: a device or file of the host, or storage that QEMU connects to.
 
-A disk is a chain of nodes: a format (raw, qcow2) over a protocol (host_device, file, rbd), with filters between them.
--blockdev names each; -drive makes them of a file name. Their options are in QEMU's qapi/block-core.json.
+A disk is a chain of nodes: a format (raw, qcow2) over a protocol (host_device, file, rbd), with filters in between.
+-blockdev defines each node; -drive derives them from a file name. The options are in QEMU's qapi/block-core.json.
 """
 
 import re
@@ -10,11 +10,11 @@ from collections.abc import Iterator, Mapping
 from vmiostat.discovery.vmm.qemu.options import Values, below, values
 
 Storage = tuple[str, str | None]
-"""A disk's type in libvirt's words, and its source."""
+"""A disk's type in libvirt's terms, and its source."""
 
 UNKNOWN: Storage = ("", None)
 
-_LONGEST_CHAIN = 16
+_MAX_CHAIN = 16
 
 _FILES = {"file": "file", "host_device": "block", "host_cdrom": "block"}
 _OTHERS = {
@@ -46,8 +46,8 @@ _CREDENTIALS = re.compile(r"//[^/@]*@")
 
 
 def storage(node: Values, nodes: Mapping[str, Values]) -> Storage:
-    """What a node's chain ends with."""
-    for _ in range(_LONGEST_CHAIN):
+    """The storage at the end of a node's chain."""
+    for _ in range(_MAX_CHAIN):
         driver = node.get("driver", "")
         if driver in _FILES and "filename" in node:
             return _FILES[driver], node["filename"]
@@ -66,8 +66,8 @@ def storage(node: Values, nodes: Mapping[str, Values]) -> Storage:
 
 
 def backing_files(node: Values, nodes: Mapping[str, Values]) -> Iterator[str]:
-    """What a node, or one that is written inside it, was made over. The other nodes have theirs themselves."""
-    for _ in range(_LONGEST_CHAIN):
+    """The backing files of a node and of the nodes defined inside it, not of nodes that it refers to."""
+    for _ in range(_MAX_CHAIN):
         inside = below(node, "backing")
         backing = inside or nodes.get(node.get("backing", ""))
         if backing is not None and (source := storage(backing, nodes)[1]) is not None:
@@ -78,15 +78,15 @@ def backing_files(node: Values, nodes: Mapping[str, Values]) -> Iterator[str]:
 
 
 def storage_called(name: str, nodes: Mapping[str, Values]) -> Storage:
-    """What is behind the file name of a -drive: a path, or a protocol's own way to write an image's name."""
+    """The storage that the file name of a -drive stands for: a path, or an image in a protocol's own notation."""
     if name.startswith("json:"):
         return storage(values(name.removeprefix("json:")), nodes)
     protocol = _PROTOCOL.match(name)
-    # A path that has a colon in it is written with a slash before that, or after file:.
+    # A path with a colon has a slash before it, or is written after file:.
     word = protocol[1] if protocol else ""
     rest = name[protocol.end() :] if protocol else name
     if word in _NETWORK:
-        # rbd:pool/image:id=admin:key=... ends with how to log in.
+        # rbd:pool/image:id=admin:key=... ends with credentials.
         return "network", f"rbd:{rest.partition(':')[0]}" if word == "rbd" else _without_credentials(name)
     if word in _EMPTY:
         return "null", word

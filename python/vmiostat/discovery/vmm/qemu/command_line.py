@@ -1,4 +1,4 @@
-"""A virtual machine from the command line of its QEMU, whoever wrote it: libvirt, Proxmox, Ganeti, Incus, a script."""
+"""A virtual machine from the command line of its QEMU, as libvirt, Proxmox, Ganeti, Incus or a script wrote it."""
 
 from collections.abc import Iterable, Sequence
 from uuid import UUID
@@ -9,11 +9,11 @@ from vmiostat.discovery.vmm.qemu.netdevs import NetworkOptions, netdevs
 from vmiostat.discovery.vmm.qemu.options import options, values
 
 _NO_MACHINE = frozenset({"h", "help", "version"})
-_NOBODY = UUID(int=0)
+_NO_UUID = UUID(int=0)
 
 
 def command_line(arguments: Sequence[str]) -> CommandLine | None:
-    """What it tells of the machine; None where it starts none, as when libvirt asks a QEMU what it can do.
+    """The machine that it starts; None if it starts none, as when libvirt probes a QEMU's capabilities.
 
     >>> command_line(["kvm", "-id", "100", "-name", "web1,debug-threads=on"]).name
     'web1'
@@ -43,7 +43,7 @@ def command_line(arguments: Sequence[str]) -> CommandLine | None:
     domid = _number(single.get("xen-domid"))
     return CommandLine(
         name=values(single.get("name", ""), "guest").get("guest"),
-        # Proxmox gives the UUID in what the guest's firmware shows alone.
+        # Proxmox sets the UUID only in the guest's SMBIOS tables.
         uuid=_uuid([single.get("uuid"), *identities]),
         id=_number(single.get("id")) if domid is None else domid,
         type="xen" if domid is not None else "kvm" if with_kvm else "qemu",
@@ -55,9 +55,9 @@ def command_line(arguments: Sequence[str]) -> CommandLine | None:
 
 
 def is_qemu(program: str) -> bool:
-    """Whether a program of this name is a QEMU that runs machines: not qemu-img, not the user mode's qemu-x86_64.
+    """Whether a program of this name is a QEMU that runs machines: not qemu-img, nor user mode's qemu-x86_64.
 
-    NixOS and Guix start it under another one's hood: .qemu-system-x86_64-wrapped; Debian has another one for Xen.
+    NixOS and Guix wrap it (.qemu-system-x86_64-wrapped); Debian has another one for Xen (xen-qemu-system-i386).
     """
     name = program.removeprefix(".").removeprefix("xen-")
     return name.startswith("qemu-system-") or name in ("qemu-kvm", "kvm", "qemu", "qemu-dm")
@@ -69,7 +69,7 @@ def _uuid(texts: Iterable[str | None]) -> str | None:
             uuid = UUID(text or "")
         except ValueError:
             continue
-        if uuid != _NOBODY:
+        if uuid != _NO_UUID:
             return str(uuid)
     return None
 

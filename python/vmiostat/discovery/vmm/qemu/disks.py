@@ -8,24 +8,24 @@ from vmiostat.discovery.vmm.qemu.options import Values, values
 from vmiostat.model import Disk
 
 _SHORT = {"hda": 0, "hdb": 1, "hdc": 2, "hdd": 3, "": 0}
-"""Options that stand for -drive index=N; an image that no option names is the first disk, too."""
+"""Options that stand for -drive index=N; an image without any option is the first disk, too."""
 _REMOVABLE = {"ide-cd": "cdrom", "scsi-cd": "cdrom", "floppy": "floppy"}
 _PASSED_THROUGH = frozenset({"scsi-block", "scsi-generic"})
 _FIRMWARE = frozenset({"pflash", "mtd"})
-_IN_A_ROW = {"ide": 2, "scsi": 7}
-"""Units on a bus of the machine's own."""
+_UNITS = {"ide": 2, "scsi": 7}
+"""Units on a bus that the machine has by default."""
 
 
 @dataclass(slots=True)
 class BlockOptions:
-    """The options of a command line that make disks, in their order."""
+    """The options of a command line that define disks, in order."""
 
     nodes: dict[str, Values] = field(default_factory=dict)
     drives: list[Values] = field(default_factory=list)
     devices: list[Values] = field(default_factory=list)
 
     def add(self, name: str, text: str) -> None:
-        """Takes an option, if it is one of these."""
+        """Takes an option if it is one of these."""
         match name:
             case "blockdev":
                 node = values(text, "driver")
@@ -45,17 +45,16 @@ class BlockOptions:
 
 
 def disks(options: BlockOptions, *, units: int = 2) -> Iterator[tuple[Disk, bool]]:
-    """Each disk once, under the name of its -device, else of its -drive; and whether the guest may only read it.
+    """Each disk, named after its -device, else its -drive, and whether it is read-only for the guest.
 
-    `units` are those on an IDE bus of the machine.
-
-    A target is what QEMU's own monitor calls it: virtio-disk0, scsi0-0-0-0, drive-scsi0, ide1-cd0.
+    Targets are the names in QEMU's monitor: virtio-disk0, scsi0-0-0-0, drive-scsi0, ide1-cd0. `units` is the number of
+    units on an IDE bus of the machine.
     """
     names = dict(_drive_names(options.drives, units))
-    by_name = {names[place]: drive for place, drive in enumerate(options.drives) if place in names}
+    by_name = {names[position]: drive for position, drive in enumerate(options.drives) if position in names}
     seen: set[str] = set()
     for device in options.devices:
-        only_read = False
+        read_only = False
         driver = device.get("driver", "")
         reference = device.get("drive")
         target = device.get("id") or reference or driver
@@ -66,22 +65,22 @@ def disks(options: BlockOptions, *, units: int = 2) -> Iterator[tuple[Disk, bool
         elif reference is not None:
             drive = by_name.pop(reference, None)
             found = _of_reference(target, driver, reference, drive, options.nodes)
-            only_read = _only_read(drive or options.nodes.get(reference, {}))
+            read_only = _is_read_only(drive or options.nodes.get(reference, {}))
         elif driver in _REMOVABLE:
             found = Disk(target, "file", _REMOVABLE[driver], driver="qemu")
         else:
             continue
         if found.target not in seen:
             seen.add(found.target)
-            yield found, only_read
+            yield found, read_only
     for name, drive in by_name.items():
         if name not in seen and drive.get("if") not in _FIRMWARE:
             kind = "floppy" if drive.get("if") == "floppy" else drive.get("media", "disk")
-            yield _disk(name, kind, _of_drive(drive, options.nodes)), _only_read(drive)
+            yield _disk(name, kind, _of_drive(drive, options.nodes)), _is_read_only(drive)
 
 
 def beneath(options: BlockOptions) -> Iterator[str]:
-    """Files that are open beneath the disks, and are none: backing files, firmware."""
+    """Files that are opened but are not disks: backing files, firmware."""
     for node in options.nodes.values():
         yield from backing_files(node, options.nodes)
     for drive in options.drives:
@@ -89,7 +88,7 @@ def beneath(options: BlockOptions) -> Iterator[str]:
             yield path
 
 
-def _only_read(node: Values) -> bool:
+def _is_read_only(node: Values) -> bool:
     return "on" in (node.get("read-only"), node.get("readonly"))
 
 
@@ -109,24 +108,24 @@ def _of_drive(drive: Values, nodes: Mapping[str, Values]) -> Storage:
 
 def _disk(target: str, kind: str, found: Storage) -> Disk:
     if found == UNKNOWN:
-        return Disk(target, "unknown", kind, driver="qemu", reason="the command line does not tell what is behind it")
+        return Disk(target, "unknown", kind, driver="qemu", reason="the command line does not show its storage")
     return Disk(target, found[0], kind, found[1], driver="qemu")
 
 
 def _drive_names(drives: Iterable[Values], units: int) -> Iterator[tuple[int, str]]:
-    """The place of each drive and its name: its id, or what QEMU makes up of its interface and index."""
+    """The position of each drive and its name: its id, or the one that QEMU derives from its interface and index."""
     following: dict[str, int] = {}
-    for place, drive in enumerate(drives):
+    for position, drive in enumerate(drives):
         interface = drive.get("if", "ide")
-        in_a_row = units if interface == "ide" else _IN_A_ROW.get(interface, 0)
+        on_a_bus = units if interface == "ide" else _UNITS.get(interface, 0)
         index = _number(drive.get("index")) if "unit" not in drive else _number(drive["unit"])
         if "bus" in drive and index is not None:
-            index += (_number(drive["bus"]) or 0) * max(in_a_row, 1)
+            index += (_number(drive["bus"]) or 0) * max(on_a_bus, 1)
         index = following.get(interface, 0) if index is None else index
         following[interface] = index + 1
-        media = ("cd" if drive.get("media") == "cdrom" else "hd") if in_a_row else ""
-        unit = f"{index // in_a_row}-{media}{index % in_a_row}" if in_a_row else str(index)
-        yield place, drive.get("id") or f"{interface}{unit}"
+        media = ("cd" if drive.get("media") == "cdrom" else "hd") if on_a_bus else ""
+        unit = f"{index // on_a_bus}-{media}{index % on_a_bus}" if on_a_bus else str(index)
+        yield position, drive.get("id") or f"{interface}{unit}"
 
 
 def _number(text: str | None) -> int | None:

@@ -1,4 +1,4 @@
-"""The network cards of a QEMU command line: what -netdev, -nic, -net and -device make together."""
+"""The network cards of a QEMU command line: what -netdev, -nic, -net and -device define together."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -7,20 +7,20 @@ from vmiostat.discovery.vmm.command_line import Netdev
 from vmiostat.discovery.vmm.qemu.options import Values, below, values
 
 _TYPES = {"bridge": "tap", "vhost-user": "vhostuser", "vhost-vdpa": "vdpa", "passt": "user", "none": "null"}
-"""QEMU's words for which vmiostat.model.Interface has others."""
+"""Types that `Interface.type` has under another name."""
 
 
 @dataclass(slots=True)
 class NetworkOptions:
-    """The options of a command line that make network cards, in their order."""
+    """The options of a command line that define network cards, in order."""
 
     netdevs: list[Values] = field(default_factory=list)
     cards: list[Values] = field(default_factory=list)
     old_cards: list[Values] = field(default_factory=list)
-    """-net nic: those and the -net of other types belong together in their order."""
+    """-net nic: the first one belongs to the first -net of another type, and so on."""
 
     def add(self, name: str, text: str) -> None:
-        """Takes an option, if it is one of these."""
+        """Takes an option if it is one of these."""
         match name:
             case "netdev":
                 self.netdevs.append(values(text, "type"))
@@ -37,14 +37,14 @@ class NetworkOptions:
 
 
 def netdevs(options: NetworkOptions) -> Iterator[Netdev]:
-    """Where each card's packets go. Without an id, a netdev is called by its type and place: user.0."""
+    """Where each card's packets go. A netdev without an id is named by its type and position: user.0."""
     macs = {card["netdev"]: card.get("mac") or card.get("macaddr") for card in options.cards}
     old_cards = iter(options.old_cards)
-    for place, found in enumerate(options.netdevs):
+    for position, found in enumerate(options.netdevs):
         kind = found.get("type", "")
         if kind == "none":
             continue
-        name = found.get("id") or f"{kind}.{place}"
+        name = found.get("id") or f"{kind}.{position}"
         mac = macs.get(name) or found.get("mac")
         if mac is None and "net" in found:
             mac = next(old_cards, {}).get("macaddr")
@@ -59,12 +59,12 @@ def netdevs(options: NetworkOptions) -> Iterator[Netdev]:
 
 
 def _is_passt(found: Values) -> bool:
-    """Its own type since QEMU 10.1; before, a stream to the socket of a passt that was started beside."""
+    """A type of its own since QEMU 10.1; before, a stream to the socket of a separately started passt."""
     return found.get("type") == "passt" or "passt" in below(found, "addr").get("path", "")
 
 
 def _descriptors(found: Values) -> Iterator[int]:
-    """One for each queue. A word in the place of a number names one that was handed over later."""
+    """One for each queue. A name in position of a number is a descriptor that was passed later."""
     for text in [*found.get("fds", "").split(":"), found.get("fd", "")]:
         if text.isascii() and text.isdecimal() and len(text) < 9:
             yield int(text)

@@ -1,4 +1,4 @@
-"""QEMU's command line as a list of options, and the values of its options: key=value,... or JSON.
+"""QEMU's command line as a list of options, and an option's value by its keys: key=value,... or JSON.
 
 The syntax is that of QEMU's own qemu-options.hx, util/qemu-option.c and util/keyval.c.
 """
@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from itertools import islice
 
 Values = dict[str, str]
-"""Keys with dots for what is nested (file.driver), and words for what JSON has as numbers or booleans (on, off)."""
+"""Nested keys are joined by dots (file.driver); JSON's numbers and booleans are strings (on, off)."""
 
 # fmt: off
 _WITHOUT_A_VALUE = frozenset(
@@ -25,16 +25,16 @@ _WITHOUT_A_VALUE = frozenset(
     )
 )
 # fmt: on
-_ANYTHING = ("append", "name")
-"""What these take may begin like an option."""
+_ANY_VALUE = ("append", "name")
+"""Options whose value may begin with a dash."""
 _PART = re.compile(r"(?:[^,]|,,)+")
-_DEEPEST = 16
-_MOST = 256
-"""Keys that are looked at: anybody may start a process with a command line that is to keep its reader busy."""
+_MAX_DEPTH = 16
+_MAX_KEYS = 256
+"""Keys of one option that are parsed: any user may start a process whose command line is made to be slow to read."""
 
 
 def options(arguments: Sequence[str]) -> Iterator[tuple[str, str]]:
-    """(name, value) of each option, in order. An argument that belongs to none is an image: its name is empty."""
+    """(name, value) of each option, in order. An argument without an option is an image: its name is empty."""
     words = deque(arguments[1:])
     while words:
         word = words.popleft()
@@ -42,13 +42,13 @@ def options(arguments: Sequence[str]) -> Iterator[tuple[str, str]]:
             yield "", word
             continue
         name = word[1:].removeprefix("-")
-        # Some newer QEMU's option that takes no value must not hide the option behind it.
-        has_value = words and (not words[0].startswith("-") or name in _ANYTHING)
+        # An option of a newer QEMU that takes no value must not hide the option after it.
+        has_value = words and (not words[0].startswith("-") or name in _ANY_VALUE)
         yield name, words.popleft() if has_value and name not in _WITHOUT_A_VALUE else ""
 
 
 def values(text: str, first: str = "") -> Values:
-    """An option's value by its keys. `first` is the key that a first part without one stands for.
+    """An option's value by its keys. `first` is the key of a first part without one.
 
     >>> values("tap,id=net0,ifname=tap100i0,vhost=on", "type")
     {'type': 'tap', 'id': 'net0', 'ifname': 'tap100i0', 'vhost': 'on'}
@@ -60,8 +60,8 @@ def values(text: str, first: str = "") -> Values:
     if text.startswith("{"):
         return _from_json(text)
     found: Values = {}
-    for place, part in enumerate(islice(_PART.finditer(text), _MOST)):
-        # A comma of the value's own is written twice.
+    for place, part in enumerate(islice(_PART.finditer(text), _MAX_KEYS)):
+        # A comma in the value is doubled.
         key, equals, value = part[0].replace(",,", ",").partition("=")
         if equals:
             found[key] = value
@@ -73,7 +73,7 @@ def values(text: str, first: str = "") -> Values:
 
 
 def below(values: Values, key: str) -> Values:
-    """What is nested under a key: {'driver': 'file'} for {'file.driver': 'file'}."""
+    """The values nested under a key: {'driver': 'file'} for {'file.driver': 'file'}."""
     return {name[len(key) + 1 :]: value for name, value in values.items() if name.startswith(f"{key}.")}
 
 
@@ -82,11 +82,11 @@ def _from_json(text: str) -> Values:
         found = json.loads(text)
     except (ValueError, RecursionError):
         return {}
-    return dict(islice(_flat(found, "", 0), _MOST))
+    return dict(islice(_flat(found, "", 0), _MAX_KEYS))
 
 
 def _flat(thing: object, key: str, depth: int) -> Iterator[tuple[str, str]]:
-    if isinstance(thing, (dict, list)) and depth < _DEEPEST:
+    if isinstance(thing, (dict, list)) and depth < _MAX_DEPTH:
         parts = thing.items() if isinstance(thing, dict) else ((str(place), part) for place, part in enumerate(thing))
         for name, part in parts:
             yield from _flat(part, f"{key}.{name}" if key else name, depth + 1)

@@ -1,4 +1,4 @@
-"""The conversation with xenstore: long lists, and a daemon that is stopped, slow or means us harm."""
+"""Queries to xenstore: long lists, and a daemon that is stopped, slow or hostile."""
 
 import errno
 import os
@@ -27,33 +27,33 @@ def daemon(tmp_path: Path) -> Iterator[FakeXenstored]:
         yield daemon
 
 
-def ask(root: Path, silence: float = 1.0, longest: float = 10.0) -> Queries:
+def queries_to(root: Path, silence: float = 1.0, duration: float = 10.0) -> Queries:
     xenstore = daemon_socket(Roots(root))
     assert xenstore is not None
-    return Queries(xenstore, silence, longest)
+    return Queries(xenstore, silence, duration)
 
 
-def test_values_in_the_order_of_the_questions(daemon: FakeXenstored, tmp_path: Path) -> None:
-    with ask(tmp_path) as questions:
-        assert questions.values(["/few/b", "/none", "/few/a"]) == ["", None, "1"]
-        assert questions.values(f"/many/{name}" for name in NAMES) == [f"value {name}" for name in NAMES]
-        assert questions.values([]) == []
+def test_values_in_the_order_of_the_queries(daemon: FakeXenstored, tmp_path: Path) -> None:
+    with queries_to(tmp_path) as queries:
+        assert queries.values(["/few/b", "/none", "/few/a"]) == ["", None, "1"]
+        assert queries.values(f"/many/{name}" for name in NAMES) == [f"value {name}" for name in NAMES]
+        assert queries.values([]) == []
 
 
-def test_lists_that_a_message_has_no_room_for(daemon: FakeXenstored, tmp_path: Path) -> None:
-    with ask(tmp_path) as questions:
-        assert questions.names(["/few", "/many", "/none", "/few/empty"]) == [["a", "b", "empty"], NAMES, [], []]
-        assert questions.untold == []
+def test_lists_that_do_not_fit_in_a_message(daemon: FakeXenstored, tmp_path: Path) -> None:
+    with queries_to(tmp_path) as queries:
+        assert queries.names(["/few", "/many", "/none", "/few/empty"]) == [["a", "b", "empty"], NAMES, [], []]
+        assert queries.too_long == []
     daemon.has_parts = False
-    with ask(tmp_path) as questions:
-        assert questions.names(["/many", "/few"]) == [[], ["a", "b", "empty"]]
-        assert questions.untold == ["/many"]
+    with queries_to(tmp_path) as queries:
+        assert queries.names(["/many", "/few"]) == [[], ["a", "b", "empty"]]
+        assert queries.too_long == ["/many"]
     daemon.tells_all = True
-    with ask(tmp_path) as questions:
-        assert questions.names(["/many"]) == [NAMES]
+    with queries_to(tmp_path) as queries:
+        assert queries.names(["/many"]) == [NAMES]
 
 
-def test_a_list_that_changes_while_it_is_told_is_asked_for_anew(daemon: FakeXenstored, tmp_path: Path) -> None:
+def test_a_list_that_changes_while_it_is_sent_is_read_again(daemon: FakeXenstored, tmp_path: Path) -> None:
     parts = 0
 
     def instead(kind: int, request: int, payload: bytes) -> Iterable[bytes]:
@@ -66,71 +66,74 @@ def test_a_list_that_changes_while_it_is_told_is_asked_for_anew(daemon: FakeXens
         return daemon.answers(None, kind, request, payload)
 
     daemon.instead = instead
-    with ask(tmp_path) as questions:
-        assert questions.names(["/many"]) == [[*NAMES, "later"]]
+    with queries_to(tmp_path) as queries:
+        assert queries.names(["/many"]) == [[*NAMES, "later"]]
 
 
-def test_what_we_may_not_see(daemon: FakeXenstored, tmp_path: Path) -> None:
+def test_paths_that_may_not_be_read(daemon: FakeXenstored, tmp_path: Path) -> None:
     daemon.closed = {"/few", "/few/a"}
-    with ask(tmp_path) as questions:
-        assert (questions.may_see("/few"), questions.may_see("/many/1"), questions.may_see("/none")) == (
+    with queries_to(tmp_path) as queries:
+        assert (queries.may_read("/few"), queries.may_read("/many/1"), queries.may_read("/none")) == (
             False,
             True,
             True,
         )
-        assert questions.names(["/few"]) == [[]]
-        assert questions.values(["/few/a", "/few/b"]) == [None, ""]
+        assert queries.names(["/few"]) == [[]]
+        assert queries.values(["/few/a", "/few/b"]) == [None, ""]
 
 
 def test_a_stopped_daemon_costs_a_second(daemon: FakeXenstored, tmp_path: Path) -> None:
     daemon.stopped = True
     began = time.monotonic()
-    with ask(tmp_path) as questions, pytest.raises(SourceError, match="not answered in 1 s") as raised:
-        questions.values(["/few/a"])
+    with queries_to(tmp_path) as queries, pytest.raises(SourceError, match="not answered in 1 s") as raised:
+        queries.values(["/few/a"])
     assert 0.9 < time.monotonic() - began < 3
     assert (raised.value.errno, raised.value.filename) == (errno.ETIMEDOUT, str(tmp_path / "run/xenstored/socket"))
 
 
-def test_a_daemon_that_lets_nobody_in_any_more(tmp_path: Path) -> None:
+def test_a_daemon_that_accepts_no_connections(tmp_path: Path) -> None:
     (tmp_path / "run/xenstored").mkdir(parents=True)
     server = socket.socket(socket.AF_UNIX)
     server.bind(str(tmp_path / "run/xenstored/socket"))
     server.listen(0)
     waiting = daemon_socket(Roots(tmp_path))
     assert waiting is not None
-    with server, pytest.raises(SourceError, match="does not let anybody in"):
+    with server, pytest.raises(SourceError, match="does not accept connections"):
         daemon_socket(Roots(tmp_path))
     waiting.close()
     with pytest.raises(SourceError, match="Connection refused"):  # the socket of one that has ended
         daemon_socket(Roots(tmp_path))
 
 
-def test_a_daemon_that_never_comes_to_an_end(daemon: FakeXenstored, tmp_path: Path) -> None:
+def test_a_list_that_never_ends(daemon: FakeXenstored, tmp_path: Path) -> None:
     def instead(kind: int, request: int, payload: bytes) -> Iterable[bytes]:
         daemon.generation += 1
         time.sleep(0.02)
         return daemon.answers(None, kind, request, payload)
 
     daemon.instead = instead
-    with ask(tmp_path, longest=0.5) as questions, pytest.raises(SourceError, match=r"not told everything in 0\.5 s"):
-        questions.names(["/many"])
+    with (
+        queries_to(tmp_path, duration=0.5) as queries,
+        pytest.raises(SourceError, match=r"not sent everything in 0\.5 s"),
+    ):
+        queries.names(["/many"])
 
 
-HARM = {
+HOSTILE = {
     "too long": ([b"\xff" * 4096], errno.EPROTO),
-    "not asked": ([message(READ, 77, b"x")], errno.EPROTO),
+    "without a query": ([message(READ, 77, b"x")], errno.EPROTO),
     "answered before": ([message(READ, 0, b"x"), message(READ, 0, b"y"), message(READ, 1 << 31, b"")], errno.EPROTO),
     "errors that are none": ([message(ERROR, 0, b"list\0"), message(ERROR, 1, b"\xff\xfe")], None),
     "events alone": ([message(EVENT, 0, b""), message(99, 0, b"?"), message(EVENT, 0, b"\0" * 4096)], errno.ETIMEDOUT),
     "a list without an end": ([message(ERROR, 0, b"E2BIG\0"), message(ERROR, 1, b"E2BIG\0")], None),
     "a half": ([message(READ, 0, b"whole")[:-2]], errno.ETIMEDOUT),
 }
-"""What a daemon might say in the place of an answer to the first question, and what comes of it."""
+"""What a hostile daemon might send instead of its first answer, and the errno that results."""
 
 
-@pytest.mark.parametrize("what", HARM)
-def test_what_means_harm(daemon: FakeXenstored, tmp_path: Path, what: str) -> None:
-    said, expected = HARM[what]
+@pytest.mark.parametrize("what", HOSTILE)
+def test_a_hostile_daemon(daemon: FakeXenstored, tmp_path: Path, what: str) -> None:
+    said, expected = HOSTILE[what]
     first = True
 
     def instead(kind: int, request: int, payload: bytes) -> Iterable[bytes]:
@@ -141,37 +144,37 @@ def test_what_means_harm(daemon: FakeXenstored, tmp_path: Path, what: str) -> No
         return [message(DIRECTORY_PART, request, b"1\0" + b"name\0" * 800)] if kind == DIRECTORY_PART else []
 
     daemon.instead = instead
-    with ask(tmp_path, 0.3) as questions:
+    with queries_to(tmp_path, 0.3) as queries:
         if expected is None:
-            assert questions.names(["/a", "/b"]) == [[], []]
+            assert queries.names(["/a", "/b"]) == [[], []]
             return
         with pytest.raises(SourceError) as raised:
-            questions.names(["/a", "/b"])
+            queries.names(["/a", "/b"])
     assert raised.value.errno == expected
 
 
 def test_a_daemon_that_hangs_up(daemon: FakeXenstored, tmp_path: Path) -> None:
-    with ask(tmp_path) as questions:
-        questions.values(["/few/a"])
+    with queries_to(tmp_path) as queries:
+        queries.values(["/few/a"])
         daemon.close()
         with pytest.raises(SourceError):
-            questions.values(["/few/a"])
+            queries.values(["/few/a"])
 
 
 @given(
     st.lists(st.tuples(st.integers(0, 99), st.integers(0, 1 << 32 - 1), st.binary(max_size=300))), st.integers(1, 50)
 )
-def test_messages_are_cut_wherever_the_bytes_are(sent: list[tuple[int, int, bytes]], size: int) -> None:
+def test_messages_are_split_wherever_the_bytes_are(sent: list[tuple[int, int, bytes]], size: int) -> None:
     data = b"".join(message(*one) for one in sent)
     messages = Messages()
     pieces = [data[start : start + size] for start in range(0, len(data), size)]
-    assert [tuple(one) for piece in pieces for one in messages.cut(piece)] == sent
+    assert [tuple(one) for piece in pieces for one in messages.split(piece)] == sent
 
 
 @given(st.binary(max_size=200))
-def test_no_bytes_are_too_strange(data: bytes) -> None:
+def test_any_bytes_give_messages_or_an_error(data: bytes) -> None:
     try:
-        found = list(Messages().cut(data))
+        found = list(Messages().split(data))
     except ValueError:
         return
     assert sum(16 + len(one.payload) for one in found) <= len(data)
@@ -188,6 +191,6 @@ def test_no_descriptor_is_left_open(daemon: FakeXenstored, tmp_path: Path) -> No
 
     before = mine()
     for _ in range(3):
-        with ask(tmp_path) as questions:
-            questions.values(["/few/a"])
+        with queries_to(tmp_path) as queries:
+            queries.values(["/few/a"])
     assert mine() == before
