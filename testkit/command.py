@@ -1,4 +1,4 @@
-"""The command as its users start it: another process."""
+"""Runs the command as its users do, in another process."""
 
 import subprocess
 import sys
@@ -10,14 +10,14 @@ COMMAND = [sys.executable, "-m", "vmiostat"]
 
 
 def vmiostat(*arguments: str | Path, status: int = 0) -> str:
-    """What the command prints. It must end with `status`, and complain if and only if that is not 0."""
-    done = subprocess.run([*COMMAND, *arguments], capture_output=True, timeout=30, check=False)
+    """What the command prints. It must exit with `status`, and print errors if and only if that is not 0."""
+    done = subprocess.run([*COMMAND, *arguments], capture_output=True, timeout=60, check=False)
     assert done.returncode == status, done.stderr.decode()
     assert bool(done.stderr) == bool(status), done.stderr.decode()
     return (done.stderr if status else done.stdout).decode()
 
 
 def started(*arguments: str | Path) -> subprocess.Popen[str]:
-    """The command, running, with pipes to read from. The caller ends it."""
+    """Starts the command with pipes to read from. The caller ends it."""
     pipe = subprocess.PIPE
     return subprocess.Popen([*COMMAND, *arguments], stdout=pipe, stderr=pipe, text=True)

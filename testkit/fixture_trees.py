@@ -1,4 +1,4 @@
-"""Where the captured and the made trees are."""
+"""Paths of the captured and the made trees."""
 
 from pathlib import Path
 

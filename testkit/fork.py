@@ -1,4 +1,4 @@
-"""Work in a fork of the test's process."""
+"""Runs code in a fork of the test's process."""
 
 import os
 import signal
@@ -8,9 +8,9 @@ from collections.abc import Callable
 
 
 def in_a_fork(work: Callable[[], None]) -> None:
-    """Runs the work in a fork of this process; fails when it fails there, or takes 20 seconds."""
+    """Runs `work` in a fork of this process. Fails if it fails there, or takes 20 seconds."""
     with warnings.catch_warnings():
-        # That there are other threads, which the fork does not have, is what is tested.
+        # Python warns that this process has threads, which are missing in the fork: that is what these tests are about.
         warnings.simplefilter("ignore", DeprecationWarning)
         child = os.fork()
     if child == 0:
@@ -23,4 +23,4 @@ def in_a_fork(work: Callable[[], None]) -> None:
         finally:
             os._exit(1)
     _, status = os.waitpid(child, 0)
-    assert status == 0, "see what the fork has printed"
+    assert status == 0, "see the output of the fork"

@@ -1,6 +1,6 @@
-"""What tests measured, told at the end of the run: a bound that is kept says little of by how much.
+"""Prints at the end of the run what tests measured, since a test that passes does not say by how much.
 
-A conftest.py that imports `measured` and `pytest_terminal_summary` from here has both.
+A conftest.py uses this by importing `measured` and `pytest_terminal_summary`.
 """
 
 from collections.abc import Callable
@@ -8,14 +8,14 @@ from collections.abc import Callable
 import pytest
 
 Measured = Callable[[str], None]
-"""Takes a line for the end of the run."""
+"""Takes a line to print at the end of the run."""
 
 _lines: list[str] = []
 
 
 @pytest.fixture
 def measured() -> Measured:
-    """Takes a line for the end of the run."""
+    """Takes a line to print at the end of the run."""
     return _lines.append
 
 
@@ -24,4 +24,4 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         terminalreporter.section("measured")
         for line in _lines:
             terminalreporter.write_line(line)
-        _lines.clear()  # another folder's conftest has this function, too
+        _lines.clear()  # the conftest.py of another folder may have this function, too

@@ -1,4 +1,4 @@
-"""Many polls a second in a thread of its own, all of them kept: what somebody who watches would have seen."""
+"""Polls many times a second in a thread of its own, and keeps all samples."""
 
 import threading
 import time
@@ -10,7 +10,7 @@ from vmiostat import Sample
 
 
 class Poll(NamedTuple):
-    """One poll; times are time.monotonic()'s."""
+    """One poll, with its times by time.monotonic()."""
 
     began: float
     ended: float
@@ -18,12 +18,12 @@ class Poll(NamedTuple):
 
 
 class Polls:
-    """Polls until it is closed; a failure of the thread is raised then."""
+    """Polls until it is closed. `close` raises what the thread raised."""
 
-    def __init__(self, poll: Callable[[], Sample], every: float = 0.01) -> None:
+    def __init__(self, poll: Callable[[], Sample], interval: float = 0.01) -> None:
         self.seen: list[Poll] = []
         self._poll = poll
-        self._every = every
+        self._interval = interval
         self._stop = threading.Event()
         self._failed: BaseException | None = None
         self._thread = threading.Thread(target=self._run)
@@ -36,29 +36,29 @@ class Polls:
                 began = time.monotonic()
                 sample = self._poll()
                 self.seen.append(Poll(began, time.monotonic(), sample))
-                due = max(due + self._every, time.monotonic())
+                due = max(due + self._interval, time.monotonic())
                 self._stop.wait(due - time.monotonic())
         except BaseException as error:
             self._failed = error
 
-    def wait_for(self, what: Callable[[Sample], Any], within: float = 10) -> Poll:
-        """Waits for a poll that shows this; it. Fails when none has."""
+    def wait_for(self, condition: Callable[[Sample], Any], within: float = 10) -> Poll:
+        """Waits for a poll whose sample meets the condition, and returns it. Fails after `within` seconds."""
         first = len(self.seen)
         until = time.monotonic() + within
         while time.monotonic() < until and self._failed is None:
             for poll in self.seen[first:]:
-                if what(poll.sample):
+                if condition(poll.sample):
                     return poll
                 first += 1
-            time.sleep(self._every / 2)
-        raise AssertionError(f"no poll of {len(self.seen)} showed it within {within} s") from self._failed
+            time.sleep(self._interval / 2)
+        raise AssertionError(f"none of {len(self.seen)} polls met the condition within {within} s") from self._failed
 
     def longest(self) -> float:
-        """Seconds that the longest poll took."""
+        """Duration of the longest poll, in seconds."""
         return max(poll.ended - poll.began for poll in self.seen)
 
     def longest_gap(self) -> float:
-        """Seconds between the beginnings of two polls, at most."""
+        """The longest time between the starts of two polls, in seconds."""
         pairs = zip(self.seen, self.seen[1:], strict=False)
         return max(second.began - first.began for first, second in pairs)
 

@@ -1,4 +1,4 @@
-"""The names that a domain's devices have."""
+"""The names of a domain's devices."""
 
 from collections.abc import Iterable
 
@@ -6,5 +6,5 @@ from vmiostat import Disk, Interface
 
 
 def targets(devices: Iterable[Disk | Interface]) -> list[str]:
-    """Each device's target, in their order."""
+    """The targets of the devices, in their order."""
     return [device.target for device in devices]

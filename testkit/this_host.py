@@ -1,4 +1,4 @@
-"""This machine itself as a domain, also where it has virtual machines."""
+"""This machine itself as a domain, even if it has virtual machines."""
 
 from dataclasses import replace
 

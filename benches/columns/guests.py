@@ -8,7 +8,7 @@ from typing import Any
 
 from benches.column import Column, Counters, Here
 from lab.kvm import running_lab
-from testkit.beside_libvirt import GROUPS, known_to_the_kernel, told_of
+from testkit.beside_libvirt import GROUPS, known_to_the_kernel, libvirt_stats
 from vmiostat import BlockStats, Host, InterfaceStats, Sample
 
 
@@ -47,7 +47,9 @@ def _columns(poller: Any, domains: list[Any], connection: Any) -> list[Column]:
 
     def of_libvirt(answer: list[Any]) -> Counters:
         told = {domain.name(): stats for domain, stats in answer}
-        return {nic.target: told_of(nic.target, told[domain.name]) for domain in domains for nic in domain.interfaces}
+        return {
+            nic.target: libvirt_stats(nic.target, told[domain.name]) for domain in domains for nic in domain.interfaces
+        }
 
     return [
         Here("poll_into", partial(poller.poll_into, block=block, interface=interface), of_memory),

@@ -69,9 +69,7 @@ def test_ctrl_c_ends_it(tree: LibvirtTree, after: float) -> None:
         assert process.stderr.readline() == "looking\n"
         time.sleep(after)
         process.send_signal(signal.SIGINT)
-        start = time.monotonic()
         process.communicate(timeout=30)
-        assert time.monotonic() - start < 2.0
         assert process.returncode == 0
     finally:
         process.kill()

@@ -186,7 +186,7 @@ def test_a_stopped_daemon_leaves_the_devices_or_its_last_answer(
     daemon.stopped = True
     began = time.monotonic()
     assert [domain.name for domain in host.domains()] == ["Domain-1", "Domain-2", "Domain-3"]
-    assert time.monotonic() - began < 3
+    assert time.monotonic() - began < 10
     (problem,) = host.problems
     assert "xenstore cannot be queried: it has not answered in 1 s (is xenstored stopped?)" in str(problem)
     assert "domains are named after their ids" in str(problem)

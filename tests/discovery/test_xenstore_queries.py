@@ -87,7 +87,7 @@ def test_a_stopped_daemon_costs_a_second(daemon: FakeXenstored, tmp_path: Path) 
     began = time.monotonic()
     with queries_to(tmp_path) as queries, pytest.raises(SourceError, match="not answered in 1 s") as raised:
         queries.values(["/few/a"])
-    assert 0.9 < time.monotonic() - began < 3
+    assert 0.9 < time.monotonic() - began < 10
     assert (raised.value.errno, raised.value.filename) == (errno.ETIMEDOUT, str(tmp_path / "run/xenstored/socket"))
 
 

@@ -210,4 +210,4 @@ def test_long_files_take_no_longer_than_they_are(text: str) -> None:
     began = time.monotonic()
     with pytest.raises(TopologyError):
         xl_config.parse(text.encode() + b"\n!", "a.cfg")
-    assert time.monotonic() - began < 10
+    assert time.monotonic() - began < 20

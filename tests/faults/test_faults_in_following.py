@@ -103,7 +103,7 @@ def test_a_process_that_has_no_descriptor_left_follows(
     with no_descriptor_left(room):
         start = time.monotonic()
         poller = host.follow(interval=0.2)
-        assert time.monotonic() - start < 5
+        assert time.monotonic() - start < 20
         problems = " ".join(str(problem) for problem in poller.problems)
         assert room > 3 or "Too many open files" in problems
         during = poller.poll()

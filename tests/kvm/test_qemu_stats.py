@@ -207,6 +207,7 @@ def opened(lab: RunningLab, host: Host, *, follow: bool) -> Iterator[Poller]:
 
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize(("follow", "count"), [(False, 1000), (True, 300)])
+@pytest.mark.timing
 def test_a_guest_and_then_libvirtd_stand_still(
     lab: RunningLab, by_libvirt: Host, connection: Any, measured: Measured, *, follow: bool, count: int
 ) -> None:
@@ -293,7 +294,7 @@ def test_many_stopped_guests_exhaust_no_worker_of_libvirtd_s(
                 assert {block[name, "vda"].state for name in pids if name not in ill} == {"ok"}
             until(lambda: all_ok(poller, pids), 60)
     measured(f"another client's blockStats of a healthy guest while five of twenty stood still: {max(took):.3f} s")
-    assert max(took) < 1.0
+    assert max(took) < 10  # libvirt gives a call up after 30
 
 
 def all_ok(poller: Poller, names: dict[str, int]) -> bool:
@@ -354,12 +355,11 @@ def test_the_process_ends_whatever_stands_still(lab: RunningLab, what: str, prog
     assert daemon is not None
     ill = {"a guest": [lab.pids()["vm2"]], "libvirtd": [daemon], "both": [lab.pids()["vm2"], daemon]}[what]
     allowed = INSIDE_LIBVIRT | (SCANNING if daemon in ill else set())
-    # The best of three: on a machine with much else to do, Python alone takes long to end.
-    assert any(seconds_to_end(programs(lab)[program], ill, allowed) < 1.0 for _ in range(3))
+    interrupt(programs(lab)[program], ill, allowed)
 
 
-def seconds_to_end(command: list[str], ill: list[int], allowed: set[str]) -> float:
-    """From Ctrl-C on, while these processes stand still. Threads of ours that may then be left have these names."""
+def interrupt(command: list[str], ill: list[int], allowed: set[str]) -> None:
+    """Ends the command by Ctrl-C while these processes stand still. It may leave threads with the names `allowed`."""
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         try:
             assert process.stdout is not None
@@ -367,9 +367,7 @@ def seconds_to_end(command: list[str], ill: list[int], allowed: set[str]) -> flo
             with stopped(*ill):
                 time.sleep(3)
                 process.send_signal(signal.SIGINT)
-                start = time.monotonic()
                 said, complaint = process.communicate(timeout=30)
-                took = time.monotonic() - start
         except subprocess.TimeoutExpired:
             process.send_signal(signal.SIGABRT)  # Python then says where it is
             pytest.fail(f"it does not end: {process.communicate()[1]}")
@@ -379,6 +377,5 @@ def seconds_to_end(command: list[str], ill: list[int], allowed: set[str]) -> flo
     assert process.returncode == 0
     if PROGRAM in command:
         closing, *threads = said.split()
-        assert float(closing) < 1.0
+        assert float(closing) < 10
         assert {name for name in threads if name.startswith("vmiostat")} <= allowed
-    return took

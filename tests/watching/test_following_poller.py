@@ -2,7 +2,6 @@
 
 import gc
 import threading
-import time
 import weakref
 from collections.abc import Iterator
 from pathlib import Path
@@ -149,7 +148,7 @@ def test_what_could_not_be_opened_is_opened_once_it_can_be(tree: LibvirtTree, po
     until(lambda: ("db1", "vda") in rows(poller))
     assert rows(poller)["db1", "vda"][1] in ("gone", "unreadable")
     stat.with_name("late").rename(stat)
-    assert until(lambda: rows(poller)["db1", "vda"] == (2, "ok")) < 3
+    until(lambda: rows(poller)["db1", "vda"] == (2, "ok"))
 
 
 def test_every_sample_is_wholly_of_one_plan(tree: LibvirtTree, poller: Poller) -> None:
@@ -209,9 +208,8 @@ def test_a_look_that_hangs_leaves_the_plan_as_it_is(tree: LibvirtTree) -> None:
         assert hangs.wait(10)
         for _ in range(100):
             assert rows(poller) == WEB1
-        start = time.monotonic()
-    assert time.monotonic() - start < 2
     assert poller.closed
+    assert watch_threads(), "close does not wait for it"
     goes_on.set()
     until(lambda: not watch_threads())
 

@@ -108,7 +108,7 @@ def test_a_first_scan_that_hangs_gives_a_poller_without_rows(
     monkeypatch.setattr(Discovery, "scan", hangs)
     start = time.monotonic()
     with Host(tree.root).follow(interval=NEVER) as poller:
-        assert 0.3 <= time.monotonic() - start < 5
+        assert 0.3 <= time.monotonic() - start < 20
         assert (len(poller.poll().interface), poller.domains) == (0, ())
         assert "in progress" in str(poller.problems[0])
         go_on.set()

@@ -49,7 +49,7 @@ def followed(host: Host, at_most: int) -> Iterator[Followed]:
     with host.follow() as poller:
         poller.poll()  # what is made once is made
     before = descriptors()
-    with host.follow() as poller, Polls(poller.poll, every=0.1) as polls:
+    with host.follow() as poller, Polls(poller.poll, interval=0.1) as polls:
         polls.wait_for(lambda sample: True)
         yield Followed(polls)
     assert descriptors() <= before

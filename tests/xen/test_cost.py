@@ -112,6 +112,7 @@ def test_a_poll_reads_each_file_once_and_does_nothing_else(
     assert counted == {"pread64": files * DISKS}
 
 
+@pytest.mark.timing
 def test_a_poll_is_cheaper_than_libxenstats(
     made: Path, empty: Path, domid: int, tmp_path: Path, measured: Measured
 ) -> None:
