@@ -62,7 +62,7 @@ test-kvm: $(VENV)/.built $(VENV)/.kvm ## Tests beside a real libvirtd with real 
 kvm-packages: $(VENV)/.venv ## Install what that libvirtd is made of; with its QEMU make test tests more (root, Debian)
 	$(LAB) install
 
-lab-kvm: $(VENV)/.venv ## Bring up that libvirtd and three guests, to try things on (docs/lab.md; LAB_GUESTS=...)
+lab-kvm: $(VENV)/.venv ## Bring up that libvirtd and three guests, to try things on (docs/development/lab.md; LAB_GUESTS=...)
 	$(LAB) up $(LAB_GUESTS)
 
 lab-kvm-down: $(VENV)/.venv ## Take them down
@@ -71,7 +71,7 @@ lab-kvm-down: $(VENV)/.venv ## Take them down
 test-xen: wheel ## Tests in the dom0 of a real Xen, with the wheel (root, Debian; some four minutes, first eight; ARGS=...)
 	@trap '$(XEN_LAB) down' EXIT; $(XEN_LAB) up && $(XEN_LAB) test dist/vmiostat-*.whl $(ARGS)
 
-lab-xen: $(VENV)/.venv ## Bring up that Xen, in a machine that QEMU translates, and three guests (docs/lab.md)
+lab-xen: $(VENV)/.venv ## Bring up that Xen, in a machine that QEMU translates, and three guests (docs/development/lab.md)
 	$(XEN_LAB) up
 
 lab-xen-down: $(VENV)/.venv ## Take it down
@@ -107,7 +107,7 @@ bench: build $(VENV)/.test ## Measure everything beside everything (root: it mak
 bench-quick: build $(VENV)/.test ## The same with fewer devices, in about one minute
 	$(BIN)/python -m benches.run quick $(ARGS)
 
-bench-report: build $(VENV)/.bench ## Make the README's performance section and docs/performance.* of what `make bench` saved
+bench-report: build $(VENV)/.bench ## Make the README's performance section and docs/development/performance.* of what `make bench` saved
 	$(BIN)/python -m benches.report $(ARGS)
 
 crossings: build $(VENV)/.test ## Measure what the choice between sources is made by (root)

@@ -1,4 +1,4 @@
-"""`python -m benches.report`: makes docs/performance.svg, docs/performance.md and the README's performance section.
+"""`python -m benches.report`: makes docs/development/performance.* and the README's performance section.
 
 All come from one run's JSON, benches/results/full.json unless another is named.
 """
@@ -18,8 +18,8 @@ def main() -> None:
     from benches.tables.plot import plot  # matplotlib is only installed for this program
 
     results = json.loads(options.parse_args().json.read_text())
-    plot(results, ROOT / "docs/performance.svg")
-    (ROOT / "docs/performance.md").write_text(details(results))
+    plot(results, ROOT / "docs/development/performance.svg")
+    (ROOT / "docs/development/performance.md").write_text(details(results))
     readme = ROOT / "README.md"
     before, _, rest = readme.read_text().partition(BEGIN)
     _, _, after = rest.partition(END)

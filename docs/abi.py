@@ -16,24 +16,29 @@ from vmiostat._core import BLOCK_FIELDS, INTERFACE_FIELDS, STATE_HELP, STATES, F
 PAGE = Template("""\
 # The structs, byte by byte
 
-*Made by `make docs` from the field table in `rust/core/src/fields.rs`: change that, not this.*
+*Made by `make docs` from the field table in `rust/core/src/fields.rs`: change that, not this page.*
 
-A record is a C struct of signed 64-bit words in the machine's byte order, without padding. What is published never
-moves and never changes its meaning; a later version only appends. Version 1 is byte for byte libvirt's struct, so code
-that was compiled for libvirt's can be handed ours.
+A record is a C struct of signed 64-bit words in the machine's byte order, without padding. A published field never
+moves and never changes its meaning; later versions only append. Version 1 is byte for byte libvirt's struct, so code
+that was compiled for libvirt's struct can read ours.
 
-**-1 is "this source does not have it"**, never 0. Counters only grow until their device is reset; a gauge goes up and
-down; a row's own words tell of the reading and not of the device. `ns` are nanoseconds, on the monotonic clock where a
-time is meant.
+**-1 is "this source does not have it"**, never 0. A counter only grows until its device is reset; a gauge goes up and
+down. The fields of kind `row` describe the reading (when, which device, whether it worked), not the device. `ns` are
+nanoseconds; times are on the monotonic clock.
+
+- Rows without counters (`gone`, `unreadable`, `unsupported`) have the time of the poll in `time_ns`. It is -1 only
+  before the first answer of a VMM or card.
+- The kernel counts the times of a block device in whole milliseconds, and `busy_time` in timer ticks (since Linux 5.0;
+  4 ms where CONFIG_HZ is 250). QEMU counts nanoseconds.
 
 ## The size rule
 
 A caller says how many bytes of the struct it knows: `domain.block_stats("vda", size=40)`, or
 `poller.poll_into(block=buffer, block_size=40)`, where row *n* starts at byte *n* x `block_size`.
 
-- Any size from 0 to the newest struct's is served: exactly so many of its first bytes are written. There is no
-  smallest size and no alignment, and a size may cut a field.
-- A larger size is an error (`SizeError`) that names the limit: a caller newer than this library learns that it is.
+- Any size from 0 to the newest struct's is served: exactly that many of its first bytes are written. There is no
+  minimum and no alignment, and a size may cut a field.
+- A larger size is an error (`SizeError`) that names the limit, so that a caller newer than this library notices.
 - So old callers keep working with a newer library, and a new caller can find out what an old library has.
 
 | struct | version 1 | newest |
@@ -43,12 +48,18 @@ $sizes
 $structs
 ## States
 
-The number in a record's `state`, and the word that stands for it in Python and in the command's output. A row whose
-counters could be read is `ok`; a rate has more reasons to be missing than a row. No number is ever reused.
+The number in a record's `state`, and the word for it in Python and in the command's output. A row is `ok`, `gone`,
+`stale`, `unsupported` or `unreadable`; rates have the other states as well. No number is ever reused.
 
 | number | word | meaning |
 |---|---|---|
 $states
+
+`unsupported` also covers what this process may not read, or cannot find: `vmiostat devices` has the reason for each
+device.
+
+---
+[All pages](index.md) · Next: [where the numbers are read](sources.md)
 """)
 
 STRUCT = Template("""\

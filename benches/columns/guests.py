@@ -1,4 +1,4 @@
-"""The guests of the lab (docs/lab.md), where it is up: all that the kernel knows of them, read by us and by libvirt."""
+"""All that the kernel counts of the lab's guests (docs/development/lab.md), read by us and by libvirt."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

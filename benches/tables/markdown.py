@@ -31,24 +31,17 @@ Results = dict[str, Any]
 
 def readme_section(results: Results) -> str:
     """In Markdown: what matters most, and where the rest is."""
-    machine = results["machine"]
-    where = f"{machine['processors']} processors, Linux {machine['kernel']}, CPython {machine['python']}"
     return f"""{BEGIN}
-![Cost of one reading against the number of devices](docs/performance.svg)
+![Cost of one reading against the number of devices](docs/development/performance.svg)
 
-One reading of everything, median ({where}, psutil {machine["psutil"]}). All took
-turns in one run on the same devices, and had to agree on every number:
+{_summary(results)}
 
-{_cost(results, "interfaces", INTERFACES)}
-
-{_cost(results, "disks", DISKS)}
-
-The slowest of 200 readings a second of {WATCHED} interfaces. `"netlink"` waits for the kernel's lock for network
-configuration, as long as somebody holds it; `"auto"`, the default, does not:
+The slowest of 200 readings a second of {WATCHED} interfaces. `"netlink"` waits for RTNL, the kernel's lock for network
+configuration, for as long as it is held; `"auto"`, the default, does not:
 
 {_worst(results)}
 {_guests(results)}
-Every way, and one VM among many: [docs/performance.md](docs/performance.md). `make bench` measures it on your machine.
+[All measurements](docs/development/performance.md); `make bench` repeats them on your machine.
 {END}"""
 
 
@@ -57,17 +50,50 @@ def details(results: Results) -> str:
     machine = ", ".join(f"{key} {value}" for key, value in results["machine"].items())
     return f"""# Performance
 
-Made by `make bench-report` from `benches/results/full.json`, what `make bench` measured on: {machine}.
+Made by `make bench-report` from `benches/results/full.json`, which `make bench` wrote on this machine:
+{machine}.
 
 ![Cost of one reading against the number of devices](performance.svg)
 
-Times are medians of one reading of all devices. The floors make the same system calls and parse nothing. All ways took
-turns, so that what else the machine did met all alike; before and after, all had to give the same numbers.
+Times are medians of one reading of all devices. All programs were measured interleaved, so that other load met all of
+them alike; before and after, all had to give the same numbers. The floors make the same system calls and parse nothing.
+
+## Against other programs
+
+Where there are several ways (system calls, plain Python), each column shows the cheapest.
+
+{_cost(results, "interfaces", INTERFACES)}
+
+{_cost(results, "disks", DISKS)}
+
+## All measurements
+
+`promise` lists the ratios that a change must not worsen, with their limits.
 
 ```text
 {text.whole(results)}
 ```
+
+---
+[All pages](../index.md) · Next: [architecture](../architecture.md)
 """
+
+
+def _summary(results: Results) -> str:
+    """A sentence: what one reading of very many devices takes."""
+
+    def reading(kind: str, column: str) -> str:
+        tables = [table for table in results["tables"] if table["kind"] == kind]
+        table = min(tables, key=lambda table: abs(table["devices"] - 1000))
+        of = medians(table["columns"])
+        return f"{table['devices']:,} {kind} in {text.time(of[column])} (psutil: {text.time(of['psutil'])})"
+
+    machine = results["machine"]
+    where = f"{machine['processors']} processors, Linux {machine['kernel']}, CPython {machine['python']}"
+    return (
+        f"`poll_into()` reads {reading('interfaces', 'poll_into, auto')} and "
+        f"{reading('disks', 'poll_into')}.\nMedians; {where}."
+    )
 
 
 def _cost(results: Results, kind: str, lines: dict[str, tuple[str, ...]]) -> str:

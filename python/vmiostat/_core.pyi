@@ -175,13 +175,13 @@ class BlockStats(Buffer):
         """Requests issued to the device and not yet completed; in requests, a gauge."""
     @property
     def busy_time(self) -> int:
-        """Time with at least one request in flight; in ns."""
+        """Time with at least one request in flight (the kernel counts timer ticks); in ns."""
     @property
     def queue_time(self) -> int:
         """Total time that requests spent in flight; in ns."""
     @property
     def time_ns(self) -> int:
-        """When this row was read, or reported by the VMM, on the monotonic clock; -1: never; in ns."""
+        """When this row was read, or reported by the VMM, on the monotonic clock; -1: no report yet; in ns."""
     @property
     def generation(self) -> int:
         """Goes up when another device takes this row's place; -1: no device seen yet."""
@@ -227,8 +227,8 @@ class BlockStats(Buffer):
         """Size of the disk as the guest sees it; in bytes, a gauge."""
     @property
     def physical(self) -> int:
-        """Space that the disk uses on the host: the allocated part of an image file (its length while that is 0), or
-        the size of a block device; in bytes, a gauge."""
+        """Space used on the host: an image file's allocated part (its length if that is 0), or a block device's size;
+        in bytes, a gauge."""
     # to here
     @property
     def size(self) -> int:
@@ -422,15 +422,15 @@ class InterfaceStats(Buffer):
         """Packets lost because the receive queue was full; in packets."""
     @property
     def rx_frame(self) -> int:
-        """Framing errors received (length + overrun + CRC + alignment); -1 in the guest's view: the host has none for
-        packets that it sends; in packets."""
+        """Framing errors received (length + overrun + CRC + alignment); -1 in the guest's view: transmit has none; in
+        packets."""
     @property
     def rx_compressed(self) -> int:
         """Compressed packets received (SLIP, PPP); in packets."""
     @property
     def rx_multicast(self) -> int:
-        """Multicast packets received; -1 in the guest's view: the kernel counts them for packets that the host receives
-        only; in packets."""
+        """Multicast packets received; -1 in the guest's view: the kernel does not count them on transmit; in
+        packets."""
     @property
     def tx_fifo(self) -> int:
         """Packets lost because the send queue was full; in packets."""

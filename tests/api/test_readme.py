@@ -1,4 +1,4 @@
-"""The README is true, and so are the pages beside it: their examples run, their targets and links exist."""
+"""The README is true, and so are the pages beside it: their examples run, their targets and options exist."""
 
 import re
 import subprocess
@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
 
 
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 # The page on arrays has a test of its own, since its examples need one another.
 EXAMPLES = [
     pytest.param(example, id=f"{page.name}-{number}")
@@ -28,13 +28,6 @@ def test_examples_run(example: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().out
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_links_lead_somewhere(page: Path) -> None:
-    links = re.findall(r"\]\(([^)#]+)", page.read_text())
-    assert links or page.name != "README.md"
-    assert [link for link in links if "://" not in link and not (page.parent / link).exists()] == []
-
-
 def test_targets_exist() -> None:
     targets = set(re.findall(r"(?:`|^\$ )make ([a-z-]+)", README, re.MULTILINE))
     assert {"run", "test", "wheel", "bench"} <= targets
@@ -43,6 +36,6 @@ def test_targets_exist() -> None:
 
 
 def test_every_option_is_in_the_table_and_no_other() -> None:
-    table = README.partition("| option |")[2].partition("\n\n")[0]
+    table = (ROOT / "docs/command.md").read_text().partition("| option |")[2].partition("\n\n")[0]
     there_are = {option for action in report.parser()._actions for option in action.option_strings}
     assert set(re.findall(r"`(-[^ `]+)", table)) == there_are

@@ -170,11 +170,11 @@ macro_rules! block_fields {
             in_flight 2 Gauge Requests None,
                 "requests issued to the device and not yet completed";
             busy_time 2 Counter Nanoseconds column("%util", PERCENT),
-                "time with at least one request in flight";
+                "time with at least one request in flight (the kernel counts timer ticks)";
             queue_time 2 Counter Nanoseconds column("aqu-sz", IN_FLIGHT),
                 "total time that requests spent in flight";
             time_ns 2 Row Nanoseconds None,
-                "when this row was read, or reported by the VMM, on the monotonic clock; -1: never";
+                "when this row was read, or reported by the VMM, on the monotonic clock; -1: no report yet";
             generation 2 Row Number None,
                 "goes up when another device takes this row's place; -1: no device seen yet";
             state 2 Row Number None,
@@ -204,7 +204,7 @@ macro_rules! block_fields {
             capacity 3 Gauge Bytes None,
                 "size of the disk as the guest sees it";
             physical 3 Gauge Bytes None,
-                "space that the disk uses on the host: the allocated part of an image file (its length while that is 0), or the size of a block device";
+                "space used on the host: an image file's allocated part (its length if that is 0), or a block device's size";
         }
     };
 }
@@ -233,11 +233,11 @@ macro_rules! interface_fields {
             rx_fifo 2 Counter Packets None,
                 "packets lost because the receive queue was full";
             rx_frame 2 Counter Packets None,
-                "framing errors received (length + overrun + CRC + alignment); -1 in the guest's view: the host has none for packets that it sends";
+                "framing errors received (length + overrun + CRC + alignment); -1 in the guest's view: transmit has none";
             rx_compressed 2 Counter Packets None,
                 "compressed packets received (SLIP, PPP)";
             rx_multicast 2 Counter Packets None,
-                "multicast packets received; -1 in the guest's view: the kernel counts them for packets that the host receives only";
+                "multicast packets received; -1 in the guest's view: the kernel does not count them on transmit";
             tx_fifo 2 Counter Packets None,
                 "packets lost because the send queue was full";
             tx_colls 2 Counter Packets None,

@@ -62,7 +62,9 @@ impl State {
             State::Wrapped => "a 32-bit counter of the kernel wrapped since the earlier sample",
             State::Gone => "the device does not exist",
             State::Stale => "the counters are old (see time_ns), or there are none yet: no answer came in time",
-            State::Unsupported => "the kernel does not count this device",
+            State::Unsupported => {
+                "no counter source: the kernel does not count the device, or this process cannot find where"
+            }
             State::Unreadable => "the source could not be opened or read, or holds no counters of this device",
             State::New => "the earlier sample has no counters of this row",
         }
