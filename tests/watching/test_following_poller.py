@@ -1,4 +1,4 @@
-"""A following poller's rows are the host's devices: the old ones go on, new ones start anew, and nobody waits."""
+"""The rows of a following poller are the devices of the host: unchanged ones keep their history, others are new."""
 
 import gc
 import threading
@@ -49,7 +49,7 @@ def poller(tree: LibvirtTree) -> Iterator[Poller]:
 
 
 def rows(poller: Poller) -> dict[tuple[str, str], tuple[int, str]]:
-    """Of each device's row: rd_req or rx_packets (as the guest sees it), and its state."""
+    """The rd_req or rx_packets (as the guest sees it) of each device, and the state."""
     sample = poller.poll()
     block, interface = sample.block, sample.interface
     return {
@@ -99,11 +99,11 @@ def test_a_row_that_stays_keeps_its_history(tree: LibvirtTree, poller: Poller) -
     assert after.interface["web1", "vnet2"].generation > before.interface["web1", "vnet1"].generation
 
 
-@pytest.mark.parametrize("again", ["id", "pid", "pid that was used before"])
-def test_a_domain_that_was_started_anew_is_another_one(tree: LibvirtTree, poller: Poller, again: str) -> None:
+@pytest.mark.parametrize("again", ["id", "pid", "reused pid"])
+def test_a_domain_that_was_restarted_is_another_one(tree: LibvirtTree, poller: Poller, again: str) -> None:
     before = poller.poll()
     was = poller.domains
-    tree.process(4000, started=20 if "before" in again else 10)
+    tree.process(4000, started=20 if again == "reused pid" else 10)
     tree.process(4001, started=20)
     number, pid = 2 if again == "id" else 1, 4001 if again == "pid" else 4000
     tree.start("web1", ["vnet1"], disks=[DISK.format("sda")], number=number, pid=pid)
@@ -116,7 +116,7 @@ def test_a_domain_that_was_started_anew_is_another_one(tree: LibvirtTree, poller
     assert (rates.interface["web1", "vnet1"].state, rates.interface["web1", "vnet1"].rx_bytes) == ("replaced", None)
 
 
-def test_a_disk_that_became_another_device_under_its_target(tree: LibvirtTree, poller: Poller) -> None:
+def test_another_device_under_the_same_target_is_another_row(tree: LibvirtTree, poller: Poller) -> None:
     before = poller.poll()
     tree.start("web1", ["vnet1"], disks=[DISK.format("sdb")])
     until(lambda: rows(poller)["web1", "vda"] == (2, "ok"))
@@ -125,7 +125,7 @@ def test_a_disk_that_became_another_device_under_its_target(tree: LibvirtTree, p
     assert rates.interface["web1", "vnet1"].state == "ok"
 
 
-def test_an_external_snapshot_leaves_the_disk_uncounted_and_says_why(tree: LibvirtTree, poller: Poller) -> None:
+def test_after_an_external_snapshot_the_disk_is_unsupported_with_the_reason(tree: LibvirtTree, poller: Poller) -> None:
     tree.start("web1", ["vnet1"], disks=[OVERLAY])
     until(lambda: rows(poller) == {("web1", "vda"): (-1, "unsupported"), ("web1", "vnet1"): (1, "ok")})
     (disk,) = poller.domains[0].disks
@@ -134,14 +134,14 @@ def test_an_external_snapshot_leaves_the_disk_uncounted_and_says_why(tree: Libvi
     until(lambda: rows(poller) == WEB1)
 
 
-def test_an_interface_of_another_direction_is_another_row(tree: LibvirtTree, poller: Poller) -> None:
+def test_an_interface_that_swaps_rx_and_tx_is_another_row(tree: LibvirtTree, poller: Poller) -> None:
     before = poller.poll()
     tree.start("web1", ["vnet1"], disks=[DISK.format("sda")], kind="direct")
     until(lambda: not poller.domains[0].interfaces[0].swap_rx_tx)
     assert poller.poll().rates(before).interface["web1", "vnet1"].state == "replaced"
 
 
-def test_what_could_not_be_opened_is_opened_once_it_can_be(tree: LibvirtTree, poller: Poller) -> None:
+def test_a_device_that_cannot_be_opened_is_opened_later(tree: LibvirtTree, poller: Poller) -> None:
     stat = tree.root / "sys/dev/block/8:16/stat"
     stat.rename(stat.with_name("late"))
     tree.start("db1", disks=[DISK.format("sdb")], number=2)
@@ -151,8 +151,8 @@ def test_what_could_not_be_opened_is_opened_once_it_can_be(tree: LibvirtTree, po
     until(lambda: rows(poller)["db1", "vda"] == (2, "ok"))
 
 
-def test_every_sample_is_wholly_of_one_plan(tree: LibvirtTree, poller: Poller) -> None:
-    """While plans change, no counter is ever seen under another device's name, in any thread."""
+def test_every_sample_has_the_rows_of_one_plan(tree: LibvirtTree, poller: Poller) -> None:
+    """While plans change, no thread ever gets a counter under the name of another device."""
     wrong: list[tuple[str, int]] = []
     seen: set[str] = set()
     ended = threading.Event()
@@ -168,8 +168,8 @@ def test_every_sample_is_wholly_of_one_plan(tree: LibvirtTree, poller: Poller) -
     threads = [threading.Thread(target=poll) for _ in range(3)]
     for thread in threads:
         thread.start()
-    for round_ in range(60):
-        nics = [f"vnet{number}" for number in range(round_ % 7 + 1, 250, round_ % 5 + 40)]
+    for change in range(60):
+        nics = [f"vnet{number}" for number in range(change % 7 + 1, 250, change % 5 + 40)]
         tree.start("web1", nics)
         until(lambda nics=nics: targets(poller.domains[0].interfaces) == nics)  # type: ignore[misc]
     ended.set()
@@ -179,7 +179,7 @@ def test_every_sample_is_wholly_of_one_plan(tree: LibvirtTree, poller: Poller) -
     assert len(seen) > 20
 
 
-def test_memory_for_fewer_rows_than_there_are_now_is_refused(tree: LibvirtTree, poller: Poller) -> None:
+def test_memory_for_too_few_rows_is_refused(tree: LibvirtTree, poller: Poller) -> None:
     row = InterfaceStats.SIZE
     memory = bytearray(2 * row)
     poller.poll_into(interface=memory)
@@ -193,14 +193,13 @@ def test_memory_for_fewer_rows_than_there_are_now_is_refused(tree: LibvirtTree, 
     assert InterfaceStats.from_bytes(memory[-row:]).rx_bytes == 3
 
 
-def test_a_look_that_hangs_leaves_the_plan_as_it_is(tree: LibvirtTree) -> None:
-    goes_on, hangs, asked = threading.Event(), threading.Event(), []
+def test_a_scan_that_hangs_leaves_the_plan_unchanged(tree: LibvirtTree) -> None:
+    go_on, hangs = threading.Event(), threading.Event()
 
     def select(domain: Domain) -> Domain:
-        asked.append(domain.name)
         if domain.name == "hangs":
             hangs.set()
-            goes_on.wait()
+            go_on.wait()
         return domain
 
     with Host(tree.root).follow(interval=NEVER, select=select) as poller:
@@ -210,11 +209,11 @@ def test_a_look_that_hangs_leaves_the_plan_as_it_is(tree: LibvirtTree) -> None:
             assert rows(poller) == WEB1
     assert poller.closed
     assert watch_threads(), "close does not wait for it"
-    goes_on.set()
+    go_on.set()
     until(lambda: not watch_threads())
 
 
-def test_only_what_was_selected(tree: LibvirtTree) -> None:
+def test_only_selected_domains_have_rows(tree: LibvirtTree) -> None:
     tree.start("db1", ["vnet2"], number=2)
 
     def select(domain: Domain) -> Domain | None:
@@ -242,7 +241,7 @@ def test_each_takes_only_the_options_that_it_has_a_use_for(tree: LibvirtTree) ->
     assert watch_threads() == []
 
 
-def test_looks_that_fail_one_after_the_other_leave_nothing(tree: LibvirtTree) -> None:
+def test_scans_that_fail_again_and_again_leave_nothing_behind(tree: LibvirtTree) -> None:
     raised: list[weakref.ref[Exception]] = []
 
     class UnknownError(Exception):
@@ -265,7 +264,7 @@ def test_looks_that_fail_one_after_the_other_leave_nothing(tree: LibvirtTree) ->
     assert not [error for error in raised if error() is not None]
 
 
-def test_closed_or_forgotten_it_leaves_nothing(tree: LibvirtTree) -> None:
+def test_a_poller_that_is_closed_or_deleted_leaves_nothing_behind(tree: LibvirtTree) -> None:
     host = Host(tree.root)
     with host.follow() as poller:
         pass
@@ -280,9 +279,9 @@ def test_closed_or_forgotten_it_leaves_nothing(tree: LibvirtTree) -> None:
         with pytest.raises(ValueError, match="closed"):
             poller.poll()
         poller.close()
-    forgotten = host.follow()
-    gone = weakref.ref(forgotten)
-    del forgotten, poller
+    deleted = host.follow()
+    gone = weakref.ref(deleted)
+    del deleted, poller
     gc.collect()
     assert gone() is None
     until(lambda: not watch_threads())

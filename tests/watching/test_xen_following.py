@@ -1,4 +1,4 @@
-"""Xen domains and their devices as they come, go and start anew, followed by what xenstore and sysfs say."""
+"""Following Xen domains and their devices through xenstore and sysfs."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -55,7 +55,7 @@ def rows(poller: Poller) -> list[tuple[str, str, str, int]]:
     ]
 
 
-def test_a_disk_that_comes_without_its_statistics(tree: XenTree, daemon: FakeXenstored, poller: Poller) -> None:
+def test_a_disk_added_before_its_statistics(tree: XenTree, daemon: FakeXenstored, poller: Poller) -> None:
     before = [("web1", "xvda", "ok", 100), ("web1", "xvdb", "gone", -1), ("web1", "vif1.0", "ok", 10)]
     tree.vbd(1, XVDB, "xvdb", None)
     daemon.tell(f"{BACKENDS}/vbd/1/{XVDB}/state")
@@ -65,7 +65,7 @@ def test_a_disk_that_comes_without_its_statistics(tree: XenTree, daemon: FakeXen
     until(lambda: rows(poller) == [before[0], ("web1", "xvdb", "ok", 7), before[2]])
 
 
-def test_it_is_looked_for_again_without_being_told(tree: XenTree, daemon: FakeXenstored, poller: Poller) -> None:
+def test_a_rescan_finds_statistics_without_an_event(tree: XenTree, daemon: FakeXenstored, poller: Poller) -> None:
     tree.vbd(1, XVDB, "xvdb", None)
     daemon.tell(f"{BACKENDS}/vbd/1/{XVDB}/state")
     until(lambda: len(rows(poller)) == 3)
@@ -73,7 +73,7 @@ def test_it_is_looked_for_again_without_being_told(tree: XenTree, daemon: FakeXe
     until(lambda: ("web1", "xvdb", "ok", 7) in rows(poller))
 
 
-def test_a_domain_that_comes_back_with_another_id_goes_on_under_its_name(
+def test_a_domain_that_restarts_with_another_id_keeps_its_name(
     tree: XenTree, daemon: FakeXenstored, poller: Poller
 ) -> None:
     before = poller.poll()
@@ -103,15 +103,15 @@ def test_a_domain_that_is_renamed_keeps_its_devices(tree: XenTree, daemon: FakeX
     assert generations(poller, "web2") == before
 
 
-def test_a_domain_that_is_migrated_within_its_host_goes_on_under_its_name(
+def test_a_domain_that_is_migrated_within_its_host_keeps_its_name(
     tree: XenTree, daemon: FakeXenstored, poller: Poller
 ) -> None:
     first = poller.poll()
     tree.domain(2, "web1", UUID)
     tree.vbd(2, XVDA, "xvda", 3)
     daemon.tell("@introduceDomain")
-    beside = f"web1@{UUID}"
-    until(lambda: (beside, "xvda", "ok", 3) in rows(poller))
+    second = f"web1@{UUID}"
+    until(lambda: (second, "xvda", "ok", 3) in rows(poller))
     both = poller.poll()
     assert both.rates(first).block["web1", "xvda"].state == "ok"
     tree.end(1)
@@ -119,10 +119,10 @@ def test_a_domain_that_is_migrated_within_its_host_goes_on_under_its_name(
     until(lambda: rows(poller) == [("web1", "xvda", "ok", 3)])
     last = poller.poll()
     assert last.rates(both).block["web1", "xvda"].state == "replaced"
-    assert last.block["web1", "xvda"].generation == both.block[beside, "xvda"].generation
+    assert last.block["web1", "xvda"].generation == both.block[second, "xvda"].generation
 
 
-def test_a_frontend_that_disconnects_is_no_spike(tree: XenTree, daemon: FakeXenstored, poller: Poller) -> None:
+def test_a_frontend_that_disconnects_causes_no_spike(tree: XenTree, daemon: FakeXenstored, poller: Poller) -> None:
     before = poller.poll()
     tree.vbd(1, XVDA, "xvda", 0)
     tree.interfaces({"vif1.0": 0})
@@ -143,19 +143,19 @@ def test_a_vif_that_is_renamed_is_followed(tree: XenTree, daemon: FakeXenstored,
     until(lambda: rows(poller)[1:] == [("web1", "lan-web1", "ok", 11)])
 
 
-def test_what_is_watched(tree: XenTree, daemon: FakeXenstored) -> None:
+def test_the_watched_paths(tree: XenTree, daemon: FakeXenstored) -> None:
     changes = XenstoreChanges(Roots(tree.root))
     try:
-        until(lambda: changes.drain())  # each watch is answered with an event
+        until(lambda: changes.drain())  # each watch fires at once
         until(lambda: len(daemon.watched) == 3)
         changes.drain()
 
-        def noticed(path: str) -> bool:
+        def calls_for_scan(path: str) -> bool:
             daemon.tell(path)
             return changes.drain()
 
-        assert noticed("@introduceDomain")
-        assert noticed("@releaseDomain")
+        assert calls_for_scan("@introduceDomain")
+        assert calls_for_scan("@releaseDomain")
         for path in (
             "vbd/1/51712/state",
             "vbd3/1/51712/kthread-pid",
@@ -164,9 +164,9 @@ def test_what_is_watched(tree: XenTree, daemon: FakeXenstored) -> None:
             "vif",
             "vif/1/0/vifname",
         ):
-            assert noticed(f"{BACKENDS}/{path}"), path
+            assert calls_for_scan(f"{BACKENDS}/{path}"), path
         for path in ("console/1/0/state", "vkbd/1/0", "vbdx"):
-            assert not noticed(f"{BACKENDS}/{path}"), path
+            assert not calls_for_scan(f"{BACKENDS}/{path}"), path
         daemon.close()
         with pytest.raises(OSError, match="closed"):
             until(changes.drain)
@@ -174,7 +174,7 @@ def test_what_is_watched(tree: XenTree, daemon: FakeXenstored) -> None:
         changes.close()
 
 
-def test_a_watch_that_hears_nonsense_ends(tree: XenTree, daemon: FakeXenstored) -> None:
+def test_an_invalid_message_ends_the_source(tree: XenTree, daemon: FakeXenstored) -> None:
     daemon.instead = lambda *_: [b"\xff" * 64]
     changes = XenstoreChanges(Roots(tree.root))
     with pytest.raises(OSError, match="announced"):
@@ -182,7 +182,7 @@ def test_a_watch_that_hears_nonsense_ends(tree: XenTree, daemon: FakeXenstored) 
     changes.close()
 
 
-def test_a_xenstored_that_comes_late_or_comes_back_is_watched(tree: XenTree, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_xenstored_that_starts_late_or_restarts_is_watched(tree: XenTree, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(event_sources, "_RETRY", 0.0)
     with Host(tree.root).watch(interval=0.1) as watch:
         watch.wait()

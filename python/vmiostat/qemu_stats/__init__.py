@@ -1,1 +1,1 @@
-"""Queries VMMs for the disk counters that only they have, in a thread beside the poll."""
+"""Queries VMMs for the disk counters that only they have, in a thread of its own, outside the poll."""

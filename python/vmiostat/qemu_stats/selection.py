@@ -57,10 +57,10 @@ class _Queried:
 
 
 class QemuStats:
-    """Queries the QEMUs of some domains for the counters of their disks, beside all polls, until it is closed.
+    """Queries the QEMUs of some domains for the counters of their disks, outside all polls, until it is closed.
 
     `interval` is in seconds, or "on demand": then only `query` queries them. `libvirt` is the URI of a libvirt to query
-    about domains whose QEMU has no socket for other clients. Only `query` may wait, for no longer than it is told.
+    about domains whose QEMU has no socket for other clients. Only `query` waits, if its caller wants to.
     """
 
     def __init__(
