@@ -147,6 +147,6 @@ def _check_not_blocked(process: Process, roots: Roots) -> None:
 
 
 def _state(pid: int, roots: Roots) -> bytes:
-    """The state letter of the process's main thread, which is the one that answers."""
+    """The state letter of the main thread, which is the one that answers."""
     stat = roots.read_or_none(f"/proc/{pid}/stat") or b""
     return next(iter(stat.rpartition(b")")[2].split()), b"")
