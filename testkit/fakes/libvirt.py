@@ -1,7 +1,7 @@
-"""Stands for the module libvirt, and for a daemon that stops answering, dies and comes back as a test wants it to.
+"""A fake of the module libvirt, with a daemon that stops answering, dies and comes back as a test tells it to.
 
-It keeps to what the real one does to its caller: a call to a daemon that does not answer never returns; dropping the
-last reference to a connection asks the daemon to close it; a registered callback keeps its connection alive.
+It treats its caller like the real module: a call to a daemon that does not answer never returns; dropping the last
+reference to a connection calls the daemon to close it; a registered callback keeps its connection alive.
 """
 
 import ctypes
@@ -31,7 +31,7 @@ _increment.restype = _decrement.restype = None
 
 
 class LibvirtError(Exception):
-    """As libvirt.libvirtError, which takes its number from where the C library left it."""
+    """Like libvirt.libvirtError, which gets its code from the C library."""
 
     def __init__(self, text: str, code: int = RPC) -> None:
         super().__init__(text)
@@ -46,29 +46,29 @@ def uuid(number: int) -> str:
 
 
 class Daemon:
-    """Its domains are XML by id. All that a test does to it takes effect at once, also for calls that wait."""
+    """Its domains are XML by id. Changes take effect at once, also for calls in flight."""
 
     def __init__(self) -> None:
         self.domains: dict[int, str] = {}
         self.hostname = "kvm1"
         self.refusal: LibvirtError | None = None
-        """What opening a connection ends with."""
+        """The error with which opening a connection fails."""
         self.stuck: set[str] = set()
-        """What is not answered: `open`, `list`, `close`, or the XML of a domain's UUID."""
+        """Calls that are not answered: `open`, `list`, `close`, or a UUID for that domain's XML."""
         self.stats: dict[int, dict[str, object]] = {}
-        """The block statistics of a domain by its id; to be stuck in them is "stats UUID"."""
+        """The block statistics by domain id; in `stuck` and `errors`, their call is "stats UUID"."""
         self.errors: dict[str, LibvirtError] = {}
-        """What the XML of a domain's UUID ends with."""
-        self.asked: Counter[str] = Counter()
-        self.out: Counter[int] = Counter()
-        """Calls that have not returned, by the id() of their connection: nothing here keeps one alive."""
-        self.most_out = self.most_out_of_one = 0
-        """As many as there ever were, and as one connection ever had."""
+        """The error with which a call fails, by UUID for that domain's XML."""
+        self.calls: Counter[str] = Counter()
+        self.in_flight: Counter[int] = Counter()
+        """Calls in flight, by the id() of their connection, so that this keeps none alive."""
+        self.most_in_flight = self.most_in_flight_of_one = 0
+        """The largest number of calls in flight, in total and of one connection."""
         self.connections: list[Connection] = []
         self.changed = threading.Condition()
 
     def start(self, number: int, name: str, nics: str = "", kind: str = "kvm") -> None:
-        """A domain runs, or has changed."""
+        """A domain starts or changes."""
         interfaces = "".join(f"<interface type='bridge'><target dev='{nic}'/></interface>" for nic in nics.split())
         self.domains[number] = (
             f"<domain type='{kind}' id='{number}'><name>{name}</name><uuid>{uuid(number)}</uuid>"
@@ -76,13 +76,13 @@ class Daemon:
         )
 
     def answer(self, *what: str) -> None:
-        """Answers again, also those who wait."""
+        """Answers these calls again, also those in flight."""
         with self.changed:
             self.stuck.difference_update(what)
             self.changed.notify_all()
 
     def die(self) -> None:
-        """Closes all connections, as far as their clients' event loops run."""
+        """Closes all connections. Close callbacks need the client's event loop to run."""
         self.refusal = LibvirtError(
             "Failed to connect socket to '/run/libvirt/libvirt-sock-ro': Connection refused", 38
         )
@@ -92,10 +92,10 @@ class Daemon:
                 connection.alive = False
             self.changed.notify_all()
         for connection in dead:
-            connection.tell_closed()
+            connection.on_close()
 
-    def tell(self, event: str, number: int) -> None:
-        """An event about a domain, to all who have asked for such."""
+    def send(self, event: str, number: int) -> None:
+        """Sends an event about a domain to all connections that have registered for it."""
         for connection in self.connections:
             for callback, wanted in list(connection.callbacks.values()):
                 if wanted == EVENTS[event]:
@@ -104,18 +104,18 @@ class Daemon:
 
     def serve(self, what: str, connection: "Connection | None" = None) -> None:
         with self.changed:
-            self.asked[what] += 1
-            self.out[id(connection)] += 1
-            self.most_out = max(self.most_out, sum(self.out.values()))
-            self.most_out_of_one = max(self.most_out_of_one, *self.out.values())
+            self.calls[what] += 1
+            self.in_flight[id(connection)] += 1
+            self.most_in_flight = max(self.most_in_flight, sum(self.in_flight.values()))
+            self.most_in_flight_of_one = max(self.most_in_flight_of_one, *self.in_flight.values())
             self.changed.wait_for(lambda: what not in self.stuck or (connection is not None and not connection.alive))
-            self.out[id(connection)] -= 1
+            self.in_flight[id(connection)] -= 1
         if connection is not None and not connection.alive:
             raise LibvirtError("internal error: client socket is closed")
 
 
 class Connection:
-    """As libvirt.virConnect."""
+    """Like libvirt.virConnect."""
 
     def __init__(self, module: "Libvirt", uri: str) -> None:
         self.module, self.uri = module, uri
@@ -160,7 +160,7 @@ class Connection:
 
     def listAllDomains(self, _flags: int) -> "list[Domain]":  # noqa: N802
         self.module.daemon.serve("list", self)
-        # In no order, as libvirt's hash table has them.
+        # Unordered, like libvirt's hash table.
         return [Domain(self, number, xml) for number, xml in reversed(self.module.daemon.domains.items())]
 
     def lookupByUUIDString(self, text: str) -> "Domain":  # noqa: N802
@@ -182,7 +182,7 @@ class Connection:
                 raise daemon.errors[what]
         return [(domain, daemon.stats.get(domain.ID(), {})) for domain in domains]
 
-    def tell_closed(self) -> None:
+    def on_close(self) -> None:
         if self.close_callback is not None:
             callback = self.close_callback
             self.module.deliver(lambda: callback(self, 0, None))
@@ -200,7 +200,7 @@ class Connection:
 
 
 class Domain:
-    """As libvirt.virDomain."""
+    """Like libvirt.virDomain."""
 
     def __init__(self, connection: Connection, number: int, xml: str) -> None:
         self._connection, self._number, self._xml = connection, number, xml
@@ -232,7 +232,7 @@ class Libvirt:
     def __init__(self) -> None:
         self.daemon = Daemon()
         self.kept = 0
-        """How many connections the C library has a reference to, which also the end of the interpreter leaves it."""
+        """Connections that the C library refers to, even after interpreter exit."""
         self.registered = 0
         self.error_handler: Callable[..., None] | None = None
         self._deliveries: queue.SimpleQueue[Callable[[], Any]] = queue.SimpleQueue()
@@ -268,5 +268,5 @@ class Libvirt:
         pass
 
     def deliver(self, what: Callable[[], Any]) -> None:
-        """Has it called by whoever runs the event loop."""
+        """Has it called by the thread that runs the event loop."""
         self._deliveries.put(what)

@@ -1,4 +1,4 @@
-"""What a connection to libvirt gave."""
+"""What a connection to libvirt found, and whether it wakes its listeners."""
 
 import select
 from pathlib import Path
@@ -17,8 +17,8 @@ def problems(found: Found) -> list[str]:
     return [str(problem) for problem in found.problems]
 
 
-def told(listener: Listener, seconds: float = 10.0) -> bool:
-    """Whether it says in that time that there is something to look at."""
+def woken(listener: Listener, seconds: float = 10.0) -> bool:
+    """Whether there is a reason to scan in that time."""
     readable, _, _ = select.select([listener], [], [], seconds)
     return bool(readable) and listener.drain()
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from lab.kvm.running_lab import RunningLab, file_of
-from testkit.fakes.libvirt_connections import told
+from testkit.fakes.libvirt_connections import woken
 from testkit.targets import targets
 from tests.kvm.libvirt_proxy import LibvirtProxy
 from vmiostat import Domain, Host, Roots
@@ -58,7 +58,7 @@ def until(true: Callable[[], object], listener: Listener, seconds: float = 20.0)
     """Looks only when the listener says so, until what is looked for is there."""
     end = time.monotonic() + seconds
     while not true():
-        assert told(listener, end - time.monotonic()), "nobody told of it"
+        assert woken(listener, end - time.monotonic()), "nobody told of it"
 
 
 def names(connection: LibvirtConnection, roots: Roots) -> list[str]:
@@ -153,7 +153,7 @@ def test_a_libvirtd_that_is_killed_and_comes_back(
     listener = connection.changes()
     before = names(connection, roots)
     proxy.cut()
-    assert told(listener, 5)
+    assert woken(listener, 5)
     found = connection.domains(roots)
     assert [domain.name for domain in found.domains] == before
     assert "is libvirtd (or virtqemud) running" in str(found.problems[0])
@@ -173,7 +173,7 @@ def test_a_libvirtd_that_is_stopped_is_found_out_by_keepalive(proxy: LibvirtProx
     proxy.freeze()
     connection.domains(roots)
     start = time.monotonic()
-    assert told(listener, 60)
+    assert woken(listener, 60)
     assert time.monotonic() - start > 5
 
 
@@ -200,7 +200,7 @@ def test_no_libvirtd_says_what_to_do_and_prints_nothing(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "vmiostat", "devices", "-c", uri]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
     (warning,) = [line for line in done.stderr.splitlines() if uri in line]
-    assert warning.endswith("is libvirtd (or virtqemud) running, and is the socket where the URI says?")
+    assert warning.endswith("is libvirtd (or virtqemud) running, and its socket where the URI says?")
     assert "libvirt: XML-RPC error" not in done.stderr
 
 

@@ -1,4 +1,4 @@
-"""A made libvirt, on which two domains run, and the machine below which it is looked at."""
+"""A fake libvirt that runs two domains, and the made machine that it is read on."""
 
 import sys
 from pathlib import Path

@@ -147,7 +147,7 @@ def test_the_first_queries_wait_for_the_connection(daemon: Daemon, machine: Proc
         assert thread.query(5.0)
         opened.join()
         assert states(poller) == ["ok"] * 4
-    assert daemon.asked["open"] == 1
+    assert daemon.calls["open"] == 1
 
 
 def test_an_error_affects_its_own_row_only(daemon: Daemon, machine: ProcessTree) -> None:
@@ -165,7 +165,7 @@ def test_a_blocked_qemu_is_not_queried(daemon: Daemon, machine: ProcessTree, sta
         assert thread.query(5.0)
         assert states(poller) == ["stale", "ok"]
         assert "not queried, because the QEMU (process 101) is " in str(poller.problem("block", 0))
-    assert daemon.asked[f"stats {uuid(1)}"] == 0
+    assert daemon.calls[f"stats {uuid(1)}"] == 0
 
 
 def test_one_stuck_domain_affects_its_own_row_only(daemon: Daemon, machine: ProcessTree) -> None:
@@ -173,11 +173,11 @@ def test_one_stuck_domain_affects_its_own_row_only(daemon: Daemon, machine: Proc
         until(lambda: set(states(poller)) == {"ok"})
         daemon.stuck.add(f"stats {uuid(1)}")
         until(lambda: states(poller)[0] == "stale")
-        queries = daemon.asked[f"stats {uuid(1)}"]
+        queries = daemon.calls[f"stats {uuid(1)}"]
         for _ in range(5):
             until(newer_answers(poller, rows=range(1, 5)))
         assert states(poller)[0] == "stale"
-        assert daemon.asked[f"stats {uuid(1)}"] == queries, "no second query while one is unanswered"
+        assert daemon.calls[f"stats {uuid(1)}"] == queries, "no second query while one is unanswered"
         daemon.answer(f"stats {uuid(1)}")
         until(lambda: set(states(poller)) == {"ok"})
 
@@ -208,8 +208,8 @@ def test_domains_that_get_stuck_together_do_not_starve_the_others(
         for _ in range(10):
             until(newer_answers(poller, rows=range(stuck, stuck + 6)))
         assert states(poller)[:stuck] == ["stale"] * stuck
-        assert daemon.most_out <= IN_FLIGHT_LIMIT.in_total
-        assert daemon.most_out_of_one <= CALLS_PER_CONNECTION
+        assert daemon.most_in_flight <= IN_FLIGHT_LIMIT.in_total
+        assert daemon.most_in_flight_of_one <= CALLS_PER_CONNECTION
         daemon.answer(*stats_of(*range(1, stuck + 1)))
         until(lambda: set(states(poller)) == {"ok"})
 
@@ -219,8 +219,8 @@ def test_the_in_flight_limit(daemon: Daemon, machine: ProcessTree) -> None:
     with querying(daemon, machine.roots, 20, 0.1) as (_, poller):
         until(lambda: all(poller.problem("block", row) for row in range(20)))
         in_total = IN_FLIGHT_LIMIT.in_total
-        assert daemon.most_out == in_total
-        assert daemon.most_out_of_one == CALLS_PER_CONNECTION
+        assert daemon.most_in_flight == in_total
+        assert daemon.most_in_flight_of_one == CALLS_PER_CONNECTION
         problems = Counter(str(poller.problem("block", row)) for row in range(20))
         assert problems == {
             "libvirt: no answer within 0.3 s": in_total,

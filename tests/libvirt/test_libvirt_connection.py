@@ -1,4 +1,4 @@
-"""Domains from a connection to libvirt. tests/kvm does the same with a real one."""
+"""Domains over a connection to libvirt. tests/kvm has tests with a real one."""
 
 import gc
 import sys
@@ -28,8 +28,8 @@ def test_running_domains(daemon: Daemon, roots: Roots) -> None:
     assert {(domain.provider, domain.type) for domain in found.domains} == {("libvirt", "kvm")}
 
 
-def test_each_look_sees_what_changed_without_an_event(daemon: Daemon, roots: Roots) -> None:
-    """As an external snapshot does: somebody who looks for himself gets what there is."""
+def test_each_scan_sees_changes_without_an_event(daemon: Daemon, roots: Roots) -> None:
+    """Such as an external snapshot: a scan that is not due to an event reads everything."""
     connection = LibvirtConnection(URI)
     connection.domains(roots)
     daemon.start(1, "web1", "vnet0 vnet9")
@@ -44,7 +44,7 @@ def test_a_domain_that_ends_between_the_list_and_its_xml(daemon: Daemon, roots: 
     assert (names(found), problems(found)) == ([], [])
 
 
-def test_an_error_and_bad_xml_cost_their_own_domain(daemon: Daemon, roots: Roots) -> None:
+def test_an_error_or_bad_xml_affects_only_its_domain(daemon: Daemon, roots: Roots) -> None:
     daemon.start(3, "bad1")
     daemon.domains[3] = daemon.domains[3].replace("</domain>", "")
     daemon.errors[uuid(2)] = LibvirtError("Timed out during operation: cannot acquire\nstate change lock", 68)
@@ -62,8 +62,8 @@ def test_an_error_and_bad_xml_cost_their_own_domain(daemon: Daemon, roots: Roots
     ("error", "help_"),
     [
         (LibvirtError("Failed to connect socket to '/x': No such file or directory", 38), "is libvirtd"),
-        (LibvirtError("Failed to connect socket to '/x': Permission denied", 38), "the group libvirt"),
-        (LibvirtError("authentication unavailable: no polkit agent available", 94), "polkit must allow"),
+        (LibvirtError("Failed to connect socket to '/x': Permission denied", 38), "in the group libvirt"),
+        (LibvirtError("authentication unavailable: no polkit agent available", 94), "add a polkit rule"),
         (LibvirtError("no connection driver available for foo:///", 5), "is it spelled right"),
     ],
 )
@@ -89,8 +89,8 @@ def test_a_module_without_its_library(monkeypatch: pytest.MonkeyPatch, tmp_path:
     assert problem == f"{URI}: the Python module libvirt cannot be loaded: libvirt.so.0: cannot open shared object file"
 
 
-def test_who_handles_libvirt_s_errors(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, roots: Roots) -> None:
-    """Nobody but us uses libvirt: they are not printed. Somebody does: it is his handler that stays."""
+def test_whether_an_error_handler_is_registered(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, roots: Roots) -> None:
+    """So errors are not printed, and the handler of a program that uses libvirt itself is kept."""
     (tmp_path / "libvirt.py").write_text(
         "import sys\nfrom testkit.fakes.libvirt import Libvirt\nsys.modules[__name__] = Libvirt()\n"
     )
@@ -107,7 +107,7 @@ def test_who_handles_libvirt_s_errors(monkeypatch: pytest.MonkeyPatch, tmp_path:
 
 
 @pytest.mark.parametrize("by", ["close", "garbage"])
-def test_closing_takes_everything_back(libvirt: Libvirt, daemon: Daemon, roots: Roots, by: str) -> None:
+def test_closing_unregisters_everything(libvirt: Libvirt, daemon: Daemon, roots: Roots, by: str) -> None:
     connection = LibvirtConnection(URI)
     connection.domains(roots)
     (opened,) = daemon.connections
@@ -129,13 +129,13 @@ def test_a_server_in_the_uri_that_is_this_machine(daemon: Daemon, roots: Roots, 
 
 
 def test_another_machine_s_domains_are_refused(daemon: Daemon, roots: Roots) -> None:
-    """Its vnet0 would be read here, where vnet0 is another's."""
+    """The vnet0 of this machine may be another domain's."""
     daemon.hostname = "kvm2.example.org"
     found = LibvirtConnection("qemu+ssh://kvm2/system").domains(roots)
     assert names(found) == []
     assert problems(found) == [
-        "qemu+ssh://kvm2/system: its domains run on 'kvm2.example.org', and their counters would be read here, on "
-        "'kvm1': run vmiostat there"
+        "qemu+ssh://kvm2/system: its domains run on 'kvm2.example.org', but their counters would be read on 'kvm1': "
+        "run vmiostat there"
     ]
     until(lambda: not daemon.connections)
 
@@ -144,7 +144,7 @@ def test_another_machine_s_domains_are_refused(daemon: Daemon, roots: Roots) -> 
 def test_the_process_by_libvirt_s_pid_file(
     daemon: Daemon, roots: Roots, tmp_path: Path, command: str, its: bool
 ) -> None:
-    """Not that of another domain of this name, which somebody's session has."""
+    """Not that of a domain of the same name in a user's session."""
     run(tmp_path, 4711, command)
     (tmp_path / "run/libvirt/qemu").mkdir(parents=True)
     (tmp_path / "run/libvirt/qemu/web1.pid").write_text("4711")
@@ -161,7 +161,7 @@ def test_a_container_s_id_is_its_controller_s_pid(daemon: Daemon, roots: Roots, 
     assert box.process.pid == 4711
 
 
-def test_a_host_asks_libvirt_before_its_files_and_while_it_answers(daemon: Daemon, tmp_path: Path) -> None:
+def test_libvirt_takes_precedence_over_its_files_while_it_answers(daemon: Daemon, tmp_path: Path) -> None:
     tree = LibvirtTree(tmp_path / "machine")
     tree.interfaces({"vnet0": 10, "vnet1": 20, "vnet2": 30})
     tree.start("other1", number=9)
@@ -177,7 +177,7 @@ def test_a_host_asks_libvirt_before_its_files_and_while_it_answers(daemon: Daemo
     assert "cannot connect" in str(host.problems[0])
 
 
-def test_a_host_is_told_where_its_domains_are_from_once(daemon: Daemon) -> None:
+def test_a_host_takes_either_xml_or_libvirt(daemon: Daemon) -> None:
     with pytest.raises(ValueError, match="give one of them"):
         Host(xml="/x.xml", libvirt=URI)
 
@@ -187,11 +187,11 @@ def test_a_bad_deadline() -> None:
         LibvirtConnection(URI, deadline=0)
 
 
-def test_the_command_asks_libvirt() -> None:
+def test_the_command_takes_either_xml_or_libvirt() -> None:
     assert "not allowed with" in vmiostat("-c", URI, "--xml", "x.xml", status=2)
 
 
-def test_in_a_fork_the_connection_is_over_and_stays_open_for_the_first_process(daemon: Daemon, roots: Roots) -> None:
+def test_in_a_fork_the_connection_is_closed_and_stays_open_in_the_parent(daemon: Daemon, roots: Roots) -> None:
     connection = LibvirtConnection(URI)
     assert len(connection.domains(roots).domains) == 2
 
@@ -204,12 +204,12 @@ def test_in_a_fork_the_connection_is_over_and_stays_open_for_the_first_process(d
     connection.close()
 
 
-def test_in_a_fork_nobody_waits_for_the_first_process_s_threads(daemon: Daemon, roots: Roots) -> None:
+def test_a_fork_does_not_wait_for_threads_of_its_parent(daemon: Daemon, roots: Roots) -> None:
     connection = LibvirtConnection(URI)
     listener = connection.changes()
     held, go_on = threading.Event(), threading.Event()
 
-    def hear() -> None:
+    def hold() -> None:
         with connection._changes.lock:
             held.set()
             go_on.wait(30)
@@ -220,9 +220,9 @@ def test_in_a_fork_nobody_waits_for_the_first_process_s_threads(daemon: Daemon, 
         connection.close()
 
     daemon.stuck.add("list")
-    threads = [threading.Thread(target=connection.domains, args=(roots,)), threading.Thread(target=hear)]
+    threads = [threading.Thread(target=connection.domains, args=(roots,)), threading.Thread(target=hold)]
     threads[0].start()
-    until(lambda: daemon.asked["list"])
+    until(lambda: daemon.calls["list"])
     threads[1].start()
     assert held.wait(10)
     try:

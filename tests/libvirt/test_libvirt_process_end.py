@@ -1,4 +1,4 @@
-"""A daemon that never answers does not keep a process from ending, nor from being interrupted."""
+"""A daemon that never answers does not keep a process from ending or being interrupted."""
 
 import signal
 import subprocess
@@ -21,7 +21,7 @@ from vmiostat.discovery.libvirt.connection import LibvirtConnection
 
 host = Host(sys.argv[1], libvirt=LibvirtConnection("qemu:///system", deadline=float(sys.argv[3])))
 watch = host.watch()
-print("asking", flush=True)
+print("scanning", flush=True)
 print(*(domain.name for domain in host.domains()), flush=True)
 """
 ROOT = Path(__file__).parents[2]
@@ -50,14 +50,14 @@ def machine(tmp_path: Path) -> Path:
 )
 def test_the_process_ends(machine: Path, stuck: str, seen: str) -> None:
     process = started(machine, stuck, 0.5)
-    output, errors = process.communicate(timeout=30)  # it would never end
-    assert (output.split("\n"), errors, process.returncode) == (["asking", seen, ""], "", 0)
+    output, errors = process.communicate(timeout=30)  # it would hang for ever
+    assert (output.split("\n"), errors, process.returncode) == (["scanning", seen, ""], "", 0)
 
 
-def test_ctrl_c_ends_a_look(machine: Path) -> None:
+def test_ctrl_c_ends_a_scan(machine: Path) -> None:
     process = started(machine, "list", 60)
     assert process.stdout is not None
-    assert process.stdout.readline() == "asking\n"
+    assert process.stdout.readline() == "scanning\n"
     time.sleep(0.3)
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate(timeout=40)  # its deadline is 60 seconds

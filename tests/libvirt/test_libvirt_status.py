@@ -62,11 +62,11 @@ def test_a_machine_without_libvirt(tmp_path: Path) -> None:
         assert (found.domains, found.problems) == ((), ())
 
 
-def test_a_bad_file_costs_itself_alone(tmp_path: Path) -> None:
+def test_a_bad_file_affects_only_itself(tmp_path: Path) -> None:
     files = {"qemu/a.xml": "<domstatus>", "qemu/b.xml": status("b"), "qemu/c.xml": "", "qemu/d.xml": status("b")}
     roots = run_libvirt(tmp_path, files)
     os.mkfifo(tmp_path / "run/libvirt/qemu/e.xml")
-    (tmp_path / "run/libvirt/qemu/gone.xml").symlink_to("nowhere")  # as one that ends between listing and reading
+    (tmp_path / "run/libvirt/qemu/gone.xml").symlink_to("nowhere")  # like one that ends between listing and reading
     found = LibvirtStatus().scan(ScanContext(roots))
     assert [domain.name for domain in found.domains] == ["b"]
     assert sorted(Path(problem.path).name for problem in found.problems if isinstance(problem, TopologyError)) == [
@@ -74,8 +74,8 @@ def test_a_bad_file_costs_itself_alone(tmp_path: Path) -> None:
     ]  # fmt: skip
 
 
-def test_what_the_file_says_of_its_networks_counts(tmp_path: Path) -> None:
-    """A network that came to a macvtap is in the guest's view already; its stored definition could not tell."""
+def test_the_live_type_in_the_file_decides_rx_and_tx(tmp_path: Path) -> None:
+    """A network may have resolved to a macvtap, whose rx is the guest's; the stored definition does not show that."""
     folder = tmp_path / "run/libvirt/qemu"
     folder.mkdir(parents=True)
     shutil.copy(STATUS, folder / "status.xml")
@@ -92,9 +92,9 @@ def test_what_the_file_says_of_its_networks_counts(tmp_path: Path) -> None:
     assert domain.interface_stats("macvtap14").rx_bytes == 0
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody who may not read a file")
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become a user who may not read a file")
 @pytest.mark.parametrize("closed", ["files", "folder"])
-def test_somebody_else_is_told_what_it_takes(tmp_path: Path, closed: str) -> None:
+def test_without_rights_the_problem_says_which_it_takes(tmp_path: Path, closed: str) -> None:
     tmp_path.chmod(0o755)
     run_libvirt(tmp_path, {f"qemu/web{number}.xml": status(f"web{number}", number=number) for number in (1, 2, 3)})
     folder = tmp_path / "run/libvirt/qemu"
@@ -110,13 +110,13 @@ def test_somebody_else_is_told_what_it_takes(tmp_path: Path, closed: str) -> Non
     # A relative root: the folders above may be closed to others, as pytest's are.
     command = [sys.executable, "-c", code]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=30, check=False)
-    number, *told = done.stdout.splitlines()
+    number, *problems = done.stdout.splitlines()
     assert number == "0", done.stderr
-    assert len(told) == 1
-    assert told[0].startswith(f"{folder}: ")
-    assert "Permission denied" in told[0]
-    assert "root" in told[0]
-    assert ("3 running domains" in told[0]) == (closed == "files")
+    assert len(problems) == 1
+    assert problems[0].startswith(f"{folder}: ")
+    assert "Permission denied" in problems[0]
+    assert "root" in problems[0]
+    assert ("3 running domains" in problems[0]) == (closed == "files")
 
 
 UUID = "88459b78-0aed-493b-bc09-9f1dd81d96d0"
@@ -134,8 +134,8 @@ def test_the_process_that_runs_it(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("instead", ["nothing", "another", "zombie"])
-def test_what_a_guest_left_behind_is_left_out(tmp_path: Path, instead: str) -> None:
-    """As it is when libvirtd was killed, and the guest ended since: nobody removes its file."""
+def test_a_file_left_behind_is_left_out(tmp_path: Path, instead: str) -> None:
+    """When a guest ends while libvirtd is down, its file is not removed."""
     tree = ProcessTree(tmp_path)
     if instead == "another":
         tree.process(500, ["qemu-system-x86_64", "-uuid", UUID.replace("8", "9")])
@@ -143,20 +143,20 @@ def test_what_a_guest_left_behind_is_left_out(tmp_path: Path, instead: str) -> N
         tree.process(500, [], state="Z")
     roots = run_libvirt(tmp_path, {"qemu/web1.xml": guest(500)})
     assert LibvirtStatus().scan(ScanContext(roots)) == Found()
-    # Where a process may be hidden, that it is not seen tells nothing.
+    # If processes may be hidden, a missing one may still run.
     (tmp_path / "proc/2/comm").unlink()
     (web1,) = LibvirtStatus().scan(ScanContext(roots)).domains
     assert web1.process is None
 
 
 @pytest.mark.parametrize("pid", ["0", "-1", "x", "99999999999999"])
-def test_no_process_is_named(tmp_path: Path, pid: str) -> None:
+def test_a_file_without_a_process(tmp_path: Path, pid: str) -> None:
     ProcessTree(tmp_path)
     (web1,) = LibvirtStatus().scan(ScanContext(run_libvirt(tmp_path, {"qemu/web1.xml": guest(pid)}))).domains
     assert web1.process is None
 
 
-def test_what_is_known_is_not_parsed_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unchanged_files_are_not_parsed_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     roots = run_libvirt(tmp_path, {"qemu/a.xml": status("a"), "qemu/b.xml": status("b"), "qemu/c.xml": "<bad"})
     parsed: list[str] = []
 

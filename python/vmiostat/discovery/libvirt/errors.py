@@ -1,4 +1,4 @@
-"""What libvirt's errors mean to somebody who has to do something about them."""
+"""What helps against libvirt's errors."""
 
 from typing import Any
 
@@ -13,26 +13,24 @@ _CLOSED = ("Permission denied", "Operation not permitted")
 
 
 def code(error: BaseException) -> int | None:
-    """The number of libvirt's error; None for any other error."""
+    """The number of a libvirt error; None for any other error."""
     number = getattr(error, "get_error_code", None)
     return None if number is None else number()
 
 
 def sentence(error: BaseException) -> str:
-    """The error's own words on one line, and what helps."""
-    words = " ".join(str(error).split()) or type(error).__name__
-    return f"{words}{_what_helps(words, code(error))}"
+    """The error's text on one line, and what helps."""
+    text = " ".join(str(error).split()) or type(error).__name__
+    return f"{text}{_what_helps(text, code(error))}"
 
 
-def _what_helps(words: str, number: Any) -> str:
+def _what_helps(text: str, number: Any) -> str:
     if number in _AUTH:
-        return (
-            "; polkit must allow org.libvirt.unix.monitor to this user: be root or in the group libvirt, or add a rule"
-        )
+        return "; run as root or in the group libvirt, or add a polkit rule that allows org.libvirt.unix.monitor"
     if number == _NO_CONNECT:
-        return "; this libvirt has no driver for such a URI: is it spelled right, and the driver's package installed?"
-    if any(text in words for text in _CLOSED):
-        return "; this takes root, or the group libvirt"
-    if any(text in words for text in _NOT_RUNNING):
-        return "; is libvirtd (or virtqemud) running, and is the socket where the URI says?"
+        return "; libvirt has no driver for this URI: is it spelled right, and the driver's package installed?"
+    if any(phrase in text for phrase in _CLOSED):
+        return "; run as root or in the group libvirt"
+    if any(phrase in text for phrase in _NOT_RUNNING):
+        return "; is libvirtd (or virtqemud) running, and its socket where the URI says?"
     return ""

@@ -1,4 +1,4 @@
-"""What libvirt tells of by itself: which domains have changed, for whoever watches and for the next look."""
+"""Which domains have changed according to libvirt's events, for watches and for the next scan."""
 
 import os
 import threading
@@ -12,35 +12,36 @@ DOMAIN_EVENTS = (
     "VIR_DOMAIN_EVENT_ID_LIFECYCLE",
     "VIR_DOMAIN_EVENT_ID_DEVICE_ADDED",
     "VIR_DOMAIN_EVENT_ID_DEVICE_REMOVED",
-    "VIR_DOMAIN_EVENT_ID_BLOCK_JOB_2",  # a job's end may leave the disk with another source
+    "VIR_DOMAIN_EVENT_ID_BLOCK_JOB_2",  # when a job ends, the disk may have another source
     "VIR_DOMAIN_EVENT_ID_DISK_CHANGE",
     "VIR_DOMAIN_EVENT_ID_TRAY_CHANGE",
 )
-"""Events after which a domain's XML may be another. An external snapshot sends none (seen in libvirt 9.0)."""
+"""Events after which a domain's XML may have changed. An external snapshot sends none (in libvirt 9.0)."""
 
 
 class Changes:
-    """Collects what callbacks tell, on whatever thread; they hold this, and nothing that holds a connection."""
+    """Collects what callbacks report, from any thread. Callbacks refer to this object and to no connection."""
 
     def __init__(self) -> None:
-        # Re-entrant: a listener that the garbage collector takes away may be closed in the middle of any line here.
+        # Reentrant: the garbage collector may close a listener in the middle of any line here.
         self.lock = threading.RLock()
         self._listeners: weakref.WeakSet[Listener] = weakref.WeakSet()
-        self._heard: set[str] = set()
+        self._new: set[str] = set()
         self._drained: set[str] | None = None
+        """Changes that made a listener scan; None if no listener was woken."""
         self._everything = False
         register_after_fork(self)
 
     def forked(self) -> None:
-        """A thread that the fork does not have may hold the lock."""
+        """A thread that does not exist in the fork may hold the lock."""
         self.lock = threading.RLock()
 
     def note(self, domains: Collection[str] = (), *, everything: bool = False) -> None:
-        """These domains (their UUIDs) have changed, or all may have; without either it is only time to look."""
+        """The domains of these UUIDs have changed, or all may have; without either it is only time to scan."""
         with self.lock:
             if self.listened_to:
-                self._heard.update(domains)
-            else:  # nobody collects it, and it would be ever more
+                self._new.update(domains)
+            else:  # it would grow for ever
                 self._everything = True
             self._everything |= everything
             for listener in self._listeners:
@@ -58,15 +59,15 @@ class Changes:
             return any(listener.fileno() >= 0 for listener in self._listeners)
 
     def drained(self) -> None:
-        """A listener is about to look because of what was heard."""
+        """A listener was woken, and its watch is about to scan."""
         with self.lock:
-            self._drained = (self._drained or set()) | self._heard
-            self._heard = set()
+            self._drained = (self._drained or set()) | self._new
+            self._new = set()
 
     def take(self) -> set[str] | None:
-        """What a look has to ask for again: the domains that a listener has heard of; None: all of them.
+        """The domains whose XML a scan has to read again; None: all of them.
 
-        All, too, where nobody heard anything: who looks then does not look because of an event.
+        All of them also if no listener was woken: then the scan has another reason than an event.
         """
         with self.lock:
             drained, self._drained = self._drained, None
@@ -75,7 +76,7 @@ class Changes:
 
 
 class Listener:
-    """A descriptor that can be read once something has changed: a signal, see vmiostat.watching."""
+    """An event source (see vmiostat.watching): a descriptor that is readable once something has changed."""
 
     def __init__(self, changes: Changes) -> None:
         self._changes = changes
@@ -85,9 +86,9 @@ class Listener:
         return self._descriptor
 
     def wake(self) -> None:
-        """The caller holds the lock, so that the descriptor is no other file's meanwhile."""
+        """The caller holds the lock, so that the descriptor is not closed and reused meanwhile."""
         if self._descriptor >= 0:
-            with suppress(BlockingIOError):  # it has been woken up 2^64 times
+            with suppress(BlockingIOError):  # the counter is full
                 os.eventfd_write(self._descriptor, 1)
 
     def drain(self) -> bool:
@@ -105,5 +106,5 @@ class Listener:
             os.close(descriptor)
 
     def __del__(self) -> None:
-        if hasattr(self, "_descriptor"):  # not where eventfd() failed
+        if hasattr(self, "_descriptor"):  # unless eventfd() failed
             self.close()

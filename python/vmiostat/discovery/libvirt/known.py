@@ -1,4 +1,4 @@
-"""A domain's XML as libvirt told it, when, and what it defines."""
+"""A running domain's XML from libvirt, when it was received, and what it defines."""
 
 import time
 from dataclasses import dataclass, replace
@@ -14,7 +14,8 @@ from vmiostat.model import Domain, Process
 
 PROVIDER = "libvirt"
 
-_LONGEST_PID_FILE = 20
+_MAX_PID_FILE = 20
+"""Bytes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,14 +23,14 @@ class Known:
     """What is known of a running domain."""
 
     running: Running
-    """As it was listed when its XML was asked for: a domain that was started anew has another id."""
+    """Its entry in libvirt's list when the XML was read. A domain that is restarted gets another id."""
     xml: bytes
     definition: Definition | TopologyError
-    at: float
-    """When it was told (time.monotonic)."""
+    received: float
+    """When the XML was received (time.monotonic)."""
 
     def may_run(self, roots: Roots) -> bool:
-        """False where its process has ended: libvirt need not be asked for that."""
+        """False if its process has ended. Does not call libvirt."""
         if isinstance(self.definition, TopologyError) or self.definition.domain.process is None:
             return True
         its = self.definition.domain.process
@@ -37,12 +38,12 @@ class Known:
 
 
 def learn(running: Running, xml: bytes | None, before: Known | None, uri: str, roots: Roots) -> Known | None:
-    """What a domain's XML says; None where it tells of none that runs. XML that is as it was is not parsed again."""
+    """What a domain's XML defines; None if not a running domain. Unchanged XML is not parsed again."""
     now = time.monotonic()
     if xml is None:
         return None
     if before is not None and (before.running, before.xml) == (running, xml):
-        return replace(before, at=now)
+        return replace(before, received=now)
     try:
         definition = parse(xml, f"{uri}/{running.name}", PROVIDER)
     except TopologyError as error:
@@ -51,14 +52,14 @@ def learn(running: Running, xml: bytes | None, before: Known | None, uri: str, r
 
 
 def _with_process(definition: Definition, roots: Roots) -> Definition:
-    """The definition with the domain's process, where it is told to us and to be seen; XML does not name it."""
+    """The definition with the domain's process, which the XML does not have, if that can be found and read."""
     domain = definition.domain
     pid = domain.id if domain.type == "lxc" else _from_pid_file(domain, roots)  # the controller's, in LXC
     if pid is None:
         return definition
     driver = "lxc" if domain.type == "lxc" else "qemu"
     its = replace(definition, domain=replace(domain, process=Process(pid)))
-    # Of another machine's or another user's domain of this name, nothing is left here.
+    # None: the process is that of another user's domain of this name, or libvirt is on another machine.
     return with_process(its, driver, roots) or definition
 
 
@@ -66,4 +67,4 @@ def _from_pid_file(domain: Domain, roots: Roots) -> int | None:
     if domain.type not in ("kvm", "qemu") or "/" in domain.name:
         return None
     text = roots.read_or_none(f"/run/libvirt/qemu/{domain.name}.pid") or b""
-    return int(text) if len(text) <= _LONGEST_PID_FILE and text.strip().isdigit() else None
+    return int(text) if len(text) <= _MAX_PID_FILE and text.strip().isdigit() else None

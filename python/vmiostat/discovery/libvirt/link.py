@@ -1,4 +1,4 @@
-"""Keeps a connection to libvirt open: opened when first needed, and after each loss again, with growing pauses."""
+"""Keeps a connection to libvirt open: opens it when it is first needed and, with growing pauses, after each loss."""
 
 import os
 import threading
@@ -16,41 +16,41 @@ from vmiostat.errors import TopologyError
 from vmiostat.threads.detached_calls import CallTimeout, DetachedCalls
 from vmiostat.threads.fork import register_after_fork
 
-_left_alone: list[Session] = []
-"""Sessions of the process that this one is a fork of."""
+_inherited: list[Session] = []
+"""Sessions of the process that this one is a fork of. They are kept, since dropping one would close it."""
 
 _to_close: list[Session] = []
-"""Those that no thread was to be had for; they are closed beside the next one."""
+"""Sessions for which no thread could start; they are closed along with the next one."""
 
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 10.0
 """Seconds between two attempts; each pause is twice as long as the one before."""
 
 
 class Link:
-    """The newest session. Threads that still open one hold this, and not the LibvirtConnection that it belongs to."""
+    """The current session. A thread that opens one refers to this object, not to its LibvirtConnection."""
 
     def __init__(self, uri: str, calls: DetachedCalls, changes: Changes, *, events: bool) -> None:
         self._uri, self._calls, self._changes, self._events = uri, calls, changes, events
-        self._lock = threading.RLock()  # `end` may be called by the garbage collector, anywhere
+        self._lock = threading.RLock()  # the garbage collector may call `end` anywhere
         self._session: Session | None = None
         self._ended = False
         self._worked = True
-        self._in_vain = 0
+        self._failures = 0
         self._next_attempt = 0.0
-        self._problem = TopologyError("the connection was lost as soon as it was there", uri)
+        self._problem = TopologyError("the connection was lost as soon as it was open", uri)
         self._alarm: threading.Timer | None = None
         register_after_fork(self)
 
     def forked(self) -> None:
-        """In a fork it is ended. The session is left alone: to close it would be said on the first process's socket."""
+        """Ended in a fork. The session stays open: the parent process uses it, and the socket is the same."""
         self._lock = threading.RLock()
         self._ended = True
         if self._session is not None:
-            _left_alone.append(self._session)
+            _inherited.append(self._session)
             self._session = None
 
     def session(self, roots: Roots, until: float) -> Session:
-        """An open session, opened now if need be, before that time. Raises TopologyError."""
+        """An open session, opened now if necessary, until the given time. Raises TopologyError."""
         if self._ended:
             raise TopologyError("this LibvirtConnection was closed", self._uri)
         session = self._open_session()
@@ -58,16 +58,16 @@ class Link:
             return session
         left = self._next_attempt - time.monotonic()
         if left > 0:
-            self._look_again(left)
+            self._rescan_in(left)
             raise self._problem.with_traceback(None)
         try:
             libvirt = load(self._uri)
             session = self._calls.run("open", partial(self._open, libvirt, roots), until, self._changes.note)
         except CallTimeout as error:
-            # The answer will bring the next look.
+            # The answer will bring the next scan.
             raise TopologyError(no_answer(error, "the connection is not open"), self._uri) from None
         except Exception as error:
-            self._look_again(self._pause())
+            self._rescan_in(self._pause())
             if not isinstance(error, TopologyError):
                 error = TopologyError(f"cannot connect: {sentence(error)}", self._uri)
             self._problem = error
@@ -75,12 +75,12 @@ class Link:
         return session
 
     def works(self) -> None:
-        """The session has given an answer: when it is lost, there is no pause before the next one."""
-        self._in_vain, self._next_attempt = 0, 0.0
+        """The session has answered: if it is lost, there is no pause before the next one."""
+        self._failures, self._next_attempt = 0, 0.0
         self._worked = True
 
     def end(self) -> None:
-        """Closes the session, or the one that is being opened; nobody waits for it."""
+        """Closes the session, also one that is just being opened, without waiting for it."""
         with self._lock:
             self._ended = True
             session, self._session = self._session, None
@@ -90,7 +90,7 @@ class Link:
     def _open_session(self) -> Session | None:
         with self._lock:
             session = self._session
-            if session is None or (not session.lost and session.tells_events >= self._wants_events):
+            if session is None or (not session.lost and session.has_events >= self._wants_events):
                 return session
             self._session = None
         _close(session)
@@ -100,7 +100,7 @@ class Link:
 
     @property
     def _wants_events(self) -> bool:
-        """Whether somebody listens. Until then no event loop is needed, and a session cannot get one later."""
+        """Whether there is a listener. Before, no event loop is needed; a session cannot get events later."""
         return self._events and self._changes.listened_to
 
     def _open(self, libvirt: Any, roots: Roots) -> Session:
@@ -110,35 +110,35 @@ class Link:
                 self._session, self._worked = session, False
                 return session
         session.close()
-        raise TopologyError("the connection was closed while it was opened", self._uri)
+        raise TopologyError("the connection was closed while it was being opened", self._uri)
 
     def _pause(self) -> float:
-        """How long no attempt is made after another one in vain."""
-        pause = min(_FIRST_PAUSE * (1 << self._in_vain), _LONGEST_PAUSE)
-        self._in_vain = min(self._in_vain + 1, 16)
+        """Counts a failure. Returns the time until the next attempt."""
+        pause = min(_FIRST_PAUSE * (1 << self._failures), _LONGEST_PAUSE)
+        self._failures = min(self._failures + 1, 16)
         self._next_attempt = time.monotonic() + pause
         return pause
 
-    def _look_again(self, seconds: float) -> None:
-        """Tells listeners when the next attempt is due. Without one, whoever looks next makes it."""
+    def _rescan_in(self, seconds: float) -> None:
+        """Wakes listeners when the next attempt is due. Without any, the next scan makes it."""
         if self._changes.listened_to and (self._alarm is None or not self._alarm.is_alive()):
             self._alarm = threading.Timer(seconds, self._changes.note)
             self._alarm.daemon = True
-            with suppress(RuntimeError):  # no thread is to be had for it
+            with suppress(RuntimeError):  # no thread can start
                 self._alarm.start()
 
 
-def no_answer(error: CallTimeout, so: str) -> str:
-    """For how long libvirt has not answered, and what that means."""
+def no_answer(error: CallTimeout, consequence: str) -> str:
+    """For how long libvirt has not answered, and the consequence."""
     if error.seconds is None:
-        return f"libvirt has not answered other calls, and is asked no more until it does: {so}"
-    return f"libvirt has not answered for {error.seconds:.0f} s: {so}"
+        return f"libvirt has not answered other calls, and gets no more until it does: {consequence}"
+    return f"libvirt has not answered for {error.seconds:.0f} s: {consequence}"
 
 
 def _close(session: Session) -> None:
-    """Beside everything, in a thread of its own: also this asks libvirtd, which may not answer."""
+    """In a thread of its own, since closing calls libvirtd, which may not answer."""
     _to_close.append(session)
-    with suppress(IndexError):  # until none is left
+    with suppress(IndexError):  # until the list is empty
         while True:
             one = _to_close.pop()
             try:
@@ -148,9 +148,9 @@ def _close(session: Session) -> None:
                 break
 
 
-def _leave_alone() -> None:
-    _left_alone.extend(_to_close)
+def _inherit() -> None:
+    _inherited.extend(_to_close)
     _to_close.clear()
 
 
-os.register_at_fork(after_in_child=_leave_alone)
+os.register_at_fork(after_in_child=_inherit)

@@ -1,4 +1,4 @@
-"""The module libvirt, which is there or not, and its event loop, of which there is one a process."""
+"""Loads the optional module libvirt, and runs its event loop, of which there is one per process."""
 
 import atexit
 import importlib
@@ -15,37 +15,37 @@ from vmiostat.threads.signal_mask import block_signals_in_this_thread
 
 _one_at_a_time = threading.Lock()
 
-_AT_END = 0.5
-"""Seconds that the end of the process waits for the event loop to stop."""
+_EXIT_TIMEOUT = 0.5
+"""Seconds that interpreter exit waits for the event loop to stop."""
 
 
 def load(uri: str) -> Any:
-    """The module. Raises TopologyError where it is not installed; `uri` is for its text.
+    """The module. Raises TopologyError if it is not installed; `uri` is for the message.
 
-    libvirt prints every error on standard error unless a handler, one for the process, is told of it. Ours says
-    nothing, since errors become problems; a program that has loaded libvirt before us keeps what it had.
+    libvirt prints every error to standard error unless an error handler is registered, one for the process. This
+    registers one that ignores them, since errors become problems, unless the program has loaded libvirt before.
     """
-    loaded_by_others = "libvirt" in sys.modules
+    loaded_before = "libvirt" in sys.modules
     try:
         libvirt = importlib.import_module("libvirt")
     except ModuleNotFoundError:
         raise TopologyError(
-            "the Python module libvirt is not installed: pip install 'vmiostat[libvirt]' (it is built from source, and "
-            "needs a C compiler and libvirt's headers), or the distribution's own package of it (python3-libvirt)",
+            "the Python module libvirt is not installed: pip install 'vmiostat[libvirt]', which builds it from source "
+            "and needs a C compiler and libvirt's headers, or install the distribution's package (python3-libvirt)",
             uri,
         ) from None
     except ImportError as error:
         raise TopologyError(f"the Python module libvirt cannot be loaded: {error}", uri) from error
-    if not loaded_by_others:
-        libvirt.registerErrorHandler(_say_nothing, None)
+    if not loaded_before:
+        libvirt.registerErrorHandler(_ignore, None)
     return libvirt
 
 
 def run_event_loop(libvirt: Any) -> bool:
-    """Sees to it that an event loop is registered, and that ours runs if it is ours; whether it is.
+    """Registers and runs libvirt's event loop, unless the program has registered one; returns whether it did.
 
-    This comes before a connection that is to tell of events is opened. A loop that somebody registered before us is
-    theirs to run: a second one could not be registered, and events then come on their thread.
+    Must be called before a connection with events is opened. A loop that the program has registered is the program's to
+    run: libvirt accepts no second one, and events then arrive on the program's thread.
     """
     with _one_at_a_time:
         return _run_event_loop(libvirt)
@@ -61,9 +61,9 @@ def _run_event_loop(libvirt: Any) -> bool:
 
 
 def _is_registered(libvirt: Any) -> bool:
-    """libvirt has no question for this, but without a loop there is nowhere to add a timer."""
+    """libvirt has no function for this, but without an event loop it cannot add a timer."""
     try:
-        timer = libvirt.virEventAddTimeout(-1, _say_nothing, None)
+        timer = libvirt.virEventAddTimeout(-1, _ignore, None)
     except libvirt.libvirtError:
         return False
     libvirt.virEventRemoveTimeout(timer)
@@ -71,17 +71,17 @@ def _is_registered(libvirt: Any) -> bool:
 
 
 class _Loop:
-    """A thread that runs libvirt's own event loop until the process ends."""
+    """A thread that runs libvirt's own event loop until interpreter exit."""
 
     def __init__(self, libvirt: Any) -> None:
         self._libvirt = libvirt
         self._stopped = False
         self._process = os.getpid()
-        # Wakes the loop up when it is to end, and never else.
-        self._timer = libvirt.virEventAddTimeout(-1, _say_nothing, None)
+        # Only to wake the loop when it is to end.
+        self._timer = libvirt.virEventAddTimeout(-1, _ignore, None)
         self._thread = threading.Thread(target=self._run, name="vmiostat-libvirt-events", daemon=True)
         self._thread.start()
-        # An event that came while the interpreter is taken down would be delivered into it.
+        # An event during interpreter shutdown would call into it.
         atexit.register(self._stop)
 
     def _run(self) -> None:
@@ -90,16 +90,16 @@ class _Loop:
             try:
                 self._libvirt.virEventRunDefaultImpl()
             except self._libvirt.libvirtError:
-                time.sleep(1)  # it has nothing to wait for: not to spin
+                time.sleep(1)  # it has nothing to wait for; do not spin
 
     def _stop(self) -> None:
-        if os.getpid() != self._process:  # forked: the thread stayed behind, and maybe with the loop's lock
+        if os.getpid() != self._process:  # forked: the thread does not exist here, and may have held the loop's lock
             return
         self._stopped = True
         with suppress(self._libvirt.libvirtError):
             self._libvirt.virEventUpdateTimeout(self._timer, 0)
-        self._thread.join(_AT_END)
+        self._thread.join(_EXIT_TIMEOUT)
 
 
-def _say_nothing(*_: object) -> None:
+def _ignore(*_: object) -> None:
     pass

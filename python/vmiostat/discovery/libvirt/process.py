@@ -1,4 +1,4 @@
-"""Whether the process that libvirt's status file names still runs the domain."""
+"""Whether the process that libvirt names still runs the domain."""
 
 from dataclasses import replace
 
@@ -11,11 +11,11 @@ from vmiostat.system.processes import command_line, sees_every_process
 
 
 def with_process(definition: Definition, driver: str, roots: Roots) -> Definition | None:
-    """The definition with its process as it is now; None where the process is there no more.
+    """The definition with its current process; None if the process has ended.
 
-    The file of a guest that ended while libvirt's daemon was down is left behind. Where not every process is to be
-    seen, one that is missing says nothing: then the domain stays, without a process. A definition that has been here
-    before says when its process was started; one that was not started since is still the domain's.
+    When a guest ends while libvirt's daemon is down, its status file is left behind. If some processes are hidden, a
+    missing one may be among them: the domain is then kept, without a process. A process that started at the time noted
+    in an earlier scan is still the same.
     """
     domain = definition.domain
     if domain.process is None:
@@ -31,7 +31,7 @@ def with_process(definition: Definition, driver: str, roots: Roots) -> Definitio
 
 
 def _runs(domain: Domain, pid: int, roots: Roots) -> bool:
-    """Whether the process is the domain's, and not one that was given its pid since: QEMU has the UUID from libvirt."""
+    """Whether the process is the domain's, and has not just the same pid: libvirt gives QEMU the UUID."""
     try:
         words = command_line(pid, roots)
     except SourceError:

@@ -1,7 +1,8 @@
-"""Running domains from libvirt's own status files, without a word to libvirt: /run/libvirt/DRIVER/NAME.xml.
+"""Running domains from libvirt's status files, /run/libvirt/DRIVER/NAME.xml, without calling libvirt.
 
-They hold the running domain's XML with today's interface names and, unlike the stored definitions, what each network
-came to. libvirt rewrites a file at each change, and removes it when the domain ends. Only root may read them.
+They contain the running domain's XML with the current interface names and, unlike stored definitions, the live type of
+each network interface. libvirt rewrites a file at each change, and removes it when the domain ends. Only root may read
+them.
 """
 
 import errno
@@ -17,16 +18,16 @@ from vmiostat.discovery.xml.domain import parse
 from vmiostat.errors import SourceError, TopologyError
 
 DRIVERS = ("qemu", "libxl", "xen", "lxc", "ch", "bhyve", "uml")
-"""Folders of drivers that keep status files there. Others (network, storage, nodedev) keep other things."""
+"""Drivers of domains, by the name of their folder. Other folders (network, storage, nodedev) have no domains."""
 
 _NOT_THERE = (errno.ENOENT, errno.ENOTDIR)
 _CLOSED = (errno.EACCES, errno.EPERM)
 
 
 class LibvirtStatus:
-    """Finds the domains that libvirt runs; none, without a problem, where there is no libvirt.
+    """Finds the domains that libvirt runs; none, without a problem, on a machine without libvirt.
 
-    What a file defines is kept until the file changes.
+    A file is parsed again only after a change.
     """
 
     name = "libvirt-status"
@@ -62,17 +63,17 @@ class LibvirtStatus:
                             known = FileDefinition(version, running)
                     self._known[file] = known
                 except SourceError as error:
-                    if error.errno in _CLOSED:  # and so are the others: one sentence is enough
+                    if error.errno in _CLOSED:  # and so are the others: one problem is enough
                         what = f"{len(versions)} running domains' files: "
                         problems.append(_unreadable(error, roots.shown(folder), what))
                         break
-                    if error.errno not in _NOT_THERE:  # the domain has ended since
+                    if error.errno not in _NOT_THERE:  # unless the domain has just ended
                         problems.append(_unreadable(error, roots.shown(file)))
         return merge_definitions(definitions, problems)
 
 
 def _versions(folder: str, roots: Roots) -> dict[str, Version | None]:
-    """The *.xml files of a folder: libvirt never writes into one, it renames a new one over it. Raises SourceError."""
+    """The *.xml files of a folder. libvirt renames a new file over the old one. Raises SourceError."""
     names = [name for name in roots.list(folder) if name.endswith(".xml")]
     descriptor = roots.open(folder)
     try:
@@ -82,7 +83,7 @@ def _versions(folder: str, roots: Roots) -> dict[str, Version | None]:
 
 
 def _version(name: str, folder: int) -> Version | None:
-    """None of what is no regular file: it is to be looked at each time."""
+    """None if it is not a regular file, which is opened at each scan."""
     try:
         status = os.stat(name, dir_fd=folder, follow_symlinks=False)
     except OSError:
@@ -100,7 +101,7 @@ def _definition(file: str, roots: Roots) -> Definition | TopologyError:
 
 
 def _running(definition: Definition, driver: str, context: ScanContext) -> Definition | None:
-    """The definition with its process; None where that has ended. Only a full scan notices a reused pid."""
+    """The definition with its process; None if that has ended. A reused pid is noticed only by a full scan."""
     its = definition.domain.process
     if its is not None and its.started is not None and its.pid in context.pids and not context.full:
         return definition
@@ -110,5 +111,5 @@ def _running(definition: Definition, driver: str, context: ScanContext) -> Defin
 def _unreadable(error: SourceError, path: str, what: str = "") -> TopologyError:
     needed = ""
     if error.errno in _CLOSED:
-        needed = "; this takes root, or the domains' XML in files that you may read (virsh dumpxml, then --xml)"
+        needed = "; run as root, or save the domains' XML (virsh dumpxml) and give it with --xml"
     return TopologyError(f"{what}cannot be read: {error.strerror}{needed}", path)
