@@ -123,7 +123,7 @@ KVM = Domain("web1", type="kvm")
         (replace(KVM, disks=(Disk("vda", source="/dev/a", counter_source=BlockDevice(999, 0, None)),)), True),
         (replace(KVM, disks=(Disk("vda", source="/dev/a", counter_source=BlockDevice(999, 0, 7)),)), False),
         (replace(KVM, total=Disk("total", "domain", "total", counter_source=ProcessIo(1))), True),
-        (replace(KVM, disks=(Disk("vda", source="/dev/a", reason="/dev/a cannot be looked at"),)), False),
+        (replace(KVM, disks=(Disk("vda", source="/dev/a", reason="/dev/a cannot be opened"),)), False),
         (replace(KVM, disks=(Disk("sda", device="cdrom", reason="an empty drive"),)), True),
         (replace(KVM, disks=(Disk("vda", "file", source="/a.qcow2", reason="a file"),)), True),
         (Domain("web1", type="xen"), False),

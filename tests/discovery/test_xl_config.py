@@ -53,7 +53,7 @@ def test_configurations(tmp_path: Path) -> None:
     assert [nic.target for nic in vm1.interfaces] == ["00:16:3e:00:01:00", "lan-vm1"]
     assert vm1.interface_stats("lan-vm1").rx_packets == 184  # it needs no domid
     for device in ("xvda", "00:16:3e:00:01:00"):
-        with pytest.raises(NoCounters, match="not running as far as its definition says"):
+        with pytest.raises(NoCounters, match="according to its definition the domain is not running"):
             (vm1.block_stats if device == "xvda" else vm1.interface_stats)(device)
 
 

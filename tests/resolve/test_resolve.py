@@ -1,4 +1,4 @@
-"""Where each device's counters are found, and what is said where there are none."""
+"""What counts each device, and the reason where nothing does."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -52,17 +52,17 @@ def test_the_guest_s_name_is_never_looked_up(tree: Tree) -> None:
     roots = tree(sys__class__block__vda__dev="254:0\n", dev__vda="")
     found = disk_of(Disk("vda", source="/dev/gone"), roots)
     assert found.counter_source is None
-    assert found.reason == "/dev/gone cannot be looked at: No such file or directory"
+    assert found.reason == "/dev/gone cannot be opened: No such file or directory"
 
 
 def test_this_machine_s_own_disks_by_their_nodes() -> None:
     roots = Roots()
     for disk in this_host().disks:
         assert disk_of(Disk("xyz", source=disk.source), roots).counter_source == disk.counter_source
-    assert disk_of(Disk("vda", source="/dev/null"), roots).reason == "/dev/null is no block device"
+    assert disk_of(Disk("vda", source="/dev/null"), roots).reason == "/dev/null is not a block device"
 
 
-def test_counters_that_were_switched_off_are_told(tree: Tree) -> None:
+def test_counters_that_are_off_say_so(tree: Tree) -> None:
     roots = tree(
         {"sys/dev/block/8:1": "../../devices/sda/sda1"},
         sys__class__block__sda1__dev="8:1\n",
@@ -72,7 +72,7 @@ def test_counters_that_were_switched_off_are_told(tree: Tree) -> None:
     )
     found = disk_of(Disk("vda", source="/dev/sda1"), roots)
     assert found.counter_source == BlockDevice(8, 1)
-    assert "stand still" in found.reason
+    assert "counters are off" in found.reason
     assert "iostats is 0" in found.reason
 
 
@@ -84,7 +84,7 @@ def test_every_other_disk_has_a_reason(kind: str, tree: Tree) -> None:
 
 
 @pytest.mark.parametrize(
-    ("disk", "kind", "asked"),
+    ("disk", "kind", "queried"),
     [
         (Disk("vda", type="file", source="/a.qcow2"), "kvm", True),
         (Disk("vda", type="network", source="rbd:pool/a"), "qemu", True),
@@ -95,9 +95,9 @@ def test_every_other_disk_has_a_reason(kind: str, tree: Tree) -> None:
         (Disk("/", type="file", source="/a.img", device="filesystem"), "lxc", False),
     ],
 )
-def test_who_can_be_asked_is_told(disk: Disk, kind: str, asked: bool, tree: Tree) -> None:
+def test_the_reason_says_whether_qemu_can_be_queried(disk: Disk, kind: str, queried: bool, tree: Tree) -> None:
     found = disk_of(disk, tree(), kind)
-    assert found.reason.endswith("; --qemu-interval, or Host.poller(qemu_interval=...), asks QEMU") == asked
+    assert found.reason.endswith("; --qemu-interval or Host.poller(qemu_interval=...) queries QEMU") == queried
 
 
 def test_an_empty_drive(tree: Tree) -> None:
@@ -117,13 +117,13 @@ def test_an_interface_by_its_live_name(kind: str, swapped: bool, tree: Tree) -> 
     assert found.rx_tx_view
 
 
-def test_an_interface_that_is_not_there_yet_is_watched(tree: Tree) -> None:
+def test_an_absent_interface_gets_a_counter_source(tree: Tree) -> None:
     found = nic_of(Interface("vnet1"), tree(proc__net__dev=NET_DEV))
     assert found.counter_source == NetDevice("vnet1")
     assert "the host has no interface 'vnet1'" in found.reason
 
 
-def test_a_macvtap_that_is_only_used(tree: Tree) -> None:
+def test_a_macvtap_that_libvirt_does_not_manage(tree: Tree) -> None:
     roots = tree(proc__net__dev=NET_DEV, sys__class__net__vnet0__tap7__dev="1:1\n")
     swapped = {
         managed: nic_of(Interface("vnet0", type="ethernet", managed=managed), roots).swap_rx_tx
@@ -151,7 +151,7 @@ def test_a_stored_definition_names_no_interface(tree: Tree) -> None:
 @pytest.mark.parametrize(
     "target", ["..", ".", "../../../proc/net", "a/b", "a b", "sixteen-letters!", "größer-als-vier"]
 )
-def test_a_name_that_no_interface_can_have_is_never_looked_for(target: str, tree: Tree) -> None:
+def test_an_impossible_name_is_never_looked_up(target: str, tree: Tree) -> None:
     found = nic_of(Interface(target), tree(proc__net__dev=NET_DEV, sys__class__macvtap__tap1=""))
     assert found.counter_source is None
     assert repr(target) in found.reason
@@ -175,12 +175,12 @@ def test_a_tap_is_no_macvtap(child: str, tree: Tree) -> None:
     assert nic_of(Interface("vnet0", type="ethernet", managed=False), roots).swap_rx_tx
 
 
-def test_passt_is_called_by_its_name(tree: Tree) -> None:
+def test_the_reason_names_passt(tree: Tree) -> None:
     found = nic_of(Interface("52:54:00:00:00:01", type="user", source="passt"), tree(proc__net__dev=NET_DEV))
     assert "passt" in found.reason
 
 
-def test_what_discovery_has_set_stays(tree: Tree) -> None:
+def test_what_discovery_has_set_is_kept(tree: Tree) -> None:
     nic = Interface("eth0", type="hostdev", reason="moved into the container")
     assert nic_of(nic, tree(proc__net__dev=NET_DEV)) == nic
     own = Interface("vnet0", swap_rx_tx=False, rx_tx_view="in its own direction")
@@ -194,8 +194,8 @@ def test_interfaces_that_cannot_be_listed_say_so(tree: Tree) -> None:
     assert "cannot be read" in found.reason
 
 
-def test_a_file_is_looked_at_below_dev_only(tree: Tree) -> None:
-    """Elsewhere it may lie on a file system that hangs."""
+def test_only_files_below_dev_are_opened(tree: Tree) -> None:
+    """Others may be on a file system that hangs."""
     roots = tree(sys__class__block__loop7__dev="7:7\n", dev__loop7="", srv__loop7="")
     assert disk_of(Disk("vda", type="file", source="/dev/loop7"), roots).counter_source == BlockDevice(7, 7)
     assert disk_of(Disk("vda", type="file", source="/srv/loop7"), roots).counter_source is None

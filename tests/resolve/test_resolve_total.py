@@ -1,4 +1,4 @@
-"""Where all of a domain's I/O is counted, on made machines: by its control group, its process, or nowhere."""
+"""What counts all of a domain's I/O on made machines: its control group, its process, or nothing."""
 
 import json
 import os
@@ -28,16 +28,16 @@ Write = Callable[[str, str], None]
 @pytest.fixture
 def write(tmp_path: Path) -> Write:
     def file(path: str, text: str) -> None:
-        place = tmp_path / path.lstrip("/")
-        place.parent.mkdir(parents=True, exist_ok=True)
-        place.write_text(text)
+        file_path = tmp_path / path.lstrip("/")
+        file_path.parent.mkdir(parents=True, exist_ok=True)
+        file_path.write_text(text)
 
     file("/proc/70/io", IO)
     return file
 
 
 def run_vm1(write: Write) -> None:
-    """As libvirt and the kernel tell of the domain that process 70 runs."""
+    """The files of libvirt and the kernel for the domain that process 70 runs."""
     write("/proc/70/stat", f"70 (qemu-system-x86) S {' '.join(map(str, range(4, 53)))}\n")
     write("/proc/70/cmdline", "qemu-system-x86_64\0-name\0guest=vm1\0")
     definition = "<domain type='kvm' id='1'><name>vm1</name></domain>"
@@ -81,17 +81,17 @@ def test_version_2_s_group_is_the_whole_machine_s(
     assert total(tmp_path).counter_source == CgroupIo(f"{mount}{own}", 2)
 
 
-def test_without_the_io_controller_the_process_is_asked(write: Write, tmp_path: Path) -> None:
+def test_without_the_io_controller_the_process_is_read(write: Write, tmp_path: Path) -> None:
     write("/proc/70/cgroup", f"0::{SYSTEMD}/libvirt/emulator\n")
     write(f"/sys/fs/cgroup{SYSTEMD}/libvirt/emulator/cgroup.procs", "70\n")
-    write("/sys/fs/cgroup/machine.slice/io.stat", STAT)  # everybody's
+    write("/sys/fs/cgroup/machine.slice/io.stat", STAT)  # of all machines
     found = total(tmp_path)
     assert found.counter_source == ProcessIo(70)
     assert "process 70" in found.reason
 
 
 def test_version_1_only_where_it_is_filled_and_the_process_cannot_be_read(write: Write, tmp_path: Path) -> None:
-    """It misses what goes through the page cache, and on new kernels every disk without a limit."""
+    """It does not count I/O through the page cache, and on new kernels only disks with a limit."""
     write("/proc/70/cgroup", f"7:blkio:{PLAIN}\n1:cpu:{PLAIN}/emulator\n0::{PLAIN}/emulator\n")
     folder = f"/sys/fs/cgroup/blkio{PLAIN}"
     write(f"{folder}/cgroup.procs", "70\n")
@@ -100,7 +100,7 @@ def test_version_1_only_where_it_is_filled_and_the_process_cannot_be_read(write:
     (tmp_path / "proc/70/io").unlink()
     assert total(tmp_path).counter_source == CgroupIo(folder, 1)
     write(f"{folder}/blkio.throttle.io_service_bytes_recursive", "Total 0\n")
-    assert total(tmp_path).counter_source is None, "the one that is read is the one that has to be filled"
+    assert total(tmp_path).counter_source is None, "the file that is read must have the lines"
 
 
 def test_version_1_where_it_is_mounted(write: Write, tmp_path: Path) -> None:
@@ -128,7 +128,7 @@ def test_any_other_group_only_where_the_process_is_alone(group: str, write: Writ
 
 
 @pytest.mark.parametrize("group", ["/", "/../other.scope", "/../machine.slice/machine-a.scope", "", "machine-a.scope"])
-def test_no_group_of_all_and_none_out_of_reach(group: str, write: Write, tmp_path: Path) -> None:
+def test_neither_the_root_group_nor_one_out_of_reach(group: str, write: Write, tmp_path: Path) -> None:
     write("/proc/70/cgroup", f"0::{group}\n")
     write("/sys/fs/cgroup/cgroup.procs", "70\n")
     write("/sys/fs/cgroup/io.stat", STAT)
@@ -149,13 +149,13 @@ def test_a_container_is_more_than_one_process(write: Write, tmp_path: Path) -> N
     assert total(tmp_path, "lxc").counter_source == CgroupIo(folder, 1)
 
 
-def test_what_no_process_of_its_own_does_has_no_total(write: Write, tmp_path: Path) -> None:
+def test_a_domain_without_a_process_for_its_io_has_no_total(write: Write, tmp_path: Path) -> None:
     roots = Roots(tmp_path)
     assert resolve_total(Domain("host", type="host"), roots) is None
     assert resolve_total(domain("xen"), roots) is None
 
 
-def test_what_discovery_has_set_stays(tmp_path: Path) -> None:
+def test_what_discovery_has_set_is_kept(tmp_path: Path) -> None:
     own = Disk("total", type="domain", device="total", counter_source=ProcessIo(3))
     made = Domain("vm1", type="kvm", process=Process(70), total=own)
     assert resolve_total(made, Roots(tmp_path)) is own
@@ -163,13 +163,13 @@ def test_what_discovery_has_set_stays(tmp_path: Path) -> None:
 
 def test_why_a_process_cannot_be_read(write: Write, tmp_path: Path) -> None:
     (tmp_path / "proc/70/io").unlink()
-    assert "this kernel does not count a process's" in total(tmp_path).reason
+    assert "this kernel does not count a process's I/O" in total(tmp_path).reason
     (tmp_path / "proc/70").rmdir()
     assert total(tmp_path).reason.endswith("/proc/70/io cannot be read: No such file or directory")
 
 
 def test_another_user_s_process_says_what_it_takes() -> None:
-    """On this machine: a process of root's, looked at as nobody."""
+    """On this machine: a process of root, read as nobody."""
     if os.geteuid() != 0:
         pytest.skip("needs root, to be nobody")
     with subprocess.Popen(["cat"], stdin=subprocess.PIPE) as cat:
@@ -180,10 +180,10 @@ def test_another_user_s_process_says_what_it_takes() -> None:
             os.seteuid(0)
         assert found is not None
         assert found.counter_source is None
-        assert f"needs root or CAP_SYS_PTRACE to read /proc/{cat.pid}/io" in found.reason
+        assert f"reading /proc/{cat.pid}/io takes root or CAP_SYS_PTRACE" in found.reason
 
 
-def test_hostile_files_cost_nothing_but_the_total(write: Write, tmp_path: Path) -> None:
+def test_hostile_files_affect_only_the_total(write: Write, tmp_path: Path) -> None:
     for text in ("\0\xff::\n", "0", "0:", "0::", ":::::", "7:blkio", "7:blkio:\n\n\n", "0::/\udcff"):
         (tmp_path / "proc/70/cgroup").write_bytes(text.encode("utf-8", "surrogateescape"))
         assert total(tmp_path).counter_source == ProcessIo(70)
@@ -212,7 +212,7 @@ def test_the_command_shows_the_row_among_the_block_devices(write: Write, tmp_pat
     run_vm1(write)
     write("/proc/2/comm", "kthreadd\n")  # this /proc shows every process
     text = vmiostat("devices", "--root", tmp_path)
-    assert "  total  domain total\n         counters: process 70\n         the bytes that process 70 read" in text
+    assert "  total  domain total\n         counters: process 70\n         the bytes that process 70 reads" in text
     (found,) = map(json.loads, vmiostat("devices", "--json", "--root", tmp_path).splitlines())
     assert [(disk["device"], disk["counter_source"], disk["state"]) for disk in found["block"]] == [
         ("total", "process 70", "ok")

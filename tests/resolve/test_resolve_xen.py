@@ -1,4 +1,4 @@
-"""Where the counters of a Xen domain's devices are, for what its definition says and what the machine has."""
+"""What counts a Xen domain's devices, by its definition and the machine's backends."""
 
 from pathlib import Path
 
@@ -30,12 +30,12 @@ def test_the_backend_s_folder_by_the_disk_s_number(tmp_path: Path, folder: str, 
     assert (str(found.counter_source), found.reason) == (f"{kind}-5-5632", "")
 
 
-def test_vbd_goes_before_tap(tmp_path: Path) -> None:
+def test_vbd_takes_precedence_over_tap(tmp_path: Path) -> None:
     have(tmp_path, f"{BUS}/tap-5-51712", f"{BUS}/vbd-5-51712")
     assert disk_of(tmp_path, Disk("xvda", source="/dev/vg/a")).counter_source == XenVbd("vbd", 5, 51712)
 
 
-def test_a_guest_that_is_not_connected_is_told(tmp_path: Path) -> None:
+def test_a_guest_that_is_not_connected_says_so(tmp_path: Path) -> None:
     have(tmp_path, f"{BUS}/vbd-5-768")
     (tmp_path / BUS / "vbd-5-768/state").write_text("InitWait\n")
     found = disk_of(tmp_path, Disk("hda", source="/dev/vg/a"))
@@ -60,7 +60,7 @@ def test_a_qdisk_is_counted_only_where_it_is_a_block_device(tmp_path: Path) -> N
     [
         (Disk("xvda", source="/dev/vg/a"), None, "not running"),
         (Disk("xvda", source="/dev/vg/a"), 5, "no backend for it (vbd-5-51712)"),
-        (Disk("vda", source="/dev/vg/a"), 5, "no device number for a disk called 'vda'"),
+        (Disk("vda", source="/dev/vg/a"), 5, "no device number for a disk named 'vda'"),
         (Disk("hdc", type="file", device="cdrom"), 5, "an empty drive"),
     ],
 )
@@ -82,7 +82,7 @@ def test_a_vif_that_was_renamed_is_found_by_its_backend(tmp_path: Path) -> None:
     assert "no interface" in found[3].reason
 
 
-def test_what_qemu_emulates_beside_a_vif_is_told(tmp_path: Path) -> None:
+def test_a_vif_says_that_qemu_emulates_another_interface(tmp_path: Path) -> None:
     have(tmp_path, "proc/net")
     zeros = " ".join(["0"] * 16)
     (tmp_path / "proc/net/dev").write_text(f"Inter-|\n face |\nvif5.0: {zeros}\nvif5.0-emu: {zeros}\n")

@@ -1,4 +1,4 @@
-"""Disks that tapdisk3 serves: pages that the test makes, also while it writes them."""
+"""Disks that tapdisk3 serves: from pages that the test makes, also while it writes them."""
 
 import struct
 import threading
@@ -32,7 +32,7 @@ class Tree(XenTree):
         self.store |= {f"{backend}/dev": "xvda", f"{backend}/params": "vhd:/srv/a.vhd"}
         folder = self.folder(f"vbd3-1-{XVDA}")
         folder.mkdir(parents=True)
-        # No driver of the kernel's is bound to it: tapback, which serves it, is a process.
+        # No kernel driver is bound to it: tapback, which serves it, is a process.
         (folder / "state").write_text("Initialising\n")
 
     def page(self, pid: int, data: bytes) -> Path:
@@ -62,11 +62,11 @@ def test_its_numbers(tree: Tree) -> None:
     assert (explained.system_calls, explained.why) == (3, "the only counters of tapdisk")
 
 
-@pytest.mark.parametrize("told", [True, False])
-def test_it_is_found_by_xenstore_or_by_its_page(tree: Tree, told: bool) -> None:
+@pytest.mark.parametrize("in_xenstore", [True, False])
+def test_it_is_found_by_xenstore_or_by_its_page(tree: Tree, in_xenstore: bool) -> None:
     tree.page(300, page(4))
-    tree.page(299, page(1)).unlink()  # a disk of another process's
-    if told:
+    tree.page(299, page(1)).unlink()  # a disk of another process
+    if in_xenstore:
         tree.store[f"/local/domain/0/backend/vbd3/1/{XVDA}/kthread-pid"] = "300"
         with running(tree.root, tree.store):
             domain = Host(tree.root).domain("web1")
@@ -90,7 +90,7 @@ def test_no_page(tree: Tree) -> None:
         Host(tree.root).domain(1).block_stats("xvda")
 
 
-def test_the_kernel_s_word_for_its_state_says_nothing(tree: Tree) -> None:
+def test_its_state_in_sysfs_is_ignored(tree: Tree) -> None:
     tree.page(300, page(4))
     domain = Domain("web1", id=1, type="xen", disks=(Disk("xvda", source="/srv/a.vhd"),))
     (disk,) = resolve(domain, Roots(tree.root)).disks
@@ -149,7 +149,7 @@ def test_a_page_that_is_deleted_is_gone_though_its_file_is_open(tree: Tree) -> N
 
 @pytest.fixture
 def written(tree: Tree) -> Iterator[Path]:
-    """A page that is being written as badly as can be: word by word, the completed requests before the submitted."""
+    """A page that is written in the worst order: word by word, completed requests before submitted ones."""
     path = tree.page(300, page(0))
     ended = threading.Event()
 
@@ -171,7 +171,7 @@ def written(tree: Tree) -> Iterator[Path]:
     writer.join()
 
 
-def test_while_it_is_written_no_reading_is_half_of_two(tree: Tree, written: Path) -> None:
+def test_a_page_that_is_being_written_is_never_read_half(tree: Tree, written: Path) -> None:
     last = -1
     read = 0
     with poller(tree) as open_poller:

@@ -1,4 +1,4 @@
-"""Xen disks that only QEMU counts, asked for beside the poll."""
+"""Xen disks that only QEMU counts, queried in the background."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -26,7 +26,7 @@ XVDA, XVDB, XVDC, XVDD, XVDE = 51712, 51728, 51744, 51760, 51776
 
 
 def drive(node: str, number: int) -> dict[str, object]:
-    """One of query-blockstats's, as QEMU 7.2 told it of a qdisk."""
+    """An entry of query-blockstats, as QEMU 7.2 returned it for a qdisk."""
     parent = {"stats": {"wr_highest_offset": number + 1000}, "node-name": "#block028"}
     stats = fake_qemu.stats(number)
     return {"device": "", "qdev": "/machine/unattached/device[2]", "node-name": node, "stats": stats, "parent": parent}
@@ -34,7 +34,7 @@ def drive(node: str, number: int) -> dict[str, object]:
 
 @pytest.fixture
 def tree(tmp_path: Path) -> XenTree:
-    """A domain with two disks of QEMU's, one of the kernel's, and one that a driver domain's QEMU serves."""
+    """A domain with two disks that QEMU serves, one of the kernel, and one of QEMU in a driver domain."""
     tree = XenTree(tmp_path)
     tree.domain(2, "web1", "ea1b1a9e-0000-4000-8000-000000000002")
     for number, dev in ((XVDA, "xvda"), (XVDB, "d1p0")):
@@ -59,7 +59,7 @@ def qemu(tree: XenTree) -> Iterator[FakeQemu]:
 
 
 @pytest.mark.usefixtures("qemu")
-def test_qemu_is_asked_for_the_disks_that_it_serves(tree: XenTree) -> None:
+def test_qemu_is_queried_for_the_disks_that_it_serves(tree: XenTree) -> None:
     with Host(tree.root).poller(qemu_interval="on demand") as poller:
         assert poller.query(10.0)
         block = poller.poll().block
@@ -68,7 +68,7 @@ def test_qemu_is_asked_for_the_disks_that_it_serves(tree: XenTree) -> None:
 
 
 @pytest.mark.parametrize(("source", "reads"), [("kernel", 5), ("qemu", 300)])
-def test_a_qdisk_on_a_block_device_has_the_kernel_s_counters_unless_qemu_s_are_wanted(
+def test_a_qdisk_on_a_block_device_has_the_kernel_s_counters_unless_qemu_s_are_requested(
     tree: XenTree, qemu: FakeQemu, source: Literal["kernel", "qemu"], reads: int
 ) -> None:
     tree.store |= {f"{BACKENDS}/qdisk/2/{XVDE}/dev": "xvde", f"{BACKENDS}/qdisk/2/{XVDE}/params": "qcow2:/dev/vg-a"}
@@ -87,13 +87,13 @@ def test_a_qdisk_on_a_block_device_has_the_kernel_s_counters_unless_qemu_s_are_w
 
 
 @pytest.mark.usefixtures("qemu")
-def test_the_kernel_s_disks_are_none_of_qemu_s(tree: XenTree) -> None:
+def test_qemu_is_not_queried_for_the_kernel_s_disks(tree: XenTree) -> None:
     with Host(tree.root).poller(qemu_interval="on demand", block_source="qemu") as poller:
         assert poller.query(10.0)
         assert poller.poll().block["web1", "xvdc"].rd_req == 7
 
 
-def test_nobody_is_asked_unless_somebody_wants_it(tree: XenTree, qemu: FakeQemu) -> None:
+def test_qemu_is_queried_only_on_request(tree: XenTree, qemu: FakeQemu) -> None:
     host = Host(tree.root)
     with host.poller() as poller:
         assert poller.poll().block["web1", "xvda"].state == "unsupported"

@@ -1,4 +1,4 @@
-"""From a device to what counts it: each gets `counters`, or a `reason` that says why not and what would help."""
+"""Finds what counts each device: it gets a `counter_source`, or a `reason` why it has none and what helps."""
 
 from dataclasses import replace
 
@@ -11,14 +11,14 @@ from vmiostat.system.netns import NetworkNamespaces
 
 
 def resolve(domain: Domain, roots: Roots, namespaces: NetworkNamespaces | None = None) -> Domain:
-    """The domain with each device's counters or reason. What discovery has set already stays.
+    """The domain with the counter source of each device, or the reason. What discovery has set is kept.
 
-    `namespaces` are for who resolves many: what they share of the machine is then read once.
+    Give the same `namespaces` for several domains, so that what these share is read once.
     """
-    there = NetworkNamespaces(roots) if namespaces is None else namespaces
+    namespaces = namespaces or NetworkNamespaces(roots)
     return replace(
         domain,
         disks=tuple(resolve_disk(disk, domain, roots) for disk in domain.disks),
-        interfaces=tuple(resolve_interface(nic, domain, there, roots) for nic in domain.interfaces),
+        interfaces=tuple(resolve_interface(nic, domain, namespaces, roots) for nic in domain.interfaces),
         total=resolve_total(domain, roots),
     )

@@ -1,6 +1,6 @@
-"""Where a disk's requests are counted: by the kernel's block layer or Xen's backend, or by nobody but the VMM.
+"""What counts a disk's requests: the kernel's block layer, Xen's backend, or only the VMM.
 
-A disk's target (vda) is the guest's name of it and is never looked up on the host, which may have a vda of its own.
+A disk's target (vda) is its name in the guest and is never looked up on the host, which may have another vda.
 """
 
 from dataclasses import replace
@@ -18,28 +18,28 @@ _VMM = {"kvm": "QEMU", "qemu": "QEMU", "hvf": "QEMU", "xen": "QEMU"}
 _VMM_OF_DRIVER = {"cloud-hypervisor": "cloud-hypervisor", "firecracker": "Firecracker", "crosvm": "crosvm"}
 
 _REASONS = {
-    "file": "a file: only {vmm}, which reads and writes it, counts the disk's requests",
-    "dir": "made from a folder by {vmm}, which alone counts its requests",
-    "network": "{vmm} speaks to the storage ({source}) itself and alone counts the requests",
-    "volume": "which device or file is behind volume {source} only libvirt knows: see virsh vol-path",
-    "nvme": "{vmm} drives the NVMe device ({source}) itself and alone counts the requests",
-    "vhostuser": "its requests go to another process, through memory shared with the guest ({source})",
-    "vhostvdpa": "its requests go from the guest to the device ({source}, vDPA), past the host's kernel",
+    "file": "in a file: only {vmm} counts its requests",
+    "dir": "made from a folder by {vmm}: only {vmm} counts its requests",
+    "network": "{vmm} connects to the storage ({source}) itself: only {vmm} counts its requests",
+    "volume": "only libvirt knows the device or file of volume {source}: see virsh vol-path",
+    "nvme": "{vmm} drives the NVMe device ({source}) itself: only {vmm} counts its requests",
+    "vhostuser": "its requests go to another process through shared memory ({source}), which the kernel does not see",
+    "vhostvdpa": "its requests go from the guest to the device (vDPA, {source}), which the kernel does not see",
 }
-_PAST_QEMU = ("vhostuser", "vhostvdpa")
-_ASKED = "; --qemu-interval, or Host.poller(qemu_interval=...), asks QEMU"
-"""What helps where QEMU counts the requests. No asker knows another VMM."""
+_NOT_THROUGH_QEMU = ("vhostuser", "vhostvdpa")
+_QUERY = "; --qemu-interval or Host.poller(qemu_interval=...) queries QEMU"
+"""What helps if QEMU counts the requests; other VMMs cannot be queried."""
 _FILE_SYSTEM_REASONS = {
-    "mount": "a folder of the host ({source}): its requests are not told from others'",
-    "bind": "a folder of the container ({source}): its requests are not told from others'",
-    "template": "a folder made from template {source}: its requests are not told from others'",
-    "ram": "a file system in memory has no requests",
+    "mount": "a folder of the host ({source}): its requests are not counted separately",
+    "bind": "a folder of the container ({source}): its requests are not counted separately",
+    "template": "a folder made from template {source}: its requests are not counted separately",
+    "ram": "a file system in memory makes no requests",
     "file": "a file ({source}), mounted through a loop or nbd device that the definition does not name",
 }
 
 
 def resolve_disk(disk: Disk, domain: Domain, roots: Roots) -> Disk:
-    """The disk with its counters, and perhaps a reason to mistrust them, or with the reason why it has none."""
+    """The disk with its counter source, and any caveat about that, or with the reason why it has none."""
     if disk.counter_source is None and not disk.reason:
         find = _xen_counters if domain.type == "xen" else _host_counters
         found = find(disk, domain, roots)
@@ -59,69 +59,69 @@ def _host_counters(disk: Disk, domain: Domain, roots: Roots) -> BlockCounterSour
     elif disk.source is None:
         return "an empty drive"
     source = disk.source or ""
-    # A file is looked at below /dev only: elsewhere it may lie on a file system that hangs.
+    # Only paths below /dev are opened: others may be on a file system that hangs.
     if disk.type == "block" or (disk.type == "file" and source.startswith("/dev/")):
         found = _block_device(source, domain, roots)
         if disk.type == "block" or isinstance(found, BlockDevice):
             return found
-    reason = reasons.get(disk.type, "of type {kind!r}: what counts that is not known here")
+    reason = reasons.get(disk.type, "of type {kind!r}: it is not known what counts that")
     vmm = _VMM_OF_DRIVER.get(disk.driver or "") or _VMM.get(domain.type, "its VMM")
-    asked = _ASKED if vmm == "QEMU" and disk.type not in _PAST_QEMU else ""
-    return reason.format(source=source, kind=disk.type, vmm=vmm) + asked
+    query = _QUERY if vmm == "QEMU" and disk.type not in _NOT_THROUGH_QEMU else ""
+    return reason.format(source=source, kind=disk.type, vmm=vmm) + query
 
 
 def _block_device(path: str, domain: Domain, roots: Roots) -> BlockDevice | str:
     try:
         number = device_number(path, roots)
     except SourceError as error:
-        number = _as_its_process_sees_it(path, domain, roots)
+        number = _as_process_sees_it(path, domain, roots)
         if number is None:
-            return f"{path} cannot be looked at: {error.strerror}"
-    return f"{path} is no block device" if number is None else BlockDevice(*number)
+            return f"{path} cannot be opened: {error.strerror}"
+    return f"{path} is not a block device" if number is None else BlockDevice(*number)
 
 
-def _as_its_process_sees_it(path: str, domain: Domain, roots: Roots) -> Number | None:
-    """libvirt gives QEMU a /dev of its own, and a container has one: the names are its own, the numbers the host's."""
+def _as_process_sees_it(path: str, domain: Domain, roots: Roots) -> Number | None:
+    """In its own /dev, as libvirt gives QEMU one, and containers have one: paths differ, device numbers do not."""
     if domain.process is None or not path.startswith("/"):
         return None
     try:
         return device_number(f"/proc/{domain.process.pid}/root{path}", roots)
-    except SourceError:  # not there either, or not ours to see (CAP_SYS_PTRACE)
+    except SourceError:  # not there either, or without CAP_SYS_PTRACE
         return None
 
 
 def _xen_counters(disk: Disk, domain: Domain, roots: Roots) -> BlockCounterSource | str:
     if domain.id is None:
-        return "the domain is not running as far as its definition says (it has no id)"
+        return "according to its definition the domain is not running (it has no id)"
     number = xen_device_number(disk.target)
     if number is None:
-        return f"Xen has no device number for a disk called {disk.target!r}"
-    place = f"{domain.id}-{number}"
-    if backend_folder(f"vbd-{place}", roots):
+        return f"Xen has no device number for a disk named {disk.target!r}"
+    backend = f"{domain.id}-{number}"
+    if backend_folder(f"vbd-{backend}", roots):
         return XenVbd("vbd", domain.id, number)
-    if backend_folder(f"tap-{place}", roots):
+    if backend_folder(f"tap-{backend}", roots):
         return XenVbd("tap", domain.id, number)
-    if backend_folder(f"vbd3-{place}", roots):
+    if backend_folder(f"vbd3-{backend}", roots):
         pid = tapdisk_pid(domain.id, number, roots)
         if pid is not None:
             return Tapdisk(pid, domain.id, number)
-        page = roots.shown(f"/dev/shm/td3-PID/vbd-{place}")
-        return f"its backend is tapdisk (vbd3-{place}), whose statistics ({page}) are not there, or only root's to see"
-    if backend_folder(f"qdisk-{place}", roots):
+        page = roots.shown(f"/dev/shm/td3-PID/vbd-{backend}")
+        return f"its backend is tapdisk (vbd3-{backend}), whose statistics ({page}) do not exist or take root to read"
+    if backend_folder(f"qdisk-{backend}", roots):
         if disk.type == "block":
             return _host_counters(disk, domain, roots)
-        return f"its backend is QEMU (qdisk-{place}), which alone counts its requests{_ASKED}"
+        return f"its backend is QEMU (qdisk-{backend}): only QEMU counts its requests{_QUERY}"
     if disk.source is None:
         return "an empty drive"
-    return f"the host has no backend for it (vbd-{place}): it is not set up yet, has gone, or is in another domain"
+    return f"the host has no backend for it (vbd-{backend}): it is not set up yet, is gone, or is in another domain"
 
 
 def _switched_off(counters: BlockDevice, roots: Roots) -> str:
-    """queue/iostats=0 stops a device's counters without a trace in them. A partition's queue is its disk's."""
+    """queue/iostats=0 stops a device's counters, which do not show it. A partition's queue is its disk's."""
     folder = f"/sys/dev/block/{counters.major}:{counters.minor}"
     for path in (f"{folder}/queue/iostats", f"{folder}/../queue/iostats"):
         setting = roots.read_or_none(path)
         if setting is not None:
             off = setting.strip() == b"0"
-            return f"its counters stand still: {roots.shown(path)} is 0 (echo 1 into it to start them)" if off else ""
+            return f"its counters are off: {roots.shown(path)} is 0 (write 1 to turn them on)" if off else ""
     return ""

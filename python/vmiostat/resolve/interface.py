@@ -1,4 +1,4 @@
-"""Where an interface's packets are counted: on the host's device that the running domain names, and nowhere else."""
+"""What counts an interface's packets: only the host's device that the running domain names."""
 
 import os
 import re
@@ -15,17 +15,16 @@ from vmiostat.system.netns import Interfaces, NetworkNamespaces
 from vmiostat.system.xen_backend import not_connected, renamed
 
 _NAME_SIZE = 16
-"""IFNAMSIZ, with the zero byte at its end."""
+"""IFNAMSIZ, with the final zero byte."""
 _NOT_IN_A_NAME = re.compile(r"[/:\s]")
 
-_SOCKET = "QEMU sends its packets through a socket of its own ({}): no host interface counts them"
+_SOCKET = "QEMU sends its packets through a socket ({}): no host interface counts them"
 
 _NO_DEVICE = {
-    "user": "its packets leave as the VMM's own connections (user mode networking): no host interface counts them",
-    "vhostuser": "its packets go through memory shared with a switch outside the kernel: ask the switch "
+    "user": "its packets leave as connections of the VMM (user mode networking): no host interface counts them",
+    "vhostuser": "its packets go through memory shared with a switch outside the kernel, which counts them "
     "(ovs-vsctl get Interface NAME statistics)",
-    "vdpa": "its packets go between the guest and the card (vDPA): the card's driver may count them "
-    "(vdpa dev vstats show)",
+    "vdpa": "its packets go directly to the card (vDPA), whose driver may count them (vdpa dev vstats show)",
     "server": _SOCKET.format("type server"),
     "client": _SOCKET.format("type client"),
     "mcast": _SOCKET.format("type mcast"),
@@ -35,21 +34,20 @@ _NO_DEVICE = {
     "socket": _SOCKET.format("type socket"),
     "l2tpv3": _SOCKET.format("type l2tpv3"),
     "vde": _SOCKET.format("to a VDE switch, type vde"),
-    "hubport": "it is connected to other guest interfaces inside QEMU alone (type hubport)",
-    "af-xdp": "QEMU takes its packets from the card's queues past the host's network stack (AF_XDP): "
-    "the card's driver may count them (ethtool -S)",
-    "netmap": "its packets go through a netmap port, past the host's network stack",
+    "hubport": "it is connected only to other interfaces inside QEMU (type hubport)",
+    "af-xdp": "its packets bypass the host's network stack (AF_XDP): the card's driver may count them (ethtool -S)",
+    "netmap": "its packets bypass the host's network stack (netmap)",
     "null": "it is connected to nothing (type null)",
-    "vds": "it is a port of a VMware switch: only that counts its packets",
+    "vds": "it is a port of a VMware switch, and only that counts its packets",
 }
-"""Types that have no interface of the host's, whatever the definition calls their target."""
-_PASST = "its packets leave as passt's connections (user mode networking): no host interface counts them"
+"""Types without a host interface, whatever target the definition names."""
+_PASST = "its packets leave as connections of passt (user mode networking): no host interface counts them"
 
 
 def resolve_interface(nic: Interface, domain: Domain, namespaces: NetworkNamespaces, roots: Roots) -> Interface:
-    """The interface with its counters and direction, or with a reason.
+    """The interface with its counter source and rx/tx view, or with a reason.
 
-    It is looked for in the network namespace of the domain's process, then in the machine's own.
+    The host's device is searched in the network namespace of the domain's process, then in the machine's own.
     """
     if nic.counter_source is not None or nic.reason:
         return nic
@@ -67,20 +65,20 @@ def resolve_interface(nic: Interface, domain: Domain, namespaces: NetworkNamespa
         return replace(nic, reason=_nameless(nic, domain))
     counters = NetDevice(nic.target, namespace, there.get(nic.target))
     swapped, why = (nic.swap_rx_tx, nic.rx_tx_view) if nic.rx_tx_view else rx_tx_view(nic, counters, domain, roots)
-    # One that is not there now is watched all the same: it is found once it comes.
+    # An absent interface gets a counter source, too: its row comes alive when it appears.
     reason = _unused(nic, namespace, domain, there, roots) if nic.target in there else _absent(nic, namespace)
     return replace(nic, counter_source=counters, swap_rx_tx=swapped, rx_tx_view=why, reason=reason)
 
 
 def _where(name: str, domain: Domain, namespaces: NetworkNamespaces) -> tuple[str | None, Interfaces]:
-    """The namespace in which the interface is, or should be, and what interfaces are there. Raises SourceError."""
+    """The namespace in which the interface is or should be, and its interfaces. Raises SourceError."""
     its_own = None if domain.process is None else namespaces.of(domain.process.pid)
     if its_own is not None:
         try:
             there = namespaces.interfaces(its_own)
-        except SourceError:  # the process has ended, or this takes CAP_SYS_ADMIN
+        except SourceError:  # the process has ended, or CAP_SYS_ADMIN is missing
             there = {}
-        # A tap that was handed to the process may be in another namespace than the process.
+        # A tap that was passed to the process need not be in the process's namespace.
         if name in there or name not in namespaces.interfaces():
             return its_own, there
     return None, namespaces.interfaces()
@@ -90,7 +88,7 @@ def _virtual_function(nic: Interface, roots: Roots) -> Interface:
     found = virtual_function(nic.source, roots)
     if isinstance(found, str):
         return replace(nic, reason=found)
-    why = "its card counts it as the guest does: the guest's rx is the function's rx"
+    why = "the card counts from the guest's side: the guest's rx is the function's rx"
     return replace(nic, counter_source=found, swap_rx_tx=False, rx_tx_view=why, reason=COUNTED.format(found.device))
 
 
@@ -101,39 +99,37 @@ def _no_device(nic: Interface) -> str:
 
 
 def _can_be_a_name(target: str) -> bool:
-    """Whether the kernel would let an interface be called so: a definition's word becomes part of a path in sysfs."""
+    """Whether the kernel allows this name for an interface: it becomes part of a path in sysfs."""
     return 0 < len(os.fsencode(target)) < _NAME_SIZE and target not in (".", "..") and not _NOT_IN_A_NAME.search(target)
 
 
 def _nameless(nic: Interface, domain: Domain) -> str:
-    # A MAC address or net:0 stands in the place of a name that the definition does not have.
+    # A MAC address or net:0 is the target if the definition names no interface.
     if ":" not in nic.target:
-        return f"no interface can be called {nic.target!r}: the kernel would not allow it"
+        return f"{nic.target!r} is not a possible name of an interface"
     if domain.id is None:
-        return "the domain is not running as far as its definition says (it has no id), and names no host interface"
+        return "according to its definition the domain is not running (it has no id), and it names no host interface"
     return "the definition names no host interface (<target dev='...'>)"
 
 
 def _absent(nic: Interface, namespace: str | None) -> str:
     if namespace is not None:
         return (
-            f"neither the host nor network namespace {namespace}, which its process is in, has an interface "
-            f"{nic.target!r}: it is not up yet, or has gone"
+            f"neither the host nor the network namespace of its process ({namespace}) has an interface {nic.target!r}: "
+            "it is not up yet or is gone"
         )
     return (
-        f"the host has no interface {nic.target!r} (/proc/net/dev): it is not up yet, has gone, "
-        "or is in another network namespace"
+        f"the host has no interface {nic.target!r} (/proc/net/dev): it is not up yet, is gone, or is in another "
+        "network namespace"
     )
 
 
 def _unused(nic: Interface, namespace: str | None, domain: Domain, names: Collection[str], roots: Roots) -> str:
-    """Why nothing may go through a Xen guest's vif: without Xen's own drivers it uses one that QEMU emulates."""
+    """Why a Xen guest may not use its vif: without Xen's drivers it uses the one that QEMU emulates."""
     if domain.type != "xen":
         return ""
-    beside = f"{nic.target}-emu"
-    if beside in names and all(nic.target != beside for nic in domain.interfaces):
-        return (
-            f"{beside}, which QEMU emulates for it, has counters of its own: what goes through it is not counted here"
-        )
-    # The machine's sysfs does not show another namespace's interfaces, and may show others of their names.
+    emulated = f"{nic.target}-emu"
+    if emulated in names and emulated not in map(str, domain.interfaces):
+        return f"packets through {emulated}, which QEMU emulates for it, are counted there and not here"
+    # sysfs does not show another namespace's interfaces, and may show others of the same name.
     return "" if namespace is not None else not_connected(f"/sys/class/net/{nic.target}/device", roots)

@@ -1,4 +1,4 @@
-"""Domains as resolving completed them, kept from scan to scan, so that only what may have changed is resolved again."""
+"""Resolved domains, kept from scan to scan, so that only those that may have changed are resolved again."""
 
 from collections.abc import Callable, Iterable
 
@@ -16,7 +16,7 @@ class ResolvedDomains:
     def __init__(self, roots: Roots) -> None:
         self._roots = roots
         self._resolved: dict[int, tuple[Domain, Domain]] = {}
-        """By identity: a domain as it was found, and as it was completed."""
+        """By id(): a domain as it was found and as it was resolved."""
 
     def update(
         self,
@@ -28,21 +28,22 @@ class ResolvedDomains:
     ) -> list[Domain]:
         """The domains of a scan, as `resolve` completes them.
 
-        Except in a full scan, a domain that is the same object as in the last one (its provider saw no change) stays as
-        it was completed then. An equal one does not: a disk may have been replaced by another under the same name.
+        Except in a full scan, a domain that is the same object as in the last scan (its provider saw no change) is not
+        resolved again. An equal one is: a disk may have been replaced by another one under the same name.
         """
         before, self._resolved = ({} if full else self._resolved), {}
-        complete = []
+        resolved = []
         for domain in found:
             _, known = before.get(id(domain), (domain, None))
-            stands = known is not None and self._stands(known, namespaces)
-            complete.append(known if known is not None and stands else resolve(domain))
-            self._resolved[id(domain)] = domain, complete[-1]
-        return complete
+            if known is None or not self._is_current(known, namespaces):
+                known = resolve(domain)
+            resolved.append(known)
+            self._resolved[id(domain)] = domain, known
+        return resolved
 
-    def _stands(self, domain: Domain, namespaces: NetworkNamespaces) -> bool:
-        """Whether its devices are the same ones. A device that was absent is looked for again."""
-        if domain.type == "xen":  # its backends are set up by and by, and keep their numbers
+    def _is_current(self, domain: Domain, namespaces: NetworkNamespaces) -> bool:
+        """Whether its devices are still the same ones, and none was absent."""
+        if domain.type == "xen":  # its backends are set up gradually, and keep their numbers
             return False
         return all(map(self._is_same_disk, domain.disks)) and all(
             _is_same_interface(nic, namespaces) for nic in domain.interfaces

@@ -1,4 +1,4 @@
-"""Which process keeps the statistics of a disk that tapdisk3 serves: /dev/shm/td3-PID/vbd-DOMID-NUMBER."""
+"""The process with the statistics of a disk that tapdisk3 serves: /dev/shm/td3-PID/vbd-DOMID-NUMBER."""
 
 import re
 
@@ -8,9 +8,9 @@ _FOLDER = re.compile(r"td3-([1-9][0-9]{0,8})", re.ASCII)
 
 
 def tapdisk_pid(domid: int, number: int, roots: Roots) -> int | None:
-    """None where there is no such page, or none that we may see: the folders are root's.
+    """None if there is no such page, or none that may be read: the folders belong to root.
 
-    xenstore knows the process, too. A tapdisk that was killed leaves its pages behind: one that runs goes before it.
+    xenstore names the process, too. A killed tapdisk leaves its pages behind: a running one takes precedence.
     """
     found = [match for name in roots.list_or_empty("/dev/shm") if (match := _FOLDER.fullmatch(name))]
     pids = [int(match[1]) for match in found if roots.exists(f"/dev/shm/{match[0]}/vbd-{domid}-{number}")]

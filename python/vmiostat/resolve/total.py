@@ -1,7 +1,7 @@
-"""Where all that a domain reads and writes is counted: by its control group, else by its process.
+"""What counts all that a domain reads and writes: its control group, else its process.
 
-So a domain whose disks only its VMM knows (files, qcow2) still has a number of its own, and the kernel's. Version 2 of
-control groups counts everything; version 1 what is past the page cache and often less, so it comes after the process.
+So the kernel has a number even for a domain whose disks only its VMM counts (files, qcow2). cgroup v2 counts all disk
+I/O; v1 only what bypasses the page cache, and often less, so the process takes precedence over it.
 """
 
 import errno
@@ -19,27 +19,26 @@ _FILLED = ("blkio.throttle.io_service_bytes_recursive", "blkio.throttle.io_servi
 _CLOSED = (errno.EACCES, errno.EPERM)
 
 _V2 = (
-    "what the domain's control group read from and wrote to the host's disks: what the host's page cache holds is not "
-    "counted until it is read or flushed, and network storage (rbd, nbd, nfs) never is"
+    "what the domain's control group reads from and writes to the host's disks: data in the page cache counts only "
+    "when it is read or flushed, network storage (rbd, nbd, nfs) never"
 )
 _V1 = (
-    "what the domain's control group asked of the host's disks past the page cache: cgroup v1 counts a write through "
-    "the cache to no group, since Linux 6.10 only disks for which a limit is set, and network storage never"
+    "what the domain's control group reads from and writes to the host's disks, bypassing the page cache: cgroup v1 "
+    "does not count cached writes, since Linux 6.10 counts only disks with a limit, and never network storage"
 )
 _PROCESS = (
-    "the bytes that process {pid} read from disks and wrote, through the host's page cache or past it: requests are "
-    "not counted, nor is what it asks of others over a socket (rbd, nbd, vhost-user)"
+    "the bytes that process {pid} reads from disks and writes, through the host's page cache or bypassing it: requests "
+    "are not counted, nor is storage that it reaches through a socket (rbd, nbd, vhost-user)"
 )
 _NO_GROUP = (
-    "no control group of its own counts its I/O (cgroup v2's io controller is not on for it, or cgroup v1's files "
-    "are empty)"
+    "no control group of its own counts its I/O (it has no io controller in cgroup v2, or cgroup v1's files are empty)"
 )
 
 
 def resolve_total(domain: Domain, roots: Roots) -> Disk | None:
-    """The domain's row of all its I/O, with its counters or the reason why it has none; None where no process does it.
+    """The row of all of the domain's I/O, with its counter source or the reason; None without a process that does it.
 
-    Nor is there one of a Xen guest: blkback, a thread of the kernel's, reads and writes for it in nobody's name.
+    A Xen guest has none: blkback's kernel threads do its I/O, which is accounted to no process.
     """
     if domain.total is not None or domain.process is None or domain.type == "xen":
         return domain.total
@@ -50,12 +49,12 @@ def resolve_total(domain: Domain, roots: Roots) -> Disk | None:
 def _counters(domain: Domain, process: Process, roots: Roots) -> tuple[BlockCounterSource | None, str]:
     try:
         groups = domain_cgroups(process, roots)
-    except SourceError:  # the process has ended, or the kernel has no control groups
+    except SourceError:  # the process has ended, or the kernel lacks control groups
         groups = DomainCgroups()
     if groups.v2 is not None and roots.exists(f"{groups.v2}/io.stat"):
         return CgroupIo(groups.v2), _V2
     reason = _NO_GROUP
-    if domain.type not in _CONTAINERS:  # a container is many processes
+    if domain.type not in _CONTAINERS:  # a container has many processes
         try:
             roots.read(f"/proc/{process.pid}/io")
             return ProcessIo(process.pid), _PROCESS.format(pid=process.pid)
@@ -67,9 +66,9 @@ def _counters(domain: Domain, process: Process, roots: Roots) -> tuple[BlockCoun
 
 
 def _is_filled(group: str, roots: Roots) -> bool:
-    """Whether a device has a line: the files are often there and hold nothing but `Total 0`, whatever was read.
+    """Whether a device has a line: often the files contain only `Total 0`, whatever was read.
 
-    Since Linux 6.10 the policy that fills them is off until a limit is set for the device.
+    Since Linux 6.10 the policy that fills them is off until a limit is set for a device.
     """
     for name in _FILLED:
         lines = roots.read_or_none(f"{group}/{name}")
@@ -81,7 +80,7 @@ def _is_filled(group: str, roots: Roots) -> bool:
 def _unreadable(error: SourceError, process: Process, roots: Roots) -> str:
     file = roots.shown(f"/proc/{process.pid}/io")
     if error.errno in _CLOSED:
-        return f"{_NO_GROUP}, and it needs root or CAP_SYS_PTRACE to read {file}"
+        return f"{_NO_GROUP}, and reading {file} takes root or CAP_SYS_PTRACE"
     if error.errno == errno.ENOENT and roots.exists(f"/proc/{process.pid}"):
-        return f"{_NO_GROUP}, and this kernel does not count a process's: there is no {file}"
+        return f"{_NO_GROUP}, and this kernel does not count a process's I/O: there is no {file}"
     return f"{file} cannot be read: {error.strerror}"

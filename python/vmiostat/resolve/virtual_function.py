@@ -1,4 +1,4 @@
-"""From a PCI device that a guest was given to the network card whose virtual function it is, and which counts it."""
+"""The network card that counts a virtual function, by the function's PCI address in the guest's definition."""
 
 import re
 
@@ -11,33 +11,33 @@ _ADDRESS = re.compile(r"[0-9a-f]{4,8}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-7]", re.ASCII)
 _NUMBER = re.compile(r"virtfn([0-9]+)", re.ASCII)
 
 NOT_COUNTED = (
-    "a device of the host ({}) handed to the guest whole: the host's kernel does not see its packets. "
-    "A virtual function's would be counted by its card"
+    "a whole PCI device ({}) that the guest owns: the host's kernel does not see its packets (only a virtual function "
+    "is counted, by its card)"
 )
 COUNTED = (
-    "as the card's driver counts it, newest answer: a driver that does not count its virtual functions says 0 "
-    "(ip -s link show dev {} has the same)"
+    "the newest answer of the card's driver, which is 0 if it does not count virtual functions (ip -s link show dev {} "
+    "has the same)"
 )
 
 
 def virtual_function(address: str | None, roots: Roots) -> VirtualFunction | str:
-    """What counts the function at a PCI address ("0000:03:10.1"), or why nothing does."""
+    """What counts the function at a PCI address (0000:03:10.1), or the reason why nothing does."""
     if address is None or not _ADDRESS.fullmatch(address):
-        return NOT_COUNTED.format(address or "the definition does not say which")
+        return NOT_COUNTED.format(address or "without an address in the definition")
     try:
         card, device = roots.real(f"{_DEVICES}/{address}/physfn"), roots.real(f"{_DEVICES}/{address}")
     except SourceError:
         return NOT_COUNTED.format(address)
     number = _number(card, device, roots)
     if number is None:
-        return f"it is a virtual function ({address}) of {card}, which does not say its number (virtfnN)"
+        return f"a virtual function ({address}) of {card}, in which no virtfnN leads to it"
     interfaces = roots.list_or_empty(f"{card}/net")
     if not interfaces:
         return (
-            f"virtual function {number} of PCI device {card.rpartition('/')[2]}, which has no network interface here "
-            "that could be asked: its driver is not loaded, or it is in another network namespace"
+            f"virtual function {number} of PCI device {card.rpartition('/')[2]}, which has no network interface here: "
+            "its driver is not loaded, or the interface is in another network namespace"
         )
-    # A card with two ports in one PCI function has two; as in libvirt, the first one is asked.
+    # A card with two ports in one PCI function has two; use the first one, as libvirt does.
     return VirtualFunction(interfaces[0], number)
 
 

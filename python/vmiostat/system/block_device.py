@@ -1,4 +1,4 @@
-"""A block device by its path, and which of those that have had its number it is."""
+"""The number of a block device by its path, and which of the devices with this number it is."""
 
 from contextlib import suppress
 
@@ -10,9 +10,9 @@ Number = tuple[int, int]
 
 
 def device_number(path: str, roots: Roots) -> Number | None:
-    """The number of the block device that is at this path, its links followed; None for anything else.
+    """The number of the block device at this path, with links followed; None for any other file.
 
-    Raises SourceError where nothing is there.
+    Raises SourceError if there is none.
     """
     try:
         number = roots.device_number(path)
@@ -23,7 +23,7 @@ def device_number(path: str, roots: Roots) -> Number | None:
 
 
 def _by_name(path: str, roots: Roots) -> Number | None:
-    """A captured tree has no device nodes, but where links lead and what sysfs says of the device there."""
+    """A captured tree has no device nodes, but has links, and the device's number in sysfs."""
     if not roots.captured:
         return None
     with suppress(SourceError):
@@ -37,9 +37,9 @@ def _by_name(path: str, roots: Roots) -> Number | None:
 
 
 def diskseq(number: Number, roots: Roots) -> int | None:
-    """The kernel's count of disks when this one came. A partition's is its disk's.
+    """The kernel's sequence number of the disk; for a partition, that of its disk.
 
-    None before Linux 5.15, and of a captured machine: nothing comes or goes there.
+    None before Linux 5.15, and on a captured machine, whose devices never change.
     """
     if roots.captured:
         return None

@@ -1,6 +1,6 @@
-"""What of a machine's devices a process holds open: tap and macvtap interfaces, and block devices.
+"""The devices that a process has open: tap and macvtap interfaces, and block devices.
 
-To look at it takes the rights to trace the process: those of root (CAP_SYS_PTRACE), or of its owner.
+Reading this takes the right to trace the process: root's (CAP_SYS_PTRACE) or its owner's.
 """
 
 import os
@@ -22,57 +22,57 @@ _FLAGS = re.compile(rb"^flags:\s*([0-7]{1,11})\s*$", re.MULTILINE)
 
 @dataclass(frozen=True, slots=True)
 class Descriptors:
-    """A process's open files, each by the descriptor's number."""
+    """A process's open files by descriptor."""
 
     paths: Mapping[int, str]
-    """What each leads to: see `open_paths`."""
+    """As from `open_paths`."""
     taps: dict[int, str] = field(default_factory=dict)
-    """The interface of each that is a tap's or tun's."""
+    """The interface of each tap or tun."""
     block_devices: dict[int, Number] = field(default_factory=dict)
-    """Major and minor of each that is a block device."""
+    """Major and minor of each block device."""
     read_only: set[int] = field(default_factory=set)
-    """The block devices that are not open for writing."""
+    """Block devices that are not open for writing."""
 
     @property
     def macvtaps(self) -> dict[int, int]:
-        """The number (ifindex) of the interface of each that is a macvtap's or ipvtap's."""
+        """The ifindex of each macvtap or ipvtap."""
         return macvtaps(self.paths)
 
 
 def open_paths(pid: int, roots: Roots) -> dict[int, str]:
-    """What each descriptor leads to: /dev/loop0, anon_inode:kvm-vm, socket:[1234].
+    """What each descriptor refers to: /dev/loop0, anon_inode:kvm-vm, socket:[1234].
 
-    Raises SourceError: EACCES without the rights, ENOENT when the process has ended.
+    Raises SourceError: EACCES without the rights, ENOENT if the process has ended.
     """
     paths = {}
     with _folder(pid, roots) as folder:
         for number in open_numbers(pid, roots):
-            # One that was closed since is passed over.
+            # Skip one that has been closed.
             with suppress(OSError):
                 paths[number] = os.readlink(str(number), dir_fd=folder)
     return paths
 
 
 def open_numbers(pid: int, roots: Roots) -> list[int]:
-    """The numbers of its descriptors alone, which is a tenth of the work. Raises SourceError as `open_paths`."""
+    """Only the descriptors, which is a tenth of the work. Raises SourceError like `open_paths`."""
     return sorted(int(name) for name in roots.list(f"/proc/{pid}/fd") if name.isdecimal())
 
 
 def macvtaps(paths: Mapping[int, str]) -> dict[int, int]:
-    """The number (ifindex) of the interface of each descriptor that is a macvtap's or ipvtap's."""
+    """The ifindex of each descriptor of a macvtap or ipvtap."""
     return {number: int(tap[1]) for number, path in paths.items() if (tap := _MACVTAP.fullmatch(path))}
 
 
 def descriptors(pid: int, roots: Roots, paths: Mapping[int, str], *, nodes_anywhere: bool = False) -> Descriptors:
-    """What is behind the paths of the process's descriptors. Raises SourceError as `open_paths`.
+    """The devices behind the paths of the process's descriptors. Raises SourceError like `open_paths`.
 
-    Only below /dev is a file looked at, to see whether it is a block device: elsewhere it may lie on a file system that
-    hangs. `nodes_anywhere` looks at all, for a process that is locked up with device nodes of its own.
+    Only files below /dev are examined, to see whether they are block devices: others may be on a file system that
+    hangs. `nodes_anywhere` examines all of them, for a process whose root has device nodes anywhere.
     """
     found = Descriptors(paths)
     with _folder(pid, roots) as folder:
         for number, path in paths.items():
-            # One that was closed since is passed over.
+            # Skip one that has been closed.
             with suppress(OSError):
                 if path.endswith(_TUN):
                     _tap(pid, number, found, roots)
@@ -93,7 +93,7 @@ def _folder(pid: int, roots: Roots) -> Iterator[int]:
 
 
 def _tap(pid: int, number: int, found: Descriptors, roots: Roots) -> None:
-    # No such line: /dev/net/tun was opened, and no interface has been asked for yet.
+    # Without this line, /dev/net/tun was opened, but no interface was created yet.
     if name := _TAP_NAME.search(roots.read(f"/proc/{pid}/fdinfo/{number}")):
         found.taps[number] = os.fsdecode(name[1].strip())
 
@@ -102,7 +102,7 @@ def _block_device(pid: int, number: int, folder: int, found: Descriptors, roots:
     if roots.captured:
         device = device_number(found.paths[number], roots)
     else:
-        # The descriptor itself, and not the path: that may be another's by now, or be in another mount namespace.
+        # Not by the path, which may refer to another file by now, or be in another mount namespace.
         status = os.stat(str(number), dir_fd=folder)
         device = (os.major(status.st_rdev), os.minor(status.st_rdev)) if stat.S_ISBLK(status.st_mode) else None
     if device is None:

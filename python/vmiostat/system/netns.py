@@ -1,4 +1,4 @@
-"""The network namespaces that domains' processes are in, and the interfaces that each of them has."""
+"""The network namespaces of processes, and the interfaces in them."""
 
 import os
 
@@ -6,18 +6,18 @@ from vmiostat._core import Roots
 from vmiostat.errors import SourceError
 
 Interfaces = dict[str, int | None]
-"""Names in the kernel's order, each with its number where that is known."""
+"""Names in the kernel's order, each with its ifindex, if known."""
 
 _NAMED = "/run/netns"
-"""Where `ip netns add` keeps namespaces under names."""
+"""Where `ip netns add` names namespaces."""
 
 
 class NetworkNamespaces:
-    """What is known of them is asked once, and then kept: one of these serves one discovery.
+    """Network namespaces as one scan sees them: everything is read once.
 
-    A namespace is called by a path: /run/netns/NAME, else /proc/PID/ns/net of the first process met in it, for as long
-    as that runs: `before` is what served the discovery before this one. None is that of the machine's own
-    /proc/net/dev.
+    A namespace is identified by a path: /run/netns/NAME, else /proc/PID/ns/net of the first process found in it. That
+    path is kept while the process runs: `before` is the object of the previous scan. None is the namespace of the
+    machine's own /proc/net/dev.
     """
 
     def __init__(self, roots: Roots, before: "NetworkNamespaces | None" = None) -> None:
@@ -41,13 +41,13 @@ class NetworkNamespaces:
         return paths[identity]
 
     def _identity(self, pid: int) -> str | int | None:
-        # Only root and the process's owner may read the link net:[4026531840]. Its net/dev is anyone's to look at:
-        # procfs makes that anew for each namespace, and gives each file a number of its own (fs/proc/generic.c).
+        # Only root and the process's owner may read the link net:[4026531840]. Anyone can stat its net/dev, a file that
+        # procfs creates for each namespace, with an inode number of its own (fs/proc/generic.c).
         link = self._own_link and _link(str(pid), self._roots)
         return link or _inode(f"/proc/{pid}/net/dev", self._roots)
 
     def interfaces(self, namespace: str | None = None) -> Interfaces:
-        """Those of a namespace. Raises SourceError."""
+        """The interfaces in a namespace. Raises SourceError."""
         if namespace not in self._interfaces:
             self._interfaces[namespace] = self._roots.interfaces(namespace)
         return self._interfaces[namespace]

@@ -1,15 +1,15 @@
-"""Xen's device number for a disk's name, and the name back: xvda is 51712, and its backend's folder vbd-DOMID-51712.
+"""Xen's device number of a disk's name, and back: xvda is 51712, and its backend's folder is vbd-DOMID-51712.
 
-The schemes are those of Xen's docs (xen-vbd-interface) and of the toolstacks that use them; three are older Linux
-majors. Two names can have one number (xvdf and d5p0), and a guest may show another name than was asked for (Linux shows
-hda and sda as xvda), so a name made from a number is the plainest of those that it can have had.
+The schemes are those of Xen's docs (xen-vbd-interface) and of the toolstacks. Two names can have the same number (xvdf
+and d5p0), and a guest may show another name than the configured one (Linux shows hda and sda as xvda). So a name made
+from a number is the most common one for it.
 """
 
 import re
 
 _XVD_MAJOR = 202
 _EXTENDED = 1 << 28
-"""Marks the scheme for disks that do not fit in 16 x 16 minors: 1 << 28 | disk << 8 | partition."""
+"""The scheme for disks beyond 16 x 16 minors: 1 << 28 | disk << 8 | partition."""
 _DISKS = 1 << 20
 _IDE_MAJORS = (3, 22, 33, 34, 56, 57, 88, 89, 90, 91)
 _SCSI_MAJORS = (8, 65, 66, 67, 68, 69, 70, 71, 128, 129, 130, 131, 132, 133, 134, 135)
@@ -20,7 +20,7 @@ _NUMBER = re.compile(r"[1-9][0-9]{0,9}|0[xX][0-9a-fA-F]{1,8}", re.ASCII)
 
 
 def xen_device_number(name: str) -> int | None:
-    """The device number of a disk called `name`, with or without /dev/; None for a name that Xen has no number for.
+    """The device number of a disk's name, with or without /dev/; None if Xen has no number for it.
 
     >>> xen_device_number("xvda"), xen_device_number("/dev/hdc"), xen_device_number("d5p0"), xen_device_number("51712")
     (51712, 5632, 51792, 51712)
@@ -40,7 +40,7 @@ def xen_device_number(name: str) -> int | None:
 
 
 def disk_name(number: int) -> str:
-    """The name that has this number; where no scheme has it, the number itself in decimal, which is a name too.
+    """The name for this number; if no scheme has one, the number itself in decimal, which is also a valid name.
 
     >>> disk_name(51712), disk_name(268439552), disk_name(5632), disk_name(1 << 28 | 16), disk_name(7)
     ('xvda', 'xvdq', 'hdc', 'd0p16', '7')
@@ -53,7 +53,7 @@ def disk_name(number: int) -> str:
 
 
 def _xvd(disk: int, partition: int) -> int | None:
-    """libvirt's rule. libxl takes partitions above 15 by this name, too."""
+    """libvirt's rule. libxl also accepts partitions above 15."""
     return None if partition > 15 else _d(disk, partition)
 
 
@@ -81,7 +81,7 @@ _SCHEMES = {"xvd": _xvd, "hd": _hd, "sd": _sd}
 
 
 def _readings(number: int) -> list[tuple[str, int, int]]:
-    """What the number can mean, as (prefix, disk, partition): at most one, before the limits of its scheme."""
+    """The possible meaning of a number as (prefix, disk, partition), without checking its scheme's limits."""
     if number >= _EXTENDED:
         return [("xvd", (number & ~_EXTENDED) >> 8, number & 255)]
     major, minor = number >> 8, number & 255
