@@ -13,7 +13,7 @@ from vmiostat import Poller, Roots
 ROWS = 200_000
 poller = Poller(Roots(), [("web1", "vda", None)] * ROWS, [])
 before, after = poller.poll(), poller.poll()
-after.block.__arrow_c_array__()  # the names' columns are made once
+kept = after.block.__arrow_c_array__()  # the columns of names are made once; memory that is freed could be used again
 size = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
 # Less than a word for each row.
 resource.setrlimit(resource.RLIMIT_AS, (size + ROWS * 4, resource.RLIM_INFINITY))
