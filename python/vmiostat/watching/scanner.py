@@ -145,7 +145,7 @@ class Scanner:
             if full:
                 regular = ScheduledScan(ended + self._interval, full=True)
             rescans = [scan for scan in rescans if scan.at > ended or (scan.full and not full)]
-            if self._discarded:  # also if the pending event turns out to change nothing
+            if self._discarded:  # even if the pending event changes nothing
                 rescans.append(ScheduledScan(ended, full=False))
             scheduled = min([regular, *rescans])
             earliest = ended + max(_MIN_PAUSE, cpu_debt - _BURST)
