@@ -1,4 +1,4 @@
-"""A fake of the module libvirt, with a daemon that stops answering, dies and comes back as a test tells it to.
+"""A fake of the module libvirt, with a daemon that stops answering, dies and comes back as a test requires.
 
 It treats its caller like the real module: a call to a daemon that does not answer never returns; dropping the last
 reference to a connection calls the daemon to close it; a registered callback keeps its connection alive.

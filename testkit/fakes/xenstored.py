@@ -1,4 +1,4 @@
-"""A xenstore daemon of ours: the wire protocol over a socket, from the lines that `xenstore-ls -f` printed."""
+"""A fake xenstore daemon: the wire protocol over a socket, with the contents of `xenstore-ls -f`."""
 
 import re
 import socket
@@ -16,7 +16,7 @@ _LINE = re.compile(r'(/\S*) = "(.*)"   \(.*\)')
 
 
 def listed(path: Path) -> dict[str, str]:
-    """Path and value of each line."""
+    """The path and value on each line."""
     return {match[1]: match[2] for line in path.read_text().splitlines() if (match := _LINE.match(line))}
 
 
@@ -25,21 +25,21 @@ def message(kind: int, request: int, payload: bytes) -> bytes:
 
 
 class FakeXenstored:
-    """Serves `store`, which may be changed while it runs. `answers` may put something in an answer's place."""
+    """Serves `store`, which may change while it runs. `instead` may replace an answer."""
 
     def __init__(self, run: Path, store: dict[str, str]) -> None:
         self.store = store
         self.closed: set[str] = set()
-        """Paths that are answered with EACCES."""
+        """Paths for which it answers EACCES."""
         self.has_parts = True
-        self.tells_all = False
-        """Whether it sends a list whole, however long, as oxenstored does."""
+        self.long_messages = False
+        """Whether it sends a list of any length in one message, like oxenstored."""
         self.generation = 1
         self.stopped = False
-        """Whether it is as if by SIGSTOP: the kernel lets clients connect, and nobody answers them."""
+        """As if by SIGSTOP: the kernel accepts connections, but no query is answered."""
         self.instead: Callable[[int, int, bytes], Iterable[bytes]] | None = None
-        """Bytes in the place of the answer to a message (its type, request and payload); None leaves the true one."""
-        self.questions = 0
+        """Returns the bytes to send for a message (its type, request and payload); None: the true answer."""
+        self.queries = 0
         self.clients = 0
         self.watched: list[tuple[socket.socket, bytes]] = []
         folder = run / "xenstored"
@@ -51,8 +51,8 @@ class FakeXenstored:
         self._threads[0].start()
         self._clients: list[socket.socket] = []
 
-    def tell(self, path: str) -> None:
-        """Something was written at this path."""
+    def write_event(self, path: str) -> None:
+        """Sends the event of a write at this path to all who watch it."""
         for client, watched in self.watched:
             if path.encode().startswith(watched):
                 client.sendall(message(EVENT, 0, path.encode() + b"\0" + watched + b"\0"))
@@ -78,11 +78,11 @@ class FakeXenstored:
 
     def _serve(self, client: socket.socket) -> None:
         try:
-            with client, client.makefile("rb") as asked:
-                while len(header := asked.read(HEADER.size)) == HEADER.size:
+            with client, client.makefile("rb") as received:
+                while len(header := received.read(HEADER.size)) == HEADER.size:
                     kind, request, _, length = HEADER.unpack(header)
-                    payload = asked.read(length)
-                    self.questions += 1
+                    payload = received.read(length)
+                    self.queries += 1
                     if self.stopped:
                         continue
                     if self.instead is not None:
@@ -116,7 +116,7 @@ class FakeXenstored:
             return "ENOENT"
         children = b"".join(name.encode() + b"\0" for name in names)
         if kind == DIRECTORY:
-            return children if len(children) <= LONGEST or self.tells_all else "E2BIG"
+            return children if len(children) <= LONGEST or self.long_messages else "E2BIG"
         if kind == DIRECTORY_PART and self.has_parts:
             head = b"%d\0" % self.generation
             rest = children[int(words[1]) :]
@@ -136,7 +136,7 @@ class FakeXenstored:
 
 @contextmanager
 def running(root: Path, store: dict[str, str]) -> Iterator[FakeXenstored]:
-    """A daemon of the machine below `root`."""
+    """A daemon for the machine below `root`."""
     daemon = FakeXenstored(root / "run", store)
     try:
         yield daemon

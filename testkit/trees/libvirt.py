@@ -1,11 +1,11 @@
-"""A machine with libvirt's status files, which come and go as libvirt lets them."""
+"""A made machine with libvirt's status files, written and removed as by libvirt."""
 
 from collections.abc import Sequence
 from pathlib import Path
 
 
 class LibvirtTree:
-    """Below `root`: run/libvirt/qemu/NAME.xml, and a proc/net/dev with the interfaces that the host has."""
+    """Below `root`: run/libvirt/qemu/NAME.xml, and a proc/net/dev with the host's interfaces."""
 
     def __init__(self, root: Path, driver: str = "qemu") -> None:
         self.root = root
@@ -22,7 +22,7 @@ class LibvirtTree:
         disks: Sequence[str] = (),
         kind: str = "bridge",
     ) -> None:
-        """Writes a domain's file as libvirt does, for a start and for each change: a new file, then renamed."""
+        """Writes a domain's file as libvirt does at a start and at each change: a new one, then renamed."""
         devices = "".join([*disks, *(f"<interface type='{kind}'><target dev='{nic}'/></interface>" for nic in nics)])
         self.folder.mkdir(parents=True, exist_ok=True)
         pid = 3999 + number if pid is None else pid
@@ -34,7 +34,7 @@ class LibvirtTree:
         new.rename(self.folder / f"{name}.xml")
 
     def process(self, pid: int, started: int) -> None:
-        """A process that may be a domain's VMM."""
+        """A process that can be a domain's VMM."""
         folder = self.root / f"proc/{pid}"
         folder.mkdir(exist_ok=True)
         (folder / "stat").write_text(f"{pid} (qemu) S {'0 ' * 18}{started}\n")
@@ -44,6 +44,6 @@ class LibvirtTree:
         (self.folder / f"{name}.xml").unlink()
 
     def interfaces(self, counters: dict[str, int]) -> None:
-        """The host's interfaces, each with one number as all its counters. Written in place: /proc is never renamed."""
+        """The host's interfaces, each with one number for all counters. Written in place, since /proc never renames."""
         lines = "".join(f"{name:>6}: {' '.join([str(number)] * 16)}\n" for name, number in counters.items())
         (self.root / "proc/net/dev").write_text("Inter-|\n face |\n" + lines)

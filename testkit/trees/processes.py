@@ -1,4 +1,4 @@
-"""A made /proc with processes in it, as root sees them."""
+"""A made /proc with processes, as root sees them."""
 
 import os
 from collections.abc import Mapping, Sequence
@@ -15,7 +15,7 @@ def net_dev(*names: str) -> str:
 
 
 class ProcessTree:
-    """Made below a folder; what a process has open is given by descriptor number."""
+    """A /proc below `root`. A process's open files are given by descriptor."""
 
     def __init__(self, root: Path, *interfaces: str) -> None:
         self.root = root
@@ -37,9 +37,9 @@ class ProcessTree:
         name: str = "a (sly) name)",
         state: str = "S",
         namespace: str = OWN,
-        only_read: Sequence[int] = (),
+        read_only: Sequence[int] = (),
     ) -> None:
-        """A process that was started `pid` ticks after the machine."""
+        """A process that started `pid` ticks after boot."""
         numbers = " ".join(["0"] * 18)
         self.write(f"proc/{pid}/stat", f"{pid} ({name}) {state} {numbers} {pid} 0 0\n")
         self.write(f"proc/{pid}/cmdline", "".join(f"{word}\0" for word in words))
@@ -47,12 +47,12 @@ class ProcessTree:
         (self.root / f"proc/{pid}/fd").mkdir()
         for number, path in [*(opened or {}).items(), *((number, "/dev/net/tun") for number in taps or {})]:
             self.link(f"proc/{pid}/fd/{number}", path)
-            flags = os.O_RDONLY if number in only_read else os.O_RDWR
+            flags = os.O_RDONLY if number in read_only else os.O_RDWR
             tap = f"iff:\t{taps[number]}\n" if taps and number in taps else ""
             self.write(f"proc/{pid}/fdinfo/{number}", f"pos:\t0\nflags:\t0{flags | os.O_CLOEXEC:o}\nmnt_id:\t9\n{tap}")
 
     def disk(self, name: str, number: str) -> None:
-        """A block device of the machine."""
+        """A block device."""
         self.write(f"sys/class/block/{name}/dev", f"{number}\n")
 
     def write(self, path: str, text: str) -> None:

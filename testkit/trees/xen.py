@@ -1,4 +1,4 @@
-"""A made machine with Xen's backends, and what xenstore has of their domains."""
+"""A made machine with Xen's backends, and the contents of its xenstore."""
 
 import shutil
 from pathlib import Path
@@ -7,7 +7,7 @@ NAMES = ("rd_req", "rd_sect", "wr_req", "wr_sect", "oo_req", "f_req", "ds_req")
 
 
 class XenTree:
-    """Below `root`; `store` is for a FakeXenstored."""
+    """A machine below `root`; `store` is for a FakeXenstored."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -19,7 +19,7 @@ class XenTree:
         self.store |= {f"/local/domain/{domid}/name": name, f"/local/domain/{domid}/vm": f"/vm/{uuid}"}
 
     def vbd(self, domid: int, number: int, dev: str, count: int | None) -> None:
-        """A disk whose counters are all `count`; with None it has no statistics yet."""
+        """A disk with `count` as all its counters; None: without statistics yet."""
         self.store[f"/local/domain/0/backend/vbd/{domid}/{number}/dev"] = dev
         folder = self.folder(f"vbd-{domid}-{number}")
         folder.mkdir(parents=True, exist_ok=True)
@@ -29,14 +29,14 @@ class XenTree:
                 (folder / "statistics" / name).write_text(f"{count}\n")
 
     def vif(self, domid: int, number: int, name: str) -> None:
-        """An interface, or another name for it."""
+        """An interface, or a new name for it."""
         self.store[f"/local/domain/0/backend/vif/{domid}/{number}/handle"] = str(number)
         folder = self.folder(f"vif-{domid}-{number}") / "net"
         shutil.rmtree(folder, ignore_errors=True)
         (folder / name).mkdir(parents=True)
 
     def interfaces(self, counts: dict[str, int]) -> None:
-        """The lines of /proc/net/dev: each one's name and what all its counters are."""
+        """The lines of /proc/net/dev: each interface with one number for all counters."""
         lines = [f"{name}: {' '.join([str(count)] * 16)}\n" for name, count in counts.items()]
         (self.root / "proc/net/dev").write_text("Inter-|\n face |\n" + "".join(lines))
 

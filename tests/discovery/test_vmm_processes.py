@@ -89,7 +89,7 @@ def test_a_proxmox_guest(tree: ProcessTree) -> None:
         "-netdev", "type=tap,id=net0,ifname=tap100i0,script=/usr/libexec/pve-bridge,vhost=on",
         "-device", "virtio-net-pci,mac=BC:24:11:00:00:01,netdev=net0,bus=pci.0,id=net0",
     ]  # fmt: skip
-    tree.process(500, words, {9: "/dev/kvm", 12: "/dev/dm-3", 13: "/dev/sdb"}, {40: "tap100i0"}, only_read=[13])
+    tree.process(500, words, {9: "/dev/kvm", 12: "/dev/dm-3", 13: "/dev/sdb"}, {40: "tap100i0"}, read_only=[13])
     (web1,) = Host(tree.root).domains()
     assert (web1.name, web1.id, web1.uuid) == ("web1", 100, UUID)
     assert Host(tree.root).domain(100) == web1
@@ -118,7 +118,7 @@ def test_unplugged_devices_are_gone(tree: ProcessTree) -> None:
 
 
 def test_a_disk_below_an_overlay_says_so(tree: ProcessTree) -> None:
-    tree.process(500, LIBVIRT, {11: "/dev/dm-3"}, only_read=[11])
+    tree.process(500, LIBVIRT, {11: "/dev/dm-3"}, read_only=[11])
     disk = Host(tree.root).domains()[0].disks[0]
     assert disk.counter_source == BlockDevice(253, 3)
     assert "overlay" in disk.reason
@@ -131,7 +131,7 @@ def test_a_backing_device_is_no_disk(tree: ProcessTree) -> None:
         "backing.driver=raw,backing.file.driver=host_device,backing.file.filename=/dev/sdb",
         "-device", "virtio-blk-pci,drive=top",
     ]  # fmt: skip
-    tree.process(500, words, {11: "/dev/dm-3", 12: "/dev/sdb"}, only_read=[12])
+    tree.process(500, words, {11: "/dev/dm-3", 12: "/dev/sdb"}, read_only=[12])
     (machine,) = Host(tree.root).domains()
     assert machine.name == "pid 500"
     assert [(disk.target, disk.counter_source) for disk in machine.disks] == [("top", BlockDevice(253, 3))]

@@ -123,7 +123,7 @@ def test_an_interface_with_a_name_of_its_own_is_followed_when_it_is_renamed(
         assert poller.poll().interface["lv1", "lan"].rx_bytes == 10
         tree.vif(1, 0, "dmz")
         tree.interfaces({"dmz": 11})
-        daemon.tell(f"{BACKENDS}/vif/1/0/state")
+        daemon.write_event(f"{BACKENDS}/vif/1/0/state")
         until(lambda: "dmz" in poller.poll().interface.devices)
         assert poller.poll().interface["lv1", "dmz"].rx_bytes == 11
         assert "lan" not in poller.poll().interface.devices

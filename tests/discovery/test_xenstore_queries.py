@@ -48,7 +48,7 @@ def test_lists_that_do_not_fit_in_a_message(daemon: FakeXenstored, tmp_path: Pat
     with queries_to(tmp_path) as queries:
         assert queries.names(["/many", "/few"]) == [[], ["a", "b", "empty"]]
         assert queries.too_long == ["/many"]
-    daemon.tells_all = True
+    daemon.long_messages = True
     with queries_to(tmp_path) as queries:
         assert queries.names(["/many"]) == [NAMES]
 

@@ -58,16 +58,16 @@ def rows(poller: Poller) -> list[tuple[str, str, str, int]]:
 def test_a_disk_added_before_its_statistics(tree: XenTree, daemon: FakeXenstored, poller: Poller) -> None:
     before = [("web1", "xvda", "ok", 100), ("web1", "xvdb", "gone", -1), ("web1", "vif1.0", "ok", 10)]
     tree.vbd(1, XVDB, "xvdb", None)
-    daemon.tell(f"{BACKENDS}/vbd/1/{XVDB}/state")
+    daemon.write_event(f"{BACKENDS}/vbd/1/{XVDB}/state")
     until(lambda: rows(poller) == before)
     tree.vbd(1, XVDB, "xvdb", 7)  # the hotplug script has ended
-    daemon.tell(f"{BACKENDS}/vbd/1/{XVDB}/state")
+    daemon.write_event(f"{BACKENDS}/vbd/1/{XVDB}/state")
     until(lambda: rows(poller) == [before[0], ("web1", "xvdb", "ok", 7), before[2]])
 
 
 def test_a_rescan_finds_statistics_without_an_event(tree: XenTree, daemon: FakeXenstored, poller: Poller) -> None:
     tree.vbd(1, XVDB, "xvdb", None)
-    daemon.tell(f"{BACKENDS}/vbd/1/{XVDB}/state")
+    daemon.write_event(f"{BACKENDS}/vbd/1/{XVDB}/state")
     until(lambda: len(rows(poller)) == 3)
     tree.vbd(1, XVDB, "xvdb", 7)
     until(lambda: ("web1", "xvdb", "ok", 7) in rows(poller))
@@ -82,7 +82,7 @@ def test_a_domain_that_restarts_with_another_id_keeps_its_name(
     tree.vbd(2, XVDA, "xvda", 3)
     tree.vif(2, 0, "vif2.0")
     tree.interfaces({"vif2.0": 20})
-    daemon.tell("@introduceDomain")
+    daemon.write_event("@introduceDomain")
     until(lambda: rows(poller) == [("web1", "xvda", "ok", 3), ("web1", "vif2.0", "ok", 20)])
     assert [(domain.id, domain.uuid) for domain in poller.domains] == [(2, UUID)]
     after = poller.poll()
@@ -98,7 +98,7 @@ def generations(poller: Poller, domain: str) -> list[int]:
 def test_a_domain_that_is_renamed_keeps_its_devices(tree: XenTree, daemon: FakeXenstored, poller: Poller) -> None:
     before = generations(poller, "web1")
     tree.store["/local/domain/1/name"] = "web2"
-    daemon.tell("@introduceDomain")
+    daemon.write_event("@introduceDomain")
     until(lambda: rows(poller) == [("web2", "xvda", "ok", 100), ("web2", "vif1.0", "ok", 10)])
     assert generations(poller, "web2") == before
 
@@ -109,13 +109,13 @@ def test_a_domain_that_is_migrated_within_its_host_keeps_its_name(
     first = poller.poll()
     tree.domain(2, "web1", UUID)
     tree.vbd(2, XVDA, "xvda", 3)
-    daemon.tell("@introduceDomain")
+    daemon.write_event("@introduceDomain")
     second = f"web1@{UUID}"
     until(lambda: (second, "xvda", "ok", 3) in rows(poller))
     both = poller.poll()
     assert both.rates(first).block["web1", "xvda"].state == "ok"
     tree.end(1)
-    daemon.tell("@releaseDomain")
+    daemon.write_event("@releaseDomain")
     until(lambda: rows(poller) == [("web1", "xvda", "ok", 3)])
     last = poller.poll()
     assert last.rates(both).block["web1", "xvda"].state == "replaced"
@@ -139,7 +139,7 @@ def test_a_frontend_that_disconnects_causes_no_spike(tree: XenTree, daemon: Fake
 def test_a_vif_that_is_renamed_is_followed(tree: XenTree, daemon: FakeXenstored, poller: Poller) -> None:
     tree.vif(1, 0, "lan-web1")
     tree.interfaces({"lan-web1": 11, "vif11.0": 12})
-    daemon.tell(f"{BACKENDS}/vif/1/0/vifname")
+    daemon.write_event(f"{BACKENDS}/vif/1/0/vifname")
     until(lambda: rows(poller)[1:] == [("web1", "lan-web1", "ok", 11)])
 
 
@@ -151,7 +151,7 @@ def test_the_watched_paths(tree: XenTree, daemon: FakeXenstored) -> None:
         changes.drain()
 
         def calls_for_scan(path: str) -> bool:
-            daemon.tell(path)
+            daemon.write_event(path)
             return changes.drain()
 
         assert calls_for_scan("@introduceDomain")

@@ -1,6 +1,6 @@
 """The machine itself as the domain `host`: its network interfaces, physical and virtual, and its whole disks.
 
-Reads /proc/net/dev, /sys/class/net and /sys/block, which needs no rights. What the host receives is rx, unswapped.
+Reads /proc/net/dev, /sys/class/net and /sys/block, as anyone may. What the host receives is rx, unswapped.
 """
 
 from collections.abc import Iterator

@@ -1,8 +1,8 @@
-"""What discovery asks of a provider: to find the domains that it knows of, scan after scan.
+"""What a provider is: it finds the domains of one origin, scan after scan.
 
-A new provider is one file with a class like this, and one line in `vmiostat.discovery.scan`. Its docstring says what it
-reads and which rights that takes. It may keep what it has read for its next scan; only what can have changed without a
-trace is read again, in a full scan at the latest.
+A new provider is one file with such a class and one line in `vmiostat.discovery.scan`. Its docstring says what it reads
+and which rights that takes. It may keep what it reads for the next scan; a full scan rereads what may have changed
+unnoticed.
 """
 
 from dataclasses import dataclass

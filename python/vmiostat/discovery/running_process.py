@@ -6,6 +6,6 @@ from vmiostat.system.processes import start_time
 
 
 def running_process(pid: int, roots: Roots) -> Process | None:
-    """None where there is none, or none that may be seen. It equals the process of a domain that still runs."""
+    """None if there is none or it is hidden. Equal to the process of a domain for as long as that runs."""
     started = start_time(pid, roots)
     return None if started is None else Process(pid, started)

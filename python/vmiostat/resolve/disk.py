@@ -64,7 +64,7 @@ def _host_counters(disk: Disk, domain: Domain, roots: Roots) -> BlockCounterSour
         found = _block_device(source, domain, roots)
         if disk.type == "block" or isinstance(found, BlockDevice):
             return found
-    reason = reasons.get(disk.type, "of type {kind!r}: it is not known what counts that")
+    reason = reasons.get(disk.type, "of the unknown type {kind!r}")
     vmm = _VMM_OF_DRIVER.get(disk.driver or "") or _VMM.get(domain.type, "its VMM")
     query = _QUERY if vmm == "QEMU" and disk.type not in _NOT_THROUGH_QEMU else ""
     return reason.format(source=source, kind=disk.type, vmm=vmm) + query

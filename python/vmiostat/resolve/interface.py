@@ -47,7 +47,7 @@ _PASST = "its packets leave as connections of passt (user mode networking): no h
 def resolve_interface(nic: Interface, domain: Domain, namespaces: NetworkNamespaces, roots: Roots) -> Interface:
     """The interface with its counter source and rx/tx view, or with a reason.
 
-    The host's device is searched in the network namespace of the domain's process, then in the machine's own.
+    The host's device is looked up in the network namespace of the domain's process, then in the machine's own.
     """
     if nic.counter_source is not None or nic.reason:
         return nic
@@ -65,7 +65,7 @@ def resolve_interface(nic: Interface, domain: Domain, namespaces: NetworkNamespa
         return replace(nic, reason=_nameless(nic, domain))
     counters = NetDevice(nic.target, namespace, there.get(nic.target))
     swapped, why = (nic.swap_rx_tx, nic.rx_tx_view) if nic.rx_tx_view else rx_tx_view(nic, counters, domain, roots)
-    # An absent interface gets a counter source, too: its row comes alive when it appears.
+    # An absent interface gets a counter source, too: its row becomes ok when it appears.
     reason = _unused(nic, namespace, domain, there, roots) if nic.target in there else _absent(nic, namespace)
     return replace(nic, counter_source=counters, swap_rx_tx=swapped, rx_tx_view=why, reason=reason)
 

@@ -52,8 +52,8 @@ def _open_disks(line: CommandLine, opened: Descriptors, process: Process, roots:
         number = _number(disk.source, opened, process, roots)
         if number in open_devices and number is not None:
             seen.add(number)
-            only_read = disk.device == "disk" and disk.target not in line.read_only and number not in writable
-            yield replace(disk, counter_source=BlockDevice(*number), reason=_READ_ONLY if only_read else "")
+            read_only = disk.device == "disk" and disk.target not in line.read_only and number not in writable
+            yield replace(disk, counter_source=BlockDevice(*number), reason=_READ_ONLY if read_only else "")
     for number, descriptor in sorted(open_devices.items(), key=lambda item: item[1]):
         path = opened.paths[descriptor]
         if number not in seen and number not in beneath:

@@ -1,7 +1,7 @@
 """Xen domains from xenstore: their names and UUIDs, and their disks and vifs as configured.
 
-Takes root in dom0: over the daemon's socket, or /dev/xen/xenbus if xenstore runs in a domain of its own; no Xen library
-is needed. Without these rights, Xen's backends in sysfs show the devices, but not the domains' names.
+Read from the daemon's socket, or /dev/xen/xenbus if xenstore runs in a domain of its own, without a Xen library. That
+takes root in dom0. Without it, Xen's backends in sysfs show the devices, but not the domains' names.
 """
 
 import errno

@@ -1,4 +1,4 @@
-"""Queries to xenstore, many in flight: it answers them one by one, and the round trip is what takes long."""
+"""Queries to xenstore, many in flight at once: it answers them one by one, but most of the time is the round trip."""
 
 import errno
 import os

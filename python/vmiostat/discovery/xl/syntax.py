@@ -1,6 +1,6 @@
 """The syntax of xl's configurations (xl.cfg(5)): NAME = VALUE, where a value is a number, a string or a list of values.
 
-It resembles Python, as which xm evaluated it; xl parses it, and so does this module.
+It resembles Python, and xm evaluated it as such; xl does not, and neither does this module.
 """
 
 import re

@@ -48,7 +48,7 @@ def command_line(arguments: Sequence[str]) -> CommandLine | None:
         id=_number(single.get("id")) if domid is None else domid,
         type="xen" if domid is not None else "kvm" if with_kvm else "qemu",
         disks=tuple(disk for disk, _ in found),
-        read_only=frozenset(disk.target for disk, only_read in found if only_read),
+        read_only=frozenset(disk.target for disk, read_only in found if read_only),
         netdevs=tuple(netdevs(network)),
         beneath=tuple(beneath(block)),
     )

@@ -1,4 +1,4 @@
-"""The disks of a QEMU command line: what -device, -drive and -blockdev, -hda and -cdrom make together."""
+"""The disks of a QEMU command line: what -device, -drive and -blockdev, -hda and -cdrom define together."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field

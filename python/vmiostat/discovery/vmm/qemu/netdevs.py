@@ -64,7 +64,7 @@ def _is_passt(found: Values) -> bool:
 
 
 def _descriptors(found: Values) -> Iterator[int]:
-    """One for each queue. A name in position of a number is a descriptor that was passed later."""
+    """One for each queue. A name instead of a number is a descriptor that was passed later."""
     for text in [*found.get("fds", "").split(":"), found.get("fd", "")]:
         if text.isascii() and text.isdecimal() and len(text) < 9:
             yield int(text)
