@@ -53,6 +53,8 @@ from vmiostat.watching.watch import Watch
 
 if TYPE_CHECKING:
     from vmiostat.discovery.libvirt.connection import LibvirtConnection
+    from vmiostat.dtypes import BLOCK_DTYPE as BLOCK_DTYPE
+    from vmiostat.dtypes import INTERFACE_DTYPE as INTERFACE_DTYPE
     from vmiostat.qemu_stats.query_thread import OnDemand
     from vmiostat.qemu_stats.selection import BlockSource
 
@@ -106,17 +108,24 @@ __all__ = [
     "as_psutil",
 ]
 
-_LATER = {
+_LAZY = {
+    "BLOCK_DTYPE": "vmiostat.dtypes",
+    "INTERFACE_DTYPE": "vmiostat.dtypes",
     "BlockSource": "vmiostat.qemu_stats.selection",
     "LibvirtConnection": "vmiostat.discovery.libvirt.connection",
     "OnDemand": "vmiostat.qemu_stats.query_thread",
 }
-"""Imported when they are first used: they bring lxml or threads along, which most programs do without."""
+"""Imported at their first use: they bring numpy, lxml or threads along, which most programs do without."""
 
 
 def __getattr__(name: str) -> object:
-    if name in _LATER:
+    if name in _LAZY:
         from importlib import import_module
 
-        return getattr(import_module(_LATER[name]), name)
+        return getattr(import_module(_LAZY[name]), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    # Not in __all__: `from vmiostat import *` must work without numpy.
+    return sorted([*__all__, "BLOCK_DTYPE", "INTERFACE_DTYPE"])

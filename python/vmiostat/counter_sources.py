@@ -1,22 +1,31 @@
-"""Where a device's counters are: what resolving a device ends with, and what a plan is made of."""
+"""Where a device's counters are: the result of resolving a device, and what a plan's rows are made of."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, Self
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from vmiostat._core import LatestStats
 
 
 @dataclass(frozen=True, slots=True)
 class BlockDevice:
-    """A block device of this host, by its number: /proc/diskstats, or its own /sys/dev/block/MAJOR:MINOR/stat."""
+    """A block device of this host: /proc/diskstats, or its own /sys/dev/block/MAJOR:MINOR/stat.
+
+    Attributes
+    ----------
+    major, minor : int
+        Its device number.
+    diskseq : int or None
+        The kernel's sequence number of the disk (since Linux 5.15): a later device of the same number has another.
+    """
 
     major: int
     minor: int
     diskseq: int | None = None
-    """The kernel's count of disks when it came (since Linux 5.15): another device of the same number has another."""
 
     def __str__(self) -> str:
         return f"block device {self.major}:{self.minor}"
@@ -24,7 +33,17 @@ class BlockDevice:
 
 @dataclass(frozen=True, slots=True)
 class XenVbd:
-    """A Xen backend's statistics folder: xen-backend/KIND-DOMID-DEVID/statistics."""
+    """A Xen backend's statistics folder: xen-backend/KIND-DOMID-DEVID/statistics.
+
+    Attributes
+    ----------
+    kind : {"vbd", "tap"}
+        The kernel's blkback, or blktap 1.
+    domid : int
+        The guest's domain id.
+    devid : int
+        The guest's number of the device.
+    """
 
     kind: Literal["vbd", "tap"]
     domid: int
@@ -36,10 +55,19 @@ class XenVbd:
 
 @dataclass(frozen=True, slots=True)
 class Tapdisk:
-    """A disk that tapdisk3 serves, by its page of statistics: /dev/shm/td3-PID/vbd-DOMID-DEVID."""
+    """A disk that tapdisk3 serves, by its page of statistics: /dev/shm/td3-PID/vbd-DOMID-DEVID.
+
+    Attributes
+    ----------
+    pid : int
+        The tapdisk process.
+    domid : int
+        The guest's domain id.
+    devid : int
+        The guest's number of the device.
+    """
 
     pid: int
-    """The tapdisk process."""
     domid: int
     devid: int
 
@@ -49,12 +77,18 @@ class Tapdisk:
 
 @dataclass(frozen=True, slots=True)
 class CgroupIo:
-    """A control group's I/O: what all its processes read from and wrote to block devices."""
+    """The I/O of a control group: what all its processes read from and wrote to block devices.
+
+    Attributes
+    ----------
+    cgroup : str
+        Its folder: /sys/fs/cgroup/machine.slice/...
+    version : {1, 2}
+        2: io.stat. 1: blkio.throttle.io_service_bytes and io_serviced.
+    """
 
     cgroup: str
-    """Its folder: /sys/fs/cgroup/machine.slice/..."""
     version: Literal[1, 2] = 2
-    """2: io.stat. 1: blkio.throttle.io_service_bytes and io_serviced."""
 
     def __str__(self) -> str:
         return f"cgroup {self.cgroup}"
@@ -62,7 +96,13 @@ class CgroupIo:
 
 @dataclass(frozen=True, slots=True)
 class ProcessIo:
-    """A process's I/O, /proc/PID/io: the bytes that it read from and wrote to block devices."""
+    """The I/O of a process (/proc/PID/io): the bytes that it read from and wrote to block devices.
+
+    Attributes
+    ----------
+    pid : int
+        The process.
+    """
 
     pid: int
 
@@ -72,23 +112,52 @@ class ProcessIo:
 
 @dataclass(frozen=True, slots=True)
 class VmmReported:
-    """The counters that only the VMM has, as a client of vmiostat.qemu_stats last got them."""
+    """The counters that only the VMM has, as a client of vmiostat.qemu_stats last got them.
+
+    Attributes
+    ----------
+    latest : LatestStats
+        Where the client writes them. It is of this process: pickled, only the client's name goes along.
+    """
 
     latest: LatestStats
 
     def __str__(self) -> str:
         return f"the answers of {self.latest.client}"
 
+    def __reduce__(self) -> tuple[Callable[[str], VmmReported], tuple[str]]:
+        return _reported_elsewhere, (self.latest.client,)
+
+    def __copy__(self) -> Self:
+        return self
+
+    def __deepcopy__(self, memo: object) -> Self:
+        return self
+
+
+def _reported_elsewhere(client: str) -> VmmReported:
+    from vmiostat._core import LatestStats
+
+    return VmmReported(LatestStats(client))
+
 
 @dataclass(frozen=True, slots=True)
 class NetDevice:
-    """A network interface of this host, by its name in its network namespace."""
+    """A network interface of this host, by its name in its network namespace.
+
+    Attributes
+    ----------
+    name : str
+        Its name.
+    namespace : str or None
+        /run/netns/NAME or /proc/PID/ns/net; None is the namespace that the machine's /proc/net/dev shows.
+    index : int or None
+        Its ifindex when it was found: a later interface of the same name has another.
+    """
 
     name: str
     namespace: str | None = None
-    """/run/netns/NAME or /proc/PID/ns/net; None is the namespace that the machine's /proc/net/dev shows."""
     index: int | None = None
-    """Its number when it was looked for: another interface under its name has another."""
 
     def __str__(self) -> str:
         return f"interface {self.name}" if self.namespace is None else f"interface {self.name} in {self.namespace}"
@@ -96,22 +165,32 @@ class NetDevice:
 
 @dataclass(frozen=True, slots=True)
 class VirtualFunction:
-    """A virtual function of a network card, as the card's physical function counts it (IFLA_VF_STATS)."""
+    """A virtual function of a network card, as the card's physical function counts it (IFLA_VF_STATS).
+
+    Attributes
+    ----------
+    device : str
+        The interface of the physical function.
+    number : int
+        The virtual function's number on the card.
+    namespace : str or None
+        The physical function's, as in NetDevice.
+    """
 
     device: str
-    """The physical function's interface."""
     number: int
     namespace: str | None = None
-    """Of the physical function's interface, as in NetDevice."""
 
     def __str__(self) -> str:
         return f"virtual function {self.number} of {self.device}"
 
 
 BlockCounterSource = BlockDevice | XenVbd | Tapdisk | CgroupIo | ProcessIo | VmmReported
+"""Where a disk's counters can be."""
 InterfaceCounterSource = NetDevice | VirtualFunction
+"""Where an interface's counters can be."""
 
 InterfaceSource = Literal["auto", "proc", "sysfs", "netlink"]
-"""How interfaces are read. `auto` is the cheapest route that nobody who holds RTNL, the kernel's lock for network
-configuration, can hold up; `netlink` is the fastest one where many are watched, and can be held up.
+"""How interfaces are read. `auto` is the cheapest route that RTNL, the kernel's lock for network configuration, cannot
+delay; `netlink` is the fastest where many are watched, and waits for that lock.
 """

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal
 
 from vmiostat._core import BlockStats, InterfaceStats, Roots
 from vmiostat.counter_sources import InterfaceSource
+from vmiostat.discovery.xml.definition_file import check_paths
 from vmiostat.errors import Error, NoCounters, SizeError, SourceError, UnknownDevice, UnknownDomain
 from vmiostat.model import Disk, Domain, Interface
 from vmiostat.polling.plan import disks
@@ -65,11 +66,36 @@ class Host:
         self.problems: tuple[Error, ...] = ()
         """What kept the last discovery from finding more."""
         self._xml = xml if xml is None or isinstance(xml, str | os.PathLike) else tuple(xml)
+        if self._xml is not None:
+            check_paths(self._xml)
         self._libvirt = _connection(libvirt)
 
-    def domains(self) -> list[Domain]:
-        """Every domain, looked for anew; each of its devices with its counters, or with the reason why it has none."""
-        domains, self.problems = self._scan(self._discovery(), ResolvedDomains(self.roots), True)
+    def domains(self, *, host: bool = False) -> list[Domain]:
+        """Find every domain that there is now, with its devices.
+
+        Parameters
+        ----------
+        host : bool
+            Whether the first of them is the host itself, with its own interfaces and disks, as the domain `host`. On a
+            machine without guests it is there in any case.
+
+        Returns
+        -------
+        list of Domain
+            Each of its devices has a counter source, or the reason why it has none. What kept discovery from finding
+            more is in `problems`.
+
+        Examples
+        --------
+        >>> host = Host("fixtures/xen-4.17-real/instant-1")
+        >>> for domain in host.domains(host=True):
+        ...     print(domain.name, len(domain.disks), len(domain.interfaces))
+        host 0 9
+        Domain-1 2 2
+        Domain-2 4 2
+        Domain-3 3 1
+        """
+        domains, self.problems = self._scan(self._discovery(host), ResolvedDomains(self.roots), True)
         return domains
 
     def domain(self, which: str | int) -> Domain:
@@ -90,6 +116,7 @@ class Host:
         self,
         domains: Iterable[Domain] | None = None,
         *,
+        host: bool = False,
         interface_source: InterfaceSource = "auto",
         qemu_interval: "float | OnDemand | None" = None,
         block_source: "BlockSource" = "kernel",
@@ -103,6 +130,8 @@ class Host:
         ----------
         domains : iterable of Domain, optional
             What to read; each may have fewer devices than it was found with.
+        host : bool
+            Whether to read the host's own interfaces and disks, too: see `domains`.
         interface_source : {"auto", "proc", "sysfs", "netlink"}
             How interfaces are read. `Poller.explain` says what that means here; see docs/sources.md.
         qemu_interval : float or "on demand", optional
@@ -138,15 +167,18 @@ class Host:
         """
         problems: tuple[Error, ...] = ()
         if domains is None:
-            domains, problems = self.domains(), self.problems
+            domains, problems = self.domains(host=host), self.problems
         else:
             domains = _checked(domains)
+            if host and all(domain.type != "host" for domain in domains):
+                domains = [domain for domain in self.domains(host=True) if domain.type == "host"] + domains
         queries = self._queries(qemu_interval, block_source)
         return fixed_poller(self.roots, domains, interface_source=interface_source, problems=problems, queries=queries)
 
     def follow(
         self,
         *,
+        host: bool = False,
         interval: float = 10.0,
         select: Callable[[Domain], Domain | None] | None = None,
         interface_source: InterfaceSource = "auto",
@@ -160,6 +192,9 @@ class Host:
 
         Parameters
         ----------
+        host : bool
+            Whether to read the host's own interfaces and disks, too. Without guests it does so in any case; once it
+            does, no guest's coming or going removes them.
         interval : float
             Seconds between two full scans, which find also what no event says.
         select : callable, optional
@@ -190,7 +225,7 @@ class Host:
         0
         """
         queries = self._queries(qemu_interval, block_source)
-        watch = partial(self._watch, interval)
+        watch = partial(self._watch, interval, host)
         return following_poller(self.roots, watch, select=select, interface_source=interface_source, queries=queries)
 
     def _queries(self, interval: "float | OnDemand | None", block_source: "BlockSource") -> "QemuStats | None":
@@ -206,23 +241,43 @@ class Host:
         libvirt = None if self._libvirt is None else self._libvirt.uri
         return QemuStats(self.roots, interval, block_source=block_source, libvirt=libvirt)
 
-    def watch(self, interval: float = 10.0) -> Watch:
-        """The domains as they come, go and change. At least every so many seconds they are looked for anew."""
-        return self._watch(interval)
+    def watch(self, interval: float = 10.0, *, host: bool = False) -> Watch:
+        """Watch the domains come, go and change, without reading any counters.
 
-    def _watch(self, interval: float, on_change: Callable[[tuple[Domain, ...]], None] | None = None) -> Watch:
-        scan = partial(self._scan, self._discovery(), ResolvedDomains(self.roots))
+        Parameters
+        ----------
+        interval : float
+            Seconds between two full scans, which find also what no event says.
+        host : bool
+            Whether the host itself is one of them: see `follow`.
+
+        Returns
+        -------
+        Watch
+            Close it, or use it in a `with` statement.
+
+        Raises
+        ------
+        ValueError
+            The interval is not a number of seconds above 0.
+        """
+        return self._watch(interval, host)
+
+    def _watch(
+        self, interval: float, host: bool, on_change: Callable[[tuple[Domain, ...]], None] | None = None
+    ) -> Watch:
+        scan = partial(self._scan, self._discovery(host), ResolvedDomains(self.roots))
         return Watch(scan, self._signals, interval, on_change)
 
     def _signals(self) -> EventSources:
         more = {} if self._libvirt is None else {"libvirt domains change (libvirt events)": self._libvirt.changes}
         return EventSources(self.roots, self._xml, more)
 
-    def _discovery(self) -> "Discovery":
+    def _discovery(self, host: bool) -> "Discovery":
         # Here, since it imports lxml, which takes longer than everything else together.
         from vmiostat.discovery.scan import Discovery
 
-        return Discovery(self.roots, self._xml, self._libvirt)
+        return Discovery(self.roots, self._xml, self._libvirt, host=host)
 
     def _scan(
         self, discovery: "Discovery", resolved: ResolvedDomains, full: bool

@@ -1,5 +1,6 @@
 """The face of the package, on captured machines."""
 
+import errno
 import json
 import subprocess
 import sys
@@ -164,3 +165,17 @@ def test_a_poller_s_domains_are_domains(domains: Any) -> None:
 def test_a_block_source_is_one_of_two() -> None:
     with pytest.raises(ValueError, match="'kernel' or 'qemu', not 'x'"):
         Host(CAPTURE / "instant-1").poller(block_source="x", qemu_interval=1.0)  # type: ignore[arg-type]
+
+
+def test_definitions_that_are_not_there_are_an_error_at_once(tmp_path: Path) -> None:
+    (tmp_path / "web1.xml").write_text("<domain type='kvm'><name>web1</name></domain>")
+    missing = tmp_path / "missing"
+    for xml in (missing, str(missing), [tmp_path / "web1.xml", missing]):
+        with pytest.raises(SourceError, match="No such file") as raised:
+            Host(xml=xml)
+        assert (raised.value.errno, raised.value.filename) == (errno.ENOENT, str(missing))
+    host = Host(xml=iter([tmp_path]))
+    assert [domain.name for domain in host.domains()] == ["web1"]
+    (tmp_path / "web1.xml").unlink()  # later it is a problem: another writes them
+    assert host.domains() == []
+    assert host.problems

@@ -34,7 +34,7 @@ PACKAGE = {
     "resolve": Layer("resolve", "core errors model system", never=PRINTS),
     "polling": Layer("polling watching qemu_stats", "core errors model system discovery resolve", never=PRINTS),
     "public": Layer(
-        ". host psutil_compat solaris_kstat", "core errors model system discovery resolve polling", never=PRINTS
+        ". host dtypes psutil_compat solaris_kstat", "core errors model system discovery resolve polling", never=PRINTS
     ),
     "cli": Layer("cli __main__", "errors model public"),
 }

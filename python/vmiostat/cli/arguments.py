@@ -37,6 +37,11 @@ def parser(command: str, *, usage: str, description: str, epilog: str | None = N
     which.add_argument("-b", "--block", action="store_true", help="block devices (alone: no interfaces)")
     which.add_argument("-i", "--interface", action="store_true", help="interfaces (alone: no block devices)")
     which.add_argument(
+        "--host",
+        action="store_true",
+        help="the host's own devices, too, as the domain `host`; without guests they are there in any case",
+    )
+    which.add_argument(
         "--view",
         choices=["guest", "host"],
         default="guest",
@@ -113,6 +118,6 @@ def find(options: argparse.Namespace) -> tuple[Host, list[Domain]]:
     from vmiostat.cli.warnings import Warnings
 
     host = machine(options)
-    domains = host.domains()
+    domains = host.domains(host=options.host)
     Warnings().tell(host.problems)
     return host, [asked(domain, options) for domain in domains]

@@ -127,7 +127,7 @@ def _opened(options: argparse.Namespace) -> tuple[Host, Poller]:
         return host, host.poller(domains, qemu_interval=asks, block_source=source)
     host = arguments.machine(options)
     select = partial(arguments.asked, options=options)
-    return host, host.follow(select=select, qemu_interval=asks, block_source=source)
+    return host, host.follow(host=options.host, select=select, qemu_interval=asks, block_source=source)
 
 
 def reports(poller: Poller, kinds: Sequence[Kind], options: argparse.Namespace) -> Iterator[Report]:

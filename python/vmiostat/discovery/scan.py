@@ -24,8 +24,9 @@ if TYPE_CHECKING:
 class Discovery:
     """Finds a machine's domains, scan after scan.
 
-    They are those that the files of `xml` define; without `xml` those of every provider, and where there are none the
-    machine itself. `libvirt` is a connection to query in addition to libvirt's status files.
+    They are those that the files of `xml` define, without `xml` those of every provider. The machine itself is the
+    first of them with `host`, and where no provider finds any. `libvirt` is a connection to query in addition to
+    libvirt's status files.
     """
 
     def __init__(
@@ -33,9 +34,13 @@ class Discovery:
         roots: Roots,
         xml: StrPath | Iterable[StrPath] | None = None,
         libvirt: "LibvirtConnection | None" = None,
+        *,
+        host: bool = False,
     ) -> None:
         self._roots = roots
         self._xml = xml
+        self._host = host
+        """Whether the machine itself is a domain. Once it is, it stays one: a guest that starts removes no rows."""
         # Where two find the same domain, the first one's view of it is kept.
         self._providers: tuple[Provider, ...] = (
             LibvirtDomains(libvirt),
@@ -49,9 +54,15 @@ class Discovery:
     def scan(self, *, full: bool = True) -> Found:
         """The domains as they are now. A full scan rereads also what changes without an event."""
         self.namespaces = NetworkNamespaces(self._roots, self.namespaces)
-        if self._xml is not None:
-            return defined_domains(self._xml)
         context = ScanContext(self._roots, full=full, namespaces=self.namespaces)
+        guests = self._guests(context) if self._xml is None else defined_domains(self._xml)
+        self._host |= self._xml is None and not guests.domains
+        if not self._host:
+            return guests
+        host = HostItself().scan(context)
+        return Found(merge_domains((*host.domains, *guests.domains)), guests.problems + host.problems)
+
+    def _guests(self, context: ScanContext) -> Found:
         domains: list[Domain] = []
         problems: list[Error] = []
         for provider in self._providers:
@@ -60,10 +71,6 @@ class Discovery:
             problems += found.problems
             context.known_pids |= {domain.process.pid for domain in found.domains if domain.process is not None}
         merged = merge_domains(domain for domain in with_devices_of_xenstore(domains) if not _is_dom0(domain))
-        if not merged:
-            host = HostItself().scan(context)
-            merged = host.domains
-            problems += host.problems
         return Found(merged, tuple(problems))
 
 
