@@ -61,9 +61,9 @@ def test_the_folders_of_libvirt_may_come_and_go(tmp_path: Path) -> None:
         assert watch.wait(timeout=10)
         for _ in range(3):
             tree.start("web1", ["vnet0"])
-            until(lambda: names(watch) == ["web1"])
+            until(lambda: names(watch) == ["host", "web1"])
             tree.start("db1")
-            until(lambda: names(watch) == ["db1", "web1"])
+            until(lambda: names(watch) == ["host", "db1", "web1"])
             tree.end("web1")
             tree.end("db1")
             tree.folder.rmdir()
@@ -75,7 +75,7 @@ def test_a_folder_that_is_moved_away_is_no_longer_watched(tree: LibvirtTree, wat
     tree.folder.rename(tmp_path / "away")
     until(lambda: names(watch) == ["host"])
     tree.start("db1", ["vnet1"])
-    until(lambda: names(watch) == ["db1"])
+    until(lambda: names(watch) == ["host", "db1"])
     seen = watch.changes
     (tmp_path / "away/web1.xml").unlink()
     assert not watch.wait(seen, 0.2)
