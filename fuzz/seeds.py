@@ -80,6 +80,28 @@ def main() -> None:
     )
     for kinds in ((22, 1), (22 | 0x8000, 1 | 0x8000)):
         write("vf_stats", attribute(4, b"eth0") + attribute(kinds[0], attribute(kinds[1], function) * 2))
+    link = struct.pack("=BBHiII", 0, 0, 1, 7, 0x11043, 0)
+    address, name = attribute(1, b"abcdef") + b"\0\0", attribute(3, b"vnet0\0") + b"\0\0"
+    announced = [
+        message(16, link + name),
+        message(16, link + address + name),
+        message(17, link + name),
+        message(16, b"\x07" + link[1:] + name),
+        message(16, link[:-1]),
+        message(16, link),
+    ]
+    for reply in [*announced, b"".join(announced)]:
+        write("links", reply)
+    events = [
+        struct.pack("=iIII16s", 1, 0x80, 0, 16, b"web1.xml"),
+        struct.pack("=iIII", -1, 0x4000, 0, 0),
+        struct.pack("=iIII", 2, 0x8, 0, 2**32 - 1),
+    ]
+    for seed in [*events, b"".join(events)]:
+        write("inotify", seed)
+    for subsystem in (b"block", b"xen-backend", b"net"):
+        words = [b"add@/devices/x", b"ACTION=add", b"DEVPATH=/devices/x", b"SUBSYSTEM=" + subsystem, b"SEQNUM=7", b""]
+        write("uevent", b"\0".join(words))
     heading = b"Inter-|   Receive\n face |bytes\n"
     ours = [b"%s:" % name + b" 1" * 16 + b"\n" for name in (b"  eth0", b"   br1", b" br1:2", b"    lo")]
     devices = [b" %4d %7d sd " % number + b"1 " * 17 + b"\n" for number in ((8, 0), (8, 1), (259, 0))]

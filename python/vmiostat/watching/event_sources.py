@@ -6,17 +6,13 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 
-from vmiostat._core import Roots
+from vmiostat._core import DeviceEvents, FolderEvents, LinkEvents, Roots
 from vmiostat.discovery.xen.xenstore_socket import is_there
 from vmiostat.errors import Error, SourceError
 from vmiostat.model import Domain
 from vmiostat.threads.select_timeout import MAX_SELECT_TIMEOUT
 from vmiostat.watching import EventSource
-from vmiostat.watching.device_changes import DeviceChanges
-from vmiostat.watching.folder_changes import FolderChanges
-from vmiostat.watching.link_changes import LinkChanges
-from vmiostat.watching.namespaces import links_in, namespaces
-from vmiostat.watching.netlink_group import NetlinkGroup
+from vmiostat.watching.namespaces import namespaces
 from vmiostat.watching.xenstore_changes import XenstoreChanges
 
 StrPath = str | os.PathLike[str]
@@ -29,6 +25,8 @@ _RETRY = 10.0
 """Seconds between attempts to open an event source."""
 _REFUSED_WAIT = 0.1
 """Seconds to sleep if the kernel refuses to wait for events."""
+_OF_DEVICES = (LinkEvents, DeviceEvents)
+"""Event sources that never announce a change of a domain's definition."""
 
 
 class EventSources:
@@ -45,11 +43,11 @@ class EventSources:
         self._roots = roots
         # Not epoll, which needs a descriptor: without any left, changes are still followed, if slowly.
         self._selector = selectors.PollSelector()
-        self._openers: dict[str, Opener] = {"files are written (inotify)": partial(_folder_changes, roots, xml)}
+        self._openers: dict[str, Opener] = {"files are written (inotify)": partial(_folder_events, roots, xml)}
         if not roots.captured:
             self._openers |= {
-                "interfaces come or go (rtnetlink)": LinkChanges,
-                "disks come or go (uevents)": DeviceChanges,
+                "interfaces come or go (rtnetlink)": _link_events,
+                "disks come or go (uevents)": DeviceEvents,
             }
         if xml is None:
             self._openers["Xen domains come or go (xenstore)"] = partial(_xenstore_changes, roots)
@@ -62,7 +60,7 @@ class EventSources:
     @property
     def problems(self) -> tuple[Error, ...]:
         """Changes that no event announces."""
-        unwatched = [source.unwatched for source in self._sources.values() if isinstance(source, FolderChanges)]
+        unwatched = [source.unwatched for source in self._sources.values() if isinstance(source, FolderEvents)]
         folders = [_no_events(error, f"{error.filename} is written") for error in unwatched if error is not None]
         return (*self._failed.values(), *folders, *self._cannot_wait)
 
@@ -84,14 +82,14 @@ class EventSources:
 
     def definitions_changed(self) -> bool:
         """Whether there are events about domains, and not only about devices. They are not drained."""
-        return any(not isinstance(self._sources[key], NetlinkGroup) for key in self._ready(0.0))
+        return any(not isinstance(self._sources[key], _OF_DEVICES) for key in self._ready(0.0))
 
     def renew(self) -> None:
         """Retries what failed to open, and watches folders that came without an event, because of a mount."""
         if time.monotonic() >= self._tried + _RETRY:
             self._open_missing()
         for source in self._sources.values():
-            if isinstance(source, FolderChanges):
+            if isinstance(source, FolderEvents):
                 source.renew()
 
     def follow(self, domains: Iterable[Domain]) -> None:
@@ -143,7 +141,7 @@ class EventSources:
             status = os.fstat(namespace)
             identity = status.st_dev, status.st_ino
             if identity not in self._sources:
-                self._add(identity, links_in(namespace))
+                self._add(identity, _link_events(namespace))
             return identity
         finally:
             os.close(namespace)
@@ -158,16 +156,20 @@ class EventSources:
         source.close()
 
 
-def _folder_changes(roots: Roots, xml: StrPath | Iterable[StrPath] | None) -> FolderChanges:
+def _link_events(namespace: int | None = None) -> LinkEvents:
+    return LinkEvents(namespace)
+
+
+def _folder_events(roots: Roots, xml: StrPath | Iterable[StrPath] | None) -> FolderEvents:
     """Watches the folders that may hold definitions, and their parents."""
     if xml is None:
         # Here, since it imports lxml.
         from vmiostat.discovery.libvirt.status import DRIVERS
 
-        return FolderChanges(roots.open, ["/run", "/run/libvirt", *(f"/run/libvirt/{driver}" for driver in DRIVERS)])
+        return FolderEvents(roots, ["/run", "/run/libvirt", *(f"/run/libvirt/{driver}" for driver in DRIVERS)])
     paths = [os.path.abspath(path) for path in ([xml] if isinstance(xml, str | os.PathLike) else xml)]  # noqa: PTH100
     parents = [os.path.dirname(path) for path in paths]  # noqa: PTH120
-    return FolderChanges(partial(os.open, flags=os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC), parents + paths)
+    return FolderEvents(None, parents + paths)
 
 
 def _xenstore_changes(roots: Roots) -> XenstoreChanges | None:

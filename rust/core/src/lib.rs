@@ -3,6 +3,7 @@
 pub mod boot_time;
 pub mod clock;
 pub mod error;
+pub mod events;
 pub mod fields;
 pub mod fork_guard;
 pub mod latest_stats;

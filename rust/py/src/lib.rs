@@ -8,6 +8,7 @@ mod arrow_capsule;
 mod arrow_words;
 mod buffer;
 mod error;
+mod events;
 mod fields;
 mod labels;
 mod latest_stats;
@@ -26,6 +27,8 @@ use pyo3::prelude::*;
 mod _core {
     use super::*;
 
+    #[pymodule_export]
+    use events::{PyDeviceEvents, PyFolderEvents, PyLinkEvents};
     #[pymodule_export]
     use fields::PyField;
     #[pymodule_export]

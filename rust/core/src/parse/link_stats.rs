@@ -6,6 +6,7 @@
 //! record of an interface.
 
 use super::netdev::Counters;
+use super::netlink::{self, Message, u32_at};
 
 /// The reply to RTM_GETSTATS.
 pub const RTM_NEWSTATS: u16 = 92;
@@ -22,17 +23,15 @@ const NLMSG_DONE: u16 = 3;
 const NLM_F_DUMP_INTR: u16 = 0x10;
 const IFLA_STATS_LINK_64: u16 = 1;
 
-const MESSAGE_HEADER: usize = 16;
 const STATS_HEADER: usize = 12;
 /// struct ifinfomsg.
 const LINK_HEADER: usize = 16;
-const ATTRIBUTE_HEADER: usize = 4;
 /// The words up to tx_compressed, which every kernel with RTM_GETSTATS has.
 const WORDS: usize = 23;
 
-/// A message of a reply.
+/// A reply.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Message<'bytes> {
+pub struct Reply<'bytes> {
     /// The sequence number of the request.
     pub sequence: u32,
     /// Whether the dump was interrupted and may lack interfaces.
@@ -41,7 +40,7 @@ pub struct Message<'bytes> {
     pub body: Body<'bytes>,
 }
 
-/// The content of a message.
+/// The content of a reply.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Body<'bytes> {
     /// The statistics of an interface, for `counters`.
@@ -66,12 +65,9 @@ pub enum Body<'bytes> {
     Other,
 }
 
-/// Takes the next message off the front of a datagram. None at its end, and for an incomplete message.
-pub fn next<'bytes>(bytes: &mut &'bytes [u8]) -> Option<Message<'bytes>> {
-    let length = u32_at(bytes, 0)? as usize;
-    let message = bytes.get(..length).filter(|message| message.len() >= MESSAGE_HEADER)?;
-    let (kind, flags, sequence) = (u16_at(message, 4)?, u16_at(message, 6)?, u32_at(message, 8)?);
-    let payload = &message[MESSAGE_HEADER..];
+/// Takes the next reply off the front of a datagram. None at its end, and for an incomplete message.
+pub fn next<'bytes>(bytes: &mut &'bytes [u8]) -> Option<Reply<'bytes>> {
+    let (Message { kind, flags, sequence, payload }, rest) = netlink::split(bytes)?;
     let body = match kind {
         RTM_NEWSTATS => Body::Stats { ifindex: u32_at(payload, 4)?, attributes: payload.get(STATS_HEADER..)? },
         RTM_NEWLINK => Body::Link { ifindex: u32_at(payload, 4)?, attributes: payload.get(LINK_HEADER..)? },
@@ -79,21 +75,14 @@ pub fn next<'bytes>(bytes: &mut &'bytes [u8]) -> Option<Message<'bytes>> {
         NLMSG_ERROR => Body::Error(u32_at(payload, 0)?.cast_signed()),
         _ => Body::Other,
     };
-    *bytes = bytes.get(length.next_multiple_of(4)..).unwrap_or_default();
-    Some(Message { sequence, interrupted: flags & NLM_F_DUMP_INTR != 0, body })
+    *bytes = rest;
+    Some(Reply { sequence, interrupted: flags & NLM_F_DUMP_INTR != 0, body })
 }
 
 /// The counters of an interface, in the order of /proc/net/dev. None if there are none, or if one overflows a word.
-pub fn counters(mut attributes: &[u8]) -> Option<Counters> {
-    loop {
-        let length = usize::from(u16_at(attributes, 0)?);
-        let attribute = attributes.get(..length).filter(|attribute| attribute.len() >= ATTRIBUTE_HEADER)?;
-        // An empty attribute of type 0 may precede it for alignment (nla_reserve_64bit).
-        if u16_at(attribute, 2)? == IFLA_STATS_LINK_64 {
-            return summed(&attribute[ATTRIBUTE_HEADER..]);
-        }
-        attributes = attributes.get(length.next_multiple_of(4)..)?;
-    }
+pub fn counters(attributes: &[u8]) -> Option<Counters> {
+    // An empty attribute of type 0 may precede them for alignment (nla_reserve_64bit).
+    netlink::attribute(attributes, IFLA_STATS_LINK_64).and_then(summed)
 }
 
 fn summed(stats: &[u8]) -> Option<Counters> {
@@ -149,39 +138,12 @@ fn summed(stats: &[u8]) -> Option<Counters> {
     ])
 }
 
-fn u16_at(bytes: &[u8], offset: usize) -> Option<u16> {
-    bytes.get(offset..)?.first_chunk().copied().map(u16::from_ne_bytes)
-}
-
-fn u32_at(bytes: &[u8], offset: usize) -> Option<u32> {
-    bytes.get(offset..)?.first_chunk().copied().map(u32::from_ne_bytes)
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
 
+    use super::super::netlink::build::{attribute, message};
     use super::*;
-
-    fn message(kind: u16, flags: u16, sequence: u32, payload: &[u8]) -> Vec<u8> {
-        let length = (MESSAGE_HEADER + payload.len()) as u32;
-        let mut bytes = [
-            &length.to_ne_bytes()[..],
-            &kind.to_ne_bytes(),
-            &flags.to_ne_bytes(),
-            &sequence.to_ne_bytes(),
-            &[0; 4],
-            payload,
-        ]
-        .concat();
-        bytes.resize(bytes.len().next_multiple_of(4), 0);
-        bytes
-    }
-
-    fn attribute(kind: u16, value: &[u8]) -> Vec<u8> {
-        let length = (ATTRIBUTE_HEADER + value.len()) as u16;
-        [&length.to_ne_bytes()[..], &kind.to_ne_bytes(), value].concat()
-    }
 
     fn stats(ifindex: u32, words: impl Iterator<Item = u64>) -> Vec<u8> {
         let words: Vec<u8> = words.flat_map(u64::to_ne_bytes).collect();
@@ -194,7 +156,7 @@ mod tests {
         for length in [23, 24, 25, 40] {
             let bytes = message(RTM_NEWSTATS, 2, 7, &stats(3, 1..=length));
             let mut rest = &bytes[..];
-            let Some(Message { sequence: 7, interrupted: false, body: Body::Stats { ifindex: 3, attributes } }) =
+            let Some(Reply { sequence: 7, interrupted: false, body: Body::Stats { ifindex: 3, attributes } }) =
                 next(&mut rest)
             else {
                 panic!("not understood")

@@ -6,13 +6,13 @@
 //! some hundred functions may overflow and be cut: the functions before the cut are used.
 
 use super::netdev::Counters;
+use super::netlink;
 
 const IFLA_VFINFO_LIST: u16 = 22;
 const IFLA_VF_INFO: u16 = 1;
 const IFLA_VF_MAC: u16 = 1;
 const IFLA_VF_STATS: u16 = 8;
 
-const HEADER: usize = 4;
 /// The two highest bits of a type are flags (NLA_F_NESTED, NLA_F_NET_BYTEORDER).
 const KIND: u16 = 0x3FFF;
 
@@ -46,34 +46,19 @@ fn counters(stats: &[u8]) -> Counters {
     counters
 }
 
-/// The type and value of each attribute in a message or in another attribute, up to the first malformed one.
-fn attributes(mut bytes: &[u8]) -> impl Iterator<Item = (u16, &[u8])> {
-    std::iter::from_fn(move || {
-        let (length, kind) = (u16_at(bytes, 0)?, u16_at(bytes, 2)?);
-        let value = bytes.get(HEADER..usize::from(length))?;
-        bytes = bytes.get(usize::from(length).next_multiple_of(4)..).unwrap_or_default();
-        Some((kind & KIND, value))
-    })
-}
-
-fn u16_at(bytes: &[u8], offset: usize) -> Option<u16> {
-    bytes.get(offset..)?.first_chunk().copied().map(u16::from_ne_bytes)
+/// The attributes, with the flags masked out of their types.
+fn attributes(bytes: &[u8]) -> impl Iterator<Item = (u16, &[u8])> {
+    netlink::attributes(bytes).map(|(kind, value)| (kind & KIND, value))
 }
 
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
 
+    use super::super::netlink::build::attribute;
     use super::*;
 
     const NLA_F_NESTED: u16 = 0x8000;
-
-    fn attribute(kind: u16, value: &[u8]) -> Vec<u8> {
-        let length = (HEADER + value.len()) as u16;
-        let mut bytes = [&length.to_ne_bytes()[..], &kind.to_ne_bytes(), value].concat();
-        bytes.resize(bytes.len().next_multiple_of(4), 0);
-        bytes
-    }
 
     /// In the kernel's order: MAC first, counters last.
     fn info(number: u32, counters: &[(u16, u64)]) -> Vec<u8> {

@@ -102,7 +102,7 @@ impl Failure {
         }
     }
 
-    fn error(self, path: PathBuf) -> Error {
+    pub(crate) fn error(self, path: PathBuf) -> Error {
         match self {
             Failure::Errno(errno) => Error::Read { path, errno },
             Failure::Malformed(what) => Error::Malformed { path, what },

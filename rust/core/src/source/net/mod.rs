@@ -2,5 +2,6 @@
 
 pub(crate) mod index;
 pub(crate) mod interfaces;
+pub(crate) mod multicast;
 pub(crate) mod namespace;
 pub(crate) mod rows;

@@ -5,6 +5,7 @@
 //! setns.
 
 use std::fs::read_link;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::path::Path;
 use std::thread;
 
@@ -36,9 +37,13 @@ pub(crate) fn sockets_see(roots: &Roots, path: &str) -> Result<(), Failure> {
 
 /// Runs `work` in a network namespace: `/run/netns/NAME`, `/proc/PID/ns/net`. Needs CAP_SYS_ADMIN.
 pub(crate) fn within<T: Send>(roots: &Roots, namespace: &Path, work: impl FnOnce() -> T + Send) -> Result<T, Failure> {
-    let namespace = roots.open(namespace)?;
+    within_open(roots.open(namespace)?.as_fd(), work)
+}
+
+/// As `within`, by the open file of the namespace.
+pub(crate) fn within_open<T: Send>(namespace: BorrowedFd<'_>, work: impl FnOnce() -> T + Send) -> Result<T, Failure> {
     let inside = move || {
-        move_into_link_name_space(std::os::fd::AsFd::as_fd(&namespace), Some(LinkNameSpaceType::Network))?;
+        move_into_link_name_space(namespace, Some(LinkNameSpaceType::Network))?;
         Ok(work())
     };
     thread::scope(|scope| {

@@ -12,7 +12,7 @@ use rustix::net::{
 
 use super::recvmmsg::{self, recvmmsg};
 use crate::clock::monotonic_ns;
-use crate::parse::link_stats::{self, Body, Message, RTM_GETLINK, RTM_GETSTATS};
+use crate::parse::link_stats::{self, Body, RTM_GETLINK, RTM_GETSTATS};
 use crate::source::Failure;
 
 /// NETLINK_ROUTE is the first protocol of its family.
@@ -221,7 +221,7 @@ const TOO_LONG: Failure = Failure::Malformed("a netlink reply is longer than its
 
 /// Calls `each` with every message of a datagram that replies to the request of this sequence number; replies to earlier ones
 /// are skipped. ENODEV is a reply: the interface does not exist. Any other error is returned.
-fn each_reply(bytes: &[u8], sequence: u32, mut each: impl FnMut(Message<'_>)) -> Result<(), Failure> {
+fn each_reply(bytes: &[u8], sequence: u32, mut each: impl FnMut(link_stats::Reply<'_>)) -> Result<(), Failure> {
     let mut rest = bytes;
     while let Some(message) = link_stats::next(&mut rest) {
         if message.sequence != sequence {

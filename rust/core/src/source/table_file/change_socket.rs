@@ -3,9 +3,10 @@
 use std::os::fd::OwnedFd;
 
 use rustix::io::{Errno, retry_on_intr};
-use rustix::net::{
-    AddressFamily, Protocol, RecvFlags, SocketFlags, SocketType, bind, netlink, recv, socket_with, sockopt,
-};
+use rustix::net::{Protocol, RecvFlags, netlink, recv, sockopt};
+
+use crate::parse::uevent::is_of_subsystem;
+use crate::source::net::multicast::join;
 
 /// As masks, both RTNLGRP_LINK and the group of the kernel's own uevents.
 const FIRST_GROUP: u32 = 1;
@@ -32,16 +33,12 @@ impl ChangeSocket {
 
     /// Announces block devices. In a user namespace of its own a process receives nothing (since Linux 4.18).
     pub(crate) fn of_block_devices() -> Result<ChangeSocket, Errno> {
-        ChangeSocket::open(Some(netlink::KOBJECT_UEVENT), |message| {
-            memchr::memmem::find(message, b"\0SUBSYSTEM=block\0").is_some()
-        })
+        ChangeSocket::open(Some(netlink::KOBJECT_UEVENT), |message| is_of_subsystem(message, b"block"))
     }
 
     fn open(protocol: Option<Protocol>, concerns: fn(&[u8]) -> bool) -> Result<ChangeSocket, Errno> {
-        let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
-        let socket = socket_with(AddressFamily::NETLINK, SocketType::RAW, flags, protocol)?;
+        let socket = join(protocol, FIRST_GROUP)?;
         sockopt::set_socket_recv_buffer_size(&socket, 0)?; // the kernel raises it to its minimum
-        bind(&socket, &netlink::SocketAddrNetlink::new(0, FIRST_GROUP))?;
         Ok(ChangeSocket { socket, buffer: vec![0; MAX_LENGTH].into_boxed_slice(), concerns })
     }
 

@@ -1,0 +1,35 @@
+//! The kernel's uevents (lib/kobject_uevent.c): `ACTION@DEVPATH` and `KEY=VALUE` words, each ended by a zero byte.
+
+/// Whether a uevent is about a device of this subsystem.
+pub fn is_of_subsystem(message: &[u8], subsystem: &[u8]) -> bool {
+    message.split(|byte| *byte == 0).any(|word| word.strip_prefix(b"SUBSYSTEM=") == Some(subsystem))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn the_subsystem_is_a_word_of_its_own() {
+        let message = b"remove@/devices/virtual/block/loop0\0ACTION=remove\0SUBSYSTEM=block\0MAJOR=7\0";
+        assert!(is_of_subsystem(message, b"block"));
+        assert!(!is_of_subsystem(message, b"blo"));
+        assert!(!is_of_subsystem(message, b"xen-backend"));
+        let message = b"add@/devices/virtual/net/tap0\0ACTION=add\0SUBSYSTEM=net\0INTERFACE=block\0";
+        assert!(!is_of_subsystem(message, b"block"));
+        for nothing in [&b""[..], &[0; 100], b"SUBSYSTEM"] {
+            assert!(!is_of_subsystem(nothing, b"block"));
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_panic(bytes: Vec<u8>) {
+            let _ = is_of_subsystem(&bytes, b"block");
+            let message = [&bytes[..], b"\0SUBSYSTEM=block\0", &bytes].concat();
+            prop_assert!(is_of_subsystem(&message, b"block"));
+        }
+    }
+}
