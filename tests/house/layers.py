@@ -18,7 +18,8 @@ CORE = {
     "records": Layer("fields state rows rates latest_stats", "machine", never=r"\bfs::"),
     "parsers": Layer("parse", "records", never=r"\bfs::|\brustix::"),
     "sources": Layer("source plan", "machine records parsers"),
-    "poller": Layer("poller .", "machine records parsers sources"),
+    "events": Layer("events", "machine parsers sources"),
+    "poller": Layer("poller .", "machine records parsers sources events"),
 }
 """rust/core/src. It knows no Python: that is what rust/py is for."""
 

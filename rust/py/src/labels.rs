@@ -8,7 +8,7 @@ use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyDict, PyString, PyTuple};
 
-use crate::arrow_words;
+use crate::arrow::words;
 
 /// (domain, device) of each row. Any string is one: a name may hold bytes that are no UTF-8 (surrogate escapes).
 pub(crate) struct Labels {
@@ -45,9 +45,8 @@ impl Labels {
 
     /// The domains' and the devices' names as Arrow dictionary columns.
     pub(crate) fn columns(&self, py: Python<'_>) -> PyResult<&[ArrayData; 2]> {
-        self.columns.get_or_try_init(py, || {
-            Ok([arrow_words::names(self.domains.bind(py))?, arrow_words::names(self.devices.bind(py))?])
-        })
+        self.columns
+            .get_or_try_init(py, || Ok([words::names(self.domains.bind(py))?, words::names(self.devices.bind(py))?]))
     }
 
     /// The row of an index (negative: from the end) or of a (domain, device).

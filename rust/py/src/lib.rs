@@ -4,8 +4,6 @@
 #![allow(unsafe_op_in_unsafe_fn)]
 
 mod arrow;
-mod arrow_capsule;
-mod arrow_words;
 mod buffer;
 mod error;
 mod events;

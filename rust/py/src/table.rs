@@ -22,8 +22,9 @@ macro_rules! table_class {
                 &self.words[row * $class::WORDS..(row + 1) * $class::WORDS]
             }
 
-            fn arrow(&self) -> crate::arrow::Rows<'_> {
-                crate::arrow::Rows { schema: $class::schema(), labels: &self.labels, words: &self.words }
+            fn arrow(&self, py: Python<'_>) -> PyResult<crate::arrow::Rows<'_>> {
+                let names = self.labels.columns(py)?;
+                Ok(crate::arrow::Rows { schema: $class::schema(), names, words: &self.words })
             }
         }
 
@@ -59,7 +60,7 @@ macro_rules! table_class {
 
             /// The schema of this table's Arrow columns: an `arrow_schema` capsule.
             fn __arrow_c_schema__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, pyo3::types::PyCapsule>> {
-                crate::arrow_capsule::schema(py, $class::schema())
+                crate::arrow::capsule::schema(py, $class::schema())
             }
 
             /// This table as an Arrow record batch: an `arrow_schema` and an `arrow_array` capsule.
@@ -70,7 +71,7 @@ macro_rules! table_class {
                 requested_schema: Option<&Bound<'py, PyAny>>,
             ) -> PyResult<(Bound<'py, pyo3::types::PyCapsule>, Bound<'py, pyo3::types::PyCapsule>)> {
                 let _ = requested_schema; // a wish, which a producer may leave to the consumer's own casts
-                Ok((self.__arrow_c_schema__(py)?, self.arrow().array(py)?))
+                Ok((self.__arrow_c_schema__(py)?, self.arrow(py)?.array(py)?))
             }
 
             /// This table as a stream of one Arrow record batch: an `arrow_array_stream` capsule.
@@ -81,7 +82,7 @@ macro_rules! table_class {
                 requested_schema: Option<&Bound<'py, PyAny>>,
             ) -> PyResult<Bound<'py, pyo3::types::PyCapsule>> {
                 let _ = requested_schema; // likewise
-                self.arrow().stream(py)
+                self.arrow(py)?.stream(py)
             }
 
             #[allow(unsafe_code)]

@@ -1,5 +1,8 @@
 //! Tables as Arrow record batches: one column a field, made from the field table, the names as dictionaries.
 
+pub(crate) mod capsule;
+pub(crate) mod words;
+
 use std::collections::HashMap;
 
 use arrow_buffer::{ArrowNativeType, BooleanBuffer, Buffer, NullBuffer};
@@ -11,9 +14,8 @@ use vmiostat_core::fields::{self, Kind, Table};
 use vmiostat_core::rates;
 use vmiostat_core::state::State;
 
-use crate::arrow_capsule::{self, failed};
-use crate::arrow_words::{self, by_key, texts};
-use crate::labels::Labels;
+use self::capsule::failed;
+use self::words::{by_key, texts};
 
 /// The columns of a counters' table: the names, then every field. What is -1 in the struct is NULL.
 pub(crate) fn counters_schema<T: Table>() -> Schema {
@@ -55,7 +57,7 @@ fn described(column: Field, field: &fields::Field, unit: &str, kind: &str) -> Fi
 
 /// A column of text. Never NULL.
 fn words<const N: usize>(name: &str, key: DataType, about: [(&str, &str); N]) -> Field {
-    Field::new(name, arrow_words::words(key), false).with_metadata(metadata(about))
+    Field::new(name, words::words(key), false).with_metadata(metadata(about))
 }
 
 fn metadata<const N: usize>(pairs: [(&str, &str); N]) -> HashMap<String, String> {
@@ -65,30 +67,30 @@ fn metadata<const N: usize>(pairs: [(&str, &str); N]) -> HashMap<String, String>
 /// A table, to be seen as Arrow: its rows are words, one for each column after the names.
 pub(crate) struct Rows<'table> {
     pub(crate) schema: &'static Schema,
-    pub(crate) labels: &'table Labels,
+    /// Of domains and devices, as `words::names` makes them.
+    pub(crate) names: &'table [ArrayData; 2],
     pub(crate) words: &'table [i64],
 }
 
 impl Rows<'_> {
     /// The `arrow_array` capsule, of a struct array.
     pub(crate) fn array<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyCapsule>> {
-        arrow_capsule::array(py, &self.batch(py)?)
+        capsule::array(py, &self.batch(py)?)
     }
 
     /// The `arrow_array_stream` capsule, of this one batch.
     pub(crate) fn stream<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyCapsule>> {
-        arrow_capsule::stream(py, self.schema, &self.batch(py)?)
+        capsule::stream(py, self.schema, &self.batch(py)?)
     }
 
     fn batch(&self, py: Python<'_>) -> PyResult<ArrayData> {
-        let names = self.labels.columns(py)?.clone();
-        py.detach(|| self.columns(names)).map_err(failed)
+        py.detach(|| self.columns()).map_err(failed)
     }
 
-    fn columns(&self, names: [ArrayData; 2]) -> Result<ArrayData, ArrowError> {
+    fn columns(&self) -> Result<ArrayData, ArrowError> {
         let fields = self.schema.fields();
-        let width = fields.len() - names.len();
-        let mut columns = Vec::from(names);
+        let width = fields.len() - self.names.len();
+        let mut columns = self.names.to_vec();
         for (word, field) in fields[columns.len()..].iter().enumerate() {
             let values = self.words.chunks_exact(width).map(|row| row[word]);
             let of = field.data_type();
@@ -101,7 +103,7 @@ impl Rows<'_> {
                 _ => by_key(of, collected(values.map(state_key))?, texts(State::ALL.map(State::word))?),
             }?);
         }
-        let rows = self.labels.count();
+        let rows = self.names[0].len();
         ArrayData::builder(DataType::Struct(fields.clone())).len(rows).child_data(columns).build()
     }
 }
