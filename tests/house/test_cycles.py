@@ -7,14 +7,12 @@ import pytest
 from tests.house import code
 from tests.house.module_graph import Imports, Node, cycle, graph_of, rooms
 
-MOVING = pytest.mark.xfail(reason="its modules are still being moved", strict=False)
-
 
 @pytest.mark.parametrize(
     "folder",
     [
         "python/vmiostat",
-        pytest.param("rust/core/src", marks=MOVING),
+        "rust/core/src",
         "testkit",
         "lab",
         "tests",

@@ -28,7 +28,7 @@ pub struct CarriedOver {
 /// How interfaces are read.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum InterfaceSource {
-    /// The cheapest route that never waits for RTNL, the kernel's lock for network configuration.
+    /// The cheapest route that RTNL, the kernel's lock for network configuration, cannot block.
     #[default]
     Auto,
     /// /proc/net/dev.

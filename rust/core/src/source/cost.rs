@@ -22,7 +22,7 @@ const DISKSTATS_LINE: usize = 780;
 /// A kept-open stat file of a block device.
 const STAT_FILE: usize = 1400;
 
-/// The routes to interface counters that never wait for RTNL.
+/// The routes to interface counters that RTNL cannot block.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Cheapest {
     Proc,

@@ -25,7 +25,7 @@ use super::netlink::vf_stats::{FunctionRow, VirtualFunctions};
 use super::table_file::diskstats::{Diskstats, DiskstatsFormat};
 use super::table_file::identity::{Disks, Interfaces};
 use super::table_file::line_table::{Format, LineFile};
-use super::table_file::netdev::{NetDev, NetDevFormat};
+use super::table_file::netdev::NetDev;
 use super::tracked_devices::TrackedDevices;
 use super::unsupported::Unsupported;
 use super::vmm_reported::VmmReported;
@@ -106,7 +106,7 @@ pub(crate) fn interface(
     let mut sources = Sources::new();
     for (namespace, by_name) in namespaces {
         sources.push(match namespace {
-            None => interfaces(roots, NetDevFormat::PATH, &by_name, requested, &mut open),
+            None => interfaces(roots, namespace::NET_DEV, &by_name, requested, &mut open),
             Some(namespace) => interfaces_elsewhere(roots, namespace, &by_name, requested, &mut open),
         });
     }
@@ -124,7 +124,7 @@ fn interfaces_elsewhere(
     requested: InterfaceSource,
     open: &mut OpenHandles,
 ) -> Box<dyn Source> {
-    let inside = || interfaces(roots, namespace::PROC_NET_DEV, by_name, requested, open);
+    let inside = || interfaces(roots, namespace::THREAD_NET_DEV, by_name, requested, open);
     let entered =
         if roots.has_this_network() { namespace::within(roots, namespace, inside) } else { Err(namespace::CAPTURED) };
     match (entered, namespace::file_of_process(namespace)) {
@@ -245,7 +245,7 @@ fn sysfs_shows_the_same_namespace(roots: &Roots, path: &str, all: &[Vec<u8>]) ->
     let compared = &all[..all.len().min(COMPARED)];
     let in_sysfs: Vec<_> =
         compared.iter().filter_map(|name| Some((name, sysfs_net::index_in_sysfs(roots, name).ok()?))).collect();
-    path == NetDevFormat::PATH
+    path == namespace::NET_DEV
         && in_sysfs.len() * 2 > compared.len()
         && (!roots.has_this_network()
             || in_sysfs.iter().all(|(name, number)| index.of(name).ok().flatten().is_none_or(|own| own == *number)))

@@ -13,8 +13,6 @@ use super::namespace;
 use crate::error::Error;
 use crate::parse::netdev;
 use crate::roots::Roots;
-use crate::source::table_file::line_table::Format;
-use crate::source::table_file::netdev::NetDevFormat;
 
 /// An interface's name, and its number where that can be determined.
 pub type Interface = (OsString, Option<u32>);
@@ -27,10 +25,10 @@ const MAX_LENGTH: u64 = 64 << 20;
 /// entered.
 pub fn interfaces(roots: &Roots, namespace: Option<&Path>) -> Result<Vec<Interface>, Error> {
     let Some(namespace) = namespace else {
-        return read(roots, NetDevFormat::PATH, namespace::sockets_see(roots, NetDevFormat::PATH).is_ok());
+        return read(roots, namespace::NET_DEV, namespace::sockets_see(roots, namespace::NET_DEV).is_ok());
     };
     let entered = if roots.has_this_network() {
-        namespace::within(roots, namespace, || read(roots, namespace::PROC_NET_DEV, true))
+        namespace::within(roots, namespace, || read(roots, namespace::THREAD_NET_DEV, true))
     } else {
         Err(namespace::CAPTURED)
     };

@@ -16,8 +16,10 @@ use crate::roots::Roots;
 use crate::signal_mask::with_signals_blocked;
 use crate::source::Failure;
 
-/// /proc/net is the main thread's; a thread in another namespace reads this.
-pub(crate) const PROC_NET_DEV: &str = "/proc/thread-self/net/dev";
+/// The interfaces of the main thread's namespace, whichever thread opens it.
+pub(crate) const NET_DEV: &str = "/proc/net/dev";
+/// The interfaces of the calling thread's namespace.
+pub(crate) const THREAD_NET_DEV: &str = "/proc/thread-self/net/dev";
 
 /// Why no namespace of a captured machine can be entered.
 pub(crate) const CAPTURED: Failure = Failure::Malformed("the machine is a captured one");
@@ -28,7 +30,7 @@ pub(crate) fn sockets_see(roots: &Roots, path: &str) -> Result<(), Failure> {
     let of = |who: &str| read_link(format!("/proc/{who}/ns/net")).ok();
     if !roots.has_this_network() {
         Err(CAPTURED)
-    } else if path != PROC_NET_DEV && of("self") != of("thread-self") {
+    } else if path != THREAD_NET_DEV && of("self") != of("thread-self") {
         Err(Failure::Malformed("this thread is not in the main thread's network namespace"))
     } else {
         Ok(())

@@ -147,7 +147,7 @@ impl Source for Hedged {
             rows: self.tracked.rows(),
             system_calls: self.worker.newest().map_or(0, |reply| reply.calls),
             why: format!(
-                "{tracked} of {all} interfaces: netlink is the cheapest route, in a thread, so that no poll waits for RTNL; \
+                "{tracked} of {all} interfaces: netlink is the cheapest route, in a thread, so that RTNL cannot block a poll; \
                  after {:?} the poll reads the file instead. The thread's system calls are counted, waking it and waiting \
                  for it are not",
                 self.deadline

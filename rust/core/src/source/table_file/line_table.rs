@@ -17,6 +17,7 @@ use crate::fields::Table;
 use crate::roots::Roots;
 use crate::rows::Rows;
 use crate::source::generation::RowGeneration;
+use crate::source::net::namespace::THREAD_NET_DEV;
 use crate::source::tracked_devices::TrackedDevices;
 use crate::source::{Explanation, Failure, Reopened, Reopening, Source};
 
@@ -147,7 +148,7 @@ impl<F: Format> LineFile<F> {
     /// See `Source::reopening`.
     pub(crate) fn reopening(&self) -> Option<Reopening> {
         // /proc/thread-self of another thread is another file.
-        if self.lines.is_ok() || self.path == crate::source::net::namespace::PROC_NET_DEV {
+        if self.lines.is_ok() || self.path == THREAD_NET_DEV {
             return None;
         }
         let path = self.path.clone();

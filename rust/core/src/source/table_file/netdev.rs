@@ -5,13 +5,14 @@ use super::identity::Interfaces;
 use super::line_table::{Format, LineTable};
 use crate::fields::interface;
 use crate::parse::netdev;
+use crate::source::net::namespace::NET_DEV;
 
 pub(crate) type NetDev = LineTable<NetDevFormat>;
 
 pub(crate) struct NetDevFormat;
 
 impl Format for NetDevFormat {
-    const PATH: &'static str = "/proc/net/dev";
+    const PATH: &'static str = NET_DEV;
     type Key = Box<[u8]>;
     type View = bool;
     type Counters = netdev::Counters;
