@@ -6,19 +6,19 @@ from typing import Any
 
 import pytest
 
-from vmiostat.cli.rows import BLOCK, INTERFACE, Kind, Report, Row
+from vmiostat.cli.rows import BLOCK, INTERFACE, Report, Row, Section
 from vmiostat.cli.table import Table
 
 
-def row(kind: Kind, domain: str, device: str, state: str = "ok", time_ns: int = -1, **rates: float | None) -> Row:
-    known = dict.fromkeys((field.name for field in kind.numbers), None if state != "ok" else 0.0)
+def row(section: Section, domain: str, device: str, state: str = "ok", time_ns: int = -1, **rates: float | None) -> Row:
+    known = dict.fromkeys((field.name for field in section.numbers), None if state != "ok" else 0.0)
     made: Any = SimpleNamespace(**(known | rates), interval=1.0, state=state)
     stats: Any = SimpleNamespace(time_ns=time_ns)
     return Row(domain, device, stats, made)
 
 
-def lines(*rows: Row, kind: Kind = BLOCK, table: Table | None = None) -> list[str]:
-    text = (table or Table("")).report(Report(0.0, False, {kind: list(rows)}))
+def lines(*rows: Row, section: Section = BLOCK, table: Table | None = None) -> list[str]:
+    text = (table or Table("")).report(Report(0.0, False, {section: list(rows)}))
     blank, when, empty, *rest = text.split("\n")
     assert (blank, empty, rest.pop()) == ("", "", "")
     assert when.startswith(("1970-01-01T", "1969-12-31T"))
@@ -29,7 +29,7 @@ def test_columns_are_those_of_the_field_table_and_busy_time_is_the_last() -> Non
     columns = "r/s rkB/s w/s wkB/s f/s d/s dkB/s aqu-sz %util"
     heading, _ = lines(row(BLOCK, "web1", "vda"))
     assert heading.split() == ["Domain", "Device", *columns.split()]
-    heading, _ = lines(row(INTERFACE, "web1", "vnet0"), kind=INTERFACE)
+    heading, _ = lines(row(INTERFACE, "web1", "vnet0"), section=INTERFACE)
     columns = "rxkB/s rxpck/s rxerr/s rxdrop/s txkB/s txpck/s txerr/s txdrop/s"
     assert heading.split() == ["Domain", "Interface", *columns.split()]
 
@@ -37,7 +37,7 @@ def test_columns_are_those_of_the_field_table_and_busy_time_is_the_last() -> Non
 def test_a_common_row_fits_into_80_columns() -> None:
     busy = row(BLOCK, "web1", "vda", rd_req=812.5, rd_bytes=999 * 1024.0, busy_time=1e9, queue_time=12e9)
     assert max(map(len, lines(busy))) <= 80
-    assert max(map(len, lines(row(INTERFACE, "web1", "vif1.0", rx_bytes=9e5), kind=INTERFACE))) <= 80
+    assert max(map(len, lines(row(INTERFACE, "web1", "vif1.0", rx_bytes=9e5), section=INTERFACE))) <= 80
 
 
 def test_numbers_are_scaled_to_what_the_heading_says() -> None:
@@ -97,7 +97,7 @@ def test_columns_that_widened_stay_wide() -> None:
     assert list(map(len, lines(row(BLOCK, "web1", "vda"), table=table))) == list(map(len, wide))
 
 
-def test_a_kind_without_rows_has_no_table() -> None:
+def test_a_section_without_rows_has_no_table() -> None:
     text = Table("").report(Report(0.0, True, {BLOCK: [], INTERFACE: [row(INTERFACE, "web1", "vnet0")]}))
     assert "Device" not in text
     assert "Interface" in text

@@ -111,6 +111,6 @@ def test_a_problem_that_comes_while_reports_are_printed_is_told_once(tmp_path: P
 def test_one_problem_has_many_ages(capsys: pytest.CaptureFixture[str]) -> None:
     warnings = Warnings()
     for problems in (["no answer for 1 s"], ["no answer for 2 s", "gone"], [], ["no answer for 30 s"]):
-        warnings.tell(map(RuntimeError, problems))
+        warnings.update(map(RuntimeError, problems))
     told = capsys.readouterr().err.splitlines()
     assert told == [f"vmiostat: warning: {text}" for text in ("no answer for 1 s", "gone", "no answer for 30 s")]

@@ -1,1 +1,1 @@
-"""The command `vmiostat`. One module a command; they know the public API of the package and nothing beneath it."""
+"""The command `vmiostat`, by the package's public API alone. `report` and `devices` are a command each."""

@@ -1,4 +1,4 @@
-"""Options that several commands share, and how a wrong one is told: one sentence, exit status 2."""
+"""Options that several commands share. A wrong one is an error of one sentence, with exit status 2."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 FOLDERS = ("proc", "sys", "dev", "run")
-"""A machine's, each of which may be elsewhere than below its root."""
+"""Those of a machine, each of which may be elsewhere than below its root."""
 
 
 class Parser(argparse.ArgumentParser):
@@ -24,13 +24,13 @@ class Parser(argparse.ArgumentParser):
 
 
 def parser(command: str, *, usage: str, description: str, epilog: str | None = None) -> Parser:
-    """A parser with the options about which machine is meant and what of it."""
+    """A parser with the options for the machine and its devices."""
     made = Parser(
         prog=f"vmiostat {command}".rstrip(),
         usage=usage,
         description=description,
         epilog=epilog,
-        allow_abbrev=False,  # an abbreviation that works today would be ambiguous tomorrow
+        allow_abbrev=False,  # one that is unique today may be ambiguous tomorrow
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     which = made.add_argument_group("which devices")
@@ -39,13 +39,13 @@ def parser(command: str, *, usage: str, description: str, epilog: str | None = N
     which.add_argument(
         "--host",
         action="store_true",
-        help="the host's own devices, too, as the domain `host`; without guests they are there in any case",
+        help="report the host's own devices too, as the domain `host`; without guests they are reported anyway",
     )
     which.add_argument(
         "--view",
         choices=["guest", "host"],
         default="guest",
-        help="whose rx and tx are meant: the guest's (its rx is its tap's tx), or the host's as /proc/net/dev has them",
+        help="rx and tx from the guest's side (its rx is the tx of its tap), or from the host's, as in /proc/net/dev",
     )
     machine = made.add_argument_group("which machine")
     where = machine.add_mutually_exclusive_group()
@@ -54,33 +54,33 @@ def parser(command: str, *, usage: str, description: str, epilog: str | None = N
         metavar="PATH",
         type=_path,
         action="append",
-        help="a libvirt domain XML file, a folder of them, or a file of Xen's (xl list -l, *.cfg), instead of what "
-        "runs here (can be given several times)",
+        help="domains from a libvirt domain XML file, a folder of them, or a Xen file (xl list -l, *.cfg), instead of "
+        "those that run here (can be given several times)",
     )
     where.add_argument(
         "-c",
         "--connect",
         metavar="URI",
         type=_uri,
-        help="ask libvirt, too, for the VMs that run here (qemu:///system)",
+        help="query libvirt, too, for the VMs that run here (qemu:///system)",
     )
     machine.add_argument(
         "--root",
         metavar="DIR",
         type=_path,
         default="/",
-        help="a captured machine: the folder that holds its proc and sys",
+        help="a captured machine: a folder with its proc and sys",
     )
     for folder in FOLDERS:
         machine.add_argument(
             f"--{folder}", metavar="DIR", type=_path, help=f"where its /{folder} is, if not below the root"
         )
-    made.add_argument("--version", action="store_true", help="print the version and end")
+    made.add_argument("--version", action="store_true", help="print the version and exit")
     return made
 
 
 def machine(options: argparse.Namespace) -> Host:
-    """The machine that the options mean."""
+    """The machine of the options."""
     from vmiostat import Host
 
     folders = {folder: getattr(options, folder) for folder in FOLDERS}
@@ -89,18 +89,18 @@ def machine(options: argparse.Namespace) -> Host:
 
 def _path(text: str) -> str:
     if not text:
-        raise argparse.ArgumentTypeError("an empty text is no path")
+        raise argparse.ArgumentTypeError("a path must not be empty")
     return text
 
 
 def _uri(text: str) -> str:
     if not text:
-        raise argparse.ArgumentTypeError("an empty text is no URI; libvirt's own is qemu:///system")
+        raise argparse.ArgumentTypeError("a URI must not be empty; try qemu:///system")
     return text
 
 
-def asked(domain: Domain, options: argparse.Namespace) -> Domain:
-    """The domain with the asked kinds of devices."""
+def selected(domain: Domain, options: argparse.Namespace) -> Domain:
+    """The domain with the devices that the options select."""
     from dataclasses import replace
 
     if options.block and not options.interface:
@@ -111,13 +111,13 @@ def asked(domain: Domain, options: argparse.Namespace) -> Domain:
 
 
 def find(options: argparse.Namespace) -> tuple[Host, list[Domain]]:
-    """The machine that the options mean, and its domains with the asked kinds of devices.
+    """The machine of the options, and its domains with the devices that they select.
 
-    What could not be understood of a domain is told on standard error, a line each; the others go on.
+    Problems are printed on standard error; they cost no other domain.
     """
     from vmiostat.cli.warnings import Warnings
 
     host = machine(options)
     domains = host.domains(host=options.host)
-    Warnings().tell(host.problems)
-    return host, [asked(domain, options) for domain in domains]
+    Warnings().update(host.problems)
+    return host, [selected(domain, options) for domain in domains]

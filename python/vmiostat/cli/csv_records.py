@@ -1,4 +1,4 @@
-"""A report as CSV records, one a device, in raw units."""
+"""A report as CSV, a record per device, in raw units."""
 
 from __future__ import annotations
 
@@ -12,39 +12,39 @@ from vmiostat.cli.rows import iso_time
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from vmiostat.cli.rows import Kind, Report
+    from vmiostat.cli.rows import Report, Section
 
 
 class CsvRecords:
-    """`time,since_boot,kind,domain,device,state,interval,time_ns,generation`, then each kind's counters and rates.
+    """`time,since_boot,kind,domain,device,state,interval,time_ns,generation`, then counters and rates of each section.
 
-    Counters bear their names, their rates end in `/s`; both are in the field table's units. A record leaves the columns
-    of other kinds empty, and what is unknown: `state` says why. With one kind only, its columns alone are there.
+    Counters have their names, rates end in `/s`; both are in the units of the field table. A record leaves the columns
+    of other sections empty, and what is unknown: `state` says why. With one section only, its columns alone are there.
     """
 
-    def __init__(self, kinds: Sequence[Kind]) -> None:
-        self._kinds = kinds
+    def __init__(self, sections: Sequence[Section]) -> None:
+        self._sections = sections
 
     def start(self) -> str:
         """The header."""
         names = ["time", "since_boot", "kind", "domain", "device", "state", "interval", "time_ns", "generation"]
-        for kind in self._kinds:
-            names += [field.name for field in kind.numbers] + [f"{field.name}/s" for field in kind.rated]
+        for section in self._sections:
+            names += [field.name for field in section.numbers] + [f"{field.name}/s" for field in section.rated]
         return _records([names])
 
     def report(self, report: Report) -> str:
         """The records of one report."""
         records: list[list[object]] = []
         now = [iso_time(report.time), "true" if report.since_boot else "false"]
-        for kind, rows in report.rows.items():
+        for section, rows in report.rows.items():
             for row in rows:
                 names = [escaped(row.domain), escaped(row.device)]
                 read = [None if word == -1 else word for word in (row.stats.time_ns, row.stats.generation)]
-                record: list[object] = [*now, kind.name, *names, row.rates.state, row.rates.interval, *read]
-                for other in self._kinds:
-                    if other is kind:
-                        record += [row.total(field) for field in kind.numbers]
-                        record += [row.rate(field) for field in kind.rated]
+                record: list[object] = [*now, section.name, *names, row.rates.state, row.rates.interval, *read]
+                for other in self._sections:
+                    if other is section:
+                        record += [row.total(field) for field in section.numbers]
+                        record += [row.rate(field) for field in section.rated]
                     else:
                         record += [None] * (len(other.numbers) + len(other.rated))
                 records.append(record)

@@ -1,4 +1,4 @@
-"""`vmiostat devices`: where the counters of each device come from, or why it has none, and whose rx is whose."""
+"""`vmiostat devices`: where the counters of each device come from, or why it has none, and which way rx is."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from vmiostat import Disk, Domain, Interface, Poller, Sample
-    from vmiostat.cli.stopping import EventSources
+    from vmiostat.cli.stopping import StopSignals
 
 EPILOG = """\
 With --json, each domain is an object on a line of its own, with its "block"
-and "interface" devices: "counters" names their source, or is null and "reason"
-tells why; "state" is that of a poll made just now.
+and "interface" devices: "counter_source" is what is read, or null for a reason
+in "reason"; "state" is from a poll made just now.
 """
 
 
@@ -28,14 +28,14 @@ def parser() -> arguments.Parser:
     made = arguments.parser(
         "devices",
         usage="vmiostat devices [options]",
-        description="Tells for each device where its counters come from, or why it has none.",
+        description="Shows where each device's counters come from, or why it has none.",
         epilog=EPILOG,
     )
     made.add_argument("--json", action="store_true", help="one JSON object per domain, each on a line of its own")
     return made
 
 
-def run(options: argparse.Namespace, signals: EventSources) -> None:
+def run(options: argparse.Namespace, signals: StopSignals) -> None:
     """Prints the domains and their devices."""
     host, domains = arguments.find(options)
     from vmiostat.cli.output import write
@@ -49,13 +49,13 @@ def run(options: argparse.Namespace, signals: EventSources) -> None:
     else:
         text = "\n".join(map(_paragraph, found))
     with signals.whole():
-        write(text or "there is no domain\n")
+        write(text or "there are no domains\n")
 
 
 def explained(domains: Iterable[Domain], poller: Poller) -> Iterator[dict[str, Any]]:
-    """Each domain with its devices, as they were found and as a poll finds them now."""
+    """Each domain with its devices: how they were found, and their state in a poll now."""
     sample = poller.poll()
-    # A plan's rows are in the order of the domains and, within each, of its disks, its total and its interfaces.
+    # Rows are in the order of the domains, and within each in that of its disks, its total and its interfaces.
     blocks, interfaces = count(), count()
     for domain in domains:
         disks = domain.disks if domain.total is None else (*domain.disks, domain.total)
@@ -121,9 +121,9 @@ def _paragraph(domain: dict[str, Any]) -> str:
     widest = max((width(cell(device["device"])) for device in devices), default=0)
     for device in devices:
         name = cell(device["device"])
-        what = [device["type"], device.get("drive"), device.get("mac"), device["source"]]
-        lines.append(f"  {name}{' ' * (widest - width(name))}  {one_line(' '.join(word for word in what if word))}")
-        lines += [" " * (widest + 4) + one_line(said) for said in _sentences(device)]
+        facts = [device["type"], device.get("drive"), device.get("mac"), device["source"]]
+        lines.append(f"  {name}{' ' * (widest - width(name))}  {one_line(' '.join(fact for fact in facts if fact))}")
+        lines += [" " * (widest + 4) + one_line(text) for text in _sentences(device)]
     return "\n".join(lines if devices else [*lines, "  no devices"]) + "\n"
 
 
@@ -131,9 +131,9 @@ def _sentences(device: dict[str, Any]) -> Iterator[str]:
     if device["counter_source"]:
         yield f"counters: {device['counter_source']}"
         if device["state"] != "ok":
-            # Of what is not there the kernel says less than the reason.
-            told = None if device["state"] == "gone" and device["reason"] else device["problem"]
-            yield f"{device['state']} now" + (f": {told}" if told else "")
+            # For a device that is gone the reason says more than the kernel.
+            problem = None if device["state"] == "gone" and device["reason"] else device["problem"]
+            yield f"{device['state']} now" + (f": {problem}" if problem else "")
         if device["reason"]:
             yield device["reason"]
     else:

@@ -1,4 +1,4 @@
-"""The first line of a table, as iostat's: which machine this is."""
+"""The first line of a table, as iostat has it: which machine this is."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ if TYPE_CHECKING:
 
 
 def heading(host: Host) -> str:
-    """`Linux 6.1.0 (node1)  2026-07-01  (8 CPU)`; of a captured machine, what its files tell."""
-    # Not os.uname(): that is the machine that we run on, and not the one whose counters follow.
+    """`Linux 6.1.0 (node1)  2026-07-01  (8 CPU)`; of a captured machine, what its files say."""
+    # Not os.uname(): the counters may be of another machine than this one.
     kernel = _first_line(host, "/proc/sys/kernel/osrelease")
     name = _first_line(host, "/proc/sys/kernel/hostname") or cell(host.roots.shown("/").rstrip("/") or "/")
     # /proc/stat has a line "cpuN ..." for each CPU that is online, after the sum of all, "cpu  ...".

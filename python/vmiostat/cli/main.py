@@ -1,4 +1,4 @@
-"""Which command is meant, and how it ends: exit status 0, 1 for what went wrong, 2 for what was asked wrongly."""
+"""Runs a command. The exit status is 0, 1 after an error, or 2 for wrong arguments."""
 
 from __future__ import annotations
 
@@ -7,35 +7,35 @@ import sys
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from vmiostat.cli.stopping import EventSources, Stopped
+from vmiostat.cli.stopping import Stopped, StopSignals
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-COMMANDS = {"devices": "tell for each device where its counters come from, or why it has none"}
-"""What may stand before the options: each is a module here with a `parser()` and a `run(options, signals)`."""
+COMMANDS = {"devices": "show where each device's counters come from, or why it has none"}
+"""The first argument, if it is no option. Each is a module here with a `parser()` and a `run(options, signals)`."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs the command that the arguments name, and gives the exit status."""
+    """Runs the command that the arguments name, and returns the exit status."""
     words = list(sys.argv[1:] if arguments is None else arguments)
     command = words.pop(0) if words and words[0] in COMMANDS else "report"
-    with EventSources() as signals:
+    with StopSignals() as signals:
         try:
             return _run(command, words, signals)
         except Stopped as stopped:
             return stopped.exit_status
-        except BrokenPipeError:  # who read us has seen enough: head, less
+        except BrokenPipeError:  # the reader has seen enough: head, less
             return 0
 
 
-def _run(command: str, words: list[str], signals: EventSources) -> int:
+def _run(command: str, words: list[str], signals: StopSignals) -> int:
     module = import_module(f"vmiostat.cli.{command}")
     try:
         options = module.parser().parse_args(words)
     finally:
         _flush_help()
-    # Only now: a wrong option or --help need not wait for the Rust core and lxml.
+    # After parsing: a wrong option or --help need not wait for the Rust core and lxml.
     from vmiostat.cli.open_files import allow_open_files
     from vmiostat.cli.output import complain, sentence, write
     from vmiostat.errors import Error
@@ -56,8 +56,8 @@ def _run(command: str, words: list[str], signals: EventSources) -> int:
 
 
 def _flush_help() -> None:
-    # argparse prints into sys.stdout's buffer. Were it left to the interpreter's end, `vmiostat --help | true` would
-    # end with a complaint and status 120.
+    # argparse prints into the buffer of sys.stdout. If the interpreter flushed it at its end, `vmiostat --help | true`
+    # would end with a message and status 120.
     if not sys.stdout:
         return
     try:

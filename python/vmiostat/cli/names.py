@@ -1,7 +1,7 @@
-"""Names of domains and devices as text that can do no harm: guests and their owners choose them.
+"""Makes names of domains and devices safe to print: guests and their owners choose them.
 
-A name can hold line ends, quotes, a terminal's escape sequences, marks that turn the writing direction, marks that pile
-up on their neighbour, and bytes that are no UTF-8 (Python holds those as lone surrogates).
+A name can hold line ends, quotes, terminal escape sequences, marks that change the writing direction or combine with
+the character before them, and bytes that are not UTF-8 (lone surrogates in Python).
 """
 
 from __future__ import annotations
@@ -12,24 +12,24 @@ from functools import cache
 from itertools import accumulate
 
 LONGEST = 48
-"""Columns that a name may take in a table. A definition may hold a name of any length; it must not widen every row."""
+"""Columns of the longest name in a table. A definition may have a longer one, which must not widen every row."""
 
 
 _JOINS_OR_BLANK = re.compile("[\u115f-\u11ff\ud7b0-\ud7fb\u2800\u3164\uffa0]")
-"""Hangul's fillers and the vowels and ends that join the letter before them, and Braille without a dot: to Unicode they
-are letters and symbols. https://www.unicode.org/Public/UCD/latest/ucd/HangulSyllableType.txt"""
+"""Hangul fillers, the vowels and final consonants that join the letter before them, and Braille without a dot: for
+Unicode they are letters and symbols. https://www.unicode.org/Public/UCD/latest/ucd/HangulSyllableType.txt"""
 
 
 class _Escapes(dict[int, str]):
-    """For str.translate: what stands for each character. What is not named here is worked out when first met."""
+    """For str.translate: the text of each character, filled in when a character is first met."""
 
     def __missing__(self, code: int) -> str:
         character = chr(code)
-        if 0xDC80 <= code <= 0xDCFF:  # a byte that was no UTF-8
+        if 0xDC80 <= code <= 0xDCFF:  # a byte that is not UTF-8
             text = f"\\x{code - 0xDC00:02x}"
         elif code < 0x80:
             text = character if character.isprintable() else f"\\x{code:02x}"
-        # Letters, numbers, punctuation, symbols. The rest steers, combines, separates, or is nothing at all.
+        # Letters, numbers, punctuation, symbols. The rest controls, combines, separates, or is unassigned.
         elif unicodedata.category(character)[0] in "LNPS" and not _JOINS_OR_BLANK.match(character):
             text = character
         else:
@@ -45,7 +45,7 @@ _CELL = _Escapes(_SHORT | {ord("\\"): "\\\\", ord('"'): '\\"'})
 
 
 def one_line(text: str) -> str:
-    """A message, which may quote names and paths, as one line of a terminal.
+    """A message, which may quote names and paths, as one line that is safe in a terminal.
 
     >>> print(one_line("domain 'a\\x1b[2J\\nb'"))
     domain 'a\\x1b[2J\\nb'
@@ -54,7 +54,7 @@ def one_line(text: str) -> str:
 
 
 def escaped(name: str) -> str:
-    """A name without anything that steers: no two names become the same.
+    """A name with all but visible characters escaped: two different names stay different.
 
     >>> print(escaped("tab\\there, back\\\\slash, byte\\udcff, e\\u0301"))
     tab\\there, back\\\\slash, byte\\xff, e\\u0301
@@ -63,7 +63,7 @@ def escaped(name: str) -> str:
 
 
 def valid(name: str) -> str:
-    """A name as Unicode that every JSON parser takes: bytes that were no UTF-8 become `\\xNN`, the rest is as it was.
+    """A name as Unicode that every JSON parser takes: bytes that are not UTF-8 become `\\xNN`, the rest stays.
 
     >>> print(valid("web\\udcff"))
     web\\xff
@@ -73,7 +73,7 @@ def valid(name: str) -> str:
 
 @cache
 def cell(name: str) -> str:
-    """A name for a table's cell: escaped, quotes too, never empty, its middle left out where it is too long.
+    """A name in a table: escaped, quotes too; never empty; without its middle where it is too long.
 
     >>> print(cell('say "hi"'), cell(" web1"), cell(""))
     say \\"hi\\" \\x20web1 ""

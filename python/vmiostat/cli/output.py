@@ -1,4 +1,4 @@
-"""Where reports and complaints go: straight to the descriptors."""
+"""Writes reports and error messages, past Python's buffers."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from vmiostat.cli.names import one_line
 def write(text: str) -> None:
     """Writes all of `text` to standard output, now.
 
-    Not through sys.stdout: what a signal leaves in its buffer would be flushed at the interpreter's end, which would
-    wait again for a reader that has stopped reading.
+    Not through sys.stdout: after a signal the interpreter flushes its buffer at the end, and would wait for a reader
+    that has stopped reading.
     """
     encoding = sys.stdout.encoding if sys.stdout else "utf-8"
     descriptor = sys.stdout.fileno() if sys.stdout else 1
@@ -29,14 +29,14 @@ def write(text: str) -> None:
 
 
 def complain(sentence: str) -> int:
-    """Writes one line to standard error, and gives the exit status of a failure."""
-    if sys.stderr:  # not where it was closed: print() would then turn to standard output
+    """Writes one line to standard error, and returns the exit status of an error."""
+    if sys.stderr:  # it may be closed, and print() would then write to standard output
         print(f"vmiostat: {one_line(sentence)}", file=sys.stderr, flush=True)
     return 1
 
 
 def sentence(error: Exception) -> str:
-    """What an error says, without the number that Python begins an OSError's text with."""
+    """The text of an error; of an OSError without its number, which Python puts first."""
     if isinstance(error, OSError) and error.strerror:
         return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
     return str(error)

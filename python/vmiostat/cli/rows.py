@@ -1,4 +1,4 @@
-"""What a report is made of: the rows of two tables, before they become text."""
+"""A report before it is formatted: the rows of two sections."""
 
 from __future__ import annotations
 
@@ -17,31 +17,33 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, eq=False)
-class Kind:
-    """A kind of devices: its name in the API, its name for readers, and the fields that its rows have."""
+class Section:
+    """A part of a report: block devices or interfaces."""
 
     name: Literal["block", "interface"]
+    """Its table in a Sample, and its key in JSON."""
     title: str
     fields: tuple[Field, ...]
+    """Those of its structs."""
 
     @cached_property
     def numbers(self) -> tuple[Field, ...]:
-        """The fields that say something of the device."""
+        """The fields that describe the device, not the reading."""
         return tuple(field for field in self.fields if field.kind != "row")
 
     @cached_property
     def rated(self) -> tuple[Field, ...]:
-        """Those of them that have a rate: a gauge's would be the same number twice."""
+        """Those of them that have a rate: the rate of a gauge is the gauge."""
         return tuple(field for field in self.numbers if field.kind == "counter")
 
     @cached_property
     def active(self) -> tuple[Field, ...]:
-        """Those that are 0 while the device does nothing: all but sizes, which are gauges of bytes."""
+        """Those that are 0 while the device is idle: all but sizes, which are gauges in bytes."""
         return tuple(field for field in self.numbers if field.kind == "counter" or field.unit != "bytes")
 
 
-BLOCK = Kind("block", "Device", BLOCK_FIELDS)
-INTERFACE = Kind("interface", "Interface", INTERFACE_FIELDS)
+BLOCK = Section("block", "Device", BLOCK_FIELDS)
+INTERFACE = Section("interface", "Interface", INTERFACE_FIELDS)
 
 
 class Row(NamedTuple):
@@ -53,50 +55,50 @@ class Row(NamedTuple):
     rates: BlockRates | InterfaceRates
 
     def rate(self, field: Field) -> float | None:
-        """A counter's growth a second, or a gauge as it is."""
+        """Growth per second of a counter; a gauge as it is."""
         number: float | None = getattr(self.rates, field.name)
         return number
 
     def total(self, field: Field) -> int | None:
-        """The field as the device has it now; None where its source does not know it."""
+        """The field as it is now; None where the source does not have it."""
         number: int = getattr(self.stats, field.name)
         return None if number == -1 else number
 
-    def idle(self, kind: Kind) -> bool:
-        """Whether nothing moved, so far as anyone can know: of a device without counters nobody ever will."""
+    def idle(self, section: Section) -> bool:
+        """Whether nothing is known to have moved; of a device without counters nothing ever is."""
         quiet = self.rates.state in ("ok", "unsupported")
-        return quiet and not any(self.rate(field) for field in kind.active)
+        return quiet and not any(self.rate(field) for field in section.active)
 
 
 class Report(NamedTuple):
     """What happened between two samples, or since the machine started."""
 
     time: float
-    """When, on the wall clock: seconds since 1970."""
+    """Seconds since 1970."""
     since_boot: bool
-    rows: dict[Kind, list[Row]]
+    rows: dict[Section, list[Row]]
 
 
 class Form(Protocol):
-    """What makes text of reports: a table, JSON, CSV."""
+    """Formats reports: as a table, JSON or CSV."""
 
     def start(self) -> str:
-        """What stands before the first report."""
+        """The text before the first report."""
 
     def report(self, report: Report) -> str:
-        """One report, its line ends included."""
+        """One report, with its line ends."""
 
 
-def report(sample: Sample, rates: Rates, kinds: Sequence[Kind], *, since_boot: bool, hide_idle: bool) -> Report:
-    """A report of the asked kinds."""
-    rows: dict[Kind, list[Row]] = {}
-    for kind in kinds:
-        stats = sample.block if kind is BLOCK else sample.interface
-        made = map(Row, stats.domains, stats.devices, stats, rates.block if kind is BLOCK else rates.interface)
-        rows[kind] = [row for row in made if not (hide_idle and row.idle(kind))]
+def report(sample: Sample, rates: Rates, sections: Sequence[Section], *, since_boot: bool, hide_idle: bool) -> Report:
+    """A report with these sections."""
+    rows: dict[Section, list[Row]] = {}
+    for section in sections:
+        stats = sample.block if section is BLOCK else sample.interface
+        made = map(Row, stats.domains, stats.devices, stats, rates.block if section is BLOCK else rates.interface)
+        rows[section] = [row for row in made if not (hide_idle and row.idle(section))]
     return Report(time.time(), since_boot, rows)
 
 
 def iso_time(seconds: float, timespec: str = "microseconds") -> str:
-    """The wall clock's time with its offset: 2026-07-01T12:00:00.250000+02:00."""
+    """The time of day with its offset: 2026-07-01T12:00:00.250000+02:00."""
     return datetime.fromtimestamp(seconds, UTC).astimezone().isoformat(timespec=timespec)

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM: they end the command at once, but never within a report."""
+"""Ctrl-C and SIGTERM end the command at once, but never within a report."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ if TYPE_CHECKING:
     from types import FrameType
 
 GRACE = 0.5
-"""Seconds that a report may still take once a signal has come: its reader may have stopped reading."""
+"""Seconds that a report may still take after a signal: its reader may have stopped reading."""
 
 
 class Stopped(BaseException):
-    """A signal ends the command. Like KeyboardInterrupt it is no Exception, so that nothing swallows it."""
+    """A signal ends the command. Like KeyboardInterrupt it is no Exception, so that no handler catches it."""
 
     def __init__(self, number: int) -> None:
         super().__init__(number)
-        # Ctrl-C is how a report without a count is meant to end; any other signal shows as a shell shows it.
+        # Ctrl-C is the normal end of reports without a count; any other signal is reported as a shell does.
         self.exit_status = 0 if number == signal.SIGINT else 128 + number
 
 
-class EventSources:
+class StopSignals:
     """Handles SIGINT and SIGTERM while it is entered."""
 
     def __init__(self) -> None:
@@ -42,7 +42,7 @@ class EventSources:
 
     @contextmanager
     def whole(self) -> Iterator[None]:
-        """What happens inside is finished before a signal takes effect, if it takes no longer than GRACE."""
+        """Delays a signal until the end of the block, for GRACE seconds at most."""
         self._whole = True
         try:
             yield

@@ -1,4 +1,4 @@
-"""What kept discovery from finding more, told on standard error: each problem once, and again when it comes back."""
+"""The problems of discovery, on standard error: each once, and again when it has been away."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ _SECONDS = re.compile(r"\b[0-9]+ s\b")
 
 
 class Warnings:
-    """Knows what it has told."""
+    """Remembers the problems that there were the last time."""
 
     def __init__(self) -> None:
-        self._told: set[str] = set()
+        self._printed: set[str] = set()
 
-    def tell(self, problems: Iterable[Exception]) -> None:
-        """Tells what there is now and was not there the last time, a line each."""
+    def update(self, problems: Iterable[Exception]) -> None:
+        """Prints those of the current problems that were not there the last time, a line each."""
         sentences = {_SECONDS.sub("", text): text for text in map(sentence, problems)}
         for problem, text in sentences.items():
-            if problem not in self._told:
+            if problem not in self._printed:
                 complain(f"warning: {text}")
-        self._told = set(sentences)
+        self._printed = set(sentences)
