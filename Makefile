@@ -1,4 +1,4 @@
-# `make help` tells what there is. Every target makes what it needs; a second run does nothing twice.
+# `make help` lists the targets. Each makes what it needs first; a second run does nothing twice.
 
 # The newest Python that runs, unless PYTHON=... names one. Each candidate is tried: a pyenv shim, say, stands on PATH
 # also for versions that are not active, and then only complains.
@@ -18,6 +18,8 @@ MATURIN = flock Cargo.toml $(BIN)/maturin
 LAB := $(BIN)/python -m lab.kvm
 XEN_LAB := $(BIN)/python -m lab.xen
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
+# As maturin has it: else each of the two would compile pyo3 again after the other.
+export PYO3_BUILD_EXTENSION_MODULE := 1
 
 # What the benchmarks are set against, and what is fuzzed with, is no part of the workspace, and so of no sdist.
 FLOOR := benches/floor/Cargo.toml
@@ -25,16 +27,21 @@ FUZZ := fuzz/Cargo.toml
 RUST_SOURCES := Cargo.toml Cargo.lock $(wildcard rust/*/Cargo.toml) $(shell find rust -name '*.rs')
 PACKAGE := pyproject.toml README.md $(wildcard LICENSE-*) $(shell find python -name '*.py' -o -name '*.pyi')
 
+PYTEST := $(BIN)/python -m pytest
+# Most tests wait more than they compute. Those that measure time come after the others, one at a time.
+WORKERS ?= $(shell echo $$((2 * $$(nproc))))
+PARALLEL := -n $(WORKERS) --dist worksteal
+QUICK := python tests --ignore tests/real --ignore tests/faults --ignore tests/soak --ignore tests/kvm --ignore tests/xen
 # The others read real devices by the compiled module, which is one and the same for every Python.
 OF_EACH_PYTHON := python tests --ignore tests/real --ignore tests/soak
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help run build test test-rust test-python test-oldest test-kvm kvm-packages lab-kvm lab-kvm-down test-xen lab-xen lab-xen-down lint format docs wheel bench bench-quick bench-report crossings instructions fuzz fuzz-long soak clean
+.PHONY: help run build check test test-rust test-python test-quick test-oldest coverage test-kvm kvm-packages lab-kvm lab-kvm-down test-xen lab-xen lab-xen-down lint msrv format docs wheel bench bench-programs bench-quick bench-report crossings instructions fuzz fuzz-long soak clean
 
 help: ## Tell what each target does
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
 	@printf '\nPYTHON=python3.12 chooses the interpreter that a virtual environment (VENV=.venv) is made with.\n'
 
 run: build ## Build, then print three one-second reports of this machine
@@ -42,19 +49,32 @@ run: build ## Build, then print three one-second reports of this machine
 
 build: $(VENV)/.built ## Make the virtual environment and build the package into it (release)
 
-test: test-rust lint test-python test-oldest ## All but fuzzing and the labs: Rust, lint, Python under the newest and the oldest version, benchmarks once
+check: lint test-rust test-quick ## What every change has to pass, in two minutes: lint, Rust's tests, the quick ones of Python
+
+test: lint test-rust test-python test-oldest ## All but fuzzing and the labs, in eight minutes: Python's tests under the newest and the oldest version
 
 test-rust: ## Rust's unit, property and doc tests
 	cargo test --locked -p vmiostat-core
 
-test-python: $(VENV)/.built $(VENV)/.test ## Python's tests, and each benchmark once (PYTHON=... VENV=... for another version)
-	$(BIN)/python -m pytest $(ARGS)
+test-python: $(VENV)/.built $(VENV)/.test bench-programs wheel ## Python's tests, and each benchmark once (ARGS=... for some of them; PYTHON=... VENV=... for another version)
+ifdef ARGS
+	$(PYTEST) $(ARGS)
+else
+	$(PYTEST) $(PARALLEL) -m 'not timing' $(COVERAGE) $(TESTS)
+	$(PYTEST) -m timing $(TESTS)
+endif
+
+test-quick: $(VENV)/.built $(VENV)/.test ## Python's tests that need neither seconds nor real devices
+	$(PYTEST) $(PARALLEL) -m 'not slow and not timing' $(QUICK)
 
 test-oldest: .venv/.built ## Python's tests but for those of real devices, under the oldest version on this machine (3.11 where there is one)
 	@oldest='$(oldest)'; version='import sys; print(sys.version_info[:2])'; \
 	if [ "$$("$$oldest" -c "$$version")" = "$$(.venv/bin/python -c "$$version")" ]; \
 	then echo 'There is one Python on this machine, and the tests ran under it.'; \
-	else $(MAKE) --no-print-directory test-python VENV=.venv-oldest PYTHON="$$oldest" ARGS="$(OF_EACH_PYTHON) $(ARGS)"; fi
+	else $(MAKE) --no-print-directory test-python VENV=.venv-oldest PYTHON="$$oldest" TESTS="$(OF_EACH_PYTHON)" COVERAGE=; fi
+
+coverage: ## The same as test-python, and fail where less of the package is covered than pyproject.toml's fail_under
+	$(MAKE) --no-print-directory test-python COVERAGE='--cov'
 
 test-kvm: $(VENV)/.built $(VENV)/.kvm ## Tests beside a real libvirtd with real guests (root, Debian; some five minutes; ARGS=...)
 	@trap '$(LAB) down' EXIT; $(LAB) up && VMIOSTAT_KVM=1 $(BIN)/python -m pytest tests/kvm $(ARGS)
@@ -77,7 +97,8 @@ lab-xen: $(VENV)/.venv ## Bring up that Xen, in a machine that QEMU translates, 
 lab-xen-down: $(VENV)/.venv ## Take it down
 	$(XEN_LAB) down
 
-lint: $(VENV)/.built $(VENV)/.lint ## Formatting, lints, types, and the stub against the module
+lint: $(VENV)/.built $(VENV)/.lint ## Formatting, lints, types, typos, and the stub against the module
+	$(BIN)/typos
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
@@ -89,6 +110,10 @@ lint: $(VENV)/.built $(VENV)/.lint ## Formatting, lints, types, and the stub aga
 	cargo fmt --check --manifest-path $(FUZZ)
 	cargo clippy --locked --manifest-path $(FUZZ) --target-dir target --all-targets -- -D warnings
 
+msrv: $(VENV)/.test ## Whether the Rust that Cargo.toml names is enough, for our own code and for its dependencies
+	cargo clippy --locked --workspace --all-targets -- -D warnings
+	$(PYTEST) tests/house/test_msrv.py
+
 format: $(VENV)/.lint ## Format Rust and Python, and repair what the lints can
 	cargo fmt
 	cargo fmt --manifest-path $(FLOOR)
@@ -96,24 +121,29 @@ format: $(VENV)/.lint ## Format Rust and Python, and repair what the lints can
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
-docs: build ## Write docs/abi.md and the stub's fields anew from the field table
+docs: build ## Write docs/abi.md and the stub's fields from the field table
 	$(BIN)/python docs/abi.py
 
 wheel: dist/.built ## Build the abi3 wheel and the sdist into dist/
 
-bench: build $(VENV)/.test ## Measure everything beside everything (root: it makes its own devices; some five minutes)
+# A benchmark that has to build one of these first takes longer than a test may.
+bench-programs: ## Build the Rust programs that benchmarks run
+	cargo build -q --release --locked --manifest-path $(FLOOR) --target-dir target
+	cargo build -q --release --locked --manifest-path rust/core/Cargo.toml --target-dir target --example instructions --features rustix/use-libc
+
+bench: build bench-programs $(VENV)/.test ## Measure vmiostat against the kernel's floor and its peers (root: it makes its own devices; some five minutes)
 	$(BIN)/python -m benches.run full $(ARGS)
 
-bench-quick: build $(VENV)/.test ## The same with fewer devices, in about one minute
+bench-quick: build bench-programs $(VENV)/.test ## The same with fewer devices, in about one minute
 	$(BIN)/python -m benches.run quick $(ARGS)
 
 bench-report: build $(VENV)/.bench ## Make the README's performance section and docs/development/performance.* of what `make bench` saved
 	$(BIN)/python -m benches.report $(ARGS)
 
-crossings: build $(VENV)/.test ## Measure what the choice between sources is made by (root)
+crossings: build bench-programs $(VENV)/.test ## Measure what the choice between sources is made by (root)
 	$(BIN)/python -m benches.crossings
 
-instructions: build $(VENV)/.test ## Count the instructions of polls anew, and write down what tests hold them to (root, valgrind)
+instructions: build bench-programs $(VENV)/.test ## Count the instructions of polls, and record them for the tests to compare with (root, valgrind)
 	$(BIN)/python -m benches.instructions
 
 # Each target is a program of its own, and no part of the workspace either. In its folder is how cargo is to build it.
@@ -137,10 +167,18 @@ $(VENV)/.venv:
 	$(BIN)/python -m pip install -q --upgrade pip
 	touch $@
 
+ifneq ($(VENV),.venv-oldest)
 $(VENV)/.built: $(RUST_SOURCES) pyproject.toml | $(VENV)/.venv
 	$(BIN)/python -m pip install -q --group build
 	VIRTUAL_ENV=$(abspath $(VENV)) $(MATURIN) develop --release --locked
 	touch $@
+else # One compiled module serves every Python: this environment takes that of .venv.
+$(VENV)/.built: .venv/.built | $(VENV)/.venv
+	$(BIN)/python -m pip install -q $$($(BIN)/python -c \
+		'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["project"]["dependencies"])')
+	cp -r .venv/lib/python3.*/site-packages/vmiostat* $(VENV)/lib/python3.*/site-packages/
+	touch $@
+endif
 
 # pip knows dependency groups since 25.1: the venv's own has just been upgraded.
 $(VENV)/.test $(VENV)/.lint $(VENV)/.bench $(VENV)/.kvm $(VENV)/.fuzz: $(VENV)/.%: pyproject.toml | $(VENV)/.venv
@@ -151,7 +189,12 @@ fuzz/target/.built: $(shell find fuzz/src fuzz/.cargo -type f) fuzz/Cargo.toml f
 	cd fuzz && cargo build --release --locked --target-dir target
 	touch $@
 
+# The wheel is built from the sdist. Unpacked, its files are new (-m): cargo compiles them, and takes only dependencies
+# from what it has compiled before.
 dist/.built: $(RUST_SOURCES) $(PACKAGE) | $(VENV)/.built
-	rm -rf dist
-	$(MATURIN) build --release --locked --sdist --out dist
+	rm -rf dist target/sdist
+	$(MATURIN) sdist --out dist
+	mkdir target/sdist && tar -xmf dist/*.tar.gz -C target/sdist --strip-components 1
+	cd target/sdist && VIRTUAL_ENV=$(abspath $(VENV)) CARGO_TARGET_DIR=$(abspath target) \
+		$(abspath $(BIN))/maturin build --release --locked --out $(abspath dist)
 	touch $@

@@ -23,7 +23,8 @@ CORE = {
 }
 """rust/core/src. It knows no Python: that is what rust/py is for."""
 
-PRINTS = r"\bprint\(|\bsys\.std(out|err)\b"
+PRINTS = r"^[^>\n]*(\bprint\(|\bsys\.std(out|err)\b)"
+"""But for the examples in docstrings."""
 FILES = r"\bopen\(|\bread_text\(|\bread_bytes\("
 
 PACKAGE = {

@@ -25,9 +25,16 @@ def test_wrong():
 
 def test_only_timing_tests_are_retried(tmp_path: Path) -> None:
     (tmp_path / "test_two.py").write_text(TESTS)
-    command = [sys.executable, "-m", "pytest", "-p", "tests.conftest", "-c", ROOT / "pyproject.toml", tmp_path]
+    options: list[str | Path] = ["-p", "tests.conftest", "-c", ROOT / "pyproject.toml"]
     env = {**os.environ, "PYTHONPATH": str(ROOT), "PYTEST_ADDOPTS": "-p no:cacheprovider"}
-    ran = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, check=False)
+    ran = subprocess.run(
+        [sys.executable, "-m", "pytest", *options, tmp_path],
+        cwd=ROOT,
+        env=env,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert "1 failed, 1 passed, 2 rerun" in ran.stdout
     assert "1 timing tests retried" in ran.stdout
     assert "FAILED" in ran.stdout
