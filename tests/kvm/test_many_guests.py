@@ -64,7 +64,7 @@ def test_a_poll_beside_libvirt(hundred: RunningLab, host: Host, connection: Any,
         assert {row.state for row in sample.block} == {"ok"}
         for name, device, row in zip(sample.interface.domains, sample.interface.devices, sample.interface, strict=True):
             assert tuple(row.v1) == libvirt_stats(device, told[name])
-        # In turns, so that both have the same weather.
+        # Alternately, so that both see the same load.
         theirs, ours = [], []
         for _ in range(7):
             theirs.append(seconds(ask))

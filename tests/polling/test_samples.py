@@ -74,12 +74,12 @@ def test_others_run_between_samples_that_are_always_late(poller: Poller) -> None
     """Also where each tick has passed before the sample was worked on."""
 
     async def run() -> int:
-        turns = 0
+        iterations = 0
 
         async def others() -> None:
-            nonlocal turns
+            nonlocal iterations
             while True:
-                turns += 1
+                iterations += 1
                 await asyncio.sleep(0)
 
         task = asyncio.create_task(others())
@@ -89,7 +89,7 @@ def test_others_run_between_samples_that_are_always_late(poller: Poller) -> None
             if number == 100:
                 break
         task.cancel()
-        return turns
+        return iterations
 
     assert asyncio.run(run()) >= 99
 

@@ -60,7 +60,7 @@ def age(rows: dict[str, BlockStats]) -> float:
 
 
 def by_our_names(stats: dict[str, int]) -> dict[str, int]:
-    """BlockDeviceStats, by names that are written down here anew."""
+    """BlockDeviceStats, with the names written out."""
     found = {"wr_highest": stats["wr_highest_offset"]}
     for ours, theirs in KINDS.items():
         found[f"{ours}_req"] = stats[f"{theirs}_operations"]

@@ -1,5 +1,5 @@
-"""A guest that a poller follows, and whose QEMU it asks: interfaces come and go, the QEMU stands still and is started
-anew.
+"""A guest that a poller follows, and whose QEMU it queries: interfaces appear and disappear, QEMU is stopped and
+restarted.
 """
 
 import signal
@@ -57,7 +57,7 @@ class FollowedGuest:
 
     def check(self, sample: Sample, frames: int) -> "Counter[str]":
         """The interface that stays has the right numbers; the states of the disk, and of the interfaces that do not."""
-        if NAME not in sample.interface.domains:  # it has ended, and was not started anew yet
+        if NAME not in sample.interface.domains:  # it has ended, and was not restarted yet
             return Counter(["ended"])
         stays = sample.interface[NAME, self._stays]
         assert stays.state == "ok", stays

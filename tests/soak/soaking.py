@@ -21,7 +21,7 @@ POLL_EVERY = 0.01
 ROUND_EVERY = 0.2
 """Seconds between two changes of the machine."""
 NEW_POLLER_EVERY = 10
-"""Rounds until everything is discovered and opened anew."""
+"""Rounds until everything is discovered and opened again from the start."""
 
 STEADY = "tap0"
 COMING_AND_GOING = ("tap1", "tap2", "ve0")
@@ -195,7 +195,7 @@ def soak(seconds: float, sys: Path, folder: Path) -> Figures:
 def held_at_rest(known: set[tuple[int, int]]) -> tuple[int, int]:
     """Open descriptors and threads while no look, no question and no end of a thread is under way.
 
-    For a moment there may be more of them, or fewer: a QEMU that is started anew has no rows before it is seen. What
+    For a moment there may be more of them, or fewer: a restarted QEMU has no rows before it is found. What
     was seen at rest before is taken as soon as it is there again, else what there is most often within a second.
     """
     seen: Counter[tuple[int, int]] = Counter()

@@ -19,8 +19,8 @@ MOST = 4 << 20
 
 
 @pytest.fixture(autouse=True, scope="module")
-def started_anew() -> Iterator[None]:
-    """Afterwards vm1 is started anew: what was restored or unbound counts on where the host begins anew at 0."""
+def restarted() -> Iterator[None]:
+    """Restarts vm1 afterwards: what was restored or unbound goes on counting while the host starts again at 0."""
     yield
     dom0.xl("destroy", "vm1")
     dom0.xl("create", "-q", "/run/lab/vm1.cfg")
@@ -56,7 +56,7 @@ def sent(pings: int) -> Callable[[InterfaceStats], bool]:
 
 
 def most(counted: Iterable[int]) -> int:
-    """The greatest number. They only grow, but begin anew when the guest disconnects, also before a device goes."""
+    """The greatest number. They only grow, but start again when the guest disconnects, also before a device goes."""
     numbers = list(counted)
     assert all(after >= before or after == 0 for before, after in pairwise(numbers)), numbers
     return max(numbers)
@@ -202,7 +202,7 @@ def test_a_disk_whose_frontend_is_unbound_starts_from_nothing(seen: Followed) ->
     seen.wait_for_disk("vm1", "xvdb", lambda row: row.wr_bytes >= 5 * BLOCK)
     dom0.guest("vm1", "echo vbd-51728 > /sys/bus/xen/drivers/vbd/unbind")
     seen.wait_for_disk("vm1", "xvdb", wrote(0))
-    # Linux's driver for disks does not begin anew with a device that it has closed: it has to be another one.
+    # Linux's disk driver does not reuse a device that it has closed: another one is needed.
     dom0.xl("block-detach", "vm1", "xvdb")
     seen.wait_until_gone("vm1", "xvdb")
     dom0.xl("block-attach", "vm1", "/srv/lab/vm1-b.raw,raw,xvdb,w")
