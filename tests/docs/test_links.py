@@ -37,7 +37,6 @@ def is_broken(link: str, page: Path) -> bool:
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_links_lead_somewhere(page: Path) -> None:
-    assert links(page)
     assert [link for link in links(page) if is_broken(link, page)] == []
 
 
