@@ -80,7 +80,7 @@ def _device(row: BlockRow | InterfaceRow) -> tuple[object, ...]:
 
 
 def _same_run(old: Domain, new: Domain) -> bool:
-    """Whether they may be the same run of one domain: nothing shows that they are two domains, or that it was restarted."""
+    """Whether they may be one run of one domain: nothing shows that they are two, or that it was restarted."""
     return _may_be(old.uuid, new.uuid) and _may_be(old.id, new.id) and _same_process(old.process, new.process)
 
 
