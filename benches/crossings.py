@@ -1,6 +1,6 @@
 """`python -m benches.crossings`: what each way costs here, in the words of rust/core/src/source/cost.rs.
 
-It needs root: it makes its own interfaces and disks. Each number is the least of several turns, taken by all in turn.
+It needs root: it makes its own interfaces and disks. All are measured interleaved; each number is the least of several.
 """
 
 import tempfile
@@ -14,7 +14,7 @@ from vmiostat import InterfaceStats, Poller
 from vmiostat.counter_sources import InterfaceSource
 
 INTERFACES, DISKS = 500, 100
-TURNS, ROUNDS = 15, 50
+PASSES, ROUNDS = 15, 50
 FILES = 9
 """Statistics files that the floor reads of an interface."""
 
@@ -25,9 +25,9 @@ def measured(machine: Machine, floor: Floor) -> dict[str, float]:
     ways = ("proc-net-dev", "netlink-dump", "netlink-singles", "sysfs-statistics", "diskstats", "stat-files")
     floors = {way: partial(floor.measure, way, ROUNDS) for way in ways}
     least = dict.fromkeys([*ways, "netlink", "hedged"], float("inf"))
-    for _ in range(TURNS):
-        for name, turn in {**floors, "netlink": netlink, "hedged": hedged}.items():
-            least[name] = min(least[name], turn())
+    for _ in range(PASSES):
+        for name, measure in {**floors, "netlink": netlink, "hedged": hedged}.items():
+            least[name] = min(least[name], measure())
     lines = len(Path("/proc/net/dev").read_text().splitlines()) - 2
     disk_lines = len(Path("/proc/diskstats").read_text().splitlines())
     return {
@@ -46,10 +46,10 @@ def _poll(machine: Machine, source: InterfaceSource) -> "partial[float]":
     if source == "auto":
         (explained,) = poller.explain()
         assert "by a thread" in explained.source, explained
-    return partial(_turn, poller, bytearray(InterfaceStats.SIZE * poller.interface_rows))
+    return partial(_measure, poller, bytearray(InterfaceStats.SIZE * poller.interface_rows))
 
 
-def _turn(poller: Poller, memory: bytearray) -> float:
+def _measure(poller: Poller, memory: bytearray) -> float:
     start = time.perf_counter_ns()
     for _ in range(ROUNDS):
         poller.poll_into(interface=memory)

@@ -1,4 +1,4 @@
-"""`python -m benches.instructions`: counts the instructions of polls of captured machines anew, and writes them down.
+"""`python -m benches.instructions`: counts the instructions of polls of captured machines, and records them.
 
 Time on a busy machine tells little of a few per cent; the number of instructions is the same in every run. Callgrind
 counts them; what the kernel does is not in it.

@@ -1,4 +1,4 @@
-"""Measures columns in turns, A B C, B A C: what a busy machine does to one it does to all, so that ratios hold."""
+"""Measures columns interleaved, A B C, B A C: a busy machine slows all of them down alike, and their ratios hold."""
 
 import gc
 import random
@@ -8,10 +8,10 @@ from statistics import median
 
 from benches.column import Column
 
-TURN = 1e6
-"""Nanoseconds: a shorter column is called over and over for so long."""
+SPAN = 1e6
+"""Nanoseconds that a column is measured for at a time; a shorter one is called repeatedly."""
 FEWEST, MOST = 5, 200
-"""Turns."""
+"""Passes over all columns."""
 
 
 @dataclass(frozen=True)
@@ -33,21 +33,21 @@ def check_agreement(columns: Sequence[Column]) -> None:
 
 
 def measure(columns: Sequence[Column], seconds: float) -> list[Measured]:
-    """For about so long; at least FEWEST turns each, or one if there is no time at all."""
+    """For about so long; at least FEWEST passes, or one if there is no time at all."""
     check_agreement(columns)
     if seconds == 0:
-        rounds, turns = dict.fromkeys(range(len(columns)), 1), 1
+        rounds, passes = dict.fromkeys(range(len(columns)), 1), 1
     else:
         once = [column.measure(1) for column in columns]
-        rounds = {at: max(1, int(TURN / time)) for at, time in enumerate(once)}
+        rounds = {at: max(1, int(SPAN / time)) for at, time in enumerate(once)}
         cycle = sum((rounds[at] + 1) * time for at, time in enumerate(once))
-        turns = min(max(int(seconds * 1e9 / cycle), FEWEST), MOST)
+        passes = min(max(int(seconds * 1e9 / cycle), FEWEST), MOST)
     times: list[list[float]] = [[] for _ in columns]
     shuffle = random.Random(0)
     gc.disable()
     try:
-        for _ in range(turns):
-            for at in shuffle.sample(range(len(columns)), len(columns)):  # so nobody always follows the same other
+        for _ in range(passes):
+            for at in shuffle.sample(range(len(columns)), len(columns)):  # so that none always follows the same other
                 times[at].append(columns[at].measure(rounds[at]))
     finally:
         gc.enable()

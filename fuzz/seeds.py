@@ -1,4 +1,4 @@
-"""Makes the seeds of fuzz/corpus anew, from the fixtures and from what old and odd kernels print.
+"""Makes the seeds of fuzz/corpus from the fixtures and from what old and odd kernels print.
 
 Run it as `python fuzz/seeds.py`. A seed's name is its hash, as libFuzzer's own are.
 """

@@ -6,7 +6,7 @@ Numbers = tuple[int, ...]
 
 
 class KeptOpen:
-    """A file that is opened once and read anew each time."""
+    """A file that is opened once and read each time."""
 
     def __init__(self, path: str) -> None:
         self._file = open(path, "rb", buffering=0)  # noqa: PTH123, SIM115 (open as long as its owner lives)

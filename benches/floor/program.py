@@ -1,4 +1,4 @@
-"""The program of benches/floor, which obeys a line at a time, so that it takes turns with what is measured here."""
+"""The program of benches/floor, which obeys a line at a time, so that it is measured interleaved with the others."""
 
 import json
 import subprocess

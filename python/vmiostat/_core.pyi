@@ -763,7 +763,7 @@ class Poller:
     def explain(self) -> list[Explanation]:
         """What a poll does, source by source: polls once, and tells."""
     def reopen(self) -> int:
-        """Tries anew to open what could not be opened or has gone; how many handles were opened. Not for every poll."""
+        """Tries again to open what could not be opened or has gone; returns how many. Not for every poll."""
     def close(self) -> None:
         """Closes the handles, after the polls that are under way."""
     @property

@@ -77,7 +77,7 @@ def test_an_unknown_disk_is_a_problem_of_its_row(qemus: QueriedQemus) -> None:
     assert "it has no disk 'virtio-disk0' or 'vda'" in str(poller.problem("block", 0))
 
 
-def test_an_answer_stays_and_turns_stale(qemus: QueriedQemus) -> None:
+def test_an_answer_stays_and_becomes_stale(qemus: QueriedQemus) -> None:
     qemu = qemus.qemu("a")
     thread, poller = qemus.query_thread(0.1), qemus.poller()
     until(lambda: states(poller) == ["ok"])
