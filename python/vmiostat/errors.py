@@ -1,27 +1,39 @@
-"""What can go wrong, as one small tree below `Error`.
+"""The exceptions of vmiostat, all of them below `Error`.
 
-A bulk poll raises none of these for a bad row: the row's state tells.
+A poll of many devices raises none of these for a device: the state of its row says what is wrong.
 """
+
+from __future__ import annotations
 
 
 class Error(Exception):
-    """Everything that vmiostat raises on purpose."""
+    """The base of all exceptions that vmiostat raises."""
 
 
 class UnknownDomain(Error, LookupError):
-    """No domain has this name, uuid or id; the text lists those that there are."""
+    """No domain has this name, UUID or id; the message lists those that there are."""
 
 
 class UnknownDevice(Error, LookupError):
-    """The domain has no such device; the text lists those that it has."""
+    """The domain has no such device; the message lists those that it has."""
 
 
 class NoCounters(Error):
-    """The device is known and has no counters here; the text is the reason."""
+    """The device has no counters on this host; the message is the reason."""
 
 
 class TopologyError(Error):
-    """A domain's definition cannot be used. The text begins with the file and, where known, the line."""
+    """A domain's definition cannot be used. The message begins with the file and, where known, the line.
+
+    Attributes
+    ----------
+    reason : str
+        What is wrong, without the place.
+    path : str
+        The file.
+    line : int or None
+        The line in it, where known.
+    """
 
     def __init__(self, reason: str, path: str, line: int | None = None) -> None:
         self.reason = reason
@@ -30,10 +42,13 @@ class TopologyError(Error):
         where = path if line is None else f"{path}:{line}"
         super().__init__(f"{where}: {reason}")
 
+    def __reduce__(self) -> tuple[type[TopologyError], tuple[str, str, int | None]]:
+        return type(self), (self.reason, self.path, self.line)
+
 
 class SourceError(Error, OSError):
-    """The kernel's file (`filename`) could not be read (`errno`), or did not hold what it should (`errno` is None)."""
+    """A file (`filename`) could not be read (`errno`), or did not have the expected content (`errno` is None)."""
 
 
 class SizeError(Error, ValueError):
-    """A struct size that no version has, or a buffer that is too small for it; the text names the limit."""
+    """A struct size that no version has, or a buffer that is too small; the message names the limit."""

@@ -1,6 +1,5 @@
-"""The machine that runs the virtual machines: finds its domains, rarely, and opens what reads their counters, often."""
+"""The machine that runs the virtual machines: it finds its domains, rarely, and opens pollers, which read often."""
 
-import errno
 import os
 from collections.abc import Callable, Iterable
 from dataclasses import replace
@@ -10,13 +9,12 @@ from typing import TYPE_CHECKING, Literal
 from vmiostat._core import BlockStats, InterfaceStats, Roots
 from vmiostat.counter_sources import InterfaceSource
 from vmiostat.discovery.xml.definition_file import check_paths
-from vmiostat.errors import Error, NoCounters, SizeError, SourceError, UnknownDevice, UnknownDomain
+from vmiostat.errors import Error, UnknownDomain
 from vmiostat.model import Disk, Domain, Interface
-from vmiostat.polling.plan import disks
+from vmiostat.polling.device_stats import block_stats, interface_stats
 from vmiostat.polling.poller import Poller, fixed_poller, following_poller
 from vmiostat.resolve import resolve
 from vmiostat.resolve.resolved_domains import ResolvedDomains
-from vmiostat.resolve.total import TARGET as TOTAL
 from vmiostat.watching.event_sources import EventSources
 from vmiostat.watching.watch import Watch
 
@@ -30,19 +28,43 @@ StrPath = str | os.PathLike[str]
 
 
 class Host:
-    """A machine and its domains: this one, or below `root` a captured one.
+    """A machine and its domains: this one, or a captured one below `root`.
 
-    `proc`, `sys`, `dev` and `run` each take the place of that folder (in a container: proc="/host/proc"). `xml` names
-    files or folders of libvirt domain XML, or files of Xen's xl, that define the domains; without it they are looked
-    for everywhere (see vmiostat.discovery), and a machine without any is itself the domain `host`. `libvirt` is a URI
-    as virsh takes it ("qemu:///system"), or a LibvirtConnection, to ask libvirt for its domains, beside all the others.
-    `view` is whose receive side rx is: the guest's, as in libvirt, or the host device's.
+    Parameters
+    ----------
+    root : path
+        The folder with the machine's proc, sys, dev and run.
+    proc, sys, dev, run : path, optional
+        Another place of one of these folders (in a container: `proc="/host/proc"`).
+    xml : path or iterable of paths, optional
+        Files or folders of libvirt domain XML, or files of Xen's xl, that define the domains. Without it every source
+        of domains is searched; see docs/discovery.md.
+    libvirt : str or LibvirtConnection, optional
+        A URI as virsh takes it ("qemu:///system"): libvirt is queried for its domains as well.
+    view : {"guest", "host"}
+        Whether rx is what the guest receives, as in libvirt, or what the host's device receives.
 
-    >>> host = Host()
-    >>> host.domains()[0].name in [domain.name for domain in host.domains()]
-    True
+    Attributes
+    ----------
+    roots : Roots
+        Opens and reads the machine's files.
+    view : str
+        As given.
+    problems : tuple of Error
+        What kept the last call of `domains` from finding more.
 
-    Raises SourceError when a root cannot be opened.
+    Raises
+    ------
+    SourceError
+        A root cannot be opened, or a path of `xml` does not exist.
+    ValueError
+        `view` is neither of the two, or both `xml` and `libvirt` are given.
+
+    Examples
+    --------
+    >>> host = Host("fixtures/xen-4.17-real/instant-1")
+    >>> [domain.name for domain in host.domains()]
+    ['Domain-1', 'Domain-2', 'Domain-3']
     """
 
     def __init__(
@@ -60,11 +82,10 @@ class Host:
         if view not in ("guest", "host"):
             raise ValueError(f"view is 'guest' or 'host', not {view!r}")
         if xml is not None and libvirt is not None:
-            raise ValueError("xml and libvirt each say where domains are from: give one of them")
+            raise ValueError("xml and libvirt both say which domains there are: give one of them")
         self.roots = Roots(root, proc=proc, sys=sys, dev=dev, run=run)
         self.view = view
         self.problems: tuple[Error, ...] = ()
-        """What kept the last discovery from finding more."""
         self._xml = xml if xml is None or isinstance(xml, str | os.PathLike) else tuple(xml)
         if self._xml is not None:
             check_paths(self._xml)
@@ -99,12 +120,32 @@ class Host:
         return domains
 
     def domain(self, which: str | int) -> Domain:
-        """The domain of this name, uuid or id; a name goes before a uuid, that before an id. Raises UnknownDomain."""
+        """Find one domain.
+
+        Parameters
+        ----------
+        which : str or int
+            Its name, else its UUID, else its id.
+
+        Returns
+        -------
+        Domain
+
+        Raises
+        ------
+        UnknownDomain
+            There is none; the message lists those that there are.
+
+        Examples
+        --------
+        >>> Host("fixtures/xen-4.17-real/instant-1").domain(1).name
+        'Domain-1'
+        """
         domains = self.domains()
         wanted = str(which)
         by_number = isinstance(which, int)
         by_name = [domain for domain in domains if domain.name == wanted and not by_number]
-        # libvirt prints a uuid in lower case and takes it in any.
+        # libvirt prints a UUID in lower case, and takes it in any.
         by_uuid = [domain for domain in domains if domain.uuid == wanted.lower()]
         by_id = [domain for domain in domains if domain.id is not None and str(domain.id) == wanted]
         for domain in by_name + by_uuid + by_id:
@@ -287,49 +328,32 @@ class Host:
         namespaces = discovery.namespaces
 
         def complete(domain: Domain) -> Domain:
-            return self._seen(replace(resolve(domain, self.roots, namespaces), reader=self))
+            return self._in_view(replace(resolve(domain, self.roots, namespaces), reader=self))
 
         return resolved.update(found.domains, complete, namespaces, full=full), found.problems
 
-    def _seen(self, domain: Domain) -> Domain:
-        """The domain in the view that was asked for."""
+    def _in_view(self, domain: Domain) -> Domain:
+        """The domain in the Host's view."""
         if self.view == "guest":
             return domain
-        why = "the host's view was asked for"
+        why = "the Host was opened with view='host'"
         nics = [replace(nic, swap_rx_tx=False, rx_tx_view=why) if nic.swap_rx_tx else nic for nic in domain.interfaces]
         return replace(domain, interfaces=tuple(nics))
 
     def block_stats(self, domain: Domain, target: str | Disk, size: int | None = None) -> BlockStats:
         """See Domain.block_stats."""
-        size = _size(size, BlockStats.SIZE)
-        target = str(target) or TOTAL  # libvirt's path of a whole domain is empty
-        disk = next((disk for disk in disks(domain) if disk.target == target), None)
-        if disk is None:
-            raise _unknown("block device", target, domain, disks(domain))
-        with self.poller([replace(domain, disks=(disk,), interfaces=(), total=None)]) as poller:
-            stats = poller.poll().block[0]
-            _check(stats.state, disk.reason, f"{domain.name} {target}", poller.problem("block", 0))
-        return stats.cut(size)
+        return block_stats(self.roots, domain, target, size)
 
     def interface_stats(self, domain: Domain, target: str | Interface, size: int | None = None) -> InterfaceStats:
         """See Domain.interface_stats."""
-        size = _size(size, InterfaceStats.SIZE)
-        target = str(target)
-        nic = next((nic for nic in domain.interfaces if nic.target == target), None)
-        if nic is None:
-            raise _unknown("interface", target, domain, domain.interfaces)
-        # To look for the cheapest way would cost more than this one reading.
-        with self.poller([replace(domain, disks=(), interfaces=(nic,), total=None)], interface_source="proc") as poller:
-            stats = poller.poll().interface[0]
-            _check(stats.state, nic.reason, f"{domain.name} {target}", poller.problem("interface", 0))
-        return stats.cut(size)
+        return interface_stats(self.roots, domain, target, size)
 
 
 def _checked(domains: Iterable[Domain]) -> list[Domain]:
     domains = list(domains)
     for domain in domains:
         if not isinstance(domain, Domain):
-            raise TypeError(f"a poller's domains are Domain objects, as Host.domains() gives them, not {domain!r}")
+            raise TypeError(f"a poller's domains are Domain objects, as Host.domains() returns them, not {domain!r}")
     return domains
 
 
@@ -340,28 +364,3 @@ def _connection(libvirt: "str | LibvirtConnection | None") -> "LibvirtConnection
     from vmiostat.discovery.libvirt.connection import LibvirtConnection
 
     return LibvirtConnection(libvirt)
-
-
-def _size(size: int | None, limit: int) -> int:
-    if size is None:
-        return limit
-    if not 0 <= size <= limit:
-        raise SizeError(f"size must be 0 to {limit} (the newest struct), but {size} was asked for")
-    return size
-
-
-def _unknown(kind: str, target: str, domain: Domain, there: Iterable[Disk | Interface]) -> UnknownDevice:
-    there_are = ", ".join(map(str, there)) or "none"
-    return UnknownDevice(f"domain {domain.name!r} has no {kind} {target!r}; there are: {there_are}")
-
-
-def _check(state: str, reason: str, device: str, problem: OSError | None) -> None:
-    """Raises what a row's state means to somebody who asked for this one row."""
-    if state == "ok":
-        return
-    if state == "unsupported":
-        raise NoCounters(f"{device}: {reason}")
-    known = f"; {reason}" if reason else ""
-    if problem is None or problem.errno is None:
-        raise SourceError(f"{device}: {problem or os.strerror(errno.ENODEV)}{known}")
-    raise SourceError(problem.errno, f"{device}: {problem.strerror}{known}", problem.filename)

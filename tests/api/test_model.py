@@ -106,3 +106,16 @@ def test_every_attribute_is_documented(kind: type) -> None:
         name for line in attributes.splitlines() if " : " in line for name in line.partition(" : ")[0].split(", ")
     ]
     assert described == [field.name for field in fields(kind)]
+
+
+def test_errors_can_be_pickled() -> None:
+    errors = [
+        vmiostat.TopologyError("no name", "web1.xml", 3),
+        vmiostat.SourceError(2, "No such file or directory", "/proc/net/dev"),
+        vmiostat.SourceError("not a number"),
+        vmiostat.UnknownDomain("no domain 'web1'"),
+    ]
+    for error in errors:
+        again = pickle.loads(pickle.dumps(error))
+        assert (type(again), str(again), vars(again)) == (type(error), str(error), vars(error))
+        assert copy.deepcopy(error).args == error.args

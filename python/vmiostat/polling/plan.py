@@ -13,14 +13,14 @@ InterfaceRow = tuple[str, str, InterfaceCounterSource | None, bool]
 
 
 class PlanRows(NamedTuple):
-    """What a Poller is made of."""
+    """The rows of both tables."""
 
     block: list[BlockRow]
     interface: list[InterfaceRow]
 
 
 def plan_rows(domains: Iterable[Domain]) -> PlanRows:
-    """Domains in their order, in each its devices in theirs; after its disks what it reads and writes in total."""
+    """The rows in the order of the domains, and in each in that of its disks, its total and its interfaces."""
     domains = list(domains)
     return PlanRows(
         [(domain.name, disk.target, disk.counter_source) for domain in domains for disk in disks(domain)],
@@ -33,7 +33,7 @@ def plan_rows(domains: Iterable[Domain]) -> PlanRows:
 
 
 def disks(domain: Domain) -> Iterator[Disk]:
-    """What the block table has a row for."""
+    """What has a row in the block table."""
     yield from domain.disks
     if domain.total is not None:
         yield domain.total

@@ -11,27 +11,27 @@ from vmiostat.polling.plan import BlockRow, InterfaceRow, plan_rows
 
 
 class PlanDiff(NamedTuple):
-    """For each new row the old row that it continues, or None."""
+    """For each row of the new plan the number of the old row that is carried over to it, or None for a new row."""
 
     block: list[int | None]
     interface: list[int | None]
 
 
 def plan_diff(old: Iterable[Domain], new: Iterable[Domain]) -> PlanDiff:
-    """For the plans that `plan_rows` makes of these domains."""
+    """Which rows of `plan_rows(old)` are carried over to rows of `plan_rows(new)`."""
     old = list(old)
     before, after = _rows(old), _rows(_under_old_names(old, list(new)))
-    return PlanDiff(*(_kept(was, now) for was, now in zip(before, after, strict=True)))
+    return PlanDiff(*(_carried_over(was, now) for was, now in zip(before, after, strict=True)))
 
 
 Row = tuple[BlockRow | InterfaceRow, Domain]
-"""A row: its names, the counters (with the device's identity: ifindex, diskseq), whether it is swapped; its domain."""
+"""A row of the plan, which names the device and (by ifindex or diskseq) identifies it; and its domain."""
 
 
 def _under_old_names(old: Iterable[Domain], new: Collection[Domain]) -> Iterator[Domain]:
-    """The new domains under the names that they had: one that runs may be renamed, and is known by its UUID.
+    """The new domains under their old names: a domain can be renamed while it runs, and its UUID identifies it.
 
-    One that is migrated within its host is beside itself meanwhile, and takes the name over in the end.
+    During a migration within the host there are two domains of one UUID; in the end the new one gets the name.
     """
     by_uuid: defaultdict[str, list[Domain]] = defaultdict(list)
     for domain in old:
@@ -54,41 +54,41 @@ def _rows(domains: Iterable[Domain]) -> tuple[list[Row], list[Row]]:
     return block, interface
 
 
-def _kept(old: list[Row], new: list[Row]) -> list[int | None]:
-    there: defaultdict[tuple[object, ...], list[int]] = defaultdict(list)
+def _carried_over(old: list[Row], new: list[Row]) -> list[int | None]:
+    by_device: defaultdict[tuple[object, ...], list[int]] = defaultdict(list)
     for number, (row, _) in enumerate(old):
-        there[_device(row)].append(number)
-    kept: list[int | None] = []
+        by_device[_device(row)].append(number)
+    carried_over: list[int | None] = []
     for row, domain in new:
-        numbers = there.get(_device(row), [])
+        numbers = by_device.get(_device(row), [])
         same = next((number for number in numbers if _same_run(old[number][1], domain)), None)
         if same is not None:
             numbers.remove(same)
-        kept.append(same)
-    return kept
+        carried_over.append(same)
+    return carried_over
 
 
 def _device(row: BlockRow | InterfaceRow) -> tuple[object, ...]:
-    """The row without what its namespace is called, by one of its processes now and by another when that has ended.
+    """The row without the path of its network namespace: that has a pid, another one after the first process ends.
 
-    A domain's namespace does not change while it runs, and in it the interface's number tells which it is.
+    The namespace of a domain does not change while it runs, and in it the ifindex identifies the interface.
     """
-    domain, name, counters, *swapped = row
-    if isinstance(counters, NetDevice) and None not in (counters.namespace, counters.index):
-        return domain, name, counters.name, counters.index, *swapped
+    domain, name, source, *swap_rx_tx = row
+    if isinstance(source, NetDevice) and None not in (source.namespace, source.index):
+        return domain, name, source.name, source.index, *swap_rx_tx
     return row
 
 
 def _same_run(old: Domain, new: Domain) -> bool:
-    """Whether they may be one run of one domain: nothing shows that they are two, or that it was restarted."""
-    return _may_be(old.uuid, new.uuid) and _may_be(old.id, new.id) and _same_process(old.process, new.process)
+    """Whether nothing shows that these are two domains, or two runs of one."""
+    return _may_equal(old.uuid, new.uuid) and _may_equal(old.id, new.id) and _same_process(old.process, new.process)
 
 
 def _same_process(old: Process | None, new: Process | None) -> bool:
     if old is None or new is None:
         return True
-    return old.pid == new.pid and _may_be(old.started, new.started)
+    return old.pid == new.pid and _may_equal(old.started, new.started)
 
 
-def _may_be(one: object, other: object) -> bool:
+def _may_equal(one: object, other: object) -> bool:
     return one is None or other is None or one == other
