@@ -52,7 +52,7 @@ LEFT_OUT = {
 }
 
 
-def test_bad_files_cost_themselves_alone() -> None:
+def test_bad_files_affect_only_themselves() -> None:
     found = defined_domains(DOMAIN_XML_BAD)
     assert {(domain.name, *targets(domain.disks), *targets(domain.interfaces)) for domain in found.domains} == {
         ("fine", "vda"),

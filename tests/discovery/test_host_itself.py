@@ -39,7 +39,7 @@ def test_unreadable_disks_are_a_problem_and_leave_the_interfaces() -> None:
     assert targets(found.domains[0].interfaces)[:3] == ["lo", "dummy0", "xenbr0"]
     assert found.domains[0].disks == ()
     assert len(found.problems) == 1
-    # Where there are domains, the host itself is none of them.
+    # Where there are domains, the host itself is not one of them.
     assert [domain.name for domain in Host(root).domains()] == ["Domain-1", "Domain-2", "Domain-3"]
 
 

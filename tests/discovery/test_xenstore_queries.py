@@ -82,7 +82,7 @@ def test_paths_that_may_not_be_read(daemon: FakeXenstored, tmp_path: Path) -> No
         assert queries.values(["/few/a", "/few/b"]) == [None, ""]
 
 
-def test_a_stopped_daemon_costs_a_second(daemon: FakeXenstored, tmp_path: Path) -> None:
+def test_a_stopped_daemon_is_given_up_after_a_second(daemon: FakeXenstored, tmp_path: Path) -> None:
     daemon.stopped = True
     began = time.monotonic()
     with queries_to(tmp_path) as queries, pytest.raises(SourceError, match="not answered in 1 s") as raised:

@@ -166,7 +166,7 @@ def test_text_that_is_not_a_configuration(text: str, line: int | None, words: st
     assert words in str(raised.value)
 
 
-def test_bad_devices_cost_themselves(tmp_path: Path) -> None:
+def test_bad_devices_are_left_out_with_a_problem(tmp_path: Path) -> None:
     path = file(tmp_path, "a.cfg", "name='a'; disk = ['/a,raw,xvda,w', '/b,raw', ['x'], '/c,raw,xvda,w']")
     host = Host(xml=path)
     assert targets(host.domain("a").disks) == ["xvda"]

@@ -1,4 +1,4 @@
-"""A thousand disks of Xen's, as a made tree: found, named and read, each as itself."""
+"""A thousand Xen disks in a made tree: each is found, named and read as itself."""
 
 import json
 import subprocess
