@@ -102,6 +102,7 @@ lint: $(VENV)/.built $(VENV)/.lint ## Formatting, lints, types, typos, and the s
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
+	$(BIN)/pyright --pythonpath $(BIN)/python
 	$(BIN)/stubtest vmiostat._core --mypy-config-file pyproject.toml
 	cargo fmt --check
 	cargo clippy --locked --workspace --all-targets -- -D warnings

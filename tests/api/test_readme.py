@@ -19,6 +19,7 @@ EXAMPLES = [
     for page in PAGES
     if page.name != "arrays.md"
     for number, example in enumerate(re.findall(r"```python\n(.*?)```", page.read_text(), re.DOTALL))
+    if "__main__" not in example  # a program: it has a test of its own
 ]
 
 

@@ -7,7 +7,7 @@ from tests.house.python_imports import python_imports, python_modules
 from tests.house.rust_imports import rust_imports, rust_modules
 
 ROOT = Path(__file__).parents[2]
-PYTHON = ("python/vmiostat", "testkit", "lab", "tests", "benches", "docs")
+PYTHON = ("python/vmiostat", "examples", "testkit", "lab", "tests", "benches", "docs")
 RUST = ("rust/core/src", "rust/py/src", "benches/floor/src", "fuzz/src")
 
 

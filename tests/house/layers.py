@@ -44,6 +44,7 @@ PACKAGE = {
 
 HOUSE = {
     "package": Layer("vmiostat"),
+    "examples": Layer("examples", "package"),
     "testkit": Layer("testkit", "package"),
     "lab": Layer("lab", "package testkit"),
     "docs": Layer("docs", "package"),
