@@ -1,8 +1,8 @@
-//! The floor: the system calls of a poll, and nothing else. It parses nothing, so no program can be faster by the same route. For
-//! comparison it also measures the `procfs` crate, the usual route to these counters in Rust.
+//! The floor: the system calls of a poll, and nothing else. It parses nothing, so no program can be faster by the same
+//! route. For comparison it also measures the `procfs` crate, the usual route to these counters in Rust.
 //!
-//! `vmiostat-floor SYS INTERFACES DISKS` reads interface names and disk numbers (major:minor) from two files, one per line. Then
-//! it executes commands from its standard input, so that a benchmark can alternate it with other programs:
+//! `vmiostat-floor SYS INTERFACES DISKS` reads interface names and disk numbers (major:minor) from two files, one per
+//! line. Then it executes commands from its standard input, so that a benchmark can alternate it with other programs:
 //!
 //! - `measure ROUTE ROUNDS [RUNS]` prints a line of JSON: nanoseconds per round, of each run, least, and median.
 //! - `show ROUTE` prints a line with a number of bytes, and those bytes: the kernel's reply in one round.

@@ -34,7 +34,8 @@ impl Slots {
         }
         let (messages, count) = (self.messages.as_mut_ptr(), self.messages.len() as u32);
         let flags = libc::MSG_DONTWAIT | libc::MSG_TRUNC;
-        // SAFETY: each header points to one vector, and that to its own slot of `bytes`; all live until the call returns.
+        // SAFETY: each header points to one vector, and that to its own slot of `bytes`; all live until the call
+        // returns.
         let received = unsafe { libc::recvmmsg(socket.as_raw_fd(), messages, count, flags, ptr::null_mut()) };
         let received = usize::try_from(received).map_err(|_| Error::last_os_error())?;
         for (slot, message) in self.bytes.chunks_exact(SLOT).zip(&self.messages[..received]) {

@@ -1,5 +1,5 @@
-//! A poller that keeps /proc/net/dev and /proc/diskstats open, over arbitrary changes of both files: remembered lines must never
-//! give a row a number that is not in its own line.
+//! A poller that keeps /proc/net/dev and /proc/diskstats open, over arbitrary changes of both files: remembered lines
+//! must never give a row a number that is not in its own line.
 #![no_main]
 
 use std::cell::OnceCell;

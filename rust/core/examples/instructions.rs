@@ -1,8 +1,8 @@
 //! Reproducible work for a tool that counts instructions: `instructions CASE [REPLY]`, on a machine with a captured
 //! /proc/net/dev, /proc/diskstats and /sys.
 //!
-//! Count the instructions of `measured` and divide by ROUNDS: it includes neither opening nor the first poll, which learns the
-//! order of the lines.
+//! Count the instructions of `measured` and divide by ROUNDS: it includes neither opening nor the first poll, which
+//! learns the order of the lines.
 
 use std::hint::black_box;
 use std::path::Path;

@@ -10,8 +10,8 @@ use crate::roots::Roots;
 const UPTIME: &str = "/proc/uptime";
 const MAX_LENGTH: u64 = 128;
 
-/// Nanoseconds of CLOCK_MONOTONIC: 0 for this machine, since that clock starts at boot. A captured machine has always been
-/// up for as long as its /proc/uptime says; None without that file.
+/// Nanoseconds of CLOCK_MONOTONIC: 0 for this machine, since that clock starts at boot. A captured machine has always
+/// been up for as long as its /proc/uptime says; None without that file.
 pub fn boot_time_ns(roots: &Roots) -> Option<i64> {
     if !roots.captured() {
         return Some(0);

@@ -23,8 +23,8 @@ pub enum Error {
         /// What is wrong with it.
         what: &'static str,
     },
-    /// A poller is used in a fork of the process that opened it: both would share its sockets, and a lock may stay locked
-    /// for ever because its holder does not exist in the fork.
+    /// A poller is used in a fork of the process that opened it: both would share its sockets, and a lock may stay
+    /// locked for ever because its holder does not exist in the fork.
     #[error("this Poller was opened before a fork, in another process: open one in this process")]
     Forked,
     /// There is no memory for a sample.

@@ -16,9 +16,8 @@ impl ForkGuard {
     #[allow(clippy::new_without_default)] // it depends on the process that calls it
     pub fn new() -> ForkGuard {
         static REGISTER: Once = Once::new();
-        // libc runs the handler in every child it forks, before any other code. Registering fails only without memory, and
-        // only the first registration of a process needs any.
-        // SAFETY: the handler only adds to an atomic number.
+        // libc runs the handler in every child it forks, before any other code. Registering fails only without memory,
+        // and only the first registration of a process needs any. SAFETY: the handler only adds to an atomic number.
         REGISTER.call_once(|| unsafe {
             libc::pthread_atfork(None, None, Some(count_fork));
         });

@@ -1,4 +1,5 @@
-//! The newest counters of a disk that only its VMM counts. A client's thread writes them; a poll reads them without waiting.
+//! The newest counters of a disk that only its VMM counts. A client's thread writes them; a poll reads them without
+//! waiting.
 
 use std::fmt;
 use std::hash::{Hash, Hasher};
@@ -8,12 +9,12 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use crate::fields::{Table, block};
 use crate::state::State;
 
-/// A reader gives up after this many attempts and keeps the counters that it has. A write takes some ten nanoseconds, unless
-/// its thread is descheduled, or lost in a fork, in the middle.
+/// A reader gives up after this many attempts and keeps the counters that it has. A write takes some ten nanoseconds,
+/// unless its thread is descheduled, or lost in a fork, in the middle.
 const ATTEMPTS: usize = 4;
 
-/// The newest counters of one disk, under a sequence lock: writers exclude each other, and a reader never waits and never
-/// sees a half-written record.
+/// The newest counters of one disk, under a sequence lock: writers exclude each other, and a reader never waits and
+/// never sees a half-written record.
 pub struct LatestStats {
     client: String,
     /// Odd while the words are being written.
@@ -27,8 +28,8 @@ pub struct LatestStats {
 /// The counters as a poll finds them.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Snapshot {
-    /// `generation` is the number of the VMM's run. `state` is ok for reported counters, stale before the first ones, and
-    /// unsupported where the VMM may not be queried.
+    /// `generation` is the number of the VMM's run. `state` is ok for reported counters, stale before the first ones,
+    /// and unsupported where the VMM may not be queried.
     pub(crate) record: block::Record,
     /// On the monotonic clock.
     pub(crate) fresh_until: i64,

@@ -37,7 +37,8 @@ pub enum InterfaceSource {
     Sysfs,
     /// RTM_GETSTATS: the fastest for many interfaces, but every poll waits for RTNL.
     Netlink,
-    /// RTM_GETSTATS in a thread, and /proc/net/dev when it misses its deadline: what `Auto` chooses for many interfaces.
+    /// RTM_GETSTATS in a thread, and /proc/net/dev when it misses its deadline: what `Auto` chooses for many
+    /// interfaces.
     Hedged,
 }
 

@@ -58,8 +58,8 @@ struct Rowset {
 }
 
 impl Poller {
-    /// Opens the sources of the plan's rows. It never fails: a handle that cannot be opened affects its own rows only. Their
-    /// state says so, and `problem` says why.
+    /// Opens the sources of the plan's rows. It never fails: a handle that cannot be opened affects its own rows only.
+    /// Their state says so, and `problem` says why.
     pub fn open(roots: Arc<Roots>, plan: &Plan, interface_source: InterfaceSource) -> Poller {
         Poller::open_with(roots, plan, interface_source, OpenHandles::new(), OpenHandles::new())
     }
@@ -83,11 +83,11 @@ impl Poller {
         }
     }
 
-    /// Opens another plan. Rows that are `carried_over` from this one keep their open files and their generation; a new row
-    /// gets a generation above all earlier ones.
+    /// Opens another plan. Rows that are `carried_over` from this one keep their open files and their generation; a new
+    /// row gets a generation above all earlier ones.
     ///
-    /// `take_over` gets the new poller while no poll of this one runs, so that the new one knows all that this one has seen.
-    /// Polls go on while files are opened.
+    /// `take_over` gets the new poller while no poll of this one runs, so that the new one knows all that this one has
+    /// seen. Polls go on while files are opened.
     pub fn replan(&self, plan: &Plan, carried_over: &CarriedOver, take_over: impl FnOnce(Poller)) -> Result<(), Error> {
         self.check_process()?;
         let roots = Arc::clone(&self.roots);
@@ -101,8 +101,8 @@ impl Poller {
         Ok(())
     }
 
-    /// This poller, or `Error::Forked` in a fork: there it would share sockets with the process that opened it, and a thread
-    /// that does not exist in the fork may hold its locks.
+    /// This poller, or `Error::Forked` in a fork: there it would share sockets with the process that opened it, and a
+    /// thread that does not exist in the fork may hold its locks.
     #[inline]
     pub fn check_process(&self) -> Result<&Poller, Error> {
         if self.fork_guard.is_same_process() { Ok(self) } else { Err(Error::Forked) }
@@ -119,8 +119,8 @@ impl Poller {
         Ok(Sample { block: self.block.read_all()?, interface: self.interface.read_all()? })
     }
 
-    /// Reads the rows of the given tables into the caller's memory, without allocating. Sizes are checked before anything is
-    /// read.
+    /// Reads the rows of the given tables into the caller's memory, without allocating. Sizes are checked before
+    /// anything is read.
     pub fn poll_into(&self, block: Option<Target<'_>>, interface: Option<Target<'_>>) -> Result<(), Error> {
         self.check_process()?;
         let block = block.map(|target| self.block.rows_in(target)).transpose()?;
@@ -134,7 +134,8 @@ impl Poller {
         Ok(())
     }
 
-    /// Opens handles that could not be opened before or were lost, and returns how many it opened. Too costly for every poll.
+    /// Opens handles that could not be opened before or were lost, and returns how many it opened. Too costly for every
+    /// poll.
     pub fn reopen(&self) -> Result<usize, Error> {
         self.check_process()?;
         Ok(self.block.reopen(&self.roots) + self.interface.reopen(&self.roots))

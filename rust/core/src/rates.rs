@@ -1,7 +1,7 @@
 //! Rates: the change between two records of one row per second of the row's own time, or the reason why there is none.
 //!
-//! Counters are cumulative and the reader subtracts, but only if both records come from one device and one run of its counters,
-//! and time has passed. Everything else is a state: never a spike, a negative number or a guess.
+//! Counters are cumulative and the reader subtracts, but only if both records come from one device and one run of its
+//! counters, and time has passed. Everything else is a state: never a spike, a negative number or a guess.
 
 use crate::fields::{Field, Kind, Table, Unit};
 use crate::state::State;
@@ -20,8 +20,9 @@ pub fn fields<T: Table>() -> impl Iterator<Item = &'static Field> {
     T::FIELDS.iter().filter(|field| field.kind != Kind::Row)
 }
 
-/// Computes the rates between two records of one row. `values` gets a number for each of `fields`: the change per second of
-/// a counter, the current value of a gauge, NaN for a field that the source does not have. All are NaN unless the state is ok.
+/// Computes the rates between two records of one row. `values` gets a number for each of `fields`: the change per
+/// second of a counter, the current value of a gauge, NaN for a field that the source does not have. All are NaN unless
+/// the state is ok.
 pub fn between<T: Table>(before: &T::Record, after: &T::Record, values: &mut [f64]) -> Outcome {
     let (before, after) = (before.as_ref(), after.as_ref());
     let state = judge::<T>(before, after);

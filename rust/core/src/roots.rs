@@ -1,8 +1,8 @@
 //! The locations of /proc, /sys, /dev and /run, in one value: a captured tree can take the machine's place.
 //!
 //! Paths are always those of the machine ("/sys/block/sda/stat"). The first name selects the root below which openat2
-//! resolves the path, with RESOLVE_IN_ROOT (since Linux 5.6): no symlink leads out of a captured tree, not even an absolute
-//! one or one with "..".
+//! resolves the path, with RESOLVE_IN_ROOT (since Linux 5.6): no symlink leads out of a captured tree, not even an
+//! absolute one or one with "..".
 
 use std::ffi::OsStr;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};

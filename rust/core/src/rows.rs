@@ -3,8 +3,8 @@
 use crate::error::Error;
 use crate::fields::WORD;
 
-/// An array of structs, each the first `size` bytes of the newest one. As in libvirt, any size works, even 0 and one that cuts
-/// a word: a client gets the bytes of its own struct.
+/// An array of structs, each the first `size` bytes of the newest one. As in libvirt, any size works, even 0 and one
+/// that cuts a word: a client gets the bytes of its own struct.
 pub struct Rows<'memory> {
     bytes: &'memory mut [u8],
     size: usize,

@@ -1,7 +1,8 @@
 //! Threads that take no signal: signals belong to the threads of the application.
 //!
-//! An application that waits for a signal with sigwait or signalfd blocks it in all of its threads. A thread that did not
-//! block it would take it, and the default action would end the process. A new thread inherits the mask of its creator.
+//! An application that waits for a signal with sigwait or signalfd blocks it in all of its threads. A thread that did
+//! not block it would take it, and the default action would end the process. A new thread inherits the mask of its
+//! creator.
 #![allow(unsafe_code)]
 
 use std::mem::MaybeUninit;

@@ -36,7 +36,8 @@ fn disk(number: (u32, u32)) -> BlockRow {
     BlockRow::Device { number, diskseq: None }
 }
 
-/// Every interface and disk of this machine, the I/O of all processes and of this one, and a missing device of each kind.
+/// Every interface and disk of this machine, the I/O of all processes and of this one, and a missing device of each
+/// kind.
 fn plan() -> Plan {
     let interfaces = fs::read_to_string("/proc/net/dev").unwrap();
     let names = interfaces.lines().skip(2).filter_map(|line| Some(line.split_once(':')?.0.trim().to_owned()));

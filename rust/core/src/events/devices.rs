@@ -12,8 +12,8 @@ use crate::parse::uevent::is_of_subsystem;
 /// The group of the kernel. Group 2 is udev's, which repeats each event later.
 const KERNEL_GROUP: u32 = 1;
 
-/// Events of block devices (a loop device may get another file) and Xen backends. In a user namespace of its own a process
-/// receives none (since Linux 4.18).
+/// Events of block devices (a loop device may get another file) and Xen backends. In a user namespace of its own a
+/// process receives none (since Linux 4.18).
 #[derive(Debug)]
 pub struct DeviceEvents(MulticastSocket);
 

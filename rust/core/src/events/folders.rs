@@ -1,7 +1,7 @@
 //! Files and folders that appear, disappear or are written: inotify on the folders that contain them.
 //!
-//! libvirt writes each change of a domain as NAME.xml.new and renames it, and deletes NAME.xml when the domain ends. A watch
-//! on the file would stay with the old one, so the folder is watched.
+//! libvirt writes each change of a domain as NAME.xml.new and renames it, and deletes NAME.xml when the domain ends. A
+//! watch on the file would stay with the old one, so the folder is watched.
 
 use std::ffi::OsStr;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
@@ -53,8 +53,8 @@ struct Folder {
 }
 
 impl FolderEvents {
-    /// Watches folders, each after those that contain it: a missing one is watched once it appears. A path may also be a
-    /// file in one of them, of any name.
+    /// Watches folders, each after those that contain it: a missing one is watched once it appears. A path may also be
+    /// a file in one of them, of any name.
     pub fn open(roots: Option<Arc<Roots>>, paths: &[PathBuf]) -> Result<FolderEvents, Error> {
         let inotify = inotify::init(CreateFlags::NONBLOCK | CreateFlags::CLOEXEC);
         let inotify = inotify.map_err(|errno| Error::Read { path: "inotify".into(), errno })?;

@@ -1,5 +1,5 @@
-//! Events of the kernel that make a new scan of the machine worthwhile: files written, interfaces and disks that appear,
-//! disappear or change.
+//! Events of the kernel that make a new scan of the machine worthwhile: files written, interfaces and disks that
+//! appear, disappear or change.
 
 pub mod devices;
 pub mod folders;
@@ -12,7 +12,7 @@ use crate::error::Error;
 
 /// A descriptor that becomes readable when something has happened.
 pub trait EventSource: AsFd {
-    /// Takes the events that have come, without waiting, and returns whether one of them matters. After an error no more
-    /// events come.
+    /// Takes the events that have come, without waiting, and returns whether one of them matters. After an error no
+    /// more events come.
     fn drain(&mut self) -> Result<bool, Error>;
 }

@@ -1,8 +1,8 @@
 //! The counters of a block device, in its stat file and in its line of /proc/diskstats (Documentation/block/stat.rst,
 //! block/genhd.c).
 //!
-//! There are 11 since Linux 2.6.0, 15 with discards since 4.18, and 17 with flushes since 5.5. A partition before 2.6.25 has
-//! only 4. Any further numbers are ignored.
+//! There are 11 since Linux 2.6.0, 15 with discards since 4.18, and 17 with flushes since 5.5. A partition before
+//! 2.6.25 has only 4. Any further numbers are ignored.
 //!
 //! A sector is 512 bytes, whatever the device's own sector size is. Times are milliseconds in 32 bits, which
 //! wrap after 49.7 days.

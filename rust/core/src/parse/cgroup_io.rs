@@ -1,15 +1,16 @@
 //! The I/O of a control group, summed over block devices.
 //!
 //! Version 2, io.stat (Documentation/admin-guide/cgroup-v2.rst): `8:0 rbytes=1 wbytes=2 rios=3 wios=4 dbytes=5 dios=6`.
-//! Further keys (cost.usage, use_delay) are ignored. dbytes and dios exist since Linux 4.20. Kernels around 5.15 print a device
-//! without numbers and without a newline, so that a line may begin with several devices: the numbers belong to the last.
+//! Further keys (cost.usage, use_delay) are ignored. dbytes and dios exist since Linux 4.20. Kernels around 5.15 print
+//! a device without numbers and without a newline, so that a line may begin with several devices: the numbers belong to
+//! the last.
 //!
-//! Version 1, blkio.throttle.io_service_bytes and io_serviced (Documentation/admin-guide/cgroup-v1/blkio-controller.rst):
-//! `8:0 Read 1`, `8:0 Write 2`, `8:0 Sync 3`, `8:0 Async 0`, since Linux 4.20 `8:0 Discard 0`, `8:0 Total 3`, and
-//! finally `Total 3`.
+//! Version 1, blkio.throttle.io_service_bytes and io_serviced
+//! (Documentation/admin-guide/cgroup-v1/blkio-controller.rst): `8:0 Read 1`, `8:0 Write 2`, `8:0 Sync 3`, `8:0 Async
+//! 0`, since Linux 4.20 `8:0 Discard 0`, `8:0 Total 3`, and finally `Total 3`.
 //!
-//! A stacked device (device-mapper, md, loop) counts a request and passes it on to the devices below, which count it again for
-//! the same group. So the sum leaves out stacked devices, by their major number.
+//! A stacked device (device-mapper, md, loop) counts a request and passes it on to the devices below, which count it
+//! again for the same group. So the sum leaves out stacked devices, by their major number.
 
 use super::decimal;
 use super::diskstats::DeviceNumber;
@@ -36,8 +37,8 @@ pub const NOTHING: block::Record = {
     record
 };
 
-/// Adds a line of io.stat to the record, unless `left_out` excludes its device. None if the line is malformed, which must not
-/// pass for no I/O, or if the sum overflows.
+/// Adds a line of io.stat to the record, unless `left_out` excludes its device. None if the line is malformed, which
+/// must not pass for no I/O, or if the sum overflows.
 pub fn add_v2(record: &mut block::Record, line: &[u8], left_out: impl Fn(DeviceNumber) -> bool) -> Option<()> {
     let mut counted = false;
     for part in line.split(|byte| *byte == b' ').filter(|part| !part.is_empty()) {

@@ -1,7 +1,7 @@
 //! Decimal numbers as the kernel prints them.
 
-/// Takes the digits of a number off the front. None without a digit, or above `i64::MAX`: a counter that does not fit into
-/// the signed word of a record is unknown, never wrapped.
+/// Takes the digits of a number off the front. None without a digit, or above `i64::MAX`: a counter that does not fit
+/// into the signed word of a record is unknown, never wrapped.
 #[inline]
 pub fn take(bytes: &mut &[u8]) -> Option<i64> {
     let mut value: u64 = 0;

@@ -1,9 +1,9 @@
-//! Replies to RTM_GETSTATS (net/core/rtnetlink.c, since Linux 4.7): a netlink message for each interface, with the kernel's
-//! `struct rtnl_link_stats64` in an attribute.
+//! Replies to RTM_GETSTATS (net/core/rtnetlink.c, since Linux 4.7): a netlink message for each interface, with the
+//! kernel's `struct rtnl_link_stats64` in an attribute.
 //!
-//! The struct has grown at its end (rx_nohandler in 4.6, rx_otherhost_dropped in 5.19); the members used here are older than the
-//! message. They are summed to the columns of /proc/net/dev as the kernel sums them there, so that every source makes the same
-//! record of an interface.
+//! The struct has grown at its end (rx_nohandler in 4.6, rx_otherhost_dropped in 5.19); the members used here are older
+//! than the message. They are summed to the columns of /proc/net/dev as the kernel sums them there, so that every
+//! source makes the same record of an interface.
 
 use super::netdev::Counters;
 use super::netlink::{self, Message, u32_at};
@@ -88,8 +88,8 @@ pub fn counters(attributes: &[u8]) -> Option<Counters> {
 fn summed(stats: &[u8]) -> Option<Counters> {
     let (words, _) = stats.as_chunks::<8>();
     let words = words.first_chunk::<WORDS>()?.map(u64::from_ne_bytes);
-    // The sum of four counters below 2^61 always fits into a word. Checking the union of all bits is cheaper than checking each
-    // sum.
+    // The sum of four counters below 2^61 always fits into a word. Checking the union of all bits is cheaper than
+    // checking each sum.
     if words.iter().fold(0, |bits, word| bits | word) >> 61 != 0 {
         return None;
     }

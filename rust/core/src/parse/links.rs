@@ -1,5 +1,5 @@
-//! Announcements of interfaces by rtnetlink's group RTNLGRP_LINK: RTM_NEWLINK for a new or changed one, RTM_DELLINK for a
-//! removed one (net/core/rtnetlink.c, rtnl_fill_ifinfo).
+//! Announcements of interfaces by rtnetlink's group RTNLGRP_LINK: RTM_NEWLINK for a new or changed one, RTM_DELLINK for
+//! a removed one (net/core/rtnetlink.c, rtnl_fill_ifinfo).
 
 use super::link_stats::RTM_NEWLINK;
 use super::netlink::{Message, attribute, messages, u32_at};

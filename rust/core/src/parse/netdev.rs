@@ -1,8 +1,8 @@
 //! /proc/net/dev: a line for each interface, printed by `dev_seq_printf_stats` (net/core/net-procfs.c).
 //!
-//! `  name: bytes packets errs drop fifo frame compressed multicast bytes packets errs drop fifo colls carrier compressed`,
-//! what the host receives first. Before Linux 2.6.38 there was no blank after the colon. A name may contain colons
-//! (`ibr10:30`): the numbers follow the last one.
+//! `  name: bytes packets errs drop fifo frame compressed multicast bytes packets errs drop fifo colls carrier
+//! compressed`, what the host receives first. Before Linux 2.6.38 there was no blank after the colon. A name may
+//! contain colons (`ibr10:30`): the numbers follow the last one.
 
 use crate::fields::interface;
 
@@ -22,8 +22,8 @@ pub fn split(line: &[u8]) -> Option<(&[u8], &[u8])> {
 #[inline]
 pub fn numbers_of<'line>(line: &'line [u8], name: &[u8]) -> Option<&'line [u8]> {
     let numbers = name_from(line).strip_prefix(name)?.strip_prefix(b":")?;
-    // `br1` is not `br1:2`. A second colon follows within the 15 bytes of a name (IFNAMSIZ), and not after a blank, which no
-    // name contains.
+    // `br1` is not `br1:2`. A second colon follows within the 15 bytes of a name (IFNAMSIZ), and not after a blank,
+    // which no name contains.
     let longer_name = numbers.first() != Some(&b' ') && numbers[..numbers.len().min(16)].contains(&b':');
     (!longer_name).then_some(numbers)
 }
@@ -37,8 +37,8 @@ pub fn counters(mut numbers: &[u8]) -> Option<Counters> {
     decimal::at_end(numbers).then_some(counters)
 }
 
-/// The record of an interface's counters. With `swap_rx_tx`, counters of one direction only (frame and multicast, colls and
-/// carrier) are -1.
+/// The record of an interface's counters. With `swap_rx_tx`, counters of one direction only (frame and multicast, colls
+/// and carrier) are -1.
 pub fn record(counters: &Counters, swap_rx_tx: bool) -> interface::Record {
     use interface as word;
     let [rx_bytes, rx_packets, rx_errs, rx_drop, rx_fifo, rx_frame, rx_compressed, rx_multicast, transmit @ ..] =

@@ -1,4 +1,5 @@
-//! Netlink messages and attributes (include/uapi/linux/netlink.h): both begin with their length and are aligned to 4 bytes.
+//! Netlink messages and attributes (include/uapi/linux/netlink.h): both begin with their length and are aligned to 4
+//! bytes.
 
 const MESSAGE_HEADER: usize = 16;
 const ATTRIBUTE_HEADER: usize = 4;
@@ -45,8 +46,8 @@ pub fn attributes(mut bytes: &[u8]) -> impl Iterator<Item = (u16, &[u8])> {
     })
 }
 
-/// The value of the first attribute of this type, unless an earlier one is malformed. Cheaper than `attributes`, for dumps of
-/// thousands of interfaces.
+/// The value of the first attribute of this type, unless an earlier one is malformed. Cheaper than `attributes`, for
+/// dumps of thousands of interfaces.
 #[inline]
 pub fn attribute(mut bytes: &[u8], wanted: u16) -> Option<&[u8]> {
     loop {

@@ -1,11 +1,11 @@
 //! /proc/PID/io: the I/O of a process and all its threads, including those that have ended
 //! (Documentation/filesystems/proc.rst).
 //!
-//! `read_bytes` counts reads submitted to block devices (and network file systems). `write_bytes` counts pages when they become
-//! dirty, not when they reach the device, and direct I/O at once. Dirty pages dropped by a truncation are in
-//! `cancelled_write_bytes`. They are not subtracted: a process can cancel pages that others wrote, and the difference could
-//! fall, which no counter may. rchar, wchar, syscr and syscw count system calls on any file, even pipes and sockets, but not
-//! those of io_uring and native aio: they are no disk requests.
+//! `read_bytes` counts reads submitted to block devices (and network file systems). `write_bytes` counts pages when
+//! they become dirty, not when they reach the device, and direct I/O at once. Dirty pages dropped by a truncation are
+//! in `cancelled_write_bytes`. They are not subtracted: a process can cancel pages that others wrote, and the
+//! difference could fall, which no counter may. rchar, wchar, syscr and syscw count system calls on any file, even
+//! pipes and sockets, but not those of io_uring and native aio: they are no disk requests.
 
 use super::decimal;
 use crate::fields::block;

@@ -1,7 +1,7 @@
 //! tapdisk3's statistics page (drivers/tapdisk-metrics-stats.h of blktap): a version, padding, and eleven 64-bit words.
 //!
-//! tapdisk updates the words in place, without a lock or a sequence number. So the page is read twice, and used only if the
-//! second read can follow the first.
+//! tapdisk updates the words in place, without a lock or a sequence number. So the page is read twice, and used only if
+//! the second read can follow the first.
 
 use crate::fields::block;
 
@@ -80,8 +80,8 @@ pub fn page(bytes: &[u8]) -> Result<Page, Unknown> {
 }
 
 impl Page {
-    /// Whether this read can follow the `earlier` one: no counter has fallen or jumped, and no more requests were completed
-    /// than submitted.
+    /// Whether this read can follow the `earlier` one: no counter has fallen or jumped, and no more requests were
+    /// completed than submitted.
     pub fn follows(&self, earlier: &Page) -> bool {
         let pairs = self.counts().into_iter().zip(earlier.counts());
         self.read.is_whole()

@@ -1,9 +1,9 @@
 //! The virtual functions of a network card, in the RTM_GETLINK reply for its physical function (rtnl_fill_vfinfo in
 //! net/core/rtnetlink.c; with counters since Linux 4.2).
 //!
-//! IFLA_VFINFO_LIST contains an IFLA_VF_INFO for each function. That contains an IFLA_VF_MAC, which begins with the function's
-//! number, and an IFLA_VF_STATS with an attribute for each counter. The length of an attribute has 16 bits, so a list of
-//! some hundred functions may overflow and be cut: the functions before the cut are used.
+//! IFLA_VFINFO_LIST contains an IFLA_VF_INFO for each function. That contains an IFLA_VF_MAC, which begins with the
+//! function's number, and an IFLA_VF_STATS with an attribute for each counter. The length of an attribute has 16 bits,
+//! so a list of some hundred functions may overflow and be cut: the functions before the cut are used.
 
 use super::netdev::Counters;
 use super::netlink;

@@ -1,7 +1,7 @@
 //! A statistics file of a Xen backend: one decimal number (drivers/block/xen-blkback/xenbus.c).
 //!
-//! Linux prints it with %llu since about 3.12. Before, it printed an int with %d: from 2^31 the number is negative, and at 2^32 it
-//! wraps. A negative number stands for the upper half of those 32 bits.
+//! Linux prints it with %llu since about 3.12. Before, it printed an int with %d: from 2^31 the number is negative, and
+//! at 2^32 it wraps. A negative number stands for the upper half of those 32 bits.
 
 use super::decimal;
 
@@ -16,8 +16,8 @@ pub fn count(text: &[u8]) -> Option<i64> {
     i32::try_from(printed).ok().map(|as_int| i64::from(as_int.cast_unsigned()))
 }
 
-/// The bytes of a count of sectors, which always have 512 bytes in blkback. (libvirt multiplies by the physical sector size,
-/// so its value is 8 times too large for disks with 4096-byte sectors.)
+/// The bytes of a count of sectors, which always have 512 bytes in blkback. (libvirt multiplies by the physical sector
+/// size, so its value is 8 times too large for disks with 4096-byte sectors.)
 pub fn bytes(text: &[u8]) -> Option<i64> {
     count(text)?.checked_mul(SECTOR)
 }

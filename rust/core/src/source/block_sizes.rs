@@ -1,7 +1,7 @@
 //! Adds the sizes of block devices to the rows of another source: their `capacity` and `physical` are the same.
 //!
-//! A poll neither reads sizes nor waits for them. They are read when a plan is opened, and at a reopen if they are older than
-//! `MAX_AGE`: a volume is resized by hand, and its new size shows up after that time.
+//! A poll neither reads sizes nor waits for them. They are read when a plan is opened, and at a reopen if they are
+//! older than `MAX_AGE`: a volume is resized by hand, and its new size shows up after that time.
 
 use std::fs::File;
 use std::io::{Read, read_to_string};
@@ -32,8 +32,8 @@ pub(crate) struct WithSizes<S> {
     read: Option<Instant>,
 }
 
-/// What a reopen read: the result of the inner source, the sizes (index of the device, its generation, size), and whether
-/// these are all sizes.
+/// What a reopen read: the result of the inner source, the sizes (index of the device, its generation, size), and
+/// whether these are all sizes.
 type Refreshed = (Option<Reopened>, Vec<(usize, Option<i64>, i64)>, bool);
 
 struct Device {

@@ -1,5 +1,5 @@
-//! diskseq, the kernel's number for each disk and each medium inserted (since Linux 5.15). It is never reused; a device number
-//! is, as soon as it is free.
+//! diskseq, the kernel's number for each disk and each medium inserted (since Linux 5.15). It is never reused; a device
+//! number is, as soon as it is free.
 
 use std::io::Write;
 use std::os::fd::OwnedFd;
@@ -21,7 +21,8 @@ impl Diskseq {
         roots.open(Path::new("/sys/dev/block")).map(Diskseq)
     }
 
-    /// The diskseq of the disk that has this number now, or of the disk of this partition. None on a kernel without diskseq.
+    /// The diskseq of the disk that has this number now, or of the disk of this partition. None on a kernel without
+    /// diskseq.
     pub(crate) fn of(&self, number: DeviceNumber) -> Result<Option<u64>, Errno> {
         // A partition's folder is in its disk's.
         for file in ["/diskseq", "/../diskseq"] {

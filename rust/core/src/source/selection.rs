@@ -82,7 +82,8 @@ pub(crate) fn block(roots: &Roots, rows: &[BlockRow], mut open: OpenHandles) -> 
     sources
 }
 
-/// The sources of the interface table: one for each network namespace, and one for all virtual functions. `open` as above.
+/// The sources of the interface table: one for each network namespace, and one for all virtual functions. `open` as
+/// above.
 pub(crate) fn interface(
     roots: &Roots,
     rows: &[InterfaceRow],
@@ -236,10 +237,10 @@ fn interfaces(
 /// Interfaces that are compared to find out whether two namespaces are the same.
 const COMPARED: usize = 64;
 
-/// /sys shows the network namespace of the process that mounted it, which may differ from that of /proc/net/dev. They count as
-/// the same if most interfaces exist in both, all with the same number; some may disappear meanwhile. Small namespaces can
-/// be alike (lo is 1, eth0 is 2), but with few interfaces /proc/net/dev is cheaper anyway. A captured machine has one
-/// namespace, and perhaps not all of its files.
+/// /sys shows the network namespace of the process that mounted it, which may differ from that of /proc/net/dev. They
+/// count as the same if most interfaces exist in both, all with the same number; some may disappear meanwhile. Small
+/// namespaces can be alike (lo is 1, eth0 is 2), but with few interfaces /proc/net/dev is cheaper anyway. A captured
+/// machine has one namespace, and perhaps not all of its files.
 fn sysfs_shows_the_same_namespace(roots: &Roots, path: &str, all: &[Vec<u8>]) -> bool {
     let Ok(index) = InterfaceIndex::open() else { return false };
     let compared = &all[..all.len().min(COMPARED)];

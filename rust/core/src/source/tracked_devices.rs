@@ -93,9 +93,10 @@ impl<V: Copy> TrackedDevices<V> {
         self.devices[device].id
     }
 
-    /// Records the identity of the device that has the name now: `None` if there is no such device, an error if it cannot
-    /// be determined. If it is another device, or unknown, this poll no longer counts it as found, since the counters just
-    /// read may belong to either. Returns whether the reading is final: reading again helps only after a replacement.
+    /// Records the identity of the device that has the name now: `None` if there is no such device, an error if it
+    /// cannot be determined. If it is another device, or unknown, this poll no longer counts it as found, since the
+    /// counters just read may belong to either. Returns whether the reading is final: reading again helps only after a
+    /// replacement.
     pub(crate) fn identify(&mut self, device: usize, id: Result<Option<u64>, Errno>) -> bool {
         let poll = self.poll;
         let device = &mut self.devices[device];

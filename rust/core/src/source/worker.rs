@@ -77,8 +77,8 @@ impl<Q: Default + Send + 'static, A: Default + Send + 'static> Worker<Q, A> {
         }
     }
 
-    /// Runs the request that `write` writes, and returns its answer. None if that misses the deadline, or at once while the
-    /// thread is still busy with an earlier request.
+    /// Runs the request that `write` writes, and returns its answer. None if that misses the deadline, or at once while
+    /// the thread is still busy with an earlier request.
     pub(crate) fn call(&mut self, deadline: Duration, write: impl FnOnce(&mut Q)) -> Option<&A> {
         let start = Instant::now();
         let mut exchange = self.shared.try_lock(LOCK)?;

@@ -86,8 +86,8 @@ impl Handle for Files {
     }
 }
 
-/// Many disks make more lines than one read returns. Later reads still show the instant of the first: seq_file prints the whole
-/// text at offset 0.
+/// Many disks make more lines than one read returns. Later reads still show the instant of the first: seq_file prints
+/// the whole text at offset 0.
 fn each_line(file: &OwnedFd, calls: &mut usize, mut each: impl FnMut(&[u8]) -> Option<()>) -> Result<(), Failure> {
     let mut parsed = true;
     for_each_line(file, &mut [0; MAX_LINE], calls, |line, _| {

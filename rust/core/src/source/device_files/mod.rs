@@ -41,8 +41,8 @@ pub(crate) trait Handle: Send + Sync + Sized + 'static {
     fn counters(&self, size: usize, calls: &mut usize) -> Result<<Self::Table as Table>::Record, Failure>;
 }
 
-/// The handle just opened, if it belongs to the `expected` device. `actual` is called after the handle was opened: if the
-/// expected device took the name in between, the handle belongs to a removed device and reads as gone.
+/// The handle just opened, if it belongs to the `expected` device. `actual` is called after the handle was opened: if
+/// the expected device took the name in between, the handle belongs to a removed device and reads as gone.
 pub(crate) fn if_expected<H, Id: PartialEq>(
     handle: H,
     expected: Option<Id>,

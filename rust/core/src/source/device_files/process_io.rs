@@ -1,7 +1,7 @@
 //! /proc/PID/io, kept open.
 //!
-//! Each read needs permission to trace the process (ptrace_may_access): root, CAP_SYS_PTRACE, or the process's own user. Once
-//! the process has ended and was reaped, the file returns ESRCH, even after another process gets the number.
+//! Each read needs permission to trace the process (ptrace_may_access): root, CAP_SYS_PTRACE, or the process's own
+//! user. Once the process has ended and was reaped, the file returns ESRCH, even after another process gets the number.
 
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;

@@ -1,8 +1,8 @@
 //! /sys/class/net/NAME/statistics, each file kept open: one number per file.
 //!
-//! For each read the kernel collects all counters of the interface (dev_get_stats), so this pays only for a few interfaces of
-//! many. It takes no lock. After the interface is removed, an open file returns 0, then EINVAL for a moment, then ENODEV for
-//! ever. A rename does not affect it.
+//! For each read the kernel collects all counters of the interface (dev_get_stats), so this pays only for a few
+//! interfaces of many. It takes no lock. After the interface is removed, an open file returns 0, then EINVAL for a
+//! moment, then ENODEV for ever. A rename does not affect it.
 
 use std::ffi::OsStr;
 use std::fs;

@@ -1,8 +1,8 @@
 //! The statistics folder of a Xen block backend, each file kept open: one number per file.
 //!
-//! The folder belongs to a device of the xen-backend bus, `KIND-DOMID-DEVID`: below /sys/bus/xen-backend/devices on every
-//! kernel, and on XenLinux of 2007 also directly below /sys/devices/xen-backend. The field of a file that a kernel does not
-//! have is -1 (XenLinux has br_req instead of f_req, and no ds_req).
+//! The folder belongs to a device of the xen-backend bus, `KIND-DOMID-DEVID`: below /sys/bus/xen-backend/devices on
+//! every kernel, and on XenLinux of 2007 also directly below /sys/devices/xen-backend. The field of a file that a
+//! kernel does not have is -1 (XenLinux has br_req instead of f_req, and no ds_req).
 
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
@@ -101,8 +101,8 @@ impl Handle for Statistics {
     }
 }
 
-/// Opens the files of a statistics folder. An empty folder counts as missing: a new vbd has no statistics for seconds, until
-/// the hotplug script has set the backing device.
+/// Opens the files of a statistics folder. An empty folder counts as missing: a new vbd has no statistics for seconds,
+/// until the hotplug script has set the backing device.
 fn open_files(roots: &Roots, folder: &Path) -> Result<Statistics, Failure> {
     let folder = roots.open(folder)?;
     let files = [const { OnceLock::new() }; STATISTICS.len()];

@@ -1,5 +1,5 @@
-//! The number of an interface by its name (SIOCGIFINDEX). The kernel takes no lock for it, only RCU, and any socket will do,
-//! so that it works even where netlink is forbidden.
+//! The number of an interface by its name (SIOCGIFINDEX). The kernel takes no lock for it, only RCU, and any socket
+//! will do, so that it works even where netlink is forbidden.
 
 use std::os::fd::OwnedFd;
 
@@ -17,15 +17,15 @@ impl InterfaceIndex {
         Ok(InterfaceIndex { socket })
     }
 
-    /// The number of the interface that has this name now, or None. Do not call it for a name that may not exist, least of
-    /// all in a poll: the kernel then runs modprobe (dev_load, net/core/dev_ioctl.c).
+    /// The number of the interface that has this name now, or None. Do not call it for a name that may not exist, least
+    /// of all in a poll: the kernel then runs modprobe (dev_load, net/core/dev_ioctl.c).
     pub(crate) fn of(&self, name: &[u8]) -> Result<Option<u32>, Errno> {
         let Ok(name) = std::str::from_utf8(name) else { return Ok(None) };
         if_exists(netdevice::name_to_index(&self.socket, name))
     }
 
-    /// The `known` number if its interface still has this name, or else None. It looks up the name of the number, for which
-    /// the kernel never runs modprobe. Without a known number it is `of`.
+    /// The `known` number if its interface still has this name, or else None. It looks up the name of the number, for
+    /// which the kernel never runs modprobe. Without a known number it is `of`.
     pub(crate) fn still(&self, name: &[u8], known: Option<u32>) -> Result<Option<u32>, Errno> {
         let Some(known) = known else { return self.of(name) };
         let now = if_exists(netdevice::index_to_name_inlined(&self.socket, known))?;

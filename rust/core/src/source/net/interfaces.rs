@@ -20,9 +20,9 @@ pub type Interface = (OsString, Option<u32>);
 /// 10,000 interfaces are 2 MB.
 const MAX_LENGTH: u64 = 64 << 20;
 
-/// The interfaces of the machine's /proc/net/dev, or of a namespace (/run/netns/NAME, /proc/PID/ns/net), in the kernel's
-/// order. Numbers need a socket in the namespace: they are None on a captured machine, and in a namespace that cannot be
-/// entered.
+/// The interfaces of the machine's /proc/net/dev, or of a namespace (/run/netns/NAME, /proc/PID/ns/net), in the
+/// kernel's order. Numbers need a socket in the namespace: they are None on a captured machine, and in a namespace that
+/// cannot be entered.
 pub fn interfaces(roots: &Roots, namespace: Option<&Path>) -> Result<Vec<Interface>, Error> {
     let Some(namespace) = namespace else {
         return read(roots, namespace::NET_DEV, namespace::sockets_see(roots, namespace::NET_DEV).is_ok());

@@ -1,8 +1,8 @@
 //! Other network namespaces: of a VMM, of a container, or a named one.
 //!
-//! A handle stays in the namespace in which it was opened, be it a socket or /proc/net/dev, and keeps that namespace alive. So
-//! a short-lived thread enters the namespace and opens the handle: the caller's own namespace never changes, and no poll calls
-//! setns.
+//! A handle stays in the namespace in which it was opened, be it a socket or /proc/net/dev, and keeps that namespace
+//! alive. So a short-lived thread enters the namespace and opens the handle: the caller's own namespace never changes,
+//! and no poll calls setns.
 
 use std::fs::read_link;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -24,8 +24,8 @@ pub(crate) const THREAD_NET_DEV: &str = "/proc/thread-self/net/dev";
 /// Why no namespace of a captured machine can be entered.
 pub(crate) const CAPTURED: Failure = Failure::Malformed("the machine is a captured one");
 
-/// Checks that a socket of the calling thread is in the network namespace of the file at `path` (/proc/net/dev is the main
-/// thread's).
+/// Checks that a socket of the calling thread is in the network namespace of the file at `path` (/proc/net/dev is the
+/// main thread's).
 pub(crate) fn sockets_see(roots: &Roots, path: &str) -> Result<(), Failure> {
     let of = |who: &str| read_link(format!("/proc/{who}/ns/net")).ok();
     if !roots.has_this_network() {

@@ -17,8 +17,8 @@ use crate::source::Failure;
 use crate::source::net::namespace;
 use crate::source::worker::{Repeat, Worker};
 
-/// A poll requests the next query. The repetition keeps replies fresh for polls every ten seconds, and the pause leaves RTNL to
-/// others.
+/// A poll requests the next query. The repetition keeps replies fresh for polls every ten seconds, and the pause leaves
+/// RTNL to others.
 pub(super) const REPEAT: Repeat = Repeat { interval: Duration::from_secs(1), for_at_most: Duration::from_secs(60) };
 
 const NOT_COUNTED: Failure = Failure::Malformed("the kernel does not count virtual functions (Linux 4.2 and later do)");

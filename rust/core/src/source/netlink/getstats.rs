@@ -1,5 +1,5 @@
-//! RTM_GETSTATS in the poll itself: the cheapest route to the counters of interfaces, but every poll waits for RTNL (see
-//! `socket.rs`).
+//! RTM_GETSTATS in the poll itself: the cheapest route to the counters of interfaces, but every poll waits for RTNL
+//! (see `socket.rs`).
 
 use std::path::Path;
 
@@ -126,8 +126,8 @@ pub(crate) fn reopened(
     opened
 }
 
-/// Looks up interfaces that the poll has not found, so that the next poll finds one that was recreated under its name. It
-/// fails if the file cannot be read: they may exist, or not.
+/// Looks up interfaces that the poll has not found, so that the next poll finds one that was recreated under its name.
+/// It fails if the file cannot be read: they may exist, or not.
 #[cold]
 pub(crate) fn find_missing(
     interfaces: &mut NetlinkInterfaces,

@@ -1,8 +1,8 @@
 //! RTM_GETSTATS in a thread, and /proc/net/dev when it misses its deadline.
 //!
-//! The thread blocks while another task holds RTNL, but the poll waits only until the deadline. Then it reads /proc/net/dev,
-//! which takes no lock, and sends no query until the thread is back: a driver that hangs in its firmware for minutes costs
-//! one deadline, once.
+//! The thread blocks while another task holds RTNL, but the poll waits only until the deadline. Then it reads
+//! /proc/net/dev, which takes no lock, and sends no query until the thread is back: a driver that hangs in its firmware
+//! for minutes costs one deadline, once.
 
 use std::time::Duration;
 
@@ -24,8 +24,8 @@ use crate::source::tracked_devices::TrackedDevices;
 use crate::source::worker::Worker;
 use crate::source::{Explanation, Failure, Reopened, Reopening, Source, cost};
 
-/// The shortest deadline. A wake-up and a query for 1,000 interfaces take the thread a third of this; on a machine whose
-/// processors sleep between polls, one in a hundred takes nearly all of it.
+/// The shortest deadline. A wake-up and a query for 1,000 interfaces take the thread a third of this; on a machine
+/// whose processors sleep between polls, one in a hundred takes nearly all of it.
 const MIN_DEADLINE: Duration = Duration::from_millis(1);
 
 pub(crate) struct Hedged {
@@ -73,8 +73,8 @@ impl Hedged {
             (reply.failure, reply.calls) = (outcome.err(), socket.calls());
         })?;
         let mut file = LineFile::open(roots, path, rows.by_name());
-        // Half of the time that the file takes here. The thread needs a fifth of that, and a poll that misses the deadline
-        // and then reads the file takes at most twice as long as the file alone.
+        // Half of the time that the file takes here. The thread needs a fifth of that, and a poll that misses the
+        // deadline and then reads the file takes at most twice as long as the file alone.
         let deadline = MIN_DEADLINE.max(file.time_to_read(rows.names.len()) / 2);
         let mut tracked = rows.tracked.clone();
         let mut interfaces =
@@ -147,9 +147,9 @@ impl Source for Hedged {
             rows: self.tracked.rows(),
             system_calls: self.worker.newest().map_or(0, |reply| reply.calls),
             why: format!(
-                "{tracked} of {all} interfaces: netlink is the cheapest route, in a thread, so that RTNL cannot block a poll; \
-                 after {:?} the poll reads the file instead. The thread's system calls are counted, waking it and waiting \
-                 for it are not",
+                "{tracked} of {all} interfaces: netlink is the cheapest route, in a thread, so that RTNL cannot block a \
+                 poll; after {:?} the poll reads the file instead. The thread's system calls are counted, waking it and \
+                 waiting for it are not",
                 self.deadline
             ),
         }

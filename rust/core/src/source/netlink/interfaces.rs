@@ -9,8 +9,8 @@ use crate::source::net::index::InterfaceIndex;
 use crate::source::net::rows::SwapRxTx;
 use crate::source::tracked_devices::TrackedDevices;
 
-/// The current number of each tracked interface. A number belongs to one interface only, so that a NIC that was recreated under
-/// its name is recognized as another one, even between two polls.
+/// The current number of each tracked interface. A number belongs to one interface only, so that a NIC that was
+/// recreated under its name is recognized as another one, even between two polls.
 pub(crate) struct NetlinkInterfaces {
     names: Vec<Box<[u8]>>,
     /// By interface; None for a missing one.

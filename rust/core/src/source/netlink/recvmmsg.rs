@@ -9,8 +9,8 @@ use rustix::io::Errno;
 /// The most datagrams per call.
 pub(crate) const MAX_DATAGRAMS: usize = 64;
 
-/// Receives the datagrams that have arrived, each into a slot of `slot` bytes of `buffer`, and returns their lengths. If one is
-/// longer than its slot, the rest is lost, but its length is the whole one. Never waits.
+/// Receives the datagrams that have arrived, each into a slot of `slot` bytes of `buffer`, and returns their lengths.
+/// If one is longer than its slot, the rest is lost, but its length is the whole one. Never waits.
 pub(crate) fn recvmmsg<'lengths>(
     socket: &OwnedFd,
     buffer: &mut [u8],
@@ -28,8 +28,8 @@ pub(crate) fn recvmmsg<'lengths>(
         slots += 1;
     }
     let flags = libc::MSG_DONTWAIT | libc::MSG_TRUNC;
-    // SAFETY: each of the `slots` headers points to one vector, and each vector to its own part of `buffer`; all of them
-    // live until the call returns.
+    // SAFETY: each of the `slots` headers points to one vector, and each vector to its own part of `buffer`; all of
+    // them live until the call returns.
     let received = unsafe { libc::recvmmsg(socket.as_raw_fd(), messages.as_mut_ptr(), slots, flags, ptr::null_mut()) };
     let Ok(received) = usize::try_from(received) else {
         return Err(Errno::from_io_error(&std::io::Error::last_os_error()).unwrap_or(Errno::IO));

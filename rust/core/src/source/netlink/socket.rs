@@ -1,7 +1,8 @@
 //! An rtnetlink socket, and the queries for the counters of all interfaces, of some, and of a card's virtual functions.
 //!
-//! The kernel handles each query under RTNL, its lock for network configuration, inside the caller's send(). While another
-//! task holds RTNL the caller is blocked, and cannot be interrupted. `hedged.rs` queries without blocking the poll.
+//! The kernel handles each query under RTNL, its lock for network configuration, inside the caller's send(). While
+//! another task holds RTNL the caller is blocked, and cannot be interrupted. `hedged.rs` queries without blocking the
+//! poll.
 
 use std::os::fd::OwnedFd;
 
@@ -34,8 +35,8 @@ const VF: u32 = 1;
 const DUMP_BUFFER: usize = 32 << 10;
 /// Space for the reply about one interface, which has some 240 bytes.
 const REPLY: usize = DUMP_BUFFER / BATCH;
-/// Single queries per send(). All replies must fit into the socket's receive buffer (212,992 bytes by default; a reply takes
-/// about 1.3 kB of it).
+/// Single queries per send(). All replies must fit into the socket's receive buffer (212,992 bytes by default; a reply
+/// takes about 1.3 kB of it).
 const BATCH: usize = recvmmsg::MAX_DATAGRAMS;
 /// Attempts at a dump while interfaces appear or disappear and interrupt it.
 const MAX_DUMPS: usize = 3;
@@ -70,8 +71,8 @@ impl NetlinkSocket {
         self.calls
     }
 
-    /// Queries counters: calls `each` with an interface, its attributes, and the time of the reply. It is not called for a
-    /// missing interface, and may be called twice for one that an interrupted dump had already returned.
+    /// Queries counters: calls `each` with an interface, its attributes, and the time of the reply. It is not called
+    /// for a missing interface, and may be called twice for one that an interrupted dump had already returned.
     pub(crate) fn query(&mut self, query: Query<'_>, each: impl FnMut(u32, &[u8], i64)) -> Result<(), Failure> {
         self.calls = 0;
         match query {
@@ -143,8 +144,8 @@ impl NetlinkSocket {
         Ok(())
     }
 
-    /// Queries the interface of this name and its virtual functions: calls `each` with its number, its attributes, and the
-    /// time of the reply. Before it replies, the kernel asks the card's firmware for the counters of each function.
+    /// Queries the interface of this name and its virtual functions: calls `each` with its number, its attributes, and
+    /// the time of the reply. Before it replies, the kernel asks the card's firmware for the counters of each function.
     pub(crate) fn query_link(&mut self, name: &[u8], mut each: impl FnMut(u32, &[u8], i64)) -> Result<(), Failure> {
         self.begin();
         self.calls = 0;
@@ -219,8 +220,8 @@ fn attribute(kind: u16, value: &[u8]) -> Vec<u8> {
 
 const TOO_LONG: Failure = Failure::Malformed("a netlink reply is longer than its buffer");
 
-/// Calls `each` with every message of a datagram that replies to the request of this sequence number; replies to earlier ones
-/// are skipped. ENODEV is a reply: the interface does not exist. Any other error is returned.
+/// Calls `each` with every message of a datagram that replies to the request of this sequence number; replies to
+/// earlier ones are skipped. ENODEV is a reply: the interface does not exist. Any other error is returned.
 fn each_reply(bytes: &[u8], sequence: u32, mut each: impl FnMut(link_stats::Reply<'_>)) -> Result<(), Failure> {
     let mut rest = bytes;
     while let Some(message) = link_stats::next(&mut rest) {

@@ -1,8 +1,8 @@
-//! Virtual functions of network cards, counted by each card's physical function. A thread per card queries it, and a poll takes
-//! the newest reply.
+//! Virtual functions of network cards, counted by each card's physical function. A thread per card queries it, and a
+//! poll takes the newest reply.
 //!
-//! A query takes RTNL and, in most drivers, a firmware command for each function: milliseconds, or as long as the firmware
-//! hangs. So no poll waits for a reply, and the time of a row is that of the reply.
+//! A query takes RTNL and, in most drivers, a firmware command for each function: milliseconds, or as long as the
+//! firmware hangs. So no poll waits for a reply, and the time of a row is that of the reply.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -138,9 +138,10 @@ impl Source for VirtualFunctions {
             source: if others == 0 { first } else { format!("{first} and {others} more") },
             rows: self.cards.iter().map(|card| card.rows.len()).sum(),
             system_calls: self.cards.iter().map(Functions::calls).sum(),
-            why: "only its card counts a virtual function. A card may reply late: a thread queries it, and a poll takes the \
-                  newest reply. The thread's system calls are counted, waking it is not"
-                .to_owned(),
+            why:
+                "only its card counts a virtual function. A card may reply late: a thread queries it, and a poll takes \
+                  the newest reply. The thread's system calls are counted, waking it is not"
+                    .to_owned(),
         }
     }
 }

@@ -15,8 +15,8 @@ const MAX_LENGTH: usize = 4 << 10;
 /// A poll reads at most this many messages. The receive buffer holds only a few, but more may arrive meanwhile.
 const MAX_MESSAGES: usize = 64;
 
-/// Only the presence of a message matters. So the receive buffer is as small as the kernel allows: a message dropped for lack
-/// of space (ENOBUFS) says as much as one received.
+/// Only the presence of a message matters. So the receive buffer is as small as the kernel allows: a message dropped
+/// for lack of space (ENOBUFS) says as much as one received.
 pub(crate) struct ChangeSocket {
     socket: OwnedFd,
     buffer: Box<[u8]>,
@@ -45,8 +45,8 @@ impl ChangeSocket {
     /// Whether anything has changed since the last call; `calls` counts system calls, one if nothing has.
     pub(crate) fn any(&mut self, calls: &mut usize) -> bool {
         let mut any = false;
-        // Read to the last message, not only to the first relevant one: once a message found no space, the kernel silently
-        // drops all until the socket is empty (NETLINK_S_CONGESTED, net/netlink/af_netlink.c).
+        // Read to the last message, not only to the first relevant one: once a message found no space, the kernel
+        // silently drops all until the socket is empty (NETLINK_S_CONGESTED, net/netlink/af_netlink.c).
         for _ in 0..MAX_MESSAGES {
             *calls += 1;
             match retry_on_intr(|| recv(&self.socket, &mut *self.buffer, RecvFlags::DONTWAIT)) {

@@ -1,16 +1,16 @@
-//! The identity of the device of a line. /proc/net/dev has names and /proc/diskstats has numbers; both may belong to another
-//! device in the next poll.
+//! The identity of the device of a line. /proc/net/dev has names and /proc/diskstats has numbers; both may belong to
+//! another device in the next poll.
 //!
-//! After the file, the source reads a socket on which the kernel announces every change (`change_socket.rs`). The kernel sends
-//! the message about the old device before a new one can take its name or number, so a line of the new one implies that the
-//! message has arrived:
+//! After the file, the source reads a socket on which the kernel announces every change (`change_socket.rs`). The
+//! kernel sends the message about the old device before a new one can take its name or number, so a line of the new one
+//! implies that the message has arrived:
 //! - An interface is removed, renamed or moved to another namespace under RTNL, which a new one needs to take the name
 //!   (unregister_netdevice_many_notify, dev_change_name and __dev_change_net_namespace, net/core/dev.c).
 //! - A disk is announced before its folder in /sys is removed, which a new one of that name needs (device_del,
 //!   drivers/base/core.c). Its number becomes free only later.
 //!
-//! Usually there is no message, and the reading stands. Otherwise the identity of each device is checked: a device that had
-//! the name before the reading and still has it is the one of the line.
+//! Usually there is no message, and the reading stands. Otherwise the identity of each device is checked: a device that
+//! had the name before the reading and still has it is the one of the line.
 
 use rustix::io::Errno;
 
@@ -26,8 +26,8 @@ pub(crate) trait Identity<Key>: Send {
     /// Whether any device may have been replaced since the last call; `calls` counts system calls.
     fn any_changed(&mut self, calls: &mut usize) -> bool;
 
-    /// The identity of the device of this key, None if there is none now. With a `known` identity, the result may be that or
-    /// None. An error, such as a lack of descriptors, leaves it open.
+    /// The identity of the device of this key, None if there is none now. With a `known` identity, the result may be
+    /// that or None. An error, such as a lack of descriptors, leaves it open.
     fn of(&self, key: &Key, known: Option<u64>) -> Result<Option<u64>, Errno>;
 }
 

@@ -1,8 +1,8 @@
 //! A kernel file with a line for each device (/proc/net/dev, /proc/diskstats), of which some are tracked.
 //!
-//! The order of the lines changes only when a device appears or disappears. So the device of each line is remembered: usually a
-//! line is compared with one remembered key, nothing is hashed, the numbers of untracked lines are not parsed, and reading ends
-//! with the last tracked line.
+//! The order of the lines changes only when a device appears or disappears. So the device of each line is remembered:
+//! usually a line is compared with one remembered key, nothing is hashed, the numbers of untracked lines are not
+//! parsed, and reading ends with the last tracked line.
 
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -183,9 +183,9 @@ impl<F: Format> LineFile<F> {
 
     /// Fills the rows of each tracked device that has a line, until all are found.
     ///
-    /// The kernel prints a chunk at a time and continues by the number of lines printed: a device that disappears in between
-    /// makes it skip another one (class_dev_iter of /proc/diskstats; /proc/net/dev before Linux 6.8). So if a device is missing
-    /// for the first time, the file is read once more.
+    /// The kernel prints a chunk at a time and continues by the number of lines printed: a device that disappears in
+    /// between makes it skip another one (class_dev_iter of /proc/diskstats; /proc/net/dev before Linux 6.8). So if a
+    /// device is missing for the first time, the file is read once more.
     pub(crate) fn read(&mut self, rows: &mut Rows<'_>, tracked: &mut TrackedDevices<F::View>) -> Result<(), Failure> {
         let outcome = self.read_once(rows, tracked);
         if outcome.is_err() || self.calls() <= ONE_CHUNK || !tracked.has_lost_one() {
@@ -210,8 +210,8 @@ impl<F: Format> LineFile<F> {
         })
     }
 
-    /// Checks, after a `read`, that each device found is still the same one, and reads again while one has been replaced: its
-    /// counters may belong to either. A device that is replaced after every read is not found.
+    /// Checks, after a `read`, that each device found is still the same one, and reads again while one has been
+    /// replaced: its counters may belong to either. A device that is replaced after every read is not found.
     #[cold]
     pub(crate) fn read_until_sure(
         &mut self,
@@ -259,8 +259,8 @@ impl<F: Format> LineFile<F> {
     }
 }
 
-/// The tracked device of a line, and the rest of the line. The compiler would not inline it into both users of `each`, which
-/// would cost 5 % more instructions.
+/// The tracked device of a line, and the rest of the line. The compiler would not inline it into both users of `each`,
+/// which would cost 5 % more instructions.
 #[inline(always)]
 fn device_of<'line, F: Format>(
     line: &'line [u8],

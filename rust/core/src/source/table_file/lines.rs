@@ -13,8 +13,8 @@ pub(crate) const MAX_LINE: usize = 16 << 10;
 /// 10,000 interfaces are 2 MB of /proc/net/dev. An endless file is no counter file.
 const MAX_FILE: u64 = 64 << 20;
 
-/// The file and a buffer. A read returns at most a page (the buffer of seq_file, fs/seq_file.c), so the text is parsed chunk by
-/// chunk, while it still is in the L1 cache.
+/// The file and a buffer. A read returns at most a page (the buffer of seq_file, fs/seq_file.c), so the text is parsed
+/// chunk by chunk, while it still is in the L1 cache.
 pub(crate) struct Lines {
     file: OwnedFd,
     buffer: Box<[u8]>,
@@ -35,8 +35,8 @@ impl Lines {
     }
 }
 
-/// As `Lines::for_each`, with the caller's buffer and count of system calls. It uses pread, since a fork or another thread
-/// would share the offset of read.
+/// As `Lines::for_each`, with the caller's buffer and count of system calls. It uses pread, since a fork or another
+/// thread would share the offset of read.
 pub(crate) fn for_each_line(
     file: &OwnedFd,
     buffer: &mut [u8],

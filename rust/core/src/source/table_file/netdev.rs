@@ -1,5 +1,5 @@
-//! /proc/net/dev, kept open. It always shows the network namespace in which it was opened, and reading it takes RCU only, no
-//! lock that a driver or network configuration can hold (net/core/net-procfs.c).
+//! /proc/net/dev, kept open. It always shows the network namespace in which it was opened, and reading it takes RCU
+//! only, no lock that a driver or network configuration can hold (net/core/net-procfs.c).
 
 use super::identity::Interfaces;
 use super::line_table::{Format, LineTable};
