@@ -1,7 +1,6 @@
-"""The same counters under the names and in the units that psutil has, for people who come from there.
+"""The counters under the names and in the units of psutil: bytes, counts, and times in milliseconds.
 
-psutil.disk_io_counters() and psutil.net_io_counters() give named tuples: bytes, counts, and times in milliseconds. A
-number that the source does not have is None here (psutil would give 0).
+A number that the source does not have is None here; psutil returns 0 for it.
 """
 
 from __future__ import annotations
@@ -15,7 +14,7 @@ MILLISECOND = 1_000_000
 
 
 class DiskIO(NamedTuple):
-    """A block device's counters, as psutil.disk_io_counters(perdisk=True) has them on Linux; times in ms."""
+    """The counters of a block device, as in psutil.disk_io_counters(perdisk=True) on Linux; times are in ms."""
 
     read_count: int | None
     write_count: int | None
@@ -29,9 +28,9 @@ class DiskIO(NamedTuple):
 
 
 class NetIO(NamedTuple):
-    """An interface's counters, as psutil.net_io_counters(pernic=True) has them.
+    """The counters of an interface, as in psutil.net_io_counters(pernic=True).
 
-    In the view that they were read in: in the guest's, `bytes_sent` is what the guest sent.
+    They keep the view of the Host: in the guest's view, `bytes_sent` is what the guest sent.
     """
 
     bytes_sent: int | None
@@ -55,8 +54,25 @@ def as_psutil(stats: InterfaceTable) -> dict[tuple[str, str], NetIO]: ...
 def as_psutil(
     stats: BlockStats | InterfaceStats | BlockTable | InterfaceTable,
 ) -> DiskIO | NetIO | dict[tuple[str, str], DiskIO] | dict[tuple[str, str], NetIO]:
-    """psutil's named tuple of one device's counters; of a sample's table, a dict of them by (domain, device).
+    """Return counters as the named tuples of psutil.
 
+    Parameters
+    ----------
+    stats : BlockStats, InterfaceStats, BlockTable or InterfaceTable
+        The counters of one device, or a table of a sample.
+
+    Returns
+    -------
+    DiskIO, NetIO, or dict of (str, str) to DiskIO or NetIO
+        Of one device its named tuple; of a table all of them, by (domain, device).
+
+    Raises
+    ------
+    TypeError
+        It is something else.
+
+    Examples
+    --------
     >>> from vmiostat import BlockStats
     >>> as_psutil(BlockStats.from_bytes(bytes(40)))
     DiskIO(read_count=0, write_count=0, read_bytes=0, write_bytes=0, read_time=None, ...
@@ -69,7 +85,7 @@ def as_psutil(
         return dict(zip(_keys(stats), map(_disk, stats), strict=True))
     if isinstance(stats, InterfaceTable):
         return dict(zip(_keys(stats), map(_net, stats), strict=True))
-    raise TypeError(f"expected stats or a table of a sample, not {type(stats).__name__}")
+    raise TypeError(f"as_psutil() takes stats or a table of a sample, not {type(stats).__name__}")
 
 
 def _keys(table: BlockTable | InterfaceTable) -> zip[tuple[str, str]]:
@@ -104,6 +120,6 @@ def _net(stats: InterfaceStats) -> NetIO:
 
 
 def _count(stats: BlockStats | InterfaceStats, field: str, unit: int = 1) -> int | None:
-    # A struct that was cut to an older size lacks the field: as unknown as -1.
+    # A struct cut to an older size does not have the field.
     number: int = getattr(stats, field, -1)
     return None if number == -1 else number // unit

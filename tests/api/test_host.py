@@ -1,4 +1,4 @@
-"""The face of the package, on captured machines."""
+"""Host and Domain, on captured machines."""
 
 import errno
 import json
@@ -68,7 +68,7 @@ def test_the_same_through_libvirt_s_xml(instant: int) -> None:
 
 
 def test_rates_between_the_two_instants() -> None:
-    """Five seconds of a real host, taken as one row's two readings."""
+    """Five seconds of a real host, as two reads of each row."""
     first, second = (instant["domains"][0]["disks"][0]["statistics"] for instant in EXPECTED)
     assert second["rd_req"] - first["rd_req"] == 33
     samples = []
@@ -91,7 +91,7 @@ def test_a_domain_by_name_uuid_or_id() -> None:
             host.domain(which)
 
 
-def test_a_device_that_is_not_there() -> None:
+def test_an_unknown_device() -> None:
     domain = Host(root=CAPTURE / "instant-1").domain(1)
     with pytest.raises(UnknownDevice, match=r"'Domain-1' has no block device 'xvdc'; there are: xvda, xvdb"):
         domain.block_stats("xvdc")
@@ -101,7 +101,7 @@ def test_a_device_that_is_not_there() -> None:
         Domain("web1").block_stats("vda")
 
 
-def test_a_device_that_went_between_discovery_and_reading(tmp_path: Path) -> None:
+def test_a_device_removed_between_discovery_and_the_read(tmp_path: Path) -> None:
     (tmp_path / "proc/net").mkdir(parents=True)
     lines = Path(CAPTURE / "instant-1/proc/net/dev").read_text().splitlines(keepends=True)
     (tmp_path / "proc/net/dev").write_text("".join(lines))
@@ -116,7 +116,7 @@ def test_a_device_that_went_between_discovery_and_reading(tmp_path: Path) -> Non
         domain.interface_stats("xenbr1")
 
 
-def test_an_interface_that_was_never_there_says_what_may_be(tmp_path: Path) -> None:
+def test_a_missing_interface_gives_the_likely_reason(tmp_path: Path) -> None:
     (tmp_path / "proc/net").mkdir(parents=True)
     (tmp_path / "proc/net/dev").write_text("\n\n")
     definition = tmp_path / "web1.xml"
@@ -138,7 +138,7 @@ def test_the_host_itself_has_the_host_s_direction() -> None:
     assert not any(nic.swap_rx_tx for nic in domain.interfaces)
 
 
-def test_what_is_public_is_there_and_what_is_dear_is_imported_when_it_is_used() -> None:
+def test_slow_imports_wait_for_their_first_use() -> None:
     program = (
         "import sys, vmiostat; before = set(sys.modules); there = {name: getattr(vmiostat, name) for name in "
         "vmiostat.__all__}; print('lxml.etree' in before, 'vmiostat.qemu_stats.query_thread' in before, "
@@ -167,7 +167,7 @@ def test_a_block_source_is_one_of_two() -> None:
         Host(CAPTURE / "instant-1").poller(block_source="x", qemu_interval=1.0)  # type: ignore[arg-type]
 
 
-def test_definitions_that_are_not_there_are_an_error_at_once(tmp_path: Path) -> None:
+def test_a_missing_definition_is_an_error_at_once(tmp_path: Path) -> None:
     (tmp_path / "web1.xml").write_text("<domain type='kvm'><name>web1</name></domain>")
     missing = tmp_path / "missing"
     for xml in (missing, str(missing), [tmp_path / "web1.xml", missing]):

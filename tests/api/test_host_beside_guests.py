@@ -1,4 +1,4 @@
-"""The host's own devices, as the domain `host`: beside its guests where that was asked for, and without guests."""
+"""The host's own devices as the domain `host`: with host=True, and where there are no guests."""
 
 import itertools
 import json
@@ -45,7 +45,7 @@ def rows(poller: Poller) -> dict[tuple[str, str], int]:
     return found | {(domain, device): stats.rd_req for domain, device, stats in disks if stats.state == "ok"}
 
 
-def test_it_is_there_where_it_was_asked_for(tree: LibvirtTree) -> None:
+def test_it_is_a_domain_on_request(tree: LibvirtTree) -> None:
     tree.start("web1", ["vnet0"])
     host = Host(tree.root)
     assert names(host.domains()) == ["web1"]
@@ -61,7 +61,7 @@ def test_it_is_there_where_it_was_asked_for(tree: LibvirtTree) -> None:
     assert host.domains() == host.domains(host=True) == [itself]
 
 
-def test_it_is_read_beside_chosen_domains(tree: LibvirtTree) -> None:
+def test_it_is_added_to_given_domains(tree: LibvirtTree) -> None:
     tree.start("web1", ["vnet0"])
     tree.start("db1", ["vnet0"], number=2)
     host = Host(tree.root)
@@ -71,7 +71,7 @@ def test_it_is_read_beside_chosen_domains(tree: LibvirtTree) -> None:
         assert names(poller.domains) == ["host"]
 
 
-def test_it_is_there_beside_given_definitions(tree: LibvirtTree, tmp_path: Path) -> None:
+def test_it_is_added_to_given_definitions(tree: LibvirtTree, tmp_path: Path) -> None:
     file = tmp_path / "web1.xml"
     file.write_text("<domain type='kvm'><name>web1</name></domain>")
     host = Host(tree.root, xml=file)
@@ -83,7 +83,7 @@ def test_it_is_there_beside_given_definitions(tree: LibvirtTree, tmp_path: Path)
     assert len(host.problems) == 1
 
 
-def test_a_guest_of_its_name_has_another_beside_it(tree: LibvirtTree) -> None:
+def test_a_guest_of_the_same_name_is_renamed(tree: LibvirtTree) -> None:
     tree.start("host", ["vnet0"], number=77)
     host = Host(tree.root)
     assert names(host.domains()) == ["host"]
@@ -91,7 +91,7 @@ def test_a_guest_of_its_name_has_another_beside_it(tree: LibvirtTree) -> None:
     assert [(domain.name, domain.type) for domain in host.domains(host=True)] == [("host", "host"), ("host@77", "kvm")]
 
 
-def test_its_rows_go_on_whatever_guest_comes_or_goes(tree: LibvirtTree) -> None:
+def test_guests_that_start_or_end_leave_its_rows(tree: LibvirtTree) -> None:
     tree.start("web1", ["vnet0"])
     with Host(tree.root).follow(host=True, interval=NEVER) as poller:
         assert rows(poller) == HOST | WEB1
@@ -110,7 +110,7 @@ def test_its_rows_go_on_whatever_guest_comes_or_goes(tree: LibvirtTree) -> None:
         assert rates.block["host", "sda"].state == "ok"
 
 
-def test_once_there_it_stays_also_where_nobody_asked_for_it(tree: LibvirtTree) -> None:
+def test_it_stays_when_the_first_guest_starts(tree: LibvirtTree) -> None:
     with Host(tree.root).follow(interval=NEVER) as poller:
         assert rows(poller) == HOST
         before = poller.poll()
@@ -120,7 +120,7 @@ def test_once_there_it_stays_also_where_nobody_asked_for_it(tree: LibvirtTree) -
         assert poller.poll().rates(before).interface["host", "eth0"].state == "ok"
 
 
-def test_it_comes_when_the_last_guest_has_gone(tree: LibvirtTree) -> None:
+def test_it_appears_when_the_last_guest_ends_and_stays(tree: LibvirtTree) -> None:
     tree.start("web1", ["vnet0"])
     with Host(tree.root).follow(interval=NEVER) as poller:
         assert rows(poller) == WEB1
@@ -130,7 +130,7 @@ def test_it_comes_when_the_last_guest_has_gone(tree: LibvirtTree) -> None:
         until(lambda: names(poller.domains) == ["host", "web1"])
 
 
-def test_it_can_be_left_out_by_selection(tree: LibvirtTree) -> None:
+def test_select_can_leave_it_out(tree: LibvirtTree) -> None:
     with Host(tree.root).follow(
         interval=NEVER, select=lambda domain: None if domain.type == "host" else domain
     ) as poller:
@@ -152,7 +152,7 @@ def test_a_watch_has_it_too(tree: LibvirtTree) -> None:
         until(lambda: names(watch.domains) == ["host", "web1"])
 
 
-def test_the_command_has_it_with_an_option(tree: LibvirtTree) -> None:
+def test_the_option_of_the_command(tree: LibvirtTree) -> None:
     def reported(*options: str) -> set[tuple[str, str]]:
         report = json.loads(vmiostat("--root", tree.root, "--json", *options))
         return {(row["domain"], row["device"]) for kind in ("block", "interface") for row in report.get(kind, ())}
@@ -171,7 +171,7 @@ def described(tree: LibvirtTree, *options: str) -> list[str]:
 
 
 @pytest.mark.parametrize("option", ["--host", "--interface"])
-def test_reports_keep_it_when_a_guest_comes(option: str, tree: LibvirtTree) -> None:
+def test_reports_keep_it_when_a_guest_starts(option: str, tree: LibvirtTree) -> None:
     """Without the option, too, where the first report has it."""
     with started("--root", tree.root, "--json", option, "0.1") as process:
         assert process.stdout is not None

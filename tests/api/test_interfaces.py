@@ -1,4 +1,4 @@
-"""Which interfaces there are: names in the kernel's order, and numbers where this machine can be asked."""
+"""The interfaces of a machine: names in the order of /proc/net/dev, and ifindexes on this machine."""
 
 import socket
 from pathlib import Path
@@ -11,13 +11,13 @@ HEADING = "Inter-|   Receive  |  Transmit\n face |bytes    packets |bytes    pac
 NUMBERS = " ".join("0" * 16)
 
 
-def test_this_machine_s_have_the_numbers_that_the_kernel_gave_them() -> None:
+def test_this_machine_has_ifindexes() -> None:
     found = Roots().interfaces()
     assert found["lo"] == socket.if_nametoindex("lo")
     assert found == Roots().interfaces(namespace="/proc/self/ns/net")
 
 
-def test_a_captured_machine_s_have_names_in_the_file_s_order(tmp_path: Path) -> None:
+def test_a_captured_machine_has_names_in_the_order_of_the_file(tmp_path: Path) -> None:
     for folder, names in (("proc/net", ("vnet1", "vnet0", "br0:1")), ("proc/12/net", ("lo", "eth0"))):
         (tmp_path / folder).mkdir(parents=True)
         lines = "".join(f"{name:>6}: {NUMBERS}\n" for name in names)
@@ -27,7 +27,7 @@ def test_a_captured_machine_s_have_names_in_the_file_s_order(tmp_path: Path) -> 
     assert roots.interfaces(namespace="/proc/12/ns/net") == {"lo": None, "eth0": None}
 
 
-def test_what_cannot_be_read_is_named(tmp_path: Path) -> None:
+def test_an_error_names_the_file(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match=f"{tmp_path}/proc/net/dev"):
         Roots(tmp_path).interfaces()
     with pytest.raises(SourceError, match="/run/netns/blue: the machine is a captured one"):

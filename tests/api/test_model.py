@@ -1,4 +1,4 @@
-"""A domain and its devices: how they read, how they are copied, and what help() says of them."""
+"""A domain and its devices: how they print, how they are copied, and what help() says of them."""
 
 import copy
 import inspect
@@ -45,7 +45,7 @@ def domains() -> Iterator[Domain]:
     yield Domain("web1", 3, "u-1", "kvm", "test", Process(70, 8), disks, nics, total=Disk("total", reason="none"))
 
 
-def test_a_device_reads_as_its_target() -> None:
+def test_a_device_prints_as_its_target() -> None:
     domain = Host(XEN / "instant-1").domain(1)
     assert " ".join(map(str, (domain.name, *domain.disks, *domain.interfaces))) == "Domain-1 xvda xvdb vif1.0 lan-vm1"
     assert domain.block_stats(domain.disks[0]).v1 == domain.block_stats("xvda").v1
@@ -58,7 +58,7 @@ def test_a_device_reads_as_its_target() -> None:
 
 
 @pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
-def test_pickled_and_back_it_is_the_same(protocol: int) -> None:
+def test_a_pickled_domain_is_equal(protocol: int) -> None:
     for domain in domains():
         again = pickle.loads(pickle.dumps(domain, protocol))
         assert again == domain
@@ -70,7 +70,7 @@ def test_pickled_and_back_it_is_the_same(protocol: int) -> None:
         assert pickle.loads(pickle.dumps(source, protocol)) == source
 
 
-def test_a_copy_is_the_same_and_can_be_read() -> None:
+def test_a_copy_is_equal_and_can_be_read() -> None:
     for domain in domains():
         for again in (copy.copy(domain), copy.deepcopy(domain), copy.deepcopy([domain])[0], replace(domain)):
             assert again == domain
@@ -81,8 +81,7 @@ def test_a_copy_is_the_same_and_can_be_read() -> None:
         assert copy.deepcopy(source) == source
 
 
-def test_one_whose_disks_qemu_counts_can_be_pickled_too(tmp_path: Path) -> None:
-    """Its answers are in this process only."""
+def test_a_domain_whose_disks_qemu_counts_is_pickled_without_its_answers(tmp_path: Path) -> None:
     (tmp_path / "run").mkdir()
     machine = QemuTree(tmp_path)
     machine.vm(100, "web1", ON_SDB + QMP)

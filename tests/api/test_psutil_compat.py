@@ -1,4 +1,4 @@
-"""Our numbers under psutil's names beside psutil's own, on this machine's disks and interfaces."""
+"""Counters under the names of psutil, compared with psutil on this machine."""
 
 import struct
 
@@ -11,7 +11,7 @@ from vmiostat.psutil_compat import DiskIO, NetIO, as_psutil
 
 
 def bracketed(low: tuple[int, ...], ours: tuple[int | None, ...], high: tuple[int, ...]) -> bool:
-    """Whether each number lies between two readings of the other tool's, one before and one after."""
+    """Whether each number lies between what psutil read before and after."""
     return all(
         number is not None and least <= number <= most for least, number, most in zip(low, ours, high, strict=True)
     )

@@ -1,4 +1,4 @@
-"""The README is true, and so are the pages beside it: their examples run, their targets and options exist."""
+"""The README and the pages of docs/: their examples run, their targets and options exist."""
 
 import re
 import subprocess

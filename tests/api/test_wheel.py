@@ -86,7 +86,7 @@ def test_the_sdist_holds_what_a_build_needs(dist: Path) -> None:
     assert {"Cargo.toml", "Cargo.lock", "pyproject.toml", "README.md", "LICENSE-MIT", "LICENSE-APACHE"} <= names
 
 
-def test_lxml_is_all_that_is_installed_beside(installed: Path) -> None:
+def test_lxml_is_the_only_dependency(installed: Path) -> None:
     listed = json.loads(run(installed / "python", "-m", "pip", "list", "--format", "json"))
     assert {package["name"] for package in listed} - {"pip", "setuptools"} == {"lxml", "vmiostat"}
 

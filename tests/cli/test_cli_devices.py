@@ -27,7 +27,7 @@ def test_each_device_has_a_source_or_a_reason() -> None:
         assert device["state"] == ("ok" if device["counter_source"] else "unsupported")
 
 
-def test_the_direction_is_told() -> None:
+def test_the_view_of_rx_and_tx() -> None:
     for options, swapped in ([], True), (["--view", "host"], False):
         nics = [nic for domain in explained("--root", XEN, *options).values() for nic in domain["interface"]]
         assert len(nics) == 5
@@ -35,7 +35,7 @@ def test_the_direction_is_told() -> None:
         assert all(nic["rx_tx_view"] for nic in nics)
 
 
-def test_people_read_the_same() -> None:
+def test_the_text_says_the_same() -> None:
     text = vmiostat("devices", "--root", XEN)
     for domain in Host(XEN).domains():
         paragraph = next(part for part in text.split("\n\n") if part.startswith(f"{domain.name} ("))

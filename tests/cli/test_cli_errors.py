@@ -1,4 +1,4 @@
-"""What was asked wrongly ends with status 2, what went wrong with 1, each with one sentence."""
+"""Wrong arguments end with status 2, errors with status 1, each with one sentence."""
 
 import subprocess
 import sys
@@ -70,23 +70,23 @@ def test_help_names_the_commands() -> None:
 
 
 @pytest.mark.parametrize("command", [[], ["devices"]])
-def test_help_fits_into_80_columns_and_tells_of_every_state(
-    command: list[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_help_fits_into_80_columns_and_has_every_state(command: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "80")
     text = vmiostat(*command, "--help")
     assert max(map(len, text.splitlines())) < 80
     if not command:
-        told = " ".join(text.split())
-        assert [word for word, help_ in zip(STATES, STATE_HELP, strict=True) if f"{word} {help_}" not in told] == ["ok"]
+        states = " ".join(text.split())
+        assert [word for word, help_ in zip(STATES, STATE_HELP, strict=True) if f"{word} {help_}" not in states] == [
+            "ok"
+        ]
 
 
-def test_help_waits_for_nothing_that_it_does_not_need() -> None:
+def test_help_imports_only_what_it_needs() -> None:
     def modules(program: str) -> set[str]:
         program = f"import atexit, sys; atexit.register(lambda: print(*sys.modules, file=sys.stderr)); {program}"
         done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
         return set(done.stderr.split())
 
-    beside = modules("from vmiostat.cli.main import main; main(['--help'])") - modules("import vmiostat")
-    assert "argparse" in beside
-    assert not {"csv", "json", "lxml.etree", "vmiostat.cli.rows", "vmiostat.cli.table"} & beside
+    imported = modules("from vmiostat.cli.main import main; main(['--help'])") - modules("import vmiostat")
+    assert "argparse" in imported
+    assert not {"csv", "json", "lxml.etree", "vmiostat.cli.rows", "vmiostat.cli.table"} & imported

@@ -1,4 +1,4 @@
-"""Names are chosen by guests and their owners: whatever they hold, the output stays in order."""
+"""Names are chosen by guests and their owners: no name breaks the output."""
 
 import json
 import unicodedata
@@ -12,7 +12,7 @@ from vmiostat.cli.names import LONGEST, cell, escaped, one_line, valid, width
 anything = st.text(st.characters(exclude_categories=()))
 
 
-def test_what_steers_a_terminal_is_shown_escaped() -> None:
+def test_control_characters_are_escaped() -> None:
     assert cell("a\x1b]0;title\x07b") == r"a\x1b]0;title\x07b"
     assert cell("line\nline\rline\tend") == r"line\nline\rline\tend"
     assert cell("c1 \x9b2J") == r"c1 \u009b2J"
@@ -22,14 +22,14 @@ def test_what_steers_a_terminal_is_shown_escaped() -> None:
     assert cell("\U000e0041") == r"\U000e0041"
 
 
-def test_letters_that_are_blank_or_join_the_one_before_are_shown_escaped() -> None:
+def test_blank_and_combining_letters_are_escaped() -> None:
     assert cell("web\u1160") == r"web\u1160"
     assert cell("web\u3164 \uffa0\u2800") == r"web\u3164 \uffa0\u2800"
     assert cell("\u1100\u1161") == "\u1100" r"\u1161"
     assert cell("가") == "가"
 
 
-def test_quotes_and_backslashes_cannot_pretend() -> None:
+def test_quotes_and_backslashes_are_escaped() -> None:
     assert cell('say "hi"') == r"say \"hi\""
     assert cell(r"a\nb") == r"a\\nb"
     assert cell("") == '""'
@@ -43,19 +43,19 @@ def test_bytes_that_are_no_utf8_are_shown_as_bytes() -> None:
     assert cell(name) == escaped(name) == valid(name) == r"net\xff\xc3"
 
 
-def test_letters_of_the_world_are_letters() -> None:
+def test_letters_of_other_alphabets_stay() -> None:
     for name in ("Datenbank-Größe", "数据库", "база", "μ²"):
         assert cell(name) == escaped(name) == valid(name) == name
     assert width("数据库") == 6
     assert width("база") == 4
 
 
-def test_marks_do_not_pile_up_on_their_neighbours() -> None:
+def test_combining_marks_are_escaped() -> None:
     assert cell("e\u0301") == r"e\u0301"
     assert cell("\u0300" * 3) == r"\u0300" * 3
 
 
-def test_a_long_name_loses_its_middle_and_never_half_an_escape() -> None:
+def test_a_long_name_loses_its_middle_but_no_part_of_an_escape() -> None:
     assert cell("x" * LONGEST) == "x" * LONGEST
     long = cell("begin" + "\x1b" * 1_000_000 + "end")
     assert width(long) <= LONGEST

@@ -1,4 +1,4 @@
-"""`vmiostat [options] [interval [count]]`, run for real: on a captured host, on trees that change, on this machine."""
+"""`vmiostat [options] [interval [count]]`: on a captured host, on trees that change, on this machine."""
 
 import csv
 import io
@@ -26,7 +26,7 @@ def statistics(device: str) -> dict[str, int]:
 
 @pytest.fixture
 def xen(tmp_path: Path) -> Path:
-    """The captured host, to be changed; when it had started is known, which was not captured."""
+    """A copy of the captured host, to be changed; it has an uptime, which was not captured."""
     shutil.copytree(XEN, tmp_path / "xen", symlinks=True)
     (tmp_path / "xen/proc/uptime").write_text("86400.00 100.00\n")
     return tmp_path / "xen"
@@ -34,7 +34,7 @@ def xen(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def me(tmp_path: Path) -> Path:
-    """The definition of a domain with this machine's lo, whatever other domains it has."""
+    """The definition of a domain that has lo of this machine."""
     definition = tmp_path / "me.xml"
     definition.write_text(
         "<domain type='kvm' id='1'><name>me</name><devices>"
@@ -114,7 +114,7 @@ def test_a_device_that_comes_back_is_shown_again(xen: Path, tmp_path: Path) -> N
     assert len(states) < 12
 
 
-def test_a_domain_that_is_started_meanwhile_is_shown_and_one_that_ends_is_not(tmp_path: Path) -> None:
+def test_a_domain_that_starts_is_shown_and_one_that_ends_is_not(tmp_path: Path) -> None:
     tree = LibvirtTree(tmp_path / "machine")
     tree.interfaces({"vnet0": 10, "vnet1": 20})
     tree.start("web1", ["vnet0"])
@@ -135,7 +135,7 @@ def test_a_domain_that_is_started_meanwhile_is_shown_and_one_that_ends_is_not(tm
         command.terminate()
 
 
-def test_the_table_and_csv_go_on_when_rows_come_and_go(tmp_path: Path) -> None:
+def test_the_table_and_csv_when_rows_come_and_go(tmp_path: Path) -> None:
     tree = LibvirtTree(tmp_path / "machine")
     tree.interfaces({"vnet0": 10, "vnet1": 20})
     (tree.root / "sys/class/block").mkdir(parents=True)
@@ -218,7 +218,7 @@ def test_a_captured_machine_has_a_start_of_its_own_or_none(xen: Path) -> None:
     assert {(row["state"], row["interval"]) for row in unknown.values()} == {("new", None)}
 
 
-def test_which_report_is_that_since_boot_is_marked() -> None:
+def test_the_report_since_boot_is_marked() -> None:
     lines = vmiostat("--root", XEN, "--json", "0.05", "2").splitlines()
     assert [json.loads(line)["since_boot"] for line in lines] == [True, False]
     records = list(csv.DictReader(io.StringIO(vmiostat("--root", XEN, "--csv", "0.05", "2"))))
@@ -226,7 +226,7 @@ def test_which_report_is_that_since_boot_is_marked() -> None:
     assert [record["since_boot"] for record in records] == ["true"] * devices + ["false"] * devices
 
 
-def test_the_guests_view_is_the_hosts_turned_around() -> None:
+def test_the_view_of_the_guest_swaps_that_of_the_host() -> None:
     guest = rows(vmiostat("--root", XEN, "--json"), "interface")
     host = rows(vmiostat("--root", XEN, "--json", "--view", "host"), "interface")
     assert guest.keys() == host.keys() != set()
@@ -253,7 +253,7 @@ def test_a_machine_whose_folders_are_elsewhere(tmp_path: Path) -> None:
     assert rows(text, "interface")["web1", "vnet0"]["counters"]["rx_bytes"] == 10
 
 
-def test_a_heading_without_a_host_name_is_that_of_its_root(tmp_path: Path) -> None:
+def test_the_heading_of_a_machine_without_a_host_name_has_its_root(tmp_path: Path) -> None:
     (tmp_path / "a.xml").write_text(
         "<domain type='kvm'><name>a</name><devices><disk type='file'><target dev='vda'/></disk></devices></domain>"
     )
@@ -270,7 +270,7 @@ def test_a_thousand_reports_a_second(me: Path) -> None:
     assert gaps[len(gaps) // 4] == pytest.approx(0.001, rel=0.5)  # not the median: other work may run on this machine
 
 
-def test_ticks_do_not_drift_and_leave_out_what_has_passed(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ticks_do_not_drift_and_skip_what_has_passed(monkeypatch: pytest.MonkeyPatch) -> None:
     now = 100.0
 
     def sleep(seconds: float) -> None:

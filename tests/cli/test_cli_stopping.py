@@ -1,4 +1,4 @@
-"""How the command ends: Ctrl-C, SIGTERM, a reader that has seen enough, one that has stopped reading."""
+"""How the command ends: by Ctrl-C, SIGTERM, a closed pipe, a pipe that is not read."""
 
 import json
 import os
@@ -12,7 +12,7 @@ import pytest
 from testkit.command import COMMAND, XEN, started
 
 
-def test_ctrl_c_ends_well_with_the_last_report_whole() -> None:
+def test_ctrl_c_ends_after_a_whole_report_with_status_0() -> None:
     with started("--root", XEN, "--json", "0.001") as command:
         assert command.stdout is not None
         assert command.stderr is not None
@@ -48,7 +48,7 @@ def test_sigterm_is_what_the_exit_status_says() -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_reader_that_has_stopped_reading_cannot_keep_the_command(number: signal.Signals) -> None:
+def test_a_pipe_that_is_not_read_does_not_keep_the_command(number: signal.Signals) -> None:
     with started("--root", XEN, "--json", "0.0001") as command:
         assert command.stdout is not None
         os.read(command.stdout.fileno(), 1)
@@ -68,7 +68,7 @@ def test_a_closed_pipe_is_no_error(options: list[str], tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("options", [["1"], ["devices"], ["--help"], ["--version"]])
-def test_a_pipe_that_nobody_reads_is_no_error(options: list[str]) -> None:
+def test_a_pipe_without_a_reader_is_no_error(options: list[str]) -> None:
     ours, theirs = os.pipe()
     os.close(ours)
     done = subprocess.run([*COMMAND, *options], stdout=theirs, stderr=subprocess.PIPE, timeout=30, check=False)
@@ -76,7 +76,7 @@ def test_a_pipe_that_nobody_reads_is_no_error(options: list[str]) -> None:
     assert (done.returncode, done.stderr) == (0, b"")
 
 
-def test_a_full_disk_is_told() -> None:
+def test_a_full_disk_is_an_error() -> None:
     with Path("/dev/full").open("wb") as full:
         done = subprocess.run([*COMMAND, "--root", XEN], stdout=full, stderr=subprocess.PIPE, timeout=30, check=False)
     assert done.returncode == 1

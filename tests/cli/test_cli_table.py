@@ -1,4 +1,4 @@
-"""The table, on rates that were made up: what it shows, and how it stands in columns."""
+"""The table, for made rates: its columns and numbers."""
 
 import time
 from types import SimpleNamespace
@@ -62,14 +62,14 @@ def test_busy_time_is_never_more_than_all_the_time() -> None:
     assert lines(row(BLOCK, "web1", "vda", busy_time=1.02e9))[1].endswith(" 100.00")
 
 
-def test_unknown_is_a_dash_and_the_row_tells_its_state() -> None:
+def test_unknown_is_a_dash_and_the_row_has_its_state() -> None:
     heading, known, unknown = lines(row(BLOCK, "web1", "vda", fl_req=None), row(BLOCK, "web1", "vdb", "unsupported"))
     assert heading.split()[-1] == "State"
     assert known.split()[2:] == ["0.00"] * 4 + ["-"] + ["0.00"] * 4
     assert unknown.split() == ["web1", "vdb", *["-"] * 9, "unsupported"]
 
 
-def test_a_stale_row_tells_how_old_it_is() -> None:
+def test_a_stale_row_has_its_age() -> None:
     _, answered, never = lines(
         row(BLOCK, "web1", "vda", "stale", time.monotonic_ns() - 12_500_000_000), row(BLOCK, "web1", "vdb", "stale")
     )
@@ -77,7 +77,7 @@ def test_a_stale_row_tells_how_old_it_is() -> None:
     assert never.endswith(" - stale")
 
 
-def test_there_is_no_state_column_where_all_is_well() -> None:
+def test_there_is_no_state_column_where_all_rows_are_ok() -> None:
     assert "State" not in lines(row(BLOCK, "web1", "vda"))[0]
 
 
@@ -104,7 +104,7 @@ def test_a_section_without_rows_has_no_table() -> None:
     assert "(since boot)" in text
 
 
-def test_a_machine_that_does_not_tell_when_it_started_has_nothing_since_boot() -> None:
+def test_a_machine_without_an_uptime_has_no_report_since_boot() -> None:
     text = Table("").report(Report(0.0, True, {INTERFACE: [row(INTERFACE, "web1", "vnet0", "new")]}))
     assert "(since boot)" not in text
 

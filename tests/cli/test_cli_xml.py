@@ -1,4 +1,4 @@
-"""Domains from XML files, also broken ones; names that are meant to do harm, in XML and in the kernel."""
+"""Domains from XML files, also broken ones; hostile names in XML and in the kernel."""
 
 import csv
 import io
@@ -90,7 +90,7 @@ def test_an_interface_with_a_hostile_name_breaks_no_output(tmp_path: Path) -> No
     assert nic["device"] == row["device"]
 
 
-def test_a_problem_that_comes_while_reports_are_printed_is_told_once(tmp_path: Path) -> None:
+def test_a_problem_that_comes_between_reports_is_printed_once(tmp_path: Path) -> None:
     domain_file(tmp_path / "xml", "web1")
     with started("--xml", tmp_path / "xml", "--csv", "-y", "0.1") as running:
         assert running.stdout is not None
@@ -108,9 +108,9 @@ def test_a_problem_that_comes_while_reports_are_printed_is_told_once(tmp_path: P
     assert running.returncode == 0
 
 
-def test_one_problem_has_many_ages(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_problem_of_another_age_is_not_printed_again(capsys: pytest.CaptureFixture[str]) -> None:
     warnings = Warnings()
     for problems in (["no answer for 1 s"], ["no answer for 2 s", "gone"], [], ["no answer for 30 s"]):
         warnings.update(map(RuntimeError, problems))
-    told = capsys.readouterr().err.splitlines()
-    assert told == [f"vmiostat: warning: {text}" for text in ("no answer for 1 s", "gone", "no answer for 30 s")]
+    printed = capsys.readouterr().err.splitlines()
+    assert printed == [f"vmiostat: warning: {text}" for text in ("no answer for 1 s", "gone", "no answer for 30 s")]

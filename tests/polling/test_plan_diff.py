@@ -49,7 +49,7 @@ def test_another_domain_or_another_run_of_it_continues_nothing(now: Domain) -> N
         replace(WEB1, provider="another", type="qemu"),
     ],
 )
-def test_what_one_look_did_not_know_is_no_difference(now: Domain) -> None:
+def test_what_one_scan_did_not_find_is_no_difference(now: Domain) -> None:
     assert plan_diff([WEB1], [now]) == ([0, 1], [0])
     assert plan_diff([now], [WEB1]) == ([0, 1], [0])
 
@@ -105,8 +105,7 @@ def test_the_row_of_the_whole_domain() -> None:
     assert plan_diff([replace(WEB1, total=total)], [replace(WEB1, total=total)]).block == [0, 1, 2]
 
 
-def test_a_namespace_may_be_called_by_another_process_later() -> None:
-    """By that of whichever of its domains was met first, until that one ends."""
+def test_a_namespace_may_have_the_path_of_another_process_later() -> None:
 
     def through(pid: int, index: int = 7) -> Domain:
         return replace(

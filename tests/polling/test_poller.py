@@ -25,7 +25,7 @@ def test_a_plan_of_ones_own() -> None:
     assert poller.closed
 
 
-def test_a_host_s_poller_knows_its_domains_and_what_kept_others_out(tmp_path: Path) -> None:
+def test_the_domains_and_problems_of_a_host_s_poller(tmp_path: Path) -> None:
     path = tmp_path / "bad.xml"
     path.write_text("<domain")
     host = Host(XEN / "instant-1", xml=[path, DOMAIN_XML / "xen-running.xml"])
@@ -52,7 +52,7 @@ def test_a_poll_is_the_core_s_own_call_and_documented() -> None:
         assert "Raises\n" in (inspect.getdoc(getattr(Poller, call)) or "")
 
 
-def test_one_that_is_forgotten_goes_with_its_handles() -> None:
+def test_a_deleted_poller_is_freed() -> None:
     poller = Host().poller()
     gone = weakref.ref(poller)
     poll = poller.poll

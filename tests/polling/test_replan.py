@@ -1,4 +1,4 @@
-"""Another plan under the hands of those who poll: rows that stay go on, and no sample is of two plans."""
+"""A plan is replaced during polls: rows that are kept continue, and no sample is of two plans."""
 
 import random
 import threading
@@ -28,7 +28,7 @@ class Tree:
             stat.write_text(" ".join([str(minor)] * 17) + "\n")
 
     def write(self, more: int) -> None:
-        """Each interface has 100 bytes a number, and so many more."""
+        """Interface N has 100 x N bytes, and `more` more."""
         lines = [f"net{n}: " + " ".join([str(100 * n + more)] * 16) for n in range(self.count)]
         (self.root / "proc/net/dev").write_text("\n".join(["Inter-|", " face |", *lines, ""]))
 
@@ -57,7 +57,7 @@ def change(poller: Poller, old: list[int], new: list[int]) -> None:
     poller.replan(disks(new), nics(new), kept(old, new), kept(old, new))
 
 
-def test_rates_go_on_for_what_stays(tree: Tree) -> None:
+def test_rates_of_kept_rows_continue(tree: Tree) -> None:
     with tree.poller([0, 1, 2]) as poller:
         before = poller.poll()
         change(poller, [0, 1, 2], [2, 5, 0])
@@ -78,7 +78,7 @@ def test_rates_go_on_for_what_stays(tree: Tree) -> None:
     assert (rate_of_another.state, rate_of_another.rx_bytes) == ("replaced", None)
 
 
-def test_what_is_told_of_the_poller_is_the_new_plan_s(tree: Tree) -> None:
+def test_what_the_poller_says_is_of_the_new_plan(tree: Tree) -> None:
     with tree.poller([0, 1]) as poller:
         memory = bytearray(2 * InterfaceStats.SIZE)
         poller.poll_into(interface=memory)
@@ -91,7 +91,7 @@ def test_what_is_told_of_the_poller_is_the_new_plan_s(tree: Tree) -> None:
     assert repr(poller) == "<Poller of 0 block devices and 3 interfaces, closed>"
 
 
-def test_what_is_kept_must_fit_the_plans(tree: Tree) -> None:
+def test_kept_rows_must_fit_both_plans(tree: Tree) -> None:
     poller = tree.poller([0, 1])
     with pytest.raises(ValueError, match="1 rows, but what is kept is told of 0"):
         poller.replan([], nics([0]), [], [])

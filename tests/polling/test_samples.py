@@ -17,7 +17,7 @@ LONG = 3600.0
 
 
 class FastLoop(asyncio.SelectorEventLoop):
-    """A loop with a clock of its own, which goes at once to the next time that somebody waits for."""
+    """A loop whose clock jumps to the next timer instead of waiting for it."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -42,7 +42,7 @@ def poller() -> Iterator[Poller]:
 
 
 async def times(poller: Poller, interval: float, work: list[float]) -> list[float]:
-    """When each sample came, where the work on each takes so long."""
+    """When each sample came; the work on each takes these seconds."""
     loop, seen = asyncio.get_running_loop(), []
     start = loop.time()
     async for sample in poller.samples(interval):
@@ -70,9 +70,7 @@ def test_ticks_do_not_drift_and_missed_ones_are_skipped(
         assert runner.run(times(poller, 0.25, work)) == expected
 
 
-def test_others_run_between_samples_that_are_always_late(poller: Poller) -> None:
-    """Also where each tick has passed before the sample was worked on."""
-
+def test_other_tasks_run_between_samples_that_are_always_late(poller: Poller) -> None:
     async def run() -> int:
         iterations = 0
 
@@ -95,7 +93,7 @@ def test_others_run_between_samples_that_are_always_late(poller: Poller) -> None
 
 
 def in_a_task(poller: Poller, then: Callable[["asyncio.Task[int]"], Awaitable[object]]) -> int:
-    """How many samples came from a task that waits for the second one when `then` is called; it has to end by it."""
+    """How many samples a task got that waits for its second one until `then` ends it."""
 
     async def run() -> int:
         first = asyncio.Event()
@@ -148,7 +146,7 @@ def test_a_task_that_is_cancelled_ends_and_leaves_nothing(poller: Poller) -> Non
     poller.poll()
 
 
-def test_an_iterator_that_is_closed_or_forgotten_leaves_nothing(poller: Poller) -> None:
+def test_a_closed_or_deleted_iterator_leaves_nothing(poller: Poller) -> None:
     async def closed() -> None:
         samples = poller.samples(LONG)
         await anext(samples)
@@ -178,8 +176,7 @@ def test_an_interval_is_a_number_of_seconds(interval: float, poller: Poller) -> 
         poller.samples(interval)
 
 
-def test_opening_one_that_follows_blocks_no_loop(tmp_path: Path) -> None:
-    """Its first scan may take as long as it likes."""
+def test_a_poller_that_follows_is_opened_in_a_thread(tmp_path: Path) -> None:
     goes_on = threading.Event()
 
     def select(domain: Domain) -> Domain:

@@ -1,4 +1,4 @@
-"""A first look that hangs: the command says so, and its reports have rows once it ends."""
+"""A first scan that hangs: the command says so, and its reports have rows once it ends."""
 
 import signal
 import subprocess
