@@ -176,7 +176,7 @@ class Host:
         interface_source : {"auto", "proc", "sysfs", "netlink"}
             How interfaces are read. `Poller.explain` says what that means here; see docs/sources.md.
         qemu_interval : float or "on demand", optional
-            Query QEMU, beside all polls, about disks that only it counts: every so many seconds, or only by
+            Query QEMU for the disks that only it counts, in a thread: at this interval in seconds, or only by
             `Poller.query`. It is queried by a QMP socket that it offers, else by this Host's libvirt, if it has one.
             Without it no virtual machine is queried, and these rows are `unsupported`.
         block_source : {"kernel", "qemu"}

@@ -120,7 +120,7 @@ class Domain:
     Attributes
     ----------
     name : str
-        Its name. Two domains of one name are told apart: the later one is called NAME@PID.
+        Its name; of two domains of one name, the later one is called NAME@PID.
     id : int or None
         libvirt's id or Xen's domid; None when it is not running or has none.
     uuid : str or None

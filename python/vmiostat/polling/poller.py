@@ -90,7 +90,7 @@ class FixedPlan:
 
 
 _OWN = FixedPlan()
-"""The plan of whoever made the poller by hand."""
+"""The plan of a poller that was made by hand."""
 
 
 class Poller:

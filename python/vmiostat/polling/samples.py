@@ -21,7 +21,7 @@ async def samples(
     ended = asyncio.Event()
 
     def wake() -> None:
-        with suppress(RuntimeError):  # the loop has ended, and so has whoever waited in it
+        with suppress(RuntimeError):  # the loop has ended
             loop.call_soon_threadsafe(ended.set)
 
     on_close.add(wake)

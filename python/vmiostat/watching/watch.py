@@ -15,15 +15,17 @@ from vmiostat.watching.scanner import OnChange, Scan, Scanner
 class Watch:
     """The current domains of a host; made by `Host.watch`.
 
+    Its thread scans when libvirt writes a domain's file, when an interface or disk comes or goes, and at an interval in
+    any case. A scan that hangs delays no other thread: `domains` stays as it was. Close the watch, or use it in a
+    `with` statement. It may be used from several threads. In a fork of its process it is closed.
+
+    Examples
+    --------
     >>> from vmiostat import Host
     >>> with Host().watch() as watch:
     ...     for domains in watch:  # the domains now, then after each change
     ...         names = [domain.name for domain in domains]
     ...         break
-
-    Its thread scans when libvirt writes a domain's file, when an interface or disk comes or goes, and at an interval in
-    any case. A scan that hangs delays no other thread: `domains` stays as it was. Close the watch, or use it in a
-    `with` statement. It may be used from several threads. In a fork of its process it is closed.
     """
 
     def __init__(
