@@ -19,6 +19,7 @@ def test_each_device_has_a_source_or_a_reason() -> None:
     found = explained("--root", XEN)
     assert list(found) == [domain.name for domain in Host(XEN).domains()]
     disks = [disk for domain in found.values() for disk in domain["block"]]
+    assert {disk["kind"] for disk in disks} == {"disk"}
     assert sorted(disk["counter_source"] for disk in disks if disk["counter_source"]) == sorted(
         path.name for path in (XEN / "sys/devices").glob("vbd-*")
     )
@@ -31,6 +32,7 @@ def test_the_view_of_rx_and_tx() -> None:
     for options, swapped in ([], True), (["--view", "host"], False):
         nics = [nic for domain in explained("--root", XEN, *options).values() for nic in domain["interface"]]
         assert len(nics) == 5
+        assert {nic["kind"] for nic in nics} == {"interface"}
         assert {nic["swap_rx_tx"] for nic in nics} == {swapped}
         assert all(nic["rx_tx_view"] for nic in nics)
 

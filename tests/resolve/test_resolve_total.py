@@ -214,8 +214,8 @@ def test_the_command_shows_the_row_among_the_block_devices(write: Write, tmp_pat
     text = vmiostat("devices", "--root", tmp_path)
     assert "  total  domain total\n         counters: process 70\n         the bytes that process 70 reads" in text
     (found,) = map(json.loads, vmiostat("devices", "--json", "--root", tmp_path).splitlines())
-    assert [(disk["device"], disk["counter_source"], disk["state"]) for disk in found["block"]] == [
-        ("total", "process 70", "ok")
+    assert [(disk["device"], disk["kind"], disk["counter_source"], disk["state"]) for disk in found["block"]] == [
+        ("total", "total", "process 70", "ok")
     ]
     assert "  no devices" in vmiostat("devices", "--root", tmp_path, "-i")
     (report,) = map(json.loads, vmiostat("--json", "--root", tmp_path).splitlines())

@@ -65,14 +65,15 @@ def explained(domains: Iterable[Domain], poller: Poller) -> Iterator[dict[str, A
             "uuid": domain.uuid,
             "type": domain.type,
             "provider": domain.provider,
-            "block": [_disk(disk) | _now(poller, sample, "block", next(blocks)) for disk in disks],
+            "block": [_disk(disk, domain) | _now(poller, sample, "block", next(blocks)) for disk in disks],
             "interface": [_nic(nic) | _now(poller, sample, "interface", next(interfaces)) for nic in domain.interfaces],
         }
 
 
-def _disk(disk: Disk) -> dict[str, Any]:
+def _disk(disk: Disk, domain: Domain) -> dict[str, Any]:
     return {
         "device": disk.target,
+        "kind": "total" if disk is domain.total else "disk",
         "type": disk.type,
         "drive": disk.device,
         "source": _text(disk.source),
@@ -84,6 +85,7 @@ def _disk(disk: Disk) -> dict[str, Any]:
 def _nic(nic: Interface) -> dict[str, Any]:
     return {
         "device": nic.target,
+        "kind": "interface",
         "type": nic.type,
         "mac": _text(nic.mac),
         "source": _text(nic.source),
