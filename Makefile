@@ -28,9 +28,10 @@ RUST_SOURCES := Cargo.toml Cargo.lock $(wildcard rust/*/Cargo.toml) $(shell find
 PACKAGE := pyproject.toml README.md $(wildcard LICENSE-*) $(shell find python -name '*.py' -o -name '*.pyi')
 
 PYTEST := $(BIN)/python -m pytest
-# Most tests wait more than they compute. Those that measure time come after the others, one at a time.
+# Most tests wait more than they compute. Those that other tests would disturb follow, one at a time.
 WORKERS ?= $(shell echo $$((2 * $$(nproc))))
 PARALLEL := -n $(WORKERS) --dist worksteal
+ALONE := timing or alone
 QUICK := python tests --ignore tests/real --ignore tests/faults --ignore tests/soak --ignore tests/kvm --ignore tests/xen
 # The others read real devices by the compiled module, which is one and the same for every Python.
 OF_EACH_PYTHON := python tests --ignore tests/real --ignore tests/soak
@@ -60,12 +61,12 @@ test-python: $(VENV)/.built $(VENV)/.test bench-programs wheel ## Python's tests
 ifdef ARGS
 	$(PYTEST) $(ARGS)
 else
-	$(PYTEST) $(PARALLEL) -m 'not timing' $(COVERAGE) $(TESTS)
-	$(PYTEST) -m timing $(TESTS)
+	@$(PYTEST) $(PARALLEL) -m 'not ($(ALONE))' $(COVERAGE) $(TESTS); status=$$?; \
+	$(PYTEST) -m '$(ALONE)' $(TESTS) && exit $$status
 endif
 
 test-quick: $(VENV)/.built $(VENV)/.test ## Python's tests that need neither seconds nor real devices
-	$(PYTEST) $(PARALLEL) -m 'not slow and not timing' $(QUICK)
+	$(PYTEST) $(PARALLEL) -m 'not (slow or $(ALONE))' $(QUICK)
 
 test-oldest: .venv/.built ## Python's tests but for those of real devices, under the oldest version on this machine (3.11 where there is one)
 	@oldest='$(oldest)'; version='import sys; print(sys.version_info[:2])'; \

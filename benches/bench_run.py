@@ -11,6 +11,7 @@ from benches.tables import markdown, text
 
 
 @pytest.mark.slow
+@pytest.mark.alone  # psutil remembers disks by name, and other tests reuse the names
 def test_run_once(tmp_path: Path) -> None:
     results = json.loads(json.dumps(run(tmp_path, sizes.ONCE)))
     assert [(table["kind"], table["devices"]) for table in results["tables"]] == [

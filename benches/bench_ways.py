@@ -6,6 +6,8 @@ from pytest_benchmark.fixture import BenchmarkFixture
 from benches.column import Here
 from benches.columns.interfaces import SOURCES
 
+pytestmark = pytest.mark.alone  # psutil remembers disks by name, and other tests reuse the names
+
 OURS = ("poll_into", "poll", "poll + numpy", "poll + rates")
 INTERFACES = [f"{way}, {source}" for source in SOURCES for way in OURS]
 PSUTIL = ("psutil", "psutil, nowrap=False")

@@ -161,7 +161,7 @@ def test_a_watch_that_is_closed_or_deleted_leaves_nothing_behind(tree: LibvirtTr
     del deleted, watch
     gc.collect()
     until(lambda: not watch_threads())
-    assert descriptors() == before
+    assert descriptors() <= before
 
 
 @pytest.mark.parametrize("interval", [0, -1, float("nan"), float("inf")])
