@@ -4,11 +4,14 @@ import ast
 import inspect
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 import vmiostat
+from vmiostat import Domain, Host, Poller, as_psutil
+from vmiostat.polling.poller import PollInto
 
 PACKAGE = Path(vmiostat.__file__)
 LAZY = ("BLOCK_DTYPE", "INTERFACE_DTYPE", "BlockSource", "LibvirtConnection", "OnDemand")
@@ -45,6 +48,32 @@ def test_each_class_is_documented_with_its_public_methods(name: str) -> None:
     members = [member for member in vars(kind) if not member.startswith("_")]
     fields = getattr(kind, "__dataclass_fields__", {})  # in the class's own text: see test_model
     assert [member for member in members if member not in fields and not inspect.getdoc(getattr(kind, member))] == []
+
+
+@pytest.mark.parametrize("call", [Host, Host.domains, Host.domain, Host.poller, Host.follow, Host.watch, as_psutil])
+def test_each_parameter_of_host_is_documented(call: Callable[..., object]) -> None:
+    check_parameters(call)
+
+
+@pytest.mark.parametrize(
+    "call", [Poller, Poller.samples, Poller.query, Poller.problem, Poller.replan, PollInto.__call__]
+)
+def test_each_parameter_of_a_poller_is_documented(call: Callable[..., object]) -> None:
+    check_parameters(call)
+
+
+@pytest.mark.parametrize("call", [Domain.block_stats, Domain.interface_stats])
+def test_each_parameter_of_a_domain_is_documented(call: Callable[..., object]) -> None:
+    check_parameters(call)
+
+
+def check_parameters(call: Callable[..., object]) -> None:
+    _, heading, rest = (inspect.getdoc(call) or "").partition("Parameters\n----------\n")
+    section = rest.partition("\n\n")[0]
+    headings = [line.partition(" : ")[0] for line in section.splitlines() if line and not line.startswith(" ")]
+    parameters = [name for name in inspect.signature(call).parameters if name != "self"]
+    assert heading
+    assert ", ".join(headings).split(", ") == parameters
 
 
 @pytest.mark.parametrize("name", ["BLOCK_DTYPE", "INTERFACE_DTYPE"])

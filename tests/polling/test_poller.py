@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from testkit.fixture_trees import DOMAIN_XML, XEN
+from testkit.watches import watch_threads
 from vmiostat import Host, NetDevice, Poller, Roots, SizeError
 
 LO = ("host", "lo", NetDevice("lo"), False)
@@ -60,3 +61,11 @@ def test_a_deleted_poller_is_freed() -> None:
     gc.collect()
     assert gone() is None
     poll()  # what still holds the call holds the handles
+
+
+@pytest.mark.parametrize("interval", [0, -1.0, float("inf"), float("nan")])
+def test_the_interval_of_full_scans_is_a_number_of_seconds(interval: float) -> None:
+    for open_ in (Host().follow, Host().watch):
+        with pytest.raises(ValueError, match="interval must be a number of seconds above 0"):
+            open_(interval=interval)
+    assert watch_threads() == []

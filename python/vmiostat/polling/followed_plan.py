@@ -1,4 +1,4 @@
-"""The plan that follows a host: a device that comes gets a row, one that goes loses it, all others go on."""
+"""A plan that follows a host: new devices get rows, removed ones lose them, all other rows continue."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ if TYPE_CHECKING:
     Select = Callable[[Domain], Domain | None]
 
 FIRST_SCAN = 10.0
-"""Seconds that a new poller waits for its first plan: a scan may hang."""
+"""Seconds that opening waits for the first scan, which may hang."""
 
 
 class FollowedPlan:
-    """Keeps the rows of `opened` those of the domains that there are now.
+    """Keeps the rows of `opened` those of the current domains.
 
-    The watch's thread makes each new plan and opens what is new in it: polls go on with the old plan meanwhile. While
-    the first scan hangs there are no rows, and `problems` say so. Raises what `select` raises in the first scan.
+    The thread of the watch makes each new plan and opens what is new in it; polls continue with the old plan meanwhile.
+    While the first scan hangs there are no rows, and `problems` says so. Raises what `select` raises in the first scan.
     """
 
     def __init__(
@@ -39,9 +39,9 @@ class FollowedPlan:
         queries: QemuStats | None,
     ) -> None:
         self.domains: tuple[Domain, ...] = ()
-        """Those whose rows the current plan has, in the rows' order."""
+        """Those of the current plan, in the order of its rows."""
         self._opened, self._select, self._queries = opened, select, queries
-        # The thread must not keep alive a poller that everybody else has forgotten.
+        # A weak reference: the thread must not keep a poller alive that its owner has deleted.
         replan = weakref.WeakMethod(self._replan)
         failed: list[Exception] = []
         planned = False
@@ -52,20 +52,20 @@ class FollowedPlan:
             try:
                 now(domains)
             except Exception as error:
-                if not planned:  # an exception keeps all that it passed through, the poller, too
+                if not planned:  # not later: an exception keeps its frames alive, and so the poller
                     failed.append(error)
                 raise
 
         self.watch = watch(on_change)
         self.watch.wait(timeout=FIRST_SCAN)
         planned = True
-        if failed:  # later ones are the watch's problems, and the plan stays as it was: here there is none
+        if failed:  # later errors are problems of the watch, and the plan stays; now there is none
             self.close()
             raise failed.pop()
 
     @property
     def problems(self) -> tuple[Error, ...]:
-        """What kept the newest scan from finding more."""
+        """What kept the last scan from finding more."""
         return self.watch.problems
 
     def close(self) -> None:
@@ -73,13 +73,13 @@ class FollowedPlan:
         self.watch.close()
 
     def _replan(self, domains: tuple[Domain, ...]) -> None:
-        """Makes the plan of these domains the poller's. Called in the watch's thread."""
+        """Replaces the plan with that of these domains. Called in the thread of the watch."""
         if self._select is not None:
             domains = tuple(chosen for domain in domains if (chosen := self._select(domain)) is not None)
         if self._queries is not None:
             domains = tuple(self._queries.attach(domains))
         if domains == self.domains:
-            self._opened.reopen()  # what is in no definition may have changed: a Xen guest has connected to its disk
+            self._opened.reopen()  # something outside the definitions may have changed: a Xen guest connected to its disk
         else:
             self._opened.replan(*plan_rows(domains), *plan_diff(self.domains, domains))
         self.domains = domains

@@ -1,4 +1,4 @@
-"""A poller: what reads the counters of a plan's rows, and where its plan is from."""
+"""A poller: it reads the counters of the rows of its plan, which is fixed or follows the host."""
 
 from __future__ import annotations
 
@@ -94,10 +94,10 @@ _OWN = FixedPlan()
 
 
 class Poller:
-    """Keeps what it reads open, and reads all of it in one call.
+    """Keeps files and sockets open, and reads all counters in one call.
 
-    `Host.poller` opens one of the domains that there are, `Host.follow` one that follows their changes. Made by hand,
-    it reads a plan of your own.
+    `Host.poller` opens one for the current domains, `Host.follow` one that follows changes. Made by hand, it has a plan
+    of your own.
 
     Parameters
     ----------
@@ -133,7 +133,7 @@ class Poller:
     It may be used from several threads. In a fork of its process every call but `close` raises ValueError.
     """
 
-    # A call of these is one of the core's own: a method here would add a tenth to the shortest poll.
+    # These are methods of the core: a method in Python that calls them would add a tenth to the shortest poll.
     poll: Poll
     poll_into: PollInto
 
@@ -164,22 +164,22 @@ class Poller:
         self.poll, self.poll_into = opened.poll, opened.poll_into
         self._on_close: set[Callable[[], None]] = set()
         if queries is not None:
-            # The thread is a daemon, and what it queries need not hear that the process ends.
+            # Not at exit: the thread is a daemon, and QEMU needs no goodbye.
             weakref.finalize(self, queries.close).atexit = False
 
     @property
     def domains(self) -> tuple[Domain, ...]:
-        """The domains whose rows the plan has, in the rows' order; none of a plan of your own."""
+        """The domains of the plan, in the order of its rows (tuple of Domain); empty for a plan of your own."""
         return self._plan.domains
 
     @property
     def problems(self) -> tuple[Error, ...]:
-        """What kept discovery from finding more: when the plan was made, or of one that follows, at the last scan."""
+        """What kept discovery from finding more (tuple of Error): in the last scan, or when a fixed plan was made."""
         return self._plan.problems
 
     @property
     def watch(self) -> Watch | None:
-        """The watch whose changes the plan follows; None of a fixed plan."""
+        """The Watch that the plan follows; None for a fixed plan."""
         return self._plan.watch
 
     @property
@@ -198,13 +198,13 @@ class Poller:
         Parameters
         ----------
         interval : float
-            Seconds between two samples. Ticks are counted from the first one, and so do not drift; those that have
-            passed while the last sample was worked on are skipped.
+            Seconds between two samples. Ticks are counted from the first one, and so do not drift; those that pass
+            before the next sample is awaited are skipped.
 
         Returns
         -------
         asynchronous iterator of Sample
-            The first one at once. It ends when the poller is closed, here or in another thread.
+            The first one comes at once. The iterator ends when the poller is closed, in this thread or another.
 
         Raises
         ------
@@ -227,18 +227,18 @@ class Poller:
 
         Notes
         -----
-        A poll waits for no device, and so runs in the loop's own thread. Opening a poller may take long:
-        `poller = await asyncio.to_thread(host.follow)`.
+        Polls run in the thread of the loop, since a poll waits for no device. Opening a poller may take long, and belongs
+        in another thread: `poller = await asyncio.to_thread(host.follow)`.
         """
         if not 0 < interval < math.inf:
-            raise ValueError(f"interval is a number of seconds above 0, not {interval!r}")
+            raise ValueError(f"interval must be a number of seconds above 0, not {interval!r}")
         # Here, since asyncio takes long to import.
         from vmiostat.polling.samples import samples
 
         return samples(self.poll, lambda: self.closed, self._on_close, interval)
 
     def query(self, wait: float = 0.0) -> bool:
-        """Query every QEMU of the plan now; the next polls have what is answered meanwhile.
+        """Query every QEMU of the plan now; the next polls have the answers that have come.
 
         Parameters
         ----------
@@ -274,7 +274,7 @@ class Poller:
         return self._core.explain()
 
     def reopen(self) -> int:
-        """Try again to open what could not be opened or has gone; how many handles were opened. Not for every poll."""
+        """Try again to open what could not be opened or is gone. Returns how many handles were opened."""
         return self._core.reopen()
 
     def replan(
