@@ -238,8 +238,8 @@ class Host:
             does, no guest's coming or going removes them.
         interval : float
             Seconds between two full scans, which find also what no event says.
-        select : callable, optional
-            Given each domain, returns it, or it with fewer devices, or None to leave it out.
+        select : callable, (Domain) -> Domain or None, optional
+            Called with each domain, returns it, or it with fewer devices, or None to leave it out.
         interface_source, qemu_interval, block_source
             As for `poller`.
 

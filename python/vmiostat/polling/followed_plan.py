@@ -79,7 +79,7 @@ class FollowedPlan:
         if self._queries is not None:
             domains = tuple(self._queries.attach(domains))
         if domains == self.domains:
-            self._opened.reopen()  # something outside the definitions may have changed: a Xen guest connected to its disk
+            self._opened.reopen()  # what no definition has may have changed: a Xen guest connected to its disk
         else:
             self._opened.replan(*plan_rows(domains), *plan_diff(self.domains, domains))
         self.domains = domains

@@ -227,8 +227,8 @@ class Poller:
 
         Notes
         -----
-        Polls run in the thread of the loop, since a poll waits for no device. Opening a poller may take long, and belongs
-        in another thread: `poller = await asyncio.to_thread(host.follow)`.
+        Polls run in the thread of the loop, since a poll waits for no device. Opening a poller may take long, and
+        belongs in another thread: `poller = await asyncio.to_thread(host.follow)`.
         """
         if not 0 < interval < math.inf:
             raise ValueError(f"interval must be a number of seconds above 0, not {interval!r}")
