@@ -1,4 +1,4 @@
-"""Every way to the counters of all disks that are watched."""
+"""Every way to the counters of all disks."""
 
 from functools import partial
 from typing import TYPE_CHECKING

@@ -1,4 +1,4 @@
-"""Every way to the counters of all interfaces that are watched."""
+"""Every way to the counters of all interfaces."""
 
 from functools import partial
 from typing import TYPE_CHECKING, get_args
