@@ -123,8 +123,9 @@ format: $(VENV)/.lint ## Format Rust and Python, and apply the lints' fixes
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
-docs: build ## Write docs/abi.md and the stub's fields from the field table
-	$(BIN)/python docs/abi.py
+docs: build ## Write docs/abi.md from the field table, and the stub from it and the docstrings of the module
+	$(BIN)/python docs/generate/abi.py
+	$(BIN)/python docs/generate/stub.py
 
 wheel: dist/.built ## Build the abi3 wheel and the sdist into dist/
 
