@@ -313,10 +313,10 @@ def more_guests(lab: RunningLab, count: int) -> Iterator[None]:
 
 
 PROGRAM = """
-import json, sys, threading, time
+import sys, threading, time
 from vmiostat import Host
 host = Host(run=sys.argv[1], libvirt=sys.argv[2])
-poller = host.poller(qemu_interval=0.2, block_source="qemu", **json.loads(sys.argv[3]))
+poller = getattr(host, sys.argv[3])(qemu_interval=0.2, block_source="qemu")
 poller.poll()
 print("asking", flush=True)
 try:
@@ -342,8 +342,8 @@ def programs(lab: RunningLab) -> dict[str, list[str]]:
     poller = [*python, "-c", PROGRAM, str(lab.run), lab.uri]
     command = [*python, "-m", "vmiostat", "-c", lab.uri, "--run", str(lab.run)]
     return {
-        "a poller": [*poller, "{}"],
-        "one that follows": [*poller, '{"follow": true}'],
+        "a poller": [*poller, "poller"],
+        "one that follows": [*poller, "follow"],
         "the command": [*command, "--qemu-interval", "0.2", "--block-source", "qemu", "--json", "0.2"],
     }
 
