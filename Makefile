@@ -50,7 +50,7 @@ run: build ## Build, then print three one-second reports of this machine
 
 build: $(VENV)/.built ## Make the virtual environment and build the package into it (release)
 
-check: lint test-rust test-quick ## For every change: lint, Rust's tests, Python's quick tests (two minutes on two cores)
+check: lint msrv test-rust test-quick ## For every change: lint, Rust's tests, Python's quick tests (two minutes on two cores)
 
 test: lint test-rust test-python test-oldest ## Before a merge: lint, Rust's tests, Python's under the newest and the oldest version (eight minutes)
 

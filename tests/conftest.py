@@ -5,6 +5,8 @@ import signal
 import pytest
 
 RETRIES = 2
+LABS = ("kvm", "xen")
+"""Folders of tests that share one lab."""
 
 
 def pytest_configure() -> None:
@@ -14,10 +16,11 @@ def pytest_configure() -> None:
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """A busy machine can fail a test that measures time, and no other: only such a test is retried."""
-    if config.pluginmanager.hasplugin("rerunfailures"):
-        for item in items:
-            if item.get_closest_marker("timing"):
-                item.add_marker(pytest.mark.flaky(reruns=RETRIES))
+    for item in items:
+        if item.path.parent.name in LABS:
+            item.add_marker(pytest.mark.alone)
+        if item.get_closest_marker("timing") and config.pluginmanager.hasplugin("rerunfailures"):
+            item.add_marker(pytest.mark.flaky(reruns=RETRIES))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
