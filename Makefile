@@ -192,12 +192,12 @@ fuzz/target/.built: $(shell find fuzz/src fuzz/.cargo -type f) fuzz/Cargo.toml f
 	cd fuzz && cargo build --release --locked --target-dir target
 	touch $@
 
-# The wheel is built from the sdist. Unpacked, its files are new (-m): cargo compiles them, and takes only dependencies
-# from what it has compiled before.
+# The wheel is built from the sdist, in a target folder of its own: cargo takes the workspace's crates and the sdist's for
+# the same. The unpacked files are new (-m), and so compiled.
 dist/.built: $(RUST_SOURCES) $(PACKAGE) | $(VENV)/.built
 	rm -rf dist target/sdist
 	$(MATURIN) sdist --out dist
 	mkdir target/sdist && tar -xmf dist/*.tar.gz -C target/sdist --strip-components 1
-	cd target/sdist && VIRTUAL_ENV=$(abspath $(VENV)) CARGO_TARGET_DIR=$(abspath target) \
+	cd target/sdist && VIRTUAL_ENV=$(abspath $(VENV)) CARGO_TARGET_DIR=$(abspath target/wheel) \
 		$(abspath $(BIN))/maturin build --release --locked --out $(abspath dist)
 	touch $@
