@@ -13,12 +13,13 @@ import vmiostat
 
 def lines(rates: vmiostat.Rates) -> Iterator[str]:
     """A line for each device that has rates; a new one has them from its second sample on."""
-    for domain, device, disk in zip(rates.block.domains, rates.block.devices, rates.block, strict=True):
+    disks, interfaces = rates.block, rates.interface
+    for kind, (domain, device), disk in zip(disks.kinds, disks.keys(), disks, strict=True):  # a disk, or the total
         if disk.state == "ok":
-            yield f"{domain} {device} read {disk.rd_bytes} B/s, written {disk.wr_bytes} B/s"
-    for domain, device, nic in zip(rates.interface.domains, rates.interface.devices, rates.interface, strict=True):
-        if nic.state == "ok":
-            yield f"{domain} {device} received {nic.rx_bytes} B/s, sent {nic.tx_bytes} B/s"
+            yield f"{domain} {kind} {device} read {disk.rd_bytes} B/s, written {disk.wr_bytes} B/s"
+    for (domain, device), interface in interfaces.items():
+        if interface.state == "ok":
+            yield f"{domain} interface {device} received {interface.rx_bytes} B/s, sent {interface.tx_bytes} B/s"
 
 
 async def main(host: vmiostat.Host) -> None:

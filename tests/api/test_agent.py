@@ -27,9 +27,9 @@ def test_it_follows_guests_and_ends_cleanly(end: signal.Signals, tmp_path: Path)
     with subprocess.Popen([sys.executable, AGENT, tmp_path], stdout=-1, stderr=-1, text=True) as agent:
         assert agent.stdout is not None
         lines = (line.rstrip("\n") for line in itertools.islice(agent.stdout, 1000))
-        assert next(lines) == "web1 vnet0 received 0.0 B/s, sent 0.0 B/s"
+        assert next(lines) == "web1 interface vnet0 received 0.0 B/s, sent 0.0 B/s"
         tree.start("db1", ["vnet1"], number=2)
-        assert "db1 vnet1 received 0.0 B/s, sent 0.0 B/s" in lines
+        assert "db1 interface vnet1 received 0.0 B/s, sent 0.0 B/s" in lines
         (tree.folder / "bad.xml").write_text("<domstatus")
         tree.end("web1")
         between = (list(itertools.takewhile(lambda line: "db1" not in line, lines)) for _ in itertools.count())

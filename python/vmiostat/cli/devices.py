@@ -96,9 +96,9 @@ def _nic(nic: Interface) -> dict[str, Any]:
     }
 
 
-def _now(poller: Poller, sample: Sample, kind: Literal["block", "interface"], row: int) -> dict[str, Any]:
-    stats = (sample.block if kind == "block" else sample.interface)[row]
-    problem = poller.problem(kind, row)
+def _now(poller: Poller, sample: Sample, table: Literal["block", "interface"], row: int) -> dict[str, Any]:
+    stats = (sample.block if table == "block" else sample.interface)[row]
+    problem = poller.problem(table, row)
     return {"state": stats.state, "problem": None if problem is None else sentence(problem)}
 
 
