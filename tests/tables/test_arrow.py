@@ -243,6 +243,7 @@ def resident() -> int:
     return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGESIZE")
 
 
+@pytest.mark.slow
 def test_ten_thousand_exports_leave_nothing_behind(table: Table) -> None:
     def export(times: int) -> None:
         for _ in range(times):
