@@ -221,17 +221,13 @@ impl Rowset {
     }
 
     fn read(&self, rows: &mut Rows<'_>) {
-        if rows.size() == 0 {
+        if rows.size() == 0 || self.row_ids.is_empty() {
             return;
         }
         for source in self.lock().iter_mut() {
             source.read(rows);
         }
-        if rows.size() > self.row_id * WORD {
-            for (row, id) in self.row_ids.iter().enumerate() {
-                rows.set_word(row, self.row_id, *id);
-            }
-        }
+        rows.set_words(self.row_id, &self.row_ids);
     }
 
     fn read_all(&self) -> Result<Vec<i64>, Error> {

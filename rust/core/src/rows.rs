@@ -6,10 +6,10 @@ use crate::fields::WORD;
 /// An array of structs, each the first `size` bytes of the newest one. As in libvirt, any size works, even 0 and one
 /// that cuts a word: a client gets the bytes of its own struct.
 pub struct Rows<'memory> {
+    /// There may be more than the rows need.
     bytes: &'memory mut [u8],
+    rows: usize,
     size: usize,
-    /// Room that the plan has no row for.
-    spare: &'memory mut [u8],
 }
 
 impl<'memory> Rows<'memory> {
@@ -19,9 +19,9 @@ impl<'memory> Rows<'memory> {
             return Err(Error::Size { requested: size, limit });
         }
         let has = bytes.len();
-        match rows.checked_mul(size).and_then(|needed| bytes.split_at_mut_checked(needed)) {
-            Some((bytes, spare)) => Ok(Rows { bytes, size, spare }),
-            None => Err(Error::Buffer { rows, size, has }),
+        match rows.checked_mul(size) {
+            Some(needed) if needed <= has => Ok(Rows { bytes, rows, size }),
+            _ => Err(Error::Buffer { rows, size, has }),
         }
     }
 
@@ -38,12 +38,19 @@ impl<'memory> Rows<'memory> {
         self.bytes[start..start + self.size].copy_from_slice(&bytemuck::cast_slice(record)[..self.size]);
     }
 
-    /// Writes a record into every whole row after those of the plan: what an earlier plan left there is no device's any more.
+    /// Writes a record into every whole row beyond those of the plan.
+    #[inline]
     pub fn fill_spare(&mut self, record: &[i64]) {
-        if self.size > 0 {
-            let record = &bytemuck::cast_slice(record)[..self.size];
-            self.spare.chunks_exact_mut(self.size).for_each(|row| row.copy_from_slice(record));
+        let used = self.rows * self.size;
+        if self.size > 0 && self.bytes.len() > used {
+            self.fill_from(used, record);
         }
+    }
+
+    #[cold]
+    fn fill_from(&mut self, start: usize, record: &[i64]) {
+        let record = &bytemuck::cast_slice(record)[..self.size];
+        self.bytes[start..].chunks_exact_mut(self.size).for_each(|row| row.copy_from_slice(record));
     }
 }
 
@@ -66,6 +73,26 @@ impl Rows<'_> {
         let length = room.len().min(WORD);
         room[..length].copy_from_slice(&bytemuck::bytes_of(&number)[..length]);
     }
+
+    /// Overwrites one word of every row.
+    #[inline]
+    pub(crate) fn set_words(&mut self, word: usize, numbers: &[i64]) {
+        let mut start = word * WORD;
+        if start + WORD > self.size {
+            return self.set_cut_words(word, numbers);
+        }
+        for number in numbers {
+            self.bytes[start..start + WORD].copy_from_slice(bytemuck::bytes_of(number));
+            start += self.size;
+        }
+    }
+
+    #[cold]
+    fn set_cut_words(&mut self, word: usize, numbers: &[i64]) {
+        if word * WORD < self.size {
+            numbers.iter().enumerate().for_each(|(row, number)| self.set_word(row, word, *number));
+        }
+    }
 }
 
 #[cfg(test)]
@@ -73,6 +100,21 @@ mod tests {
     use super::*;
 
     const RECORD: [i64; 3] = [0x0807_0605_0403_0201, -1, 7];
+
+    #[test]
+    fn one_word_of_every_row_in_any_size() {
+        for size in 0..=24 {
+            let (mut memory, mut expected) = ([0xAA; 60], [0xAA; 60]);
+            let mut rows = Rows::new(&mut memory, 2, size, 24).unwrap();
+            let mut put = Rows::new(&mut expected, 2, size, 24).unwrap();
+            for (row, number) in [5, 6].into_iter().enumerate() {
+                rows.put(row, &RECORD);
+                put.put(row, &[RECORD[0], number, RECORD[2]]);
+            }
+            rows.set_words(1, &[5, 6]);
+            assert_eq!(memory, expected, "{size}");
+        }
+    }
 
     #[test]
     fn every_size_writes_the_first_bytes_and_nothing_else() {
