@@ -110,7 +110,7 @@ class Roots:
     Raises
     ------
     SourceError
-        A folder cannot be opened.
+        A folder cannot be opened; in a method, the path cannot be read.
 
     Examples
     --------
@@ -132,21 +132,21 @@ class Roots:
     def captured(self) -> bool:
         """Whether the root is not "/": device nodes and processes are then those of another machine."""
     def open(self, path: str) -> int:
-        """Opens a file or folder for reading: a descriptor. Symlinks stay inside the root. Raises SourceError."""
+        """Opens a file or folder for reading: a descriptor. Symlinks stay inside the root."""
     def read(self, path: str) -> bytes:
-        """The first MiB of a regular file. Raises SourceError."""
+        """The first MiB of a regular file."""
     def list(self, path: str) -> list[str]:
-        """The names in a folder, sorted. Raises SourceError."""
+        """The names in a folder, sorted."""
     def read_or_none(self, path: str) -> bytes | None:
         """As `read`, but None where there is no such file or it cannot be read."""
     def list_or_empty(self, path: str) -> builtins.list[str]:
         """As `list`, but empty where there is no such folder or it cannot be listed."""
     def real(self, path: str) -> str:
-        """The path without symlinks, as on the machine itself. Raises SourceError."""
+        """The path without symlinks, as on the machine itself."""
     def exists(self, path: str) -> bool:
         """Whether the file or folder exists and this process may see it."""
     def device_number(self, path: str) -> tuple[int, int] | None:
-        """The major and minor number of a block device node, or None for any other file. Raises SourceError."""
+        """The major and minor number of a block device node, or None for any other file."""
     def interfaces(self, namespace: str | None = None) -> dict[str, int | None]:
         """The network interfaces in the order of the kernel, and their numbers (ifindex).
 
@@ -203,16 +203,16 @@ class InterfaceStats(InterfaceStatsFields, StatsRow):
 class BlockRates(BlockRatesFields, RatesRow):
     """The rates of one block row: counters per second, gauges as they are.
 
-    A field is None where there is no number, and `state` says why. It compares and unpacks like the tuple of its
-    fields.
+    A field is None where there is no number, and `state` says why. It compares and unpacks like the tuple of
+    its fields.
     """
 
 @final
 class InterfaceRates(InterfaceRatesFields, RatesRow):
     """The rates of one interface row: counters per second, gauges as they are.
 
-    A field is None where there is no number, and `state` says why. It compares and unpacks like the tuple of its
-    fields.
+    A field is None where there is no number, and `state` says why. It compares and unpacks like the tuple of
+    its fields.
     """
 
 @final
@@ -257,14 +257,14 @@ class InterfaceTable(Table[InterfaceStats]):
 class BlockRatesTable(Table[BlockRates]):
     """The block rates between two samples.
 
-    In memory a row is a struct of 64-bit floats (NaN where there is no number), with the state as an integer.
+    In memory a row is a struct of 64-bit floats, NaN where there is no number, and an integer for the state.
     """
 
 @final
 class InterfaceRatesTable(Table[InterfaceRates]):
     """The interface rates between two samples.
 
-    In memory a row is a struct of 64-bit floats (NaN where there is no number), with the state as an integer.
+    In memory a row is a struct of 64-bit floats, NaN where there is no number, and an integer for the state.
     """
 
 @final

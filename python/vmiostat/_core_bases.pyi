@@ -103,8 +103,8 @@ class Table(Buffer, Generic[_Row]):
         """The name of the device of each row, within its domain."""
     @property
     def kinds(self) -> tuple[Literal["disk", "interface", "total"], ...]:
-        """The kind of each row: "disk", "interface" or "total". A total is all that a domain reads and writes, and so
-        counts the I/O of its disks once more.
+        """The kind of each row: "disk", "interface" or "total". A total is all that a domain reads and writes, and
+        so counts the I/O of its disks once more.
         """
     @overload
     def __getitem__(self, row: int | Name, /) -> _Row: ...

@@ -24,8 +24,8 @@ class Events:
 class FolderEvents(Events):
     """Events of *.xml files that are written, renamed or deleted in some folders, and of the folders (inotify).
 
-    Each of `paths` comes after those that contain it: a missing folder is watched once it appears. A path may also be
-    a file of any name. Paths are those of the machine at `roots`, or without it those of this process. Raises
+    Each of `paths` comes after those that contain it: a missing folder is watched once it appears. A path may also
+    be a file of any name. Paths are those of the machine at `roots`, or without it those of this process. Raises
     SourceError.
     """
     def __new__(cls, roots: Roots | None, paths: list[str]) -> Self: ...

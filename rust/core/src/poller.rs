@@ -154,9 +154,9 @@ impl Poller {
         Ok(Sample { plan: self.plan, block: self.block.read_all()?, interface: self.interface.read_all()? })
     }
 
-    /// Reads the rows of the given tables into the caller's memory, without allocating. Whole rows of that memory beyond
-    /// those of the plan become `gone`: an earlier plan may have left counters there. Sizes are checked before anything
-    /// is read.
+    /// Reads the rows of the given tables into the caller's memory, without allocating. Whole rows of that memory
+    /// beyond those of the plan become `gone`: an earlier plan may have left counters there. Sizes are checked before
+    /// anything is read.
     pub fn poll_into(&self, block: Option<Target<'_>>, interface: Option<Target<'_>>) -> Result<(), Error> {
         self.check_process()?;
         let block = block.map(|target| self.block.rows_in(target)).transpose()?;

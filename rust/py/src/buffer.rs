@@ -1,4 +1,4 @@
-//! Python's buffer protocol (PEP 3118): our arrays on their memory, and a caller's memory to write into.
+//! Python's buffer protocol (PEP 3118): tables export their memory, and polls write into memory of the caller.
 #![allow(unsafe_code)]
 
 use std::ffi::{CStr, c_int, c_void};
@@ -9,20 +9,20 @@ use pyo3::exceptions::PyBufferError;
 use pyo3::ffi;
 use pyo3::prelude::*;
 
-/// Read-only memory that a frozen object owns, and what it is an array of.
+/// The memory of a frozen object as an array, read-only.
 pub(crate) struct Exported<'object> {
     pub(crate) bytes: &'object [u8],
-    /// In the struct module's words, with PEP 3118's `T{...}` for structs.
+    /// The type of an item, as the struct module writes it, with PEP 3118's `T{...}` for structs.
     pub(crate) format: &'static CStr,
-    /// How many items, and bytes an item. In the object itself: a view keeps pointers to them.
+    /// The number of items, and the bytes of one. Both are in the object, since a view keeps pointers to them.
     pub(crate) shape: &'object [isize; 1],
     pub(crate) strides: &'object [isize; 1],
 }
 
-/// Fills a view of the owner's memory.
+/// Fills a view of the memory of `owner`.
 ///
 /// # Safety
-/// `view` is the one that Python gave to `__getbuffer__`; `exported` borrows from `owner`, which is frozen.
+/// `view` is the argument of `__getbuffer__`; `exported` borrows from `owner`, which is frozen.
 pub(crate) unsafe fn export<T: PyClass>(
     owner: &Bound<'_, T>,
     exported: &Exported<'_>,
@@ -35,11 +35,11 @@ pub(crate) unsafe fn export<T: PyClass>(
     if flags & ffi::PyBUF_WRITABLE != 0 {
         // SAFETY: view is not null; a failed export leaves no object in it.
         unsafe { (*view).obj = ptr::null_mut() };
-        return Err(PyBufferError::new_err("counters that were read are not to be written"));
+        return Err(PyBufferError::new_err("these counters are read-only"));
     }
     let wants = |flag: c_int| flags & flag == flag;
     let pointer_if = |wanted: bool, pointer: *mut isize| if wanted { pointer } else { ptr::null_mut() };
-    // SAFETY: the pointers lead into the owner, which the view keeps alive and which, being frozen, never moves or changes.
+    // SAFETY: the pointers lead into the owner, which the view keeps alive, and which is frozen: it never changes.
     unsafe {
         (*view).buf = exported.bytes.as_ptr().cast_mut().cast::<c_void>();
         (*view).len = exported.bytes.len() as isize;
@@ -56,19 +56,19 @@ pub(crate) unsafe fn export<T: PyClass>(
     Ok(())
 }
 
-/// Memory of the caller's, held for as long as this lives. On the stack, so that taking it allocates nothing.
+/// Memory of the caller, held until this is dropped. The view is on the stack, so that nothing is allocated.
 pub(crate) struct Memory(ffi::Py_buffer);
 
-// SAFETY: the view is only a pointer and a length; it is released by whoever holds the interpreter (see `drop`).
+// SAFETY: the view is only a pointer and a length; it is released in a thread that is attached to Python (see `drop`).
 unsafe impl Send for Memory {}
 
 impl Memory {
-    /// The bytes of an object that can be read.
+    /// The bytes of a readable object.
     pub(crate) fn readable(object: &Bound<'_, PyAny>) -> PyResult<Memory> {
         Memory::take(object, ffi::PyBUF_SIMPLE)
     }
 
-    /// The bytes of an object that can be written: a bytearray, a numpy array, an mmap.
+    /// The bytes of a writable object: a bytearray, a numpy array, an mmap.
     pub(crate) fn writable(object: &Bound<'_, PyAny>) -> PyResult<Memory> {
         Memory::take(object, ffi::PyBUF_WRITABLE)
     }
@@ -83,7 +83,7 @@ impl Memory {
     }
 
     pub(crate) fn bytes(&self) -> &[u8] {
-        // SAFETY: a simple view is `len` contiguous bytes that its object keeps where they are.
+        // SAFETY: a simple view is `len` contiguous bytes, which its object does not move while it is exported.
         unsafe { std::slice::from_raw_parts(self.0.buf.cast::<u8>(), self.0.len as usize) }
     }
 
@@ -91,15 +91,15 @@ impl Memory {
         if self.0.readonly != 0 {
             return &mut [];
         }
-        // SAFETY: as above, and the object said that its bytes may be written. Whoever shares them across threads sees
-        // them change, as with any buffer (readinto, recv_into).
+        // SAFETY: as above, and the object has declared its bytes writable. Another thread that reads them sees them
+        // change, as with readinto or recv_into.
         unsafe { std::slice::from_raw_parts_mut(self.0.buf.cast::<u8>(), self.0.len as usize) }
     }
 }
 
 impl Drop for Memory {
     fn drop(&mut self) {
-        // SAFETY: taken in `take`, and every Memory lives within one call from Python, attached when it ends.
+        // SAFETY: the view is from `take`. A Memory lives within one call from Python, which is attached when it ends.
         unsafe { ffi::PyBuffer_Release(&raw mut self.0) }
     }
 }

@@ -1,4 +1,4 @@
-//! The core's errors as Python's: the classes of vmiostat.errors.
+//! The errors of the core as classes of vmiostat.errors.
 
 use pyo3::exceptions::{PyMemoryError, PyValueError};
 use pyo3::import_exception;
@@ -21,14 +21,14 @@ impl From<CoreError> for PyErr {
     fn from(CoreError(error): CoreError) -> PyErr {
         let text = error.to_string();
         match error {
-            // OSError's own constructor: errno, text, filename.
+            // The arguments of OSError: errno, text, filename.
             Error::Read { path, errno } => {
                 let why = std::io::Error::from(errno).to_string();
                 let why = why.split(" (os error").next().unwrap_or(&why).to_owned();
                 SourceError::new_err((errno.raw_os_error(), why, path.into_os_string()))
             }
             Error::Memory { .. } => PyMemoryError::new_err(text),
-            // As of one that is closed.
+            // A ValueError, like the use of a closed poller.
             Error::Forked | Error::TwoPollers => PyValueError::new_err(text),
             Error::Malformed { .. } | Error::Unanswered { .. } => SourceError::new_err(text),
             Error::Size { .. } | Error::Buffer { .. } => SizeError::new_err(text),

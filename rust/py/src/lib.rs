@@ -1,6 +1,6 @@
-//! The Python module `vmiostat._core`. Bindings only: what is read and how stands in `vmiostat-core`.
+//! The Python module `vmiostat._core`: bindings only. All that reads counters is in `vmiostat-core`.
 
-// The slot that pyo3's macro makes for `__getbuffer__` calls it without a block of its own.
+// pyo3's macro calls `__getbuffer__` without an unsafe block of its own.
 #![allow(unsafe_op_in_unsafe_fn)]
 
 mod arrow;
@@ -56,7 +56,7 @@ mod _core {
         PyErr::warn(
             py,
             &py.get_type::<pyo3::exceptions::PyRuntimeWarning>(),
-            c"vmiostat._core was built without optimisation: its timings mean nothing (build it with --release)",
+            c"vmiostat._core was built without optimization, so its timings mean nothing: build it with --release",
             1,
         )
     }

@@ -1,4 +1,4 @@
-//! The rates between two samples: an array of structs of 64-bit floats for each table, and their rows as Python objects.
+//! The rates between two samples: an array of structs of 64-bit floats for each table, and its rows in Python.
 
 use std::ffi::{CStr, CString};
 use std::sync::{Arc, LazyLock};
@@ -93,8 +93,8 @@ macro_rules! rates_classes {
     ($table:ident $row:ident $module:ident [$($name:ident $help:literal)+]) => {
         #[doc = concat!("The rates of one ", stringify!($module), " row: counters per second, gauges as they are.")]
         ///
-        /// A field is None where there is no number, and `state` says why. It compares and unpacks like the tuple of its
-        /// fields.
+        /// A field is None where there is no number, and `state` says why. It compares and unpacks like the tuple of
+        /// its fields.
         #[pyclass(module = "vmiostat._core", frozen)]
         pub(crate) struct $row([i64; $table::WORDS]);
 
@@ -189,7 +189,7 @@ macro_rules! rates_classes {
         table_class! {
             #[doc = concat!("The ", stringify!($module), " rates between two samples.")]
             ///
-            /// In memory a row is a struct of 64-bit floats (NaN where there is no number), with the state as an integer.
+            /// In memory a row is a struct of 64-bit floats, NaN where there is no number, and an integer for the state.
             $table of $row
         }
 

@@ -33,7 +33,7 @@ const SMALL: u64 = 1 << 20;
 /// Raises
 /// ------
 /// SourceError
-///     A folder cannot be opened.
+///     A folder cannot be opened; in a method, the path cannot be read.
 ///
 /// Examples
 /// --------
@@ -67,12 +67,12 @@ impl PyRoots {
         self.0.captured()
     }
 
-    /// Opens a file or folder for reading: a descriptor. Symlinks stay inside the root. Raises SourceError.
+    /// Opens a file or folder for reading: a descriptor. Symlinks stay inside the root.
     fn open(&self, py: Python<'_>, path: PathBuf) -> Result<i32, CoreError> {
         py.detach(|| Ok(self.0.open(&path)?.into_raw_fd()))
     }
 
-    /// The first MiB of a regular file. Raises SourceError.
+    /// The first MiB of a regular file.
     fn read<'py>(&self, py: Python<'py>, path: PathBuf) -> Result<Bound<'py, PyBytes>, CoreError> {
         let bytes = py.detach(|| {
             let file = File::from(self.0.open_regular(&path)?);
@@ -85,7 +85,7 @@ impl PyRoots {
         Ok(PyBytes::new(py, &bytes))
     }
 
-    /// The names in a folder, sorted. Raises SourceError.
+    /// The names in a folder, sorted.
     fn list(&self, py: Python<'_>, path: PathBuf) -> Result<Vec<OsString>, CoreError> {
         py.detach(|| {
             let names = Dir::new(self.0.open(&path)?)
@@ -107,7 +107,7 @@ impl PyRoots {
         self.list(py, path).unwrap_or_default()
     }
 
-    /// The path without symlinks, as on the machine itself. Raises SourceError.
+    /// The path without symlinks, as on the machine itself.
     fn real(&self, py: Python<'_>, path: PathBuf) -> Result<OsString, CoreError> {
         py.detach(|| Ok(self.0.real(&path)?.into_os_string()))
     }
@@ -117,7 +117,7 @@ impl PyRoots {
         py.detach(|| self.0.real(&path).is_ok())
     }
 
-    /// The major and minor number of a block device node, or None for any other file. Raises SourceError.
+    /// The major and minor number of a block device node, or None for any other file.
     fn device_number(&self, py: Python<'_>, path: PathBuf) -> Result<Option<(u32, u32)>, CoreError> {
         py.detach(|| Ok(self.0.device_number(&path)?))
     }

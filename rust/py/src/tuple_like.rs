@@ -1,10 +1,10 @@
-//! What lets a row compare and unpack like the tuple of its fields.
+//! Rows compare and unpack like the tuple of their fields.
 
 use pyo3::basic::CompareOp;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyIterator, PyTuple};
 
-/// A row's `own` tuple compared with another row's, which is in `row`, or with `other` if that is a tuple.
+/// Compares the tuple of a row with that of another `row`, or with `other` if that is a tuple.
 pub(crate) fn compared<'py>(
     own: &Bound<'py, PyTuple>,
     row: Option<Bound<'py, PyTuple>>,

@@ -1,7 +1,7 @@
-//! Arrow's C data interface: what another library takes over, in the capsules that Python passes it in.
+//! Arrow's C data interface, in the capsules in which Python hands it to another library.
 //!
-//! A capsule owns its struct until a consumer moves it out (and so clears `release`); whoever has it in the end calls
-//! `release`, on any thread. Nothing in it is Python's.
+//! A capsule owns its struct until a consumer moves it out, which clears `release`. The last owner calls `release`, in
+//! any thread; nothing in the struct belongs to Python.
 #![allow(unsafe_code)]
 
 use std::ffi::{c_char, c_int};
@@ -25,7 +25,7 @@ pub(crate) fn array<'py>(py: Python<'py>, array: &ArrayData) -> PyResult<Bound<'
     PyCapsule::new_with_value(py, FFI_ArrowArray::new(array), c"arrow_array")
 }
 
-/// A stream of this one array.
+/// A stream of one array.
 pub(crate) fn stream<'py>(
     py: Python<'py>,
     schema: &'static Schema,
@@ -53,27 +53,27 @@ struct ArrowArrayStream {
     private_data: *mut Left,
 }
 
-/// What a stream has yet to give.
+/// What a stream has left.
 struct Left {
     schema: &'static Schema,
-    /// Released once it was given: that is also how a stream's end looks.
+    /// Released once it was handed out, which also means the end of the stream.
     array: FFI_ArrowArray,
 }
 
-// SAFETY: `private_data` is the stream's own, and what it points to can be sent.
+// SAFETY: the stream owns `private_data`, and what it points to can be sent.
 unsafe impl Send for ArrowArrayStream {}
 
 impl Drop for ArrowArrayStream {
     fn drop(&mut self) {
         if let Some(release) = self.release {
-            // SAFETY: not released and not moved out, so this is the one to do it.
+            // SAFETY: it was neither released nor moved out.
             unsafe { release(self) }
         }
     }
 }
 
 unsafe extern "C" fn get_schema(stream: *mut ArrowArrayStream, out: *mut FFI_ArrowSchema) -> c_int {
-    // SAFETY: the caller has a stream that is not released, and memory for a schema, which may hold anything as yet.
+    // SAFETY: the caller passes a stream that is not released, and memory for a schema, which may be uninitialized.
     unsafe {
         match FFI_ArrowSchema::try_from((*(*stream).private_data).schema) {
             Ok(schema) => out.write(schema),
@@ -89,13 +89,13 @@ unsafe extern "C" fn get_next(stream: *mut ArrowArrayStream, out: *mut FFI_Arrow
     0
 }
 
-/// None of the errors has more to tell than its number.
+/// The error number says it all.
 unsafe extern "C" fn get_last_error(_stream: *mut ArrowArrayStream) -> *const c_char {
     ptr::null()
 }
 
 unsafe extern "C" fn release(stream: *mut ArrowArrayStream) {
-    // SAFETY: called once, on a stream that is not released: it owns what `stream` above made.
+    // SAFETY: called once, on a stream that is not released, which owns the box that `stream` made.
     unsafe {
         drop(Box::from_raw((*stream).private_data));
         (*stream).release = None;

@@ -1,4 +1,4 @@
-//! Columns of text as Arrow has them: each row a key into a dictionary, in which each distinct text stands once.
+//! Dictionary columns of Arrow: each row is a key into a dictionary, which has each distinct text once.
 
 use std::collections::HashMap;
 
@@ -22,7 +22,7 @@ pub(crate) fn by_key<K: ArrowNativeType>(
     ArrayData::builder(of.clone()).len(keys.len()).add_buffer(Buffer::from_vec(keys)).add_child_data(dictionary).build()
 }
 
-/// One column of names, row by row, each distinct one written once.
+/// A column of names.
 pub(crate) fn names(names: &Bound<'_, PyTuple>) -> PyResult<ArrayData> {
     let mut dictionary = Vec::new();
     let mut known = HashMap::new();
@@ -39,7 +39,7 @@ pub(crate) fn names(names: &Bound<'_, PyTuple>) -> PyResult<ArrayData> {
     by_key(&data_type(DataType::Int32), keys, texts).map_err(failed)
 }
 
-/// A name as Unicode: a byte that was no UTF-8 becomes `\xNN` (Python holds it as a lone surrogate), the rest is as it was.
+/// A name as valid Unicode. A byte that was not UTF-8, a lone surrogate in Python, becomes `\xNN`.
 fn valid(name: &Bound<'_, PyString>) -> PyResult<String> {
     if let Ok(text) = name.to_str() {
         return Ok(text.to_owned());

@@ -1,4 +1,4 @@
-//! Tables as Arrow record batches: one column a field, made from the field table, the names as dictionaries.
+//! Tables as Arrow record batches: dictionary columns of labels, then a column for each field of the field table.
 
 pub(crate) mod capsule;
 pub(crate) mod dictionary;
@@ -17,7 +17,7 @@ use vmiostat_core::state::State;
 use self::capsule::failed;
 use self::dictionary::{by_key, texts};
 
-/// The columns of a counters' table: the labels, then every field. What is -1 in the struct is NULL.
+/// The columns of a table of counters: the labels, then every field. -1 in the struct is NULL.
 pub(crate) fn counters_schema<T: Table>() -> Schema {
     schema(T::FIELDS.iter().enumerate().map(|(word, field)| match word == T::STATE {
         true => text(field.name, DataType::Int8, [("kind", field.kind.word()), ("help", field.help)]),
@@ -25,8 +25,8 @@ pub(crate) fn counters_schema<T: Table>() -> Schema {
     }))
 }
 
-/// The columns of a rates' table: the labels, then every field that has a rate, the interval and the state. What is NaN
-/// in the struct is NULL.
+/// The columns of a table of rates: the labels, every field that has a rate, the interval and the state. NaN in the
+/// struct is NULL.
 pub(crate) fn rates_schema<T: Table>() -> Schema {
     let rates = rates::fields::<T>().map(|field| {
         let column = Field::new(field.name, DataType::Float64, true);
@@ -58,7 +58,7 @@ fn described(column: Field, field: &fields::Field, unit: &str, kind: &str) -> Fi
     column.with_metadata(metadata([("unit", unit), ("kind", kind), ("help", field.help), ("version", &version)]))
 }
 
-/// A column of text. Never NULL.
+/// A column of text, never NULL.
 fn text<const N: usize>(name: &str, key: DataType, about: [(&str, &str); N]) -> Field {
     Field::new(name, dictionary::data_type(key), false).with_metadata(metadata(about))
 }
@@ -67,7 +67,7 @@ fn metadata<const N: usize>(pairs: [(&str, &str); N]) -> HashMap<String, String>
     pairs.map(|(key, value)| (key.to_owned(), value.to_owned())).into()
 }
 
-/// A table, to be seen as Arrow: its rows are words, one for each column after the labels.
+/// A table whose rows have a word for each column after the labels.
 pub(crate) struct Rows<'table> {
     pub(crate) schema: &'static Schema,
     pub(crate) labels: &'table [ArrayData; 3],
@@ -75,12 +75,12 @@ pub(crate) struct Rows<'table> {
 }
 
 impl Rows<'_> {
-    /// The `arrow_array` capsule, of a struct array.
+    /// An `arrow_array` capsule of a struct array.
     pub(crate) fn array<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyCapsule>> {
         capsule::array(py, &self.batch(py)?)
     }
 
-    /// The `arrow_array_stream` capsule, of this one batch.
+    /// An `arrow_array_stream` capsule of one batch.
     pub(crate) fn stream<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyCapsule>> {
         capsule::stream(py, self.schema, &self.batch(py)?)
     }
@@ -111,7 +111,7 @@ impl Rows<'_> {
     }
 }
 
-/// One value a row. Refused memory is an error, as of a poll, and not the end of the process.
+/// A value for each row. Without memory it is an error, as in a poll, and not the end of the process.
 fn collected<N>(values: impl ExactSizeIterator<Item = N>) -> Result<Vec<N>, ArrowError> {
     let (rows, mut column) = (values.len(), Vec::new());
     column.try_reserve_exact(rows).map_err(|_| ArrowError::MemoryError(format!("no memory for {rows} rows")))?;

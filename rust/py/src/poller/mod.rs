@@ -38,9 +38,9 @@ pub(crate) struct PyPoller {
     boot_time_ns: Option<i64>,
 }
 
-/// A plan's handles, and the labels of its rows.
+/// The handles of a plan, and the labels of its rows.
 struct Planned {
-    /// None once it is closed.
+    /// None if it is closed.
     poller: Option<Poller>,
     block: Arc<Labels>,
     interface: Arc<Labels>,
@@ -76,7 +76,7 @@ impl Planned {
     /// The result of a poll of these tables.
     fn written(&self, py: Python<'_>, block: bool, interface: bool) -> PyResult<Py<PyAny>> {
         let written = self.written[usize::from(block) + 2 * usize::from(interface)].get_or_try_init(py, || {
-            let rows = |asked: bool, labels: &Labels| if asked { labels.count(py) } else { 0 };
+            let rows = |read: bool, labels: &Labels| if read { labels.count(py) } else { 0 };
             let parts = (rows(block, &self.block), rows(interface, &self.interface), self.poller()?.plan().number);
             Ok::<_, PyErr>(py.import("vmiostat.polling.written")?.getattr("Written")?.call1(parts)?.unbind())
         })?;
@@ -176,9 +176,9 @@ impl PyPoller {
         let mut interface = interface.map(Memory::writable).transpose()?;
         let block = block.as_mut().map(|memory| target(memory, block_size, block::SIZE));
         let interface = interface.as_mut().map(|memory| target(memory, interface_size, interface::SIZE));
-        let (block_asked, interface_asked) = (block.is_some(), interface.is_some());
+        let (has_block, has_interface) = (block.is_some(), interface.is_some());
         py.detach(|| poller.poll_into(block, interface)).map_err(CoreError::from)?;
-        planned.written(py, block_asked, interface_asked)
+        planned.written(py, has_block, has_interface)
     }
 
     /// The number of rows in the block table.
@@ -247,8 +247,8 @@ impl PyPoller {
     }
 }
 
-fn target(memory: &mut Memory, asked: Option<StructSize>, newest: usize) -> Target<'_> {
-    Target { bytes: memory.bytes_mut(), size: asked.map_or(newest, |StructSize(size)| size) }
+fn target(memory: &mut Memory, requested: Option<StructSize>, newest: usize) -> Target<'_> {
+    Target { bytes: memory.bytes_mut(), size: requested.map_or(newest, |StructSize(size)| size) }
 }
 
 fn requested_source(name: &str) -> PyResult<InterfaceSource> {

@@ -1,4 +1,4 @@
-//! The rows of a plan as Python gives them: a domain, a device, and where its counters are.
+//! The rows of a plan as Python passes them: a domain, a device, and where its counters are.
 
 use std::collections::HashSet;
 use std::ffi::OsString;
@@ -13,19 +13,19 @@ use crate::latest_stats::PyLatestStats;
 use crate::table::labels::{Labels, Name};
 use crate::table::row_kind::RowKind;
 
-/// vmiostat.counter_sources.BlockCounterSource, by their attributes.
+/// The classes of vmiostat.counter_sources.BlockCounterSource, by their attributes.
 #[derive(FromPyObject)]
 enum BlockCounterSource {
     Device { major: u32, minor: u32, diskseq: Option<u64> },
     XenVbd { kind: String, domid: u32, devid: u32 },
-    // Before ProcessIo: the first that has all its attributes is taken.
+    // Before ProcessIo, since the first variant whose attributes all exist is taken.
     Tapdisk { pid: u32, domid: u32, devid: u32 },
     CgroupIo { cgroup: PathBuf, version: u8 },
     ProcessIo { pid: u32 },
     VmmReported { latest: Py<PyLatestStats> },
 }
 
-/// vmiostat.counter_sources.InterfaceCounterSource, likewise.
+/// The classes of vmiostat.counter_sources.InterfaceCounterSource, by their attributes.
 #[derive(FromPyObject)]
 enum InterfaceCounterSource {
     VirtualFunction { device: OsString, number: u32, namespace: Option<PathBuf> },
@@ -34,7 +34,7 @@ enum InterfaceCounterSource {
 
 type Source<'py> = Option<Bound<'py, PyAny>>;
 
-/// Domain, device, where the counters are, and the row's kind: a disk, unless it says total.
+/// Domain, device, where the counters are, and whether it is a disk, which is the default, or a total.
 #[derive(FromPyObject)]
 pub(crate) enum PyBlockRow<'py> {
     #[pyo3(transparent)]
@@ -43,10 +43,10 @@ pub(crate) enum PyBlockRow<'py> {
     Disk((Name<'py>, Name<'py>, Source<'py>)),
 }
 
-/// Domain, device, where the counters are, and whether rx and tx are swap_rx_tx.
+/// Domain, device, where the counters are, and whether rx and tx are swapped.
 pub(crate) type PyInterfaceRow<'py> = (Name<'py>, Name<'py>, Source<'py>, bool);
 
-/// A plan, and the labels of its tables' rows.
+/// A plan, and the labels of its rows.
 pub(crate) struct LabelledPlan {
     pub(crate) plan: Plan,
     pub(crate) block: Arc<Labels>,
@@ -89,7 +89,7 @@ fn block_kind(word: &str) -> PyResult<RowKind> {
     }
 }
 
-/// Where a row's counters are: one of the classes of this `union` in vmiostat.counter_sources.
+/// The counter source of a row, whose class is one of this `union` in vmiostat.counter_sources.
 fn counter_source<'py, T: FromPyObjectOwned<'py>>(source: Source<'py>, union: &str) -> PyResult<Option<T>> {
     let source = source.as_ref();
     let read = |source: &Bound<'py, PyAny>| source.extract().map_err(|_| no_counter_source(source, union));
@@ -126,7 +126,7 @@ pub(crate) fn check_carried_over(carried_over: &[Option<usize>], rows: usize, ol
     Ok(())
 }
 
-/// Not pinned, a row is whichever device has the name or number.
+/// Unless it is pinned, a row is the device that has the name or number now.
 fn block_row(source: Option<BlockCounterSource>, pinned: bool) -> PyResult<BlockRow> {
     Ok(match source {
         None => BlockRow::Unsupported,

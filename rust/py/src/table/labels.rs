@@ -1,4 +1,4 @@
-//! What a table's rows are called: what Python looks rows up by, and what no source knows.
+//! The labels of the rows of a table, by which Python finds them. The core does not know them.
 
 use std::sync::Arc;
 
@@ -13,14 +13,14 @@ use crate::arrow::capsule::failed;
 use crate::arrow::dictionary;
 use crate::table::row_kind::RowKind;
 
-/// Domain, device and kind of each row. Any string is a name: it may hold bytes that are no UTF-8 (surrogate escapes).
+/// Domain, device and kind of each row. A name may be any string, with surrogates for bytes that are not UTF-8.
 pub(crate) struct Labels {
     pub(crate) domains: Py<PyTuple>,
     pub(crate) devices: Py<PyTuple>,
     pub(crate) kinds: Py<PyTuple>,
-    /// (domain, device) to the row; made when a row is looked up.
+    /// The row of each (domain, device); made when the first row is looked up.
     rows: PyOnceLock<Py<PyDict>>,
-    /// The labels as Arrow columns; made when they are asked for.
+    /// The labels as Arrow columns; made for the first export.
     columns: PyOnceLock<[ArrayData; 3]>,
 }
 
@@ -40,7 +40,7 @@ impl Labels {
         Arc::new(Labels { domains, devices, kinds, rows: PyOnceLock::new(), columns: PyOnceLock::new() })
     }
 
-    /// Of a table that was pickled.
+    /// The labels of a pickled table.
     pub(crate) fn unpickled(
         domains: Bound<'_, PyTuple>,
         devices: Bound<'_, PyTuple>,
@@ -58,7 +58,7 @@ impl Labels {
         Ok(Labels::of(domains, devices, kinds))
     }
 
-    /// Of a slice of the rows.
+    /// The labels of a slice of the rows.
     pub(crate) fn sliced(&self, slice: &Bound<'_, PySlice>) -> PyResult<Arc<Labels>> {
         let part =
             |labels: &Py<PyTuple>| Ok::<_, PyErr>(labels.bind(slice.py()).as_any().get_item(slice)?.cast_into()?);
@@ -76,12 +76,12 @@ impl Labels {
             && equal(&self.kinds, &other.kinds)?)
     }
 
-    /// (domain, device) of a row.
+    /// The (domain, device) of a row.
     pub(crate) fn name<'py>(&self, py: Python<'py>, row: usize) -> PyResult<Bound<'py, PyTuple>> {
         PyTuple::new(py, [self.domains.bind(py).get_item(row)?, self.devices.bind(py).get_item(row)?])
     }
 
-    /// The row of a (domain, device): of two rows of one name the first, as libvirt does.
+    /// The row of a (domain, device); if two rows have the same, the first, as in libvirt.
     pub(crate) fn named(&self, name: &Bound<'_, PyAny>) -> PyResult<Option<usize>> {
         let py = name.py();
         let rows = self.rows.get_or_try_init(py, || {
@@ -94,17 +94,17 @@ impl Labels {
         rows.bind(py).get_item(name)?.map(|row| row.extract()).transpose()
     }
 
-    /// The row of an index (negative: from the end) or of a (domain, device).
+    /// The row of an index, which counts from the end if it is negative, or of a (domain, device).
     pub(crate) fn row(&self, index: &Bound<'_, PyAny>) -> PyResult<usize> {
         if index.is_instance_of::<PyTuple>() {
             return self.named(index)?.ok_or_else(|| PyKeyError::new_err(index.clone().unbind()));
         }
-        let (asked, count): (isize, _) = (index.extract()?, self.count(index.py()));
-        let from_start = if asked < 0 { asked + count as isize } else { asked };
+        let (index, count): (isize, _) = (index.extract()?, self.count(index.py()));
+        let from_start = if index < 0 { index + count as isize } else { index };
         usize::try_from(from_start)
             .ok()
             .filter(|row| *row < count)
-            .ok_or_else(|| PyIndexError::new_err(format!("no row {asked}: there are {count}")))
+            .ok_or_else(|| PyIndexError::new_err(format!("no row {index}: there are {count}")))
     }
 
     /// Domain, device and kind as Arrow dictionary columns: all samples of a plan share them.

@@ -1,8 +1,8 @@
-//! What every table is to Python: rows of 64-bit words under the labels of a plan, as a sequence that also finds a row by
-//! its (domain, device), as a buffer, as Arrow.
+//! A table in Python: rows of 64-bit words with the labels of a plan. It is a sequence that also finds a row by its
+//! (domain, device), a buffer, and an Arrow table.
 //!
-//! It has every method of `collections.abc.Sequence` and is not registered there: polars takes a Sequence for a list of
-//! objects before it looks for Arrow.
+//! It has all methods of `collections.abc.Sequence` but is not registered as one: polars would take it for a list of
+//! objects, since it checks for a Sequence before it checks for Arrow.
 
 pub(crate) mod labels;
 pub(crate) mod row_iterator;
@@ -13,14 +13,14 @@ use pyo3::prelude::*;
 use pyo3::types::{PySlice, PyString, PyTuple};
 use vmiostat_core::fields::WORD;
 
-/// The words of a slice's rows.
+/// The words of the rows in a slice.
 pub(crate) fn sliced(words: &[i64], width: usize, slice: &Bound<'_, PySlice>) -> PyResult<Vec<i64>> {
     let chosen = slice.indices((words.len() / width) as isize)?;
     let rows = (0..chosen.slicelength).map(|at| (chosen.start + at as isize * chosen.step) as usize);
     Ok(rows.flat_map(|row| &words[row * width..(row + 1) * width]).copied().collect())
 }
 
-/// So many words of bytes that a table was pickled as.
+/// The words in the bytes of a pickled table or row.
 pub(crate) fn words(data: &[u8], count: usize) -> PyResult<Vec<i64>> {
     if data.len() != count * WORD {
         return Err(PyValueError::new_err(format!(
@@ -33,13 +33,13 @@ pub(crate) fn words(data: &[u8], count: usize) -> PyResult<Vec<i64>> {
     Ok(words)
 }
 
-/// Whether this is a row's (domain, device), and no row: a row equals the tuple of its numbers.
+/// Whether this is a (domain, device). Any other tuple may be a row, which equals the tuple of its numbers.
 pub(crate) fn is_name(item: &Bound<'_, PyAny>) -> bool {
     item.cast::<PyTuple>()
         .is_ok_and(|item| item.len() == 2 && item.iter().all(|part| part.is_instance_of::<PyString>()))
 }
 
-/// The row, or `default` where the error says that there is none.
+/// The row, or `default` if there is none.
 pub(crate) fn or_default<'py>(
     row: PyResult<Bound<'py, PyAny>>,
     default: Option<Bound<'py, PyAny>>,
@@ -58,8 +58,8 @@ pub(crate) fn not_found(item: &Bound<'_, PyAny>) -> PyErr {
     }
 }
 
-/// Makes a table's class. `impl $class` beside it says what its words are: `WORDS` a row; `row`, the Python object of one;
-/// `format`, the struct in PEP 3118's words; `schema`, the Arrow columns.
+/// Makes the class of a table. `impl $class` defines the rest: `WORDS` of a row; `row`, its Python object; `format`,
+/// its struct as PEP 3118 writes it; `schema`, the Arrow columns.
 macro_rules! table_class {
     ($(#[$doc:meta])+ $class:ident of $row:ident) => {
         $(#[$doc])+
@@ -71,7 +71,7 @@ macro_rules! table_class {
         }
 
         impl $class {
-            /// A row for each of the labels.
+            /// A table with a row for each label.
             pub(crate) fn of(labels: std::sync::Arc<crate::table::labels::Labels>, words: Vec<i64>) -> $class {
                 let shape = [(words.len() / $class::WORDS) as isize];
                 $class { labels, words, shape }
@@ -112,8 +112,8 @@ macro_rules! table_class {
                 self.labels.devices.clone_ref(py)
             }
 
-            /// The kind of each row: "disk", "interface" or "total". A total is all that a domain reads and writes, and so
-            /// counts the I/O of its disks once more.
+            /// The kind of each row: "disk", "interface" or "total". A total is all that a domain reads and writes, and
+            /// so counts the I/O of its disks once more.
             #[getter]
             fn kinds(&self, py: Python<'_>) -> Py<pyo3::types::PyTuple> {
                 self.labels.kinds.clone_ref(py)
@@ -214,7 +214,7 @@ macro_rules! table_class {
                 format!("<{} of {} rows>", stringify!($class), self.__len__())
             }
 
-            /// A table of these labels and of the bytes that its buffer had.
+            /// A pickled table.
             #[staticmethod]
             fn _from_parts(
                 domains: Bound<'_, pyo3::types::PyTuple>,
@@ -239,8 +239,8 @@ macro_rules! table_class {
                 crate::arrow::capsule::schema(py, $class::schema())
             }
 
-            /// An Arrow record batch, which is a copy: an `arrow_schema` and an `arrow_array` capsule. The consumer casts to
-            /// a requested schema by itself, as the protocol allows.
+            /// An Arrow record batch, which is a copy: an `arrow_schema` and an `arrow_array` capsule. The consumer
+            /// casts to a requested schema by itself, as the protocol allows.
             #[pyo3(signature = (requested_schema=None))]
             fn __arrow_c_array__<'py>(
                 &self,
@@ -273,7 +273,7 @@ macro_rules! table_class {
                 let bytes = bytemuck::cast_slice(&own.words);
                 let format = $class::format();
                 let exported = crate::buffer::Exported { bytes, format, shape: &own.shape, strides: &STRIDES };
-                // SAFETY: Python's own view; the memory is this frozen object's.
+                // SAFETY: the view is from Python, and the memory belongs to this frozen object.
                 unsafe { crate::buffer::export(slf, &exported, view, flags) }
             }
         }

@@ -1,4 +1,4 @@
-//! Goes through the rows of any of our tables, from either end.
+//! Iterates over the rows of any table, forwards or backwards.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -34,7 +34,7 @@ impl RowIterator {
         self.table.bind(py).get_item(row).map(Some)
     }
 
-    /// What list() makes room for.
+    /// The number of rows that are left; list() allocates for them.
     fn __length_hint__(&self) -> usize {
         self.rows.saturating_sub(self.passed.load(Ordering::Relaxed))
     }

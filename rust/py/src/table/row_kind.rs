@@ -1,9 +1,9 @@
-//! What a table's row is about.
+//! The kind of a row.
 
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 
-/// A total counts a domain's disks once more: sums over devices leave it out.
+/// A total covers the disks of its domain, so that sums over disks leave it out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum RowKind {
     Disk,
