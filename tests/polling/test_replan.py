@@ -73,6 +73,19 @@ def test_a_poller_can_be_more_than_one(tree: Tree) -> None:
         assert (poller.poll().interface[0].rx_bytes, poller.replans) == (100, 1)
 
 
+def test_a_subclass_may_override_a_poll(tree: Tree) -> None:
+    class Counting(Poller):
+        polls = 0
+
+        def poll(self) -> Sample:
+            self.polls += 1
+            return super().poll()
+
+    with Counting(Roots(tree.root), [], nics([1])) as poller:
+        assert [poller.poll().interface[0].rx_bytes for _ in range(2)] == [100, 100]
+        assert poller.polls == 2
+
+
 def test_eight_threads_poll_while_plans_change(tree: Tree) -> None:
     held = descriptors()
     plans = random.Random(1)

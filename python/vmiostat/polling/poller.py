@@ -173,7 +173,8 @@ class Poller:
 
     def _hold(self, opened: _core.Poller, plan: FixedPlan | FollowedPlan, queries: QemuStats | None) -> None:
         self._core, self._plan, self._queries = opened, plan, queries
-        self.poll, self.poll_into = opened.poll, opened.poll_into
+        for name in ("poll", "poll_into"):  # in the slots of this class, so that a subclass may have methods over them
+            getattr(Poller, name).__set__(self, getattr(opened, name))
         self._on_close: set[Callable[[], None]] = set()
         if queries is not None:
             # Not at exit: the thread is a daemon, and QEMU needs no goodbye.
