@@ -4,8 +4,6 @@ import sys
 
 import atheris
 
-from testkit.targets import targets
-
 with atheris.instrument_imports(include=["vmiostat"]):
     from vmiostat.discovery.xml.definition import Definition
     from vmiostat.discovery.xml.domain import parse
@@ -30,7 +28,7 @@ def check_definition(definition: Definition) -> None:
     domain = definition.domain
     assert domain.name.strip() != ""
     assert domain.id is None or 0 <= domain.id < 10**9
-    for names in (targets(domain.disks), targets(domain.interfaces)):
+    for names in ([disk.target for disk in domain.disks], [nic.target for nic in domain.interfaces]):
         assert len(set(names)) == len(names)
         assert all(names)
     for problem in definition.problems:

@@ -4,8 +4,6 @@ import sys
 
 import atheris
 
-from testkit.targets import targets
-
 with atheris.instrument_imports(include=["vmiostat"]):
     from vmiostat.discovery.xl import config as xl_config
     from vmiostat.discovery.xml.definition import Definition
@@ -32,7 +30,7 @@ def check_definitions(definitions: list[Definition]) -> None:
         domain = definition.domain
         assert domain.name
         assert domain.type == "xen"
-        assert all(targets(domain.disks))
+        assert all(disk.target for disk in domain.disks)
         assert all(nic.target or nic.mac or nic.counter_source is None for nic in domain.interfaces)
 
 

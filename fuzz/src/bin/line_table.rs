@@ -6,8 +6,9 @@ use std::cell::OnceCell;
 
 use libfuzzer_sys::fuzz_target;
 use vmiostat_core::clock::monotonic_ns;
-use vmiostat_core::fields::{Table, WORD, block, interface};
+use vmiostat_core::fields::{Table, block, interface};
 use vmiostat_core::parse::netdev;
+use vmiostat_core::rates::fields;
 use vmiostat_core::state::State;
 use vmiostat_fuzz::machine::{DISKS, INTERFACES, Machine};
 use vmiostat_fuzz::words;
@@ -76,8 +77,7 @@ fn check<T: Table>(row: &[i64], own: impl Iterator<Item = Option<T::Record>>, re
     }
 }
 
-/// The row without time, generation and state.
+/// The row's counters and gauges, without what describes the row itself.
 fn counters<T: Table>(row: &[i64]) -> Vec<i64> {
-    let row_words = [T::TIME_NS, T::GENERATION, T::STATE];
-    (0..T::SIZE / WORD).filter(|word| !row_words.contains(word)).map(|word| row[word]).collect()
+    fields::<T>().map(|field| row[field.word()]).collect()
 }
