@@ -1,0 +1,165 @@
+"""Runs tests in machines, with the wheel and this machine's Python; a test that takes its machine down fails alone."""
+
+import os
+import re
+import shutil
+import sys
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from lab.command import LabError, run
+from lab.kernels import commands, lab
+from lab.kernels.commands import Command
+from lab.kernels.initial_files import PROJECT
+from lab.kernels.place import MachinePlace, Place
+
+_DEFAULT = ("tests/kernels", "tests/real/test_counters_equal_what_was_sent.py")
+_PLUGINS = ("pytest_timeout", "lab.kernels.guest_files.on_the_console")
+_TEST = 120
+"""Seconds that a test may take, where it does not say otherwise."""
+_QUIET = 240
+"""Seconds without a word after which a test hangs in a way that pytest cannot end."""
+_WITHIN = 3600
+
+
+@dataclass
+class Outcome:
+    """What came of the tests in one machine."""
+
+    kernel: str
+    release: str = ""
+    boot: float = 0.0
+    seconds: float = 0.0
+    tests: dict[str, str] = field(default_factory=dict)
+    """"passed", "failed", "skipped", or "started" for one that has not ended, by pytest's name of it."""
+    status: int = 0
+
+    @property
+    def failed(self) -> bool:
+        return self.status != 0 or not self.tests or set(self.tests.values()) != {"passed"}
+
+    def __str__(self) -> str:
+        counts = ", ".join(
+            f"{list(self.tests.values()).count(outcome)} {outcome}" for outcome in sorted(set(self.tests.values()))
+        )
+        times = f"booted in {self.boot:.1f} s, tests took {self.seconds:.0f} s"
+        return f"{self.kernel}: Linux {self.release}: {counts or 'no test'}; {times}"
+
+
+def run_all(place: Place, wheel: Path, kernels: Sequence[str], arguments: Sequence[str]) -> int:
+    """Runs them in as many machines at a time as there are processors; 0 where all passed and none skipped.
+
+    Raises LabError.
+    """
+    for kernel in kernels:
+        lab.prepare(place, kernel)
+    _install(place, wheel)
+    with ThreadPoolExecutor(os.cpu_count()) as threads:
+        outcomes = list(threads.map(lambda kernel: run_in(place, kernel, arguments or _DEFAULT), kernels))
+    print()
+    for outcome in outcomes:
+        print(outcome)
+        for name, said in outcome.tests.items():
+            if said != "passed":
+                print(f"  {said}: {name}")
+    return int(any(outcome.failed for outcome in outcomes))
+
+
+def _install(place: Place, wheel: Path) -> None:
+    shutil.rmtree(place.wheel)
+    run(
+        *(sys.executable, "-m", "pip", "install", "-q", "--disable-pip-version-check", "--no-index", "--no-deps"),
+        *("--target", place.wheel, wheel),
+    )
+
+
+def run_in(place: Place, kernel: str, arguments: Sequence[str]) -> Outcome:
+    """Boots a machine, again after each test that it does not survive, until all have run."""
+    outcome = Outcome(kernel)
+    here = place.machine(kernel)
+    before = time.monotonic()
+    try:
+        while True:
+            outcome.boot = lab.up(place, kernel, again=True)
+            outcome.release = commands.run(here, Command(["uname", "-r"])).out.decode().strip()
+            try:
+                outcome.status |= _run_pytest(place, here, arguments, done=list(outcome.tests))
+            except LabError as error:
+                seen = _on_the_console(here)
+                print(f"{error}\n{kernel}: during {', '.join(_unfinished(seen)) or 'no test'}", flush=True)
+                if not seen:
+                    raise
+                outcome.tests |= seen
+            else:
+                outcome.tests |= _on_the_console(here)
+                break
+    finally:
+        lab.down(place, kernel)
+    outcome.seconds = time.monotonic() - before
+    return outcome
+
+
+def _run_pytest(place: Place, here: MachinePlace, arguments: Sequence[str], done: list[str]) -> int:
+    words = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-v",
+        "-o",
+        "addopts=-ra --import-mode=importlib",
+        "-o",
+        f"timeout={_TEST}",
+    ]
+    for plugin in _PLUGINS:
+        words += ["-p", plugin]
+    for test in done:
+        words += ["--deselect", test]
+    environment = {
+        "PYTHONPATH": f"{place.wheel}:{PROJECT}",
+        "PYTHONUNBUFFERED": "1",
+        "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",  # those that are not needed take seconds to import
+        "VMIOSTAT_KERNEL": here.kernel,
+        "VMIOSTAT_REAL_DEVICES": "1",
+    }
+    command = Command([*words, "-p", "no:cacheprovider", *arguments], folder=str(PROJECT), environment=environment)
+    lines = _Lines(f"{here.kernel:6} | ")
+    try:
+        status = commands.follow(here, command, lines.write, within=_WITHIN, quiet=_QUIET)
+    finally:
+        lines.end()
+    # Where all but those that were done are left out, pytest finds nothing to run: 5.
+    return 0 if status == 5 and done else status
+
+
+class _Lines:
+    """Prints whole lines, each with the kernel's name, since several run at a time."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._rest = b""
+
+    def write(self, _stream: str, data: bytes) -> None:
+        *lines, self._rest = (self._rest + data).split(b"\n")
+        for line in lines:
+            print(f"{self._name}{line.decode(errors='replace')}\n", end="", flush=True)
+
+    def end(self) -> None:
+        if self._rest:
+            self.write("", b"\n")
+
+
+def _on_the_console(here: MachinePlace) -> dict[str, str]:
+    """How far the tests have come, as guest_files/on_the_console.py says it."""
+    said = re.findall(r"test (started|passed|failed|skipped): (.*?)\r?\n", here.console.read_text(errors="replace"))
+    outcomes: dict[str, str] = {}
+    for outcome, name in said:
+        if outcomes.get(name) not in ("failed", "skipped"):
+            outcomes[name] = outcome
+    return outcomes
+
+
+def _unfinished(outcomes: dict[str, str]) -> list[str]:
+    return [name for name, outcome in outcomes.items() if outcome == "started"]

@@ -1,0 +1,47 @@
+"""A test that takes its machine down fails alone: the others run in the machine that is booted again."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from lab.kernels import guest_tests
+from lab.kernels.place import Place
+from tests.kernels.from_outside.conftest import KERNEL
+
+pytestmark = pytest.mark.timeout(900)
+
+TESTS = """
+import pathlib, time
+
+def test_before():
+    pass
+
+def test_that_reboots():
+    pathlib.Path("/proc/sysrq-trigger").write_text("b")
+    time.sleep(600)
+
+def test_after():
+    pass
+"""
+
+
+@pytest.fixture
+def tests(place: Place) -> Iterator[Path]:
+    """A file of tests, where the machine sees it."""
+    place.wheel.mkdir(parents=True, exist_ok=True)
+    file = place.wheel / "test_made.py"
+    file.write_text(TESTS)
+    yield file
+    file.unlink()
+
+
+def test_the_others_run(place: Place, tests: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    outcome = guest_tests.run_in(place, KERNEL, [str(tests)])
+    assert {name.partition("::")[2]: said for name, said in outcome.tests.items()} == {
+        "test_before": "passed",
+        "test_that_reboots": "started",
+        "test_after": "passed",
+    }
+    assert outcome.failed
+    assert f"{KERNEL} has rebooted" in capsys.readouterr().out
