@@ -8,8 +8,10 @@ import subprocess
 from pathlib import Path
 
 import vmiostat
+from tests.kernels.disks import disks
 
 COMMAND = Path(vmiostat.__file__).parents[1] / "bin/vmiostat"
+DISKS = [disk for serial in ("virtio", "scsi", "nvme", "nvme-shared") for disk in disks(serial)]
 
 
 def said(*arguments: str) -> str:
@@ -39,10 +41,26 @@ def test_version() -> None:
 
 
 def test_devices() -> None:
-    devices = json.loads(said("devices", "--json"))
-    assert devices
+    (host,) = map(json.loads, said("devices", "--json").splitlines())
+    assert host["domain"] == "host"
+    assert {disk["device"] for disk in host["block"]} == set(DISKS)
+    assert {interface["device"] for interface in host["interface"]} == {"lo"}
+    assert {device["state"] for device in host["block"] + host["interface"]} == {"ok"}
 
 
 def test_report() -> None:
-    rows = list(csv.DictReader(io.StringIO(said("--csv", "1", "2"))))
-    assert rows
+    """Two reports differ by what was read from a disk between them."""
+    (disk,) = disks("virtio")
+    before = rows(said("--csv"))["host", disk]
+    subprocess.run(["dd", f"if=/dev/{disk}", "of=/dev/null", "bs=64k", "count=5", "iflag=direct"], check=True)
+    after = rows(said("--csv"))
+    assert {device for _, device in after} == {*DISKS, "lo"}
+    read = after["host", disk]
+    assert int(read["rd_req"]) - int(before["rd_req"]) == 5
+    assert int(read["rd_bytes"]) - int(before["rd_bytes"]) == 5 << 16
+    assert read["wr_bytes"] == before["wr_bytes"]
+
+
+def rows(report: str) -> dict[tuple[str, str], dict[str, str]]:
+    """A CSV report's, by domain and device."""
+    return {(row["domain"], row["device"]): row for row in csv.DictReader(io.StringIO(report))}

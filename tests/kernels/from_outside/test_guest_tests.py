@@ -13,6 +13,7 @@ pytestmark = pytest.mark.timeout(900)
 
 TESTS = """
 import pathlib, time
+from tests.kernels.hanging_fuse import Operation, hanging_fuse
 
 def test_before():
     pass
@@ -20,6 +21,11 @@ def test_before():
 def test_that_reboots():
     pathlib.Path("/proc/sysrq-trigger").write_text("b")
     time.sleep(600)
+
+def test_that_hangs():
+    with hanging_fuse(pathlib.Path("/run/hanging"), Operation.GETATTR) as hanging:
+        hanging.hang()
+        hanging.descriptor.stat()
 
 def test_after():
     pass
@@ -36,12 +42,18 @@ def tests(place: Place) -> Iterator[Path]:
     file.unlink()
 
 
-def test_the_others_run(place: Place, tests: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_others_run(
+    place: Place, tests: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(guest_tests, "_QUIET", 45.0)
     outcome = guest_tests.run_in(place, KERNEL, [str(tests)])
     assert {name.partition("::")[2]: said for name, said in outcome.tests.items()} == {
         "test_before": "passed",
         "test_that_reboots": "started",
+        "test_that_hangs": "started",
         "test_after": "passed",
     }
     assert outcome.failed
-    assert f"{KERNEL} has rebooted" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert f"{KERNEL} has rebooted" in said
+    assert "state D, in request_wait_answer" in said
