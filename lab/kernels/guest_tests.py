@@ -4,9 +4,9 @@ import os
 import re
 import shutil
 import sys
+import threading
 import time
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -54,18 +54,34 @@ def run_all(place: Place, wheel: Path, kernels: Sequence[str], arguments: Sequen
 
     Raises LabError.
     """
+    named = any((PROJECT / argument.partition("::")[0]).exists() for argument in arguments)
+    chosen = arguments if named else [*arguments, *_DEFAULT]
     for kernel in kernels:
         lab.prepare(place, kernel)
     _install(place, wheel)
-    with ThreadPoolExecutor(os.cpu_count()) as threads:
-        outcomes = list(threads.map(lambda kernel: run_in(place, kernel, arguments or _DEFAULT), kernels))
+    outcomes = {kernel: Outcome(kernel, status=1) for kernel in kernels}
+    free = threading.Semaphore(os.cpu_count() or 1)
+
+    def run_one(kernel: str) -> None:
+        with free:
+            try:
+                outcomes[kernel] = run_in(place, kernel, chosen)
+            except LabError as error:
+                print(error, flush=True)
+
+    # Daemons, so that Ctrl-C does not wait for them.
+    threads = [threading.Thread(target=run_one, args=(kernel,), daemon=True) for kernel in kernels]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
     print()
-    for outcome in outcomes:
+    for outcome in outcomes.values():
         print(outcome)
         for name, said in outcome.tests.items():
             if said != "passed":
                 print(f"  {said}: {name}")
-    return int(any(outcome.failed for outcome in outcomes))
+    return int(any(outcome.failed for outcome in outcomes.values()))
 
 
 def _install(place: Place, wheel: Path) -> None:
