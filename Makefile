@@ -99,12 +99,12 @@ lab-xen: $(VENV)/.venv ## Start that Xen, in an emulated machine, and three gues
 lab-xen-down: $(VENV)/.venv ## Stop it
 	$(XEN_LAB) down
 
-test-kernels: wheel $(VENV)/.test ## Tests under Debian's kernels, with the wheel, and of that lab (root, Debian; some four minutes; KERNELS=... ARGS=...)
+test-kernels: wheel $(VENV)/.test ## Tests of the wheel under several Debian kernels (root, Debian; some four minutes; KERNELS=... ARGS=...)
 	@trap '$(KERNELS_LAB) down' EXIT; \
 	$(KERNELS_LAB) test $(addprefix --kernel ,$(KERNELS)) dist/vmiostat-*.whl $(ARGS) \
 	$(if $(KERNELS)$(ARGS),,&& VMIOSTAT_KERNELS=1 $(PYTEST) tests/kernels/from_outside)
 
-lab-kernels: $(VENV)/.venv ## Boot machines with those kernels and this machine's root, to try things in (docs/development/lab.md; KERNELS=6.12)
+lab-kernels: $(VENV)/.venv ## Boot machines with these kernels and this machine's root, to try things in (docs/development/lab.md; KERNELS=6.12)
 	$(KERNELS_LAB) up $(KERNELS)
 
 lab-kernels-down: $(VENV)/.venv ## Take them down

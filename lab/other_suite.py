@@ -8,7 +8,7 @@ _KEYS = "/usr/share/keyrings/debian-archive-keyring.gpg"
 
 
 def known(suite: str, folder: Path) -> tuple[str, ...]:
-    """Options with which apt knows this suite alone, from the archive that it has the others from. Raises LabError."""
+    """Options with which apt knows only this suite, in the archive that it uses for others. Raises LabError."""
     lists, cache = folder / "lists", folder / "cache"
     for made in (lists / "partial", cache / "archives/partial"):
         made.mkdir(parents=True, exist_ok=True)
@@ -31,10 +31,10 @@ def known(suite: str, folder: Path) -> tuple[str, ...]:
 def _archive() -> str:
     targets = ("apt-get", "indextargets", "--format", "$(LABEL) $(REPO_URI)", "Identifier: Packages")
     lines = run(*targets).splitlines()
-    if not any(line.startswith("Debian ") for line in lines):  # it has not fetched anything yet
+    if not any(line.startswith("Debian ") for line in lines):  # apt has not fetched any list yet
         run("apt-get", "update", "-q")
         lines = run(*targets).splitlines()
     found = next((line.split()[1] for line in lines if line.startswith("Debian ")), None)
     if found is None:
-        raise LabError("apt on this machine knows no archive of Debian")
+        raise LabError("apt on this machine uses no archive of Debian: add one to /etc/apt/sources.list")
     return found

@@ -1,4 +1,4 @@
-"""A QEMU that runs as a daemon: known by its pid file and by a word of its command line that no other one has."""
+"""A QEMU that runs as a daemon, found by its pid file and by a unique word of its command line."""
 
 import os
 import select
@@ -9,7 +9,7 @@ from lab.command import LabError
 
 
 def pid(file: Path, word: str) -> int | None:
-    """QEMU's pid, None when it does not run; a pid of old may be another process's now."""
+    """QEMU's pid, None if it does not run. The pid in the file may since be another process's."""
     try:
         found = int(file.read_text())
         words = Path(f"/proc/{found}/cmdline").read_bytes().split(b"\0")

@@ -56,15 +56,15 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m lab.kernels",
         description="Machines with Debian's kernels and this machine's root.",
-        epilog="It ends with 124 where a command had not ended in time, with 125 where the machine failed.",
+        epilog="Exit status 124: a command had not ended in time; 125: the machine or the lab failed.",
     )
     commands = parser.add_subparsers(dest="command", required=True)
     up = commands.add_parser("up", help="bring machines up, all unless kernels are named")
-    up.add_argument("--again", action="store_true", help="boot also a machine that is up: it then sees changed files")
+    up.add_argument("--again", action="store_true", help="reboot a machine that is up, so that it sees changed files")
     up.add_argument("kernels", metavar="KERNEL", nargs="*", choices=[*lab.KERNELS, []], help=", ".join(lab.KERNELS))
     down = commands.add_parser("down", help="end them")
     down.add_argument("--all", action="store_true", help="remove also the kernels, which are kept for the next time")
-    commands.add_parser("status", help="tell what runs")
+    commands.add_parser("status", help="show what runs")
     run = commands.add_parser("run", help="run a program in a machine")
     run.add_argument("--nobody", action="store_true", help="run it as an unprivileged user")
     run.add_argument("--within", type=float, default=600, metavar="SECONDS", help="kill it after so long (600)")

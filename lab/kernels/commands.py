@@ -1,6 +1,6 @@
-"""Runs commands in a machine, over a serial port of QEMU's; guest_files/agent.py is the other end.
+"""Runs commands in a machine, over a serial port; guest_files/agent.py is the other end.
 
-Whatever happens inside, the host side ends within a deadline and says what it was.
+Whatever happens in the machine, the host side returns before a deadline, and says what happened.
 """
 
 import base64
@@ -23,7 +23,7 @@ _PING = 5.0
 _SILENCE = 60.0
 """Seconds without an answer after which the machine hangs: more than a reboot takes on a busy host."""
 _END = 20.0
-"""Seconds in which a command that was to be ended has ended, or hangs."""
+"""Seconds after the deadline in which the machine has to say whether the killed command has ended or hangs."""
 
 
 class CommandTimeout(LabError):
@@ -31,11 +31,11 @@ class CommandTimeout(LabError):
 
 
 class CommandHangs(LabError):
-    """A command was killed and does not end: it waits in the kernel."""
+    """A command was killed but has not ended: it waits in the kernel."""
 
 
 class MachineRebooted(LabError):
-    """The machine has booted again since it was brought up."""
+    """The machine has rebooted since it was brought up."""
 
 
 class MachineHangs(LabError):
@@ -43,24 +43,24 @@ class MachineHangs(LabError):
 
 
 class MachineEnded(LabError):
-    """QEMU does not run (any more)."""
+    """QEMU does not run."""
 
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """What to run: a program's words, not a shell's line."""
+    """What to run: a program and its arguments, not a line of shell."""
 
     words: Sequence[str]
     user: int = 0
     folder: str = "/"
     environment: Mapping[str, str] = field(default_factory=dict)
-    """Beside PATH, HOME and LANG."""
+    """In addition to PATH, HOME and LANG."""
     input: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """What came of a command."""
+    """The result of a command."""
 
     status: int
     """-9 where it was killed by signal 9, as subprocess has it."""
@@ -69,7 +69,7 @@ class Done:
 
 
 def run(machine: MachinePlace, command: Command, *, within: float = 60) -> Done:
-    """Runs it, and waits for it. Raises a LabError above, not where the command fails."""
+    """Runs it, and waits for it. Raises one of the errors above, but not because of an exit status."""
     said: dict[str, list[bytes]] = {"out": [], "err": []}
     status = follow(machine, command, lambda stream, data: said[stream].append(data), within=within)
     return Done(status, b"".join(said["out"]), b"".join(said["err"]))
@@ -83,9 +83,9 @@ def follow(
     within: float,
     quiet: float | None = None,
 ) -> int:
-    """Runs it, and tells what it prints as it does: "out" or "err", and bytes; its exit status.
+    """Runs it, and calls `tell` with "out" or "err" and bytes for all that it prints; its exit status.
 
-    It is killed after `within` seconds, or after `quiet` ones without output. Raises a LabError above.
+    It is killed after `within` seconds, or after `quiet` seconds without output. Raises one of the errors above.
     """
     request = {
         "do": "run",
@@ -138,7 +138,7 @@ def _wait(
 
 
 def wait_until_up(machine: MachinePlace, *, within: float) -> None:
-    """Waits until a machine that boots takes commands, and keeps its boot's id. Raises a LabError above."""
+    """Waits until a machine that boots takes commands, and keeps its boot's id. Raises one of the errors above."""
     machine.boot.unlink(missing_ok=True)
     with _port(machine) as port:
         port.send()
@@ -149,7 +149,7 @@ def wait_until_up(machine: MachinePlace, *, within: float) -> None:
 
 
 def last_words(machine: MachinePlace) -> str:
-    """The end of what was said on the machine's console."""
+    """The end of the machine's console log."""
     return machine.console.read_text(errors="replace")[-6000:].replace("\r", "") if machine.console.exists() else ""
 
 
@@ -167,7 +167,7 @@ class _Port:
     def send(self, **request: object) -> None:
         self._asked = time.monotonic()
         line = json.dumps({"boot": self._boot, "word": self._word} | request).encode()
-        # The newline before it ends what another client may have left unfinished.
+        # The first newline ends a line that another client has left unfinished.
         try:
             self._connection.settimeout(_SILENCE)
             self._connection.sendall(b"\n" + line + b"\n")
@@ -177,7 +177,7 @@ class _Port:
             raise _ended(self._machine) from None
 
     def receive(self, until: float) -> dict[str, Any] | None:
-        """The next answer that says something; None when it is late. Raises a LabError above."""
+        """The next answer with content; None at the deadline. Raises one of the errors above."""
         heard = time.monotonic()
         while (now := time.monotonic()) < until:
             if now > self._asked + _PING:
@@ -194,8 +194,8 @@ class _Port:
         return None
 
     def _understood(self, line: bytes) -> dict[str, Any] | None:
-        """An answer, unless it is another client's, or says no more than that the machine is there."""
-        if not (line.startswith(b"{") and line.endswith(b"}")):  # the rest of another client's
+        """An answer, unless it is for another client, or only a sign of life."""
+        if not (line.startswith(b"{") and line.endswith(b"}")):  # a part of an answer to another client
             return None
         answer: dict[str, Any] = json.loads(line)
         if self._boot is None:
@@ -232,7 +232,7 @@ def _port(machine: MachinePlace) -> Iterator[_Port]:
                 raise _ended(machine) from None
             yield _Port(machine, connection)
             return
-    raise LabError(f"{machine.kernel} runs {PORTS} commands, and cannot run more")
+    raise LabError(f"{machine.kernel} runs {PORTS} commands, and cannot run more at a time")
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""Runs tests in machines, with the wheel and this machine's Python; a test that takes its machine down fails alone."""
+"""Runs tests in machines, with the wheel and this machine's Python. If a test takes its machine down, only it fails."""
 
 import os
 import re
@@ -18,23 +18,21 @@ from lab.kernels.place import MachinePlace, Place
 
 _DEFAULT = ("tests/kernels", "tests/real/test_counters_equal_what_was_sent.py")
 _PLUGINS = ("pytest_timeout", "lab.kernels.guest_files.on_the_console")
-_TEST = 120
-"""Seconds that a test may take, where it does not say otherwise."""
 _QUIET = 240
-"""Seconds without a word after which a test hangs in a way that pytest cannot end."""
+"""Seconds without output after which pytest hangs. It ends a test after 120 seconds, unless the kernel hangs."""
 _WITHIN = 3600
 
 
 @dataclass
 class Outcome:
-    """What came of the tests in one machine."""
+    """The results of the tests in one machine."""
 
     kernel: str
     release: str = ""
     boot: float = 0.0
     seconds: float = 0.0
     tests: dict[str, str] = field(default_factory=dict)
-    """"passed", "failed", "skipped", or "started" for one that has not ended, by pytest's name of it."""
+    """By pytest's node id: "passed", "failed", "skipped", or "started" if it has not ended."""
     status: int = 0
 
     @property
@@ -50,9 +48,9 @@ class Outcome:
 
 
 def run_all(place: Place, wheel: Path, kernels: Sequence[str], arguments: Sequence[str]) -> int:
-    """Runs them in as many machines at a time as there are processors; 0 where all passed and none skipped.
+    """Runs them in each kernel, in as many machines at a time as there are processors. Raises LabError.
 
-    Raises LabError.
+    Returns 0 if all passed and none skipped.
     """
     named = any((PROJECT / argument.partition("::")[0]).exists() for argument in arguments)
     chosen = arguments if named else [*arguments, *_DEFAULT]
@@ -93,7 +91,7 @@ def _install(place: Place, wheel: Path) -> None:
 
 
 def run_in(place: Place, kernel: str, arguments: Sequence[str]) -> Outcome:
-    """Boots a machine, again after each test that it does not survive, until all have run."""
+    """Boots a machine, and boots it again after each test that takes it down, until all have run. Raises LabError."""
     outcome = Outcome(kernel)
     here = place.machine(kernel)
     before = time.monotonic()
@@ -109,6 +107,7 @@ def run_in(place: Place, kernel: str, arguments: Sequence[str]) -> Outcome:
                 if not seen:
                     raise
                 outcome.tests |= seen
+                outcome.status = 1
             else:
                 outcome.tests |= _on_the_console(here)
                 break
@@ -119,16 +118,7 @@ def run_in(place: Place, kernel: str, arguments: Sequence[str]) -> Outcome:
 
 
 def _run_pytest(place: Place, here: MachinePlace, arguments: Sequence[str], done: list[str]) -> int:
-    words = [
-        sys.executable,
-        "-m",
-        "pytest",
-        "-v",
-        "-o",
-        "addopts=-ra --import-mode=importlib",
-        "-o",
-        f"timeout={_TEST}",
-    ]
+    words = [sys.executable, "-m", "pytest", "-v", "-o", "addopts=-ra --import-mode=importlib"]
     for plugin in _PLUGINS:
         words += ["-p", plugin]
     for test in done:
@@ -136,7 +126,7 @@ def _run_pytest(place: Place, here: MachinePlace, arguments: Sequence[str], done
     environment = {
         "PYTHONPATH": f"{place.wheel}:{PROJECT}",
         "PYTHONUNBUFFERED": "1",
-        "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",  # those that are not needed take seconds to import
+        "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",  # the other plugins take seconds to import
         "VMIOSTAT_KERNEL": here.kernel,
         "VMIOSTAT_REAL_DEVICES": "1",
     }
@@ -146,12 +136,12 @@ def _run_pytest(place: Place, here: MachinePlace, arguments: Sequence[str], done
         status = commands.follow(here, command, lines.write, within=_WITHIN, quiet=_QUIET)
     finally:
         lines.end()
-    # Where all but those that were done are left out, pytest finds nothing to run: 5.
+    # 5: nothing is left to run.
     return 0 if status == 5 and done else status
 
 
 class _Lines:
-    """Prints whole lines, each with the kernel's name, since several run at a time."""
+    """Prints whole lines, each after the kernel's name, since several run at a time."""
 
     def __init__(self, name: str) -> None:
         self._name = name
@@ -168,7 +158,7 @@ class _Lines:
 
 
 def _on_the_console(here: MachinePlace) -> dict[str, str]:
-    """How far the tests have come, as guest_files/on_the_console.py says it."""
+    """The outcomes so far, as guest_files/on_the_console.py writes them."""
     said = re.findall(r"test (started|passed|failed|skipped): (.*?)\r?\n", here.console.read_text(errors="replace"))
     outcomes: dict[str, str] = {}
     for outcome, name in said:

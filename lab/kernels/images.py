@@ -1,4 +1,4 @@
-"""What the lab boots: a kernel and its modules, out of Debian's packages; made once a recipe."""
+"""What the lab boots: a kernel and its modules, out of Debian's packages; made once for each recipe."""
 
 import hashlib
 import shutil
@@ -14,7 +14,7 @@ _RECIPE = tuple(Path(file) for file in (kernel.__file__, other_suite.__file__, v
 
 @dataclass(frozen=True, slots=True)
 class Images:
-    """A recipe's folder, and what is where in it."""
+    """A recipe's folder, and the paths in it."""
 
     folder: Path
 
@@ -33,7 +33,7 @@ class Images:
 
 
 def make(place: Place, name: str) -> Images:
-    """Makes those of one of the lab's kernels, unless they are there; those of another recipe go. Raises LabError."""
+    """Makes those of a kernel, unless they exist, and removes those of another recipe. Raises LabError."""
     suite = packages.SUITES[name]
     parts = (*(file.read_bytes() for file in _RECIPE), suite.encode(), packages.KERNEL.encode())
     recipe = hashlib.sha256(b"".join(parts)).hexdigest()[:16]

@@ -1,4 +1,4 @@
-"""A machine's initramfs: the modules with which it sees its root, and what it is to do. It takes no time to make."""
+"""A machine's initramfs: the modules that mount its root, and the settings of init.sh. It is made at each boot."""
 
 import shlex
 import sys
@@ -15,14 +15,16 @@ PROJECT = Path(__file__).parents[2]
 _GUEST = Path(__file__).parent / "guest_files"
 _BUSYBOX = Path("/bin/busybox")
 _HIDDEN = tuple(Path(folder) for folder in ("/tmp", "/run", "/dev/shm"))
-"""Folders that are a machine's own."""
+"""Folders that are empty in a machine, so that what it needs of them is mounted there."""
 
 
 def write(path: Path, place: Place, images: Images) -> None:
     """Writes it. Raises LabError."""
     needed = (PROJECT, Path(sys.prefix), Path(sys.base_prefix), place.wheel)
-    shown = [folder for folder in needed if any(folder.is_relative_to(hidden) for hidden in _HIDDEN)]
-    closed = {parent for folder in needed for parent in folder.parents if not parent.stat().st_mode & 0o001}
+    shown = {folder for folder in needed if any(folder.is_relative_to(hidden) for hidden in _HIDDEN)}
+    shown = {folder for folder in shown if not shown & set(folder.parents)}
+    on_the_way = {folder for leaf in needed for folder in (leaf, *leaf.parents)}
+    closed = [folder for folder in on_the_way if folder.stat().st_mode & 0o005 != 0o005]
     settings = {
         "kernel": path.parent.name,
         "modules": str(images.modules / "lib/modules"),

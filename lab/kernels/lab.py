@@ -1,4 +1,4 @@
-"""The lab as a whole: machines brought up, told about, taken down."""
+"""The lab as a whole: brings machines up and down, and reports what runs."""
 
 import os
 import shutil
@@ -12,13 +12,13 @@ from lab.one_at_a_time import locked
 
 KERNELS = tuple(packages.SUITES)
 _BOOT = 300
-"""Seconds after which something is wrong. It takes some ten, and several times that where others compute, too."""
+"""Seconds. It takes about ten, and several times that on a busy host."""
 
 
 def prepare(place: Place, kernel: str) -> images.Images:
-    """Makes what a kernel boots from, unless it is there. Raises LabError."""
+    """Installs packages, and unpacks a kernel, unless that is done. Raises LabError."""
     if os.geteuid() != 0:
-        raise LabError("needs root: shares all of this machine's files with the lab's")
+        raise LabError("needs root: the machines see all files of this one")
     with locked(place.folder):
         debian.install(packages.HERE)
         place.wheel.mkdir(exist_ok=True)
@@ -26,7 +26,7 @@ def prepare(place: Place, kernel: str) -> images.Images:
 
 
 def up(place: Place, kernel: str, *, again: bool = False) -> float:
-    """Brings a machine up, unless it is; `again` boots it in any case. The seconds that it took. Raises LabError."""
+    """Boots a machine, unless it is up; `again` boots it in any case. Returns the seconds taken. Raises LabError."""
     made = prepare(place, kernel)
     here = place.machine(kernel)
     with locked(here.folder):
@@ -66,7 +66,7 @@ def is_up(here: MachinePlace) -> bool:
 
 
 def status(place: Place, kernel: str) -> str:
-    """What a machine is; one line."""
+    """Whether a machine runs, and its kernel; one line."""
     here = place.machine(kernel)
     running = machine.pid(here)
     if running is None:

@@ -7,7 +7,7 @@ from lab.kernels.images import Images
 from lab.kernels.place import PORTS, MachinePlace, Place
 
 PROGRAM = "qemu-system-x86_64"
-# A second processor would cost half of the speed: QEMU then translates what is atomic so that it is.
+# With a second processor each would have half the speed: QEMU then has to keep atomic instructions atomic.
 _PROCESSORS = ("-cpu", "max", "-smp", "1")
 _MEMORY = "1G"
 _KERNEL = "console=ttyS0 quiet mitigations=off nokaslr net.ifnames=0 cryptomgr.notests=1 printk.devkmsg=on"
@@ -33,7 +33,7 @@ def start(place: Place, machine: MachinePlace, images: Images) -> None:
         *_root(),
         *_ports(machine),
         *_disks(machine),
-        *("-device", "i6300esb"),  # opened, it reboots the machine after half a minute: -action watchdog=reset
+        *("-device", "i6300esb"),
         *("-pidfile", machine.pid, "-daemonize"),
     )
 

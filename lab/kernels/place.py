@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 PORTS = 4
-"""So many commands can run in a machine at a time."""
+"""How many commands can run in a machine at a time."""
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """The lab's folder and what is where in it."""
+    """The lab's folder, and the paths in it."""
 
     folder: Path
 
@@ -21,7 +21,7 @@ class Place:
 
     @property
     def images(self) -> Path:
-        """The kernels, which are kept; a folder for each recipe."""
+        """The unpacked kernels, which are kept."""
         return self.folder / "images"
 
     @property
@@ -43,7 +43,7 @@ class MachinePlace:
 
     @property
     def console(self) -> Path:
-        """What the kernel has said since the start, over all boots."""
+        """The output of the kernel and its first process since QEMU was started."""
         return self.folder / "console"
 
     @property
@@ -57,7 +57,7 @@ class MachinePlace:
 
     @property
     def boot(self) -> Path:
-        """The boot id that the machine had when it came up: with another one it has rebooted."""
+        """The boot id that the machine had when it came up. If it has another one, it has rebooted."""
         return self.folder / "boot"
 
     def port(self, number: int) -> Path:

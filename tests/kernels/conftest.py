@@ -1,4 +1,4 @@
-"""What every test under another kernel stands on: `make test-kernels` runs them in machines; elsewhere they skip."""
+"""Tests that run in machines with other kernels, by `make test-kernels`; elsewhere they skip."""
 
 import os
 

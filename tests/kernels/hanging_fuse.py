@@ -1,8 +1,8 @@
-"""A FUSE file system that leaves requests unanswered from some moment on: no signal ends who waits for one.
+"""A FUSE file system that stops answering: a process that waits for an answer hangs, and no signal ends it.
 
 As a program, hanging_fuse.py FOLDER OPERATION..., it needs no privileges. In a user and a mount namespace of its own it
-mounts the file system at FOLDER/fuse and an overlay of it at FOLDER/overlay, and opens `file` in both. FUSE refuses all
-users but the one who mounted it, root too; the overlay asks it with that one's rights, so that root waits as well.
+mounts the file system at FOLDER/fuse and an overlay of it at FOLDER/overlay, and opens `file` in both. FUSE refuses
+every user except the one who mounted it, even root. The overlay reads with its mounter's rights, so root hangs too.
 
 Protocol: Linux, include/uapi/linux/fuse.h.
 """
@@ -25,7 +25,7 @@ NOBODY = 65534
 
 
 class Operation(IntEnum):
-    """The requests that it answers, or not."""
+    """FUSE's requests."""
 
     LOOKUP = 1
     FORGET = 2
@@ -53,7 +53,7 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 @dataclass(frozen=True)
 class HangingFuse:
-    """One that is mounted."""
+    """A mounted one."""
 
     folder: Path
     process: subprocess.Popen[bytes]
@@ -63,7 +63,7 @@ class HangingFuse:
     """Its descriptor of the same file in the overlay."""
 
     def hang(self) -> None:
-        """From now on the requests that were named are not answered."""
+        """Stops answering the chosen requests."""
         assert self.process.stdin is not None
         assert self.process.stdout is not None
         self.process.stdin.write(b"\n")
@@ -72,13 +72,13 @@ class HangingFuse:
 
     @property
     def descriptor(self) -> Path:
-        """The overlay's file, as anybody finds it."""
+        """The overlay's file, as root finds it."""
         return Path(f"/proc/{self.process.pid}/fd/{self.overlay}")
 
 
 @contextmanager
 def hanging_fuse(folder: Path, *held: Operation, user: int = NOBODY) -> Iterator[HangingFuse]:
-    """Mounts one as this user; afterwards the process that answers is killed, and who waits for it gets an error."""
+    """Mounts one as this user. On exit its server is killed, and requests that wait for it fail."""
     folder.mkdir()
     os.chown(folder, user, user)
     process = subprocess.Popen(
@@ -89,7 +89,7 @@ def hanging_fuse(folder: Path, *held: Operation, user: int = NOBODY) -> Iterator
         group=user,
         extra_groups=(),
         cwd="/",
-        start_new_session=True,  # whoever ends the test does not end what the test waits for
+        start_new_session=True,  # killing the test's session leaves it running
     )
     with process:
         try:
@@ -101,7 +101,7 @@ def hanging_fuse(folder: Path, *held: Operation, user: int = NOBODY) -> Iterator
 
 
 def _answer(operation: Operation, node: int, rest: bytes) -> bytes:
-    """What the kernel is told; nothing of it may be kept for the next time. Raises OSError."""
+    """The answer to a request, which the kernel must not cache. Raises OSError."""
     match operation:
         case Operation.INIT:  # version 7.31, no flags
             return struct.pack("<4I2H2I2H8I", 7, 31, 1 << 16, 0, 16, 12, 1 << 16, 1, 16, 0, *[0] * 8)
@@ -131,7 +131,7 @@ def _attributes(node: int) -> bytes:
 
 
 def _serve(fuse: int, held: Sequence[Operation], hangs: int) -> None:
-    """Answers requests; those that are held only until `hangs` has something to read."""
+    """Answers requests, those that are held only while `hangs` is empty."""
     while True:
         request = os.read(fuse, 1 << 18)
         _, number, unique, node = struct.unpack_from("<IIQQ", request)
@@ -164,7 +164,7 @@ def _mount(kind: str, at: Path, options: str) -> None:
 
 
 def _enter_namespaces() -> None:
-    """This process becomes root of a user namespace, and may mount in a namespace of its own."""
+    """Makes this process root of a new user namespace, which may mount in a new mount namespace."""
     user, group = os.geteuid(), os.getegid()
     _checked(_libc.unshare(_CLONE_NEWUSER | _CLONE_NEWNS), "unshare")
     for name, text in (("setgroups", "deny"), ("uid_map", f"0 {user} 1"), ("gid_map", f"0 {group} 1")):

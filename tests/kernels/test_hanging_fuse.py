@@ -1,4 +1,4 @@
-"""An unprivileged user makes root's system calls hang, as hostile tests do, until the user's process is killed."""
+"""An unprivileged user makes a system call of root hang, until the user's process is killed."""
 
 import shutil
 import signal
@@ -15,7 +15,7 @@ from tests.kernels.hanging_fuse import Operation, hanging_fuse
 
 @pytest.fixture
 def folder() -> Iterator[Path]:
-    """A folder of nobody's, where nobody can enter: pytest's own are root's."""
+    """A folder that an unprivileged user can reach; pytest's are root's."""
     folder = Path("/run/hanging")
     yield folder
     shutil.rmtree(folder)

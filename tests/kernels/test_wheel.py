@@ -1,4 +1,4 @@
-"""The wheel runs under this kernel: the command, and what it says of this machine."""
+"""The wheel under this kernel: the command, the devices that it finds, and what it counts."""
 
 import csv
 import io

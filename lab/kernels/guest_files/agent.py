@@ -1,10 +1,10 @@
-"""A machine's first process once it has its root: does what it is told over serial ports, one command a port at a time.
+"""A machine's first process once it has its root: runs commands from serial ports, one at a time on each port.
 
-A request is a line of JSON: the boot that it is meant for, a word, and what to do: "run", "end", or nothing, to learn
-whether the machine is there. Each answer is a line with this boot's id and the request's word. A command that hangs in
-the kernel, where no signal ends it, is said to do so, and its port takes the next one.
+A request is a line of JSON: the id of the boot it is meant for, a word that names the client, and what to do: "run",
+"end", or nothing, to check that the machine is alive. Each answer is a line with this boot's id and the client's word.
+If a command hangs in the kernel, where no signal ends it, the answer says so, and the port takes the next command.
 
-It needs nothing but Python, of which a thread could hang as well: it never waits for anything but its own descriptors.
+It has one thread, and waits for nothing but its own descriptors. Nothing that a command does can hang it.
 """
 
 import base64
@@ -28,28 +28,28 @@ ENVIRONMENT = {
     "DM_DISABLE_UDEV": "1",  # libdevmapper makes its device files itself
 }
 _AFTER_KILL = 5.0
-"""Seconds that the kernel has to end what was killed."""
+"""Seconds after a kill in which the kernel has to end a command; later it hangs."""
 _CLIENT = 60.0
-"""Seconds without a request after which a command's client has gone: it sends one every few seconds."""
+"""Seconds without a request after which a client is gone, and its command killed. Clients send one every 5 seconds."""
 _MOST_WAITING = 1 << 20
-"""Bytes that wait for the other end of a port: with more of them a command is not read from."""
+"""Bytes of unsent answers. Above this, a command's output is not read."""
 
 
 @dataclass
 class Command:
-    """One that runs: the leader of a session of its own."""
+    """A running command: the leader of a session of its own."""
 
     pid: int
     streams: dict[int, str]
-    """Its pipes, and what each is called."""
+    """Its pipes, and the name of each in answers."""
     killed: float | None = None
-    """When it was, by the monotonic clock."""
+    """When it was killed, by the monotonic clock."""
     status: int | None = None
 
 
 @dataclass
 class Port:
-    """A serial port, and the command that came over it."""
+    """A serial port, and its command."""
 
     fd: int
     events: select.epoll
@@ -68,14 +68,14 @@ class Port:
         while self.waiting:
             try:
                 del self.waiting[: os.write(self.fd, self.waiting)]
-            except BlockingIOError:  # the other end does not read, or there is none
+            except BlockingIOError:  # the client does not read, or there is none
                 return
 
     def read(self) -> list[dict[str, Any]]:
-        """The requests that have come.
+        """The requests that have arrived.
 
-        Where a read finds no other end, there may have been one before, and be one again: the kernel hears of that and
-        gets what was sent by two ways, in any order. So a port is not told that its client has gone.
+        A read returns nothing if no client is connected, but that says nothing about the requests before it: data and
+        connection changes reach the guest's driver over different queues, in any order.
         """
         while True:
             try:
@@ -86,7 +86,7 @@ class Port:
                 break
             self.received += part
         *lines, self.received = self.received.split(b"\n")
-        # Of a client that went in the middle of a line a part may be left.
+        # A client that disconnected in the middle of a line leaves a part of it.
         return [json.loads(line) for line in lines if line.startswith(b"{") and line.endswith(b"}")]
 
     def do(self, request: dict[str, Any]) -> None:
@@ -113,7 +113,7 @@ class Port:
         self.command = None
 
     def take_output(self) -> None:
-        """Hands on what the command has printed, and its end."""
+        """Sends what the command has printed, and how it ended."""
         command = self.command
         if command is None:
             return
@@ -140,7 +140,7 @@ class Port:
 
 
 def started(request: dict[str, Any]) -> Command:
-    """Starts a program, or the process that says why it cannot: what exec waits for does not hold this process."""
+    """Forks a process that becomes the program. Only the child waits for exec, which may hang."""
     source = os.memfd_create("input")
     os.write(source, base64.b64decode(request["input"]))
     os.lseek(source, 0, os.SEEK_SET)
@@ -188,7 +188,7 @@ def kill(command: Command | None) -> None:
 
 
 def session(leader: int) -> list[int]:
-    """The processes of a session. /proc/PID/stat takes no lock that a process can hold; cmdline does."""
+    """The processes of a session. Unlike cmdline, /proc/PID/stat takes no lock that a hanging process can hold."""
     found = []
     for process in Path("/proc").glob("[0-9]*"):
         after_name = read(process / "stat").rpartition(")")[2].split()
@@ -209,7 +209,7 @@ def hanging(pids: list[int]) -> list[str]:
 
 
 def read(path: Path) -> str:
-    """What a file of /proc has; nothing when its process has ended."""
+    """The text of a file of /proc; empty if its process has ended."""
     try:
         return path.read_text(errors="replace")
     except OSError as error:
@@ -219,11 +219,11 @@ def read(path: Path) -> str:
 
 
 def opened_ports(events: select.epoll) -> list[Port]:
-    """All there are; each has said that the machine is there."""
+    """All ports, each with a first answer: the machine is up."""
     ports = []
     for device in Path("/sys/class/virtio-ports").iterdir():
         port = Port(os.open(f"/dev/{device.name}", os.O_RDWR | os.O_NONBLOCK), events)
-        # Without the edge, a port that has no other end would wake this process for ever.
+        # Level-triggered, a port without a client would wake this process for ever.
         events.register(port.fd, select.EPOLLIN | select.EPOLLOUT | select.EPOLLET)
         port.answer()
         ports.append(port)
@@ -231,7 +231,7 @@ def opened_ports(events: select.epoll) -> list[Port]:
 
 
 def reap(ports: list[Port]) -> None:
-    """Collects the dead, also those whose parents have ended: this is process 1."""
+    """Collects ended processes, orphans too: this is process 1."""
     while True:
         try:
             pid, status = os.waitpid(-1, os.WNOHANG)

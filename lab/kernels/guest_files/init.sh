@@ -12,8 +12,11 @@ for module in $(cat /modules/order); do insmod "/modules/$module"; done
 
 mount -t 9p -o trans=virtio,version=9p2000.L,ro,msize=512000,cache=loose host /host
 mount -t tmpfs tmpfs /written
-mkdir /written/upper /written/work
-mount -t overlay -o lowerdir=/host,upperdir=/written/upper,workdir=/written/work overlay /root
+show() {
+    mkdir -p "/root$1" "/written$1/upper" "/written$1/work"
+    mount -t overlay -o "lowerdir=/host$1,upperdir=/written$1/upper,workdir=/written$1/work" overlay "/root$1"
+}
+show /
 for folder in proc sys dev; do mount --move "/$folder" "/root/$folder"; done
 for folder in /dev/pts /dev/shm /usr/lib/modules; do mkdir -p "/root$folder"; done
 mount -t devpts -o gid=5,mode=620,ptmxmode=666 devpts /root/dev/pts
@@ -21,14 +24,12 @@ for folder in dev/shm tmp; do mount -t tmpfs -o mode=1777 tmpfs "/root/$folder";
 mount -t tmpfs -o mode=755 tmpfs /root/run
 mount -t cgroup2 cgroup2 /root/sys/fs/cgroup
 mount --bind "/host$modules" /root/usr/lib/modules
-echo "$shown" | while read -r folder; do
-    [ -z "$folder" ] || { mkdir -p "/root$folder"; mount --bind "/host$folder" "/root$folder"; }
-done
-# Who is not root may run the project's Python, also where that is in root's home.
-echo "$opened" | while read -r folder; do [ -z "$folder" ] || chmod o+x "/root$folder"; done
+echo "$shown" | while read -r folder; do [ -z "$folder" ] || show "$folder"; done
+# Unprivileged users may run the project's Python, even if it is in root's home.
+echo "$opened" | while read -r folder; do [ -z "$folder" ] || chmod o+rx "/root$folder"; done
 umount -l /host /written
 
-# No udev runs here, which would make these.
+# udev would make these, but none runs here.
 for link in fd: stdin:/0 stdout:/1 stderr:/2; do ln -sfn "/proc/self/fd${link#*:}" "/root/dev/${link%%:*}"; done
 chroot /root /sbin/modprobe -a $later
 chmod 666 /root/dev/fuse /root/dev/net/tun
@@ -36,7 +37,7 @@ mount -t fusectl fusectl /root/sys/fs/fuse/connections
 set_to() { [ ! -e "/root/proc/sys/$1" ] || echo "$2" > "/root/proc/sys/$1"; }
 set_to kernel/unprivileged_userns_clone 1
 set_to kernel/sysrq 1
-# A kernel that fails reboots, and whoever waits outside is told so.
+# A kernel that fails reboots: that is what the host side can report.
 set_to kernel/panic 1
 set_to kernel/panic_on_oops 1
 hostname "kernel-$kernel"

@@ -1,6 +1,6 @@
-"""A plugin for pytest: says on the machine's console what begins and how it ended.
+"""A plugin for pytest: writes the start and the outcome of each test to the console, among the kernel's messages.
 
-So that is known also of a test during which the machine reboots, and among it is what the kernel said meanwhile.
+The host side reads them there, even if the machine reboots during a test.
 """
 
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What tests of the lab itself stand on: they run on this machine, and fail machines of the lab."""
+"""Fixtures of the tests of the lab itself, which run on this machine and take machines of the lab down."""
 
 import os
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ KERNEL = "6.12"
 
 @pytest.fixture(autouse=True, scope="session")
 def in_the_lab() -> None:
-    """In place of what the other tests need: to be inside."""
+    """Replaces the fixture of tests that run in a machine."""
     if "VMIOSTAT_KERNELS" not in os.environ:
         pytest.skip("takes machines of the kernels' lab down: make test-kernels")
 
@@ -27,6 +27,6 @@ def place(in_the_lab: None) -> Iterator[Place]:
 
 @pytest.fixture
 def machine(place: Place) -> MachinePlace:
-    """One that is up, whatever the test before has done to it."""
+    """A machine that is up, whatever the previous test has done to it."""
     lab.up(place, KERNEL)
     return place.machine(KERNEL)

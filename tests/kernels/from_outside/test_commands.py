@@ -1,4 +1,4 @@
-"""What a command in a machine does, or the machine in place of it, is known outside, and nothing waits for ever."""
+"""The host side reports how a command ended, or what happened to its machine, and never waits for ever."""
 
 import os
 import signal
@@ -16,7 +16,7 @@ from lab.kernels.place import MachinePlace
 pytestmark = pytest.mark.timeout(600)
 
 WITHIN = 300.0
-"""Seconds in which a machine boots, however much else computes."""
+"""Seconds in which a machine reboots, even on a busy host."""
 HANGS = """
 import pathlib, subprocess
 from tests.kernels.hanging_fuse import Operation, hanging_fuse
@@ -79,7 +79,7 @@ def test_a_command_that_hangs_in_the_kernel_is_said_to(machine: MachinePlace) ->
 def test_a_machine_that_reboots_is_said_to(machine: MachinePlace, line: str, said: str) -> None:
     with pytest.raises(commands.MachineRebooted, match=said):
         commands.run(machine, shell(line), within=WITHIN)
-    with pytest.raises(commands.MachineRebooted):  # also to the next one who comes
+    with pytest.raises(commands.MachineRebooted):  # the next command too
         commands.run(machine, Command(["true"]))
     commands.wait_until_up(machine, within=WITHIN)
     assert commands.run(machine, Command(["true"])).status == 0

@@ -1,4 +1,4 @@
-"""A test that takes its machine down fails alone: the others run in the machine that is booted again."""
+"""If a test takes its machine down, it alone fails: the machine is booted again, and the others run."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -34,7 +34,7 @@ def test_after():
 
 @pytest.fixture
 def tests(place: Place) -> Iterator[Path]:
-    """A file of tests, where the machine sees it."""
+    """A file of tests, in a folder that the machine sees."""
     place.wheel.mkdir(parents=True, exist_ok=True)
     file = place.wheel / "test_made.py"
     file.write_text(TESTS)
