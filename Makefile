@@ -17,6 +17,7 @@ BIN := $(VENV)/bin
 MATURIN = flock Cargo.toml $(BIN)/maturin
 LAB := $(BIN)/python -m lab.kvm
 XEN_LAB := $(BIN)/python -m lab.xen
+KERNELS_LAB := $(BIN)/python -m lab.kernels
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # As maturin sets it: with another value cargo would compile pyo3 again.
 export PYO3_BUILD_EXTENSION_MODULE := 1
@@ -32,14 +33,14 @@ PYTEST := $(BIN)/python -m pytest
 WORKERS ?= $(shell echo $$((2 * $$(nproc))))
 PARALLEL := -n $(WORKERS) --dist worksteal
 ALONE := timing or alone
-QUICK := python tests --ignore tests/real --ignore tests/faults --ignore tests/soak --ignore tests/kvm --ignore tests/xen
+QUICK := python tests --ignore tests/real --ignore tests/faults --ignore tests/soak --ignore tests/kvm --ignore tests/xen --ignore tests/kernels
 # The rest read real devices with the compiled module, which is the same for every Python.
 OF_EACH_PYTHON := python tests --ignore tests/real --ignore tests/soak
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help run build check test test-rust test-python test-quick test-oldest coverage test-kvm kvm-packages lab-kvm lab-kvm-down test-xen lab-xen lab-xen-down lint msrv format docs wheel bench bench-programs bench-quick bench-report crossings instructions fuzz fuzz-long soak clean
+.PHONY: help run build check test test-rust test-python test-quick test-oldest coverage test-kvm kvm-packages lab-kvm lab-kvm-down test-xen lab-xen lab-xen-down test-kernels lab-kernels lab-kernels-down lint msrv format docs wheel bench bench-programs bench-quick bench-report crossings instructions fuzz fuzz-long soak clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
@@ -97,6 +98,17 @@ lab-xen: $(VENV)/.venv ## Start that Xen, in an emulated machine, and three gues
 
 lab-xen-down: $(VENV)/.venv ## Stop it
 	$(XEN_LAB) down
+
+test-kernels: wheel $(VENV)/.test ## Tests of the wheel under several Debian kernels (root, Debian; some four minutes; KERNELS=... ARGS=...)
+	@trap '$(KERNELS_LAB) down' EXIT; \
+	$(KERNELS_LAB) test $(addprefix --kernel ,$(KERNELS)) dist/vmiostat-*.whl $(ARGS) \
+	$(if $(KERNELS)$(ARGS),,&& VMIOSTAT_KERNELS=1 $(PYTEST) tests/kernels/from_outside)
+
+lab-kernels: $(VENV)/.venv ## Boot machines with these kernels and this machine's root, to try things in (docs/development/lab.md; KERNELS=6.12)
+	$(KERNELS_LAB) up $(KERNELS)
+
+lab-kernels-down: $(VENV)/.venv ## Take them down
+	$(KERNELS_LAB) down
 
 lint: $(VENV)/.built $(VENV)/.lint ## Formatting, lints, types, typos, and the stub against the module
 	$(BIN)/typos

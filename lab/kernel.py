@@ -1,5 +1,6 @@
 """A guest's kernel: Debian's package, unpacked and not installed, and what of its modules goes into an initramfs."""
 
+import lzma
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -7,19 +8,30 @@ from lab.command import LabError, run
 from lab.packages import only, unpack
 
 
-def take(package: str, folder: Path) -> None:
+def take(package: str, folder: Path, *apt_options: str) -> None:
     """Unpacks the newest kernel, which is what Debian's package linux-image-... depends on. Raises LabError."""
-    depends = run("apt-cache", "depends", package)
-    newest = next((line.split()[-1] for line in depends.splitlines() if "Depends: linux-image" in line), None)
+    newest = next((name for name in _depends(package, apt_options) if name.startswith("linux-image-")), None)
     if newest is None:
-        raise LabError(f"apt knows no kernel that {package} depends on: {depends!r}")
-    unpack(newest, folder)
+        raise LabError(f"apt knows no kernel that {package} depends on")
+    unpack(newest, folder, *apt_options)
+    # Since Debian's 7.0 a kernel is in several packages (linux-binary-VERSION, linux-modules-VERSION), below /usr.
+    for part in _depends(newest, apt_options):
+        if part.endswith(newest.removeprefix("linux-image-")):
+            unpack(part, folder, *apt_options)
+    if not (folder / "lib/modules").exists():
+        (folder / "lib").symlink_to("usr/lib")
     run("depmod", "-b", folder, version(folder))
+
+
+def _depends(package: str, apt_options: Iterable[str]) -> list[str]:
+    lines = run("apt-cache", *apt_options, "depends", package).splitlines()
+    return [line.split()[-1] for line in lines if line.strip().startswith("Depends:")]
 
 
 def image(folder: Path) -> Path:
     """The kernel itself."""
-    return only(folder / "boot", "vmlinuz-*")
+    inside = folder / "lib/modules" / version(folder) / "vmlinuz"
+    return inside if inside.exists() else only(folder / "boot", "vmlinuz-*")
 
 
 def version(folder: Path) -> str:
@@ -40,6 +52,10 @@ def modules(folder: Path, names: Iterable[str]) -> list[Path]:
 
 def modules_to_load(folder: Path, names: Iterable[str]) -> dict[str, bytes]:
     """An initramfs' folder `modules`: the files, and in `order` their names. Raises LabError."""
-    files = modules(folder, names)
-    order = "\n".join(file.name for file in files)
-    return {f"modules/{file.name}": file.read_bytes() for file in files} | {"modules/order": order.encode()}
+    files = {file.name.removesuffix(".xz"): _unpacked(file) for file in modules(folder, names)}
+    return {f"modules/{name}": data for name, data in files.items()} | {"modules/order": "\n".join(files).encode()}
+
+
+def _unpacked(module: Path) -> bytes:
+    data = module.read_bytes()
+    return lzma.decompress(data) if module.suffix == ".xz" else data

@@ -24,11 +24,11 @@ def install_again(package: str) -> None:
     _apt_install("--reinstall", package)
 
 
-def unpack(package: str, folder: Path) -> None:
-    """Unpacks a package of this machine's apt into a folder, and runs nothing of it. Raises LabError."""
+def unpack(package: str, folder: Path, *apt_options: str) -> None:
+    """Unpacks a package that apt knows into a folder, and runs nothing of it. Raises LabError."""
     folder.mkdir(parents=True, exist_ok=True)
     # apt-get writes into the folder that it runs in.
-    run("sh", "-c", 'cd "$1" && apt-get download -q "$2"', "sh", folder, package)
+    run("sh", "-c", 'cd "$1" && shift && apt-get "$@"', "sh", folder, *apt_options, "download", "-q", package)
     archive = only(folder, "*.deb")
     run("dpkg", "--extract", archive, folder)
     archive.unlink()

@@ -5,7 +5,7 @@ import signal
 import pytest
 
 RETRIES = 2
-LABS = ("kvm", "xen")
+LABS = {"kvm", "xen", "kernels"}
 """Folders of tests that share one lab."""
 
 
@@ -17,7 +17,7 @@ def pytest_configure() -> None:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """A busy machine can fail a test that measures time, and no other: only such a test is retried."""
     for item in items:
-        if item.path.parent.name in LABS:
+        if LABS & {folder.name for folder in item.path.parents}:
             item.add_marker(pytest.mark.alone)
         if item.get_closest_marker("timing") and config.pluginmanager.hasplugin("rerunfailures"):
             item.add_marker(pytest.mark.flaky(reruns=RETRIES))

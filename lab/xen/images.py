@@ -6,14 +6,14 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from lab import kernel
+from lab import kernel, vmlinux
 from lab.command import LabError, run
 from lab.packages import only, unpack
-from lab.xen import packages, vmlinux
+from lab.xen import packages
 from lab.xen.place import Place
 
 _HERE = Path(__file__).parent
-_RECIPE = (Path(__file__), _HERE / "packages.py", _HERE / "vmlinux.py", Path(kernel.__file__))
+_RECIPE = (Path(__file__), _HERE / "packages.py", Path(vmlinux.__file__), Path(kernel.__file__))
 _DISK_SIZE = "2G"  # a file with holes: 0.7 GB are written
 
 

@@ -1,13 +1,11 @@
 """The machine that Xen runs on: one QEMU that translates, without KVM and without any network."""
 
 import json
-import os
-import select
-import signal
 import socket
 from pathlib import Path
 from typing import TextIO
 
+from lab import qemu_process
 from lab.command import LabError, run
 from lab.xen.images import Images
 from lab.xen.place import Place
@@ -77,26 +75,10 @@ def _ask(lines: TextIO, command: str, arguments: dict[str, str] | None = None) -
 
 
 def pid(place: Place) -> int | None:
-    """QEMU's pid, None when it does not run; a pid of old may be another process's now."""
-    try:
-        found = int(place.pid.read_text())
-        words = Path(f"/proc/{found}/cmdline").read_bytes().split(b"\0")
-    except (FileNotFoundError, ValueError, ProcessLookupError):
-        return None
-    return found if os.fsencode(f"file:{place.console}") in words else None
+    """QEMU's pid, None when it does not run."""
+    return qemu_process.pid(place.pid, f"file:{place.console}")
 
 
 def stop(place: Place) -> None:
     """Ends QEMU: nothing that it has is kept, so dom0 needs no shutdown. Raises LabError."""
-    while (running := pid(place)) is not None:
-        process = os.pidfd_open(running)
-        try:
-            for by in (signal.SIGTERM, signal.SIGKILL):
-                signal.pidfd_send_signal(process, by)
-                if select.select([process], [], [], 10)[0]:
-                    break
-            else:
-                raise LabError(f"QEMU (pid {running}) does not end, not even when killed")
-        finally:
-            os.close(process)
-        place.pid.unlink(missing_ok=True)
+    qemu_process.stop(place.pid, f"file:{place.console}")
