@@ -93,6 +93,8 @@ class Roots:
         """Whether the root is another folder than "/" (device nodes and processes are then not this machine's)."""
     def open(self, path: str) -> int:
         """A descriptor for reading a file or listing a folder; symlinks stay inside the root. Raises OSError."""
+    def open_folder(self, path: str) -> int:
+        """A descriptor for listing a folder; nothing else is opened. Raises SourceError."""
     def read(self, path: str) -> bytes:
         """A small file's bytes (at most 1 MiB). Raises OSError."""
     def list(self, path: str) -> list[str]:
@@ -107,6 +109,12 @@ class Roots:
         """Whether there is such a file or folder (and this process may know of it)."""
     def device_number(self, path: str) -> tuple[int, int] | None:
         """Major and minor of a block device node, None for any other file. Raises OSError."""
+    def file_identity(self, path: str) -> tuple[int, int, int, int]:
+        """(device, inode, owner, mode) of the file at a path, its symlinks followed. Raises SourceError.
+
+        It is neither opened nor is its file system asked for anything (AT_STATX_DONT_SYNC), so that a hung file system
+        cannot delay this.
+        """
     def interfaces(self, namespace: str | None = None) -> dict[str, int | None]:
         """The machine's interfaces (/proc/net/dev) in the kernel's order, and the number (ifindex) of each.
 

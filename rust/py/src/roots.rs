@@ -53,6 +53,11 @@ impl PyRoots {
         py.detach(|| Ok(self.0.open(&path)?.into_raw_fd()))
     }
 
+    /// A descriptor for listing a folder; nothing else is opened. Symlinks stay inside the root. Raises SourceError.
+    fn open_folder(&self, py: Python<'_>, path: PathBuf) -> Result<i32, CoreError> {
+        py.detach(|| Ok(self.0.open_folder(&path)?.into_raw_fd()))
+    }
+
     /// A small file's bytes (at most 1 MiB). Raises OSError.
     fn read<'py>(&self, py: Python<'py>, path: PathBuf) -> Result<Bound<'py, PyBytes>, CoreError> {
         let bytes = py.detach(|| {
@@ -69,7 +74,7 @@ impl PyRoots {
     /// A folder's names, sorted. Raises OSError.
     fn list(&self, py: Python<'_>, path: PathBuf) -> Result<Vec<OsString>, CoreError> {
         py.detach(|| {
-            let names = Dir::new(self.0.open(&path)?)
+            let names = Dir::new(self.0.open_folder(&path)?)
                 .and_then(|entries| entries.map(|entry| Ok(name_of(&entry?))).collect::<Result<Vec<_>, _>>());
             let mut names = names.map_err(|errno| Error::Read { path: self.0.shown(&path), errno })?;
             names.retain(|name| name != "." && name != "..");
@@ -101,6 +106,12 @@ impl PyRoots {
     /// Major and minor of a block device node, None for any other file. Raises OSError.
     fn device_number(&self, py: Python<'_>, path: PathBuf) -> Result<Option<(u32, u32)>, CoreError> {
         py.detach(|| Ok(self.0.device_number(&path)?))
+    }
+
+    /// Device, inode, owner and mode of the file at a path, without a request to its file system. Raises SourceError.
+    fn file_identity(&self, py: Python<'_>, path: PathBuf) -> Result<(u64, u64, u32, u32), CoreError> {
+        let found = py.detach(|| self.0.file_identity(&path))?;
+        Ok((found.device, found.inode, found.owner, found.mode))
     }
 
     /// The interfaces of the machine's /proc/net/dev, or of a namespace, with their numbers. Raises SourceError.

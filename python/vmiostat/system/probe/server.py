@@ -16,7 +16,7 @@ import socket
 import stat
 import sys
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Self
 
 Answer = tuple[Any, socket.socket | None]
 """What goes into the JSON, and a socket to hand over with it."""
@@ -68,7 +68,7 @@ class Folder:
         finally:
             os.close(descriptor)
 
-    def __enter__(self) -> "Folder":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -167,6 +167,8 @@ def _block_device(status: os.stat_result) -> list[int] | None:
 
 
 OPERATIONS: dict[str, Callable[..., Answer]] = {
+    operation.__name__: operation for operation in (command_line, descriptors, block_device, connect)
+}
     one.__name__: one for one in (command_line, descriptors, block_device, connect)
 }
 
