@@ -13,8 +13,8 @@ use pyo3::types::{PyBytes, PyDict};
 use rustix::fs::{Dir, DirEntry};
 use rustix::io::Errno;
 use vmiostat_core::error::Error;
-use vmiostat_core::interfaces;
 use vmiostat_core::roots::Roots;
+use vmiostat_core::{interfaces, unix_listeners};
 
 use crate::error::CoreError;
 
@@ -123,6 +123,13 @@ impl PyRoots {
             by_name.set_item(name, number)?;
         }
         Ok(by_name)
+    }
+
+    /// The inodes of the listening UNIX sockets, each with the lower 32 bits of its file's inode. Raises SourceError.
+    #[pyo3(signature = (namespace=None))]
+    fn unix_listeners(&self, py: Python<'_>, namespace: Option<PathBuf>) -> Result<Vec<(u32, u32)>, CoreError> {
+        let found = py.detach(|| unix_listeners(&self.0, namespace.as_deref()))?;
+        Ok(found.into_iter().map(|listener| (listener.inode, listener.file_inode)).collect())
     }
 
     /// Where the path really is, for messages.
