@@ -122,7 +122,7 @@ class Roots:
         it takes CAP_SYS_ADMIN; without that /proc/PID/net/dev tells the names alone. A number is None where only names
         can be had, as on a captured machine. Raises SourceError.
         """
-    def unix_listeners(self, namespace: str | None = None) -> list[tuple[int, int]]:
+    def unix_listeners(self, namespace: str | None = None) -> Sequence[tuple[int, int]]:
         """The listening UNIX sockets that are bound to files (sock_diag(7)), of this network namespace or another.
 
         Each is its own inode (a descriptor of it leads to socket:[INODE]), and the lower 32 bits of its file's inode.

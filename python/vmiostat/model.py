@@ -156,6 +156,8 @@ class Domain:
     process: Process | None = None
     disks: tuple[Disk, ...] = ()
     interfaces: tuple[Interface, ...] = ()
+    verified: bool = True
+    """False of a process that calls itself a VMM without being one that is installed on this host: docs/security.md."""
     total: Disk | None = None
     reader: Reader | None = field(default=None, repr=False, compare=False)
 

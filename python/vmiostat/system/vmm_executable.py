@@ -92,7 +92,8 @@ class VmmExecutables:
             return Verdict.HIDDEN
         known = path.removesuffix(_DELETED)
         if not self._is_named_like_a_vmm(known) and known not in self._files.values():
-            return Verdict.OTHER
+            comm = os.fsdecode(self._roots.read_or_none(f"{folder}/comm") or b"").rstrip("\n")
+            return Verdict.UNVERIFIED if _is_short_for_a_vmm(comm) else Verdict.OTHER
         if _link(folder, "ns/user", self._roots) not in (_INITIAL_USER_NAMESPACE, self._own_user_namespace):
             return Verdict.UNVERIFIED
         try:
@@ -133,6 +134,11 @@ class VmmExecutables:
     def _is_named_like_a_vmm(self, path: str) -> bool:
         name = path.rpartition("/")[2]
         return any(fnmatchcase(name, pattern) for pattern in PROGRAMS)
+
+
+def _is_short_for_a_vmm(comm: str) -> bool:
+    """Whether a process calls itself like a VMM; the kernel keeps 15 bytes of the name."""
+    return comm.startswith(("qemu-system-", "qemu-kvm", "cloud-hyperviso", "firecracker", "crosvm")) or comm == "kvm"
 
 
 def _is_roots(owner: int, mode: int) -> bool:

@@ -123,6 +123,10 @@ class Probe:
             self._hung[key] = float("inf") if isinstance(key, tuple) else time.monotonic() + LEFT_ALONE
 
 
+PROBE = Probe()
+"""That of this process: so many helpers and no more, however many hosts it has."""
+
+
 class _Server:
     """One helper process, and the socket to it."""
 

@@ -169,8 +169,6 @@ def _block_device(status: os.stat_result) -> list[int] | None:
 OPERATIONS: dict[str, Callable[..., Answer]] = {
     operation.__name__: operation for operation in (command_line, descriptors, block_device, connect)
 }
-    one.__name__: one for one in (command_line, descriptors, block_device, connect)
-}
 
 
 def answer(request: bytes) -> tuple[dict[str, Any], socket.socket | None]:
