@@ -7,13 +7,15 @@ from vmiostat._core import Roots
 from vmiostat.errors import SourceError
 from vmiostat.system.probe.pool import PROBE
 
+_PF_KTHREAD = 0x200000
+"""A thread of the kernel's (include/linux/sched.h): no program can set it for itself."""
 COMMAND_LINE_LIMIT = 256 << 10
 """Bytes of a command line that are read: a QEMU with a thousand disks has half of it."""
 
 _ENDED = (b"Z", b"X")
 """States of a main thread that has ended. The process has not while another thread of it runs."""
-_STATE, _STARTED = 0, 19
-"""Fields 3 and 22 of /proc/PID/stat (proc_pid_stat(5)), counted from after the second one, the name."""
+_STATE, _FLAGS, _STARTED = 0, 6, 19
+"""Fields 3, 9 and 22 of /proc/PID/stat (proc_pid_stat(5)), counted from behind the second one, its name."""
 
 
 def start_time(pid: int, roots: Roots) -> int | None:
@@ -55,15 +57,19 @@ def command_line(pid: int, roots: Roots) -> list[str]:
     else:
         key = (pid, start_time(pid, roots))
         shown = roots.shown(path)
-        text, _ = PROBE.call("command_line", roots.shown("/proc"), *key, COMMAND_LINE_LIMIT, key=key, path=shown)
+        text, _ = PROBE.call("command_line", roots.shown("/proc"), *key, _PF_KTHREAD = 0x200000
+"""A thread of the kernel's (include/linux/sched.h): no program can set it for itself."""
+COMMAND_LINE_LIMIT, key=key, path=shown)
     return text.removesuffix("\0").split("\0") if text else []
 
 
 def sees_every_process(roots: Roots) -> bool:
     """Whether /proc shows all of the machine's processes: not only those of a PID namespace or (hidepid) of the user.
 
-    The kernel starts kthreadd as process 2, a child of none. In a PID namespace of its own any process may be called
-    so, and is the child of one.
+    The kernel's own thread kthreadd is process 2 of the first PID namespace, and no other has threads of the kernel's.
     """
     fields = (roots.read_or_none("/proc/2/stat") or b"").rpartition(b")")[2].split()
-    return fields[1:2] == [b"0"]
+    try:
+        return bool(int(fields[_FLAGS]) & _PF_KTHREAD)
+    except (ValueError, IndexError):
+        return False

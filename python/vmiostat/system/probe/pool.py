@@ -5,15 +5,17 @@ A thread in uninterruptible sleep cannot be killed, and keeps its process from e
 
 from __future__ import annotations
 
+import atexit
 import errno
 import json
 import os
 import select
+import signal
 import socket
-import subprocess
 import sys
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -103,8 +105,8 @@ class Probe:
         with self._lock:
             if self._hung.get(key, 0.0) > time.monotonic():
                 raise ProbeTimeout(errno.ETIMEDOUT, "it is left alone, since it has hung before", path)
-            self._stuck = [server for server in self._stuck if server.process.poll() is None]
-            self._ending = [server for server in self._ending if server.process.poll() is None]
+            self._stuck = [server for server in self._stuck if not server.ended()]
+            self._ending = [server for server in self._ending if not server.ended()]
             if self._idle:
                 return self._idle.pop()
             if len(self._stuck) >= MOST_STUCK:
@@ -112,9 +114,8 @@ class Probe:
                 raise ProbeTimeout(errno.EAGAIN, hang, path)
         try:
             return _Server()
-        except (OSError, subprocess.SubprocessError) as error:
-            number = getattr(error, "errno", None) or errno.EAGAIN
-            raise SourceError(number, f"no helper process can be started to probe it: {error}", path) from error
+        except OSError as error:
+            raise SourceError(error.errno, f"no helper process can be started to probe it: {error}", path) from error
 
     def _give_up(self, server: _Server, key: object) -> None:
         server.kill()
@@ -125,6 +126,7 @@ class Probe:
 
 PROBE = Probe()
 """That of this process: so many helpers and no more, however many hosts it has."""
+atexit.register(PROBE.close)
 
 
 class _Server:
@@ -133,23 +135,23 @@ class _Server:
     def __init__(self) -> None:
         self.channel, theirs = socket.socketpair()
         with theirs:
-            # A session of its own: Ctrl-C in a terminal is not for it. It ends when its socket is closed.
-            command = [sys.executable, "-I", "-S", str(_SERVER), str(theirs.fileno())]
+            nothing = (os.POSIX_SPAWN_OPEN, 1, os.devnull, os.O_WRONLY, 0)
+            actions = [(os.POSIX_SPAWN_DUP2, theirs.fileno(), 0), nothing, (os.POSIX_SPAWN_DUP2, 1, 2)]
+            command = [sys.executable, "-I", "-S", str(_SERVER)]
             try:
-                self.process = subprocess.Popen(
-                    command,
-                    pass_fds=(theirs.fileno(),),
-                    stdin=subprocess.DEVNULL,
-                    stdout=subprocess.DEVNULL,
-                    stderr=subprocess.DEVNULL,
-                    cwd="/",
-                    env={},
-                    start_new_session=True,
-                )
+                # A session of its own: Ctrl-C in a terminal is not for it. It ends when its socket is closed.
+                self.pid = os.posix_spawn(sys.executable, command, {}, file_actions=actions, setsid=True)
             except BaseException:
                 self.channel.close()
                 raise
         self.channel.setblocking(False)
+
+    def ended(self) -> bool:
+        """Whether the process is no more; it is not waited for."""
+        try:
+            return os.waitpid(self.pid, os.WNOHANG) != (0, 0)
+        except ChildProcessError:  # the program waits for all its children
+            return True
 
     def call(self, request: object, until: float) -> tuple[dict[str, Any], socket.socket | None]:
         """Raises TimeoutError, and OSError or ValueError where the helper has failed."""
@@ -179,8 +181,9 @@ class _Server:
 
     def kill(self) -> None:
         """Whether it dies at once is the kernel's affair: nobody waits for it."""
-        self.process.kill()
         self.channel.close()
+        with suppress(ProcessLookupError):
+            os.kill(self.pid, signal.SIGKILL)
 
     def _wait(self, event: int, until: float) -> None:
         poll = select.poll()

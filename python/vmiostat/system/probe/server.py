@@ -1,7 +1,7 @@
 """The helper process: one request at a time from its socket, one answer.
 
-Run as `python -I -S server.py DESCRIPTOR`, without vmiostat's modules: it starts in some 10 ms, and holds nothing that
-another process waits for. Each call here may sleep in the kernel for ever (a FUSE file system, an mmap lock, a dead
+Run as `python -I -S server.py` with the socket as its standard input, without vmiostat's modules: it starts in some
+10 ms, and holds nothing that another process waits for. Each call here may sleep in the kernel for ever (a FUSE file system, an mmap lock, a dead
 NFS server); only this process hangs then.
 
 No file that a stranger named is opened but with O_PATH, which asks no driver and no file system to open anything: a
@@ -14,7 +14,6 @@ import os
 import re
 import socket
 import stat
-import sys
 from collections.abc import Callable, Sequence
 from typing import Any, Self
 
@@ -196,5 +195,6 @@ def serve(channel: socket.socket) -> None:
 
 
 if __name__ == "__main__":
-    with socket.socket(fileno=int(sys.argv[1])) as end:
+    os.closerange(3, os.sysconf("SC_OPEN_MAX"))  # what the program left open for its own children
+    with socket.socket(fileno=0) as end:
         serve(end)
