@@ -57,9 +57,7 @@ def command_line(pid: int, roots: Roots) -> list[str]:
     else:
         key = (pid, start_time(pid, roots))
         shown = roots.shown(path)
-        text, _ = PROBE.call("command_line", roots.shown("/proc"), *key, _PF_KTHREAD = 0x200000
-"""A thread of the kernel's (include/linux/sched.h): no program can set it for itself."""
-COMMAND_LINE_LIMIT, key=key, path=shown)
+        text, _ = PROBE.call("command_line", roots.shown("/proc"), *key, COMMAND_LINE_LIMIT, key=key, path=shown)
     return text.removesuffix("\0").split("\0") if text else []
 
 

@@ -1,8 +1,8 @@
 """The helper process: one request at a time from its socket, one answer.
 
 Run as `python -I -S server.py` with the socket as its standard input, without vmiostat's modules: it starts in some
-10 ms, and holds nothing that another process waits for. Each call here may sleep in the kernel for ever (a FUSE file system, an mmap lock, a dead
-NFS server); only this process hangs then.
+10 ms, and holds nothing that another process waits for. Each call here may sleep in the kernel for
+ever (a FUSE file system, an mmap lock, a dead NFS server): then only this process hangs.
 
 No file that a stranger named is opened but with O_PATH, which asks no driver and no file system to open anything: a
 watchdog starts to run when its node is opened.
