@@ -78,7 +78,7 @@ class Probe:
     def keep_only(self, keys: set[object]) -> None:
         """Forgets what hung and is not among these any more."""
         with self._lock:
-            for key in [key for key in self._hung if isinstance(key, tuple) and key not in keys]:
+            for key in [key for key in self._hung if _is_process(key) and key not in keys]:
                 del self._hung[key]
 
     def forked(self) -> None:
@@ -121,7 +121,12 @@ class Probe:
         server.kill()
         with self._lock:
             self._stuck.append(server)
-            self._hung[key] = float("inf") if isinstance(key, tuple) else time.monotonic() + LEFT_ALONE
+            self._hung[key] = float("inf") if _is_process(key) else time.monotonic() + LEFT_ALONE
+
+
+def _is_process(key: object) -> bool:
+    """Whether it is a (pid, start time)."""
+    return isinstance(key, tuple) and isinstance(key[0], int)
 
 
 PROBE = Probe()

@@ -112,8 +112,8 @@ def block_device(path: str) -> Answer:
         os.close(node)
 
 
-def connect(path: str, root: str, device: int | None, inode: int | None) -> Answer:
-    """A connection to the UNIX socket at a path, if it is the file of this device and inode.
+def connect(path: str, root: str, inodes: Sequence[int] | None) -> Answer:
+    """A connection to the UNIX socket at a path, if its file has one of these inodes (their lower 32 bits).
 
     The path's folders are walked below the root of the process that named it, and its links stay below that.
     """
@@ -122,8 +122,8 @@ def connect(path: str, root: str, device: int | None, inode: int | None) -> Answ
         status = os.fstat(node)
         if not stat.S_ISSOCK(status.st_mode):
             raise OSError(errno.ENOTSOCK, os.strerror(errno.ENOTSOCK))
-        if inode is not None and (status.st_dev, status.st_ino) != (device, inode):
-            raise OSError(errno.ESTALE, "another socket is at its path now")
+        if inodes is not None and status.st_ino & 0xFFFFFFFF not in inodes:
+            raise OSError(errno.ESTALE, os.strerror(errno.ESTALE))
         connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
         # By its descriptor: a path may be longer than an address has room for.
         connection.connect(f"/proc/self/fd/{node}")
