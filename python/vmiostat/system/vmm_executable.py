@@ -68,13 +68,15 @@ class VmmExecutables:
         self._more = tuple(more)
         self._files: dict[tuple[int, int], str] = {}
         self._folders: set[int] = set()
-        self._paths: frozenset[str] = frozenset()
         self._own_user_namespace = _link("/proc/self", "ns/user", roots)
-        self.rescan()
+        self._listed = False
 
     def rescan(self) -> None:
-        """Lists the installed files again: packages are installed and upgraded."""
-        self._files, self._folders = {}, set()
+        """Lists the installed files again when they are next needed: packages are installed and upgraded."""
+        self._listed = False
+
+    def _list(self) -> None:
+        self._files, self._folders, self._listed = {}, set(), True
         for folder, patterns in self._places().items():
             for name in self._roots.list_or_empty(folder):
                 if any(fnmatchcase(name, pattern) for pattern in patterns):
@@ -90,6 +92,8 @@ class VmmExecutables:
         path = _link(folder, "exe", self._roots)
         if path is None:
             return Verdict.HIDDEN
+        if not self._listed:
+            self._list()
         known = path.removesuffix(_DELETED)
         if not self._is_named_like_a_vmm(known) and known not in self._files.values():
             comm = os.fsdecode(self._roots.read_or_none(f"{folder}/comm") or b"").rstrip("\n")
