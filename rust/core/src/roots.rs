@@ -81,13 +81,23 @@ impl Roots {
 
     /// Opens a regular file; anything else is an error, and is not opened to see what it is.
     pub fn open_regular(&self, path: &Path) -> Result<OwnedFd, Error> {
-        let found = self.open_with(path, OFlags::PATH)?;
-        let error = |errno| Error::Read { path: self.shown(path), errno };
-        if FileType::from_raw_mode(fstat(&found).map_err(error)?.st_mode) != FileType::RegularFile {
-            return Err(Error::Malformed { path: self.shown(path), what: "not a regular file" });
-        }
-        // The very file that was found: its path may lead to another one by now.
         let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+        let error = |errno| Error::Read { path: self.shown(path), errno };
+        let regular = |file: &OwnedFd| match FileType::from_raw_mode(fstat(file).map_err(error)?.st_mode) {
+            FileType::RegularFile => Ok(()),
+            _ => Err(Error::Malformed { path: self.shown(path), what: "not a regular file" }),
+        };
+        // There are no devices in procfs and sysfs, but links to any file: /proc/PID/root, /proc/PID/fd/3.
+        if !self.captured && ["/proc", "/sys"].iter().any(|kernel| path.starts_with(kernel)) {
+            let (root, below) = self.root_of(path);
+            let resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
+            if let Ok(file) = openat2(&root.folder, &below, flags, Mode::empty(), resolve) {
+                return regular(&file).map(|()| file);
+            }
+        }
+        let found = self.open_with(path, OFlags::PATH)?;
+        regular(&found)?;
+        // The very file that was found: its path may lead to another one by now.
         openat(CWD, format!("/proc/self/fd/{}", found.as_raw_fd()), flags, Mode::empty()).map_err(error)
     }
 
