@@ -68,7 +68,7 @@ class Discovery:
         if not self._host:
             return guests
         host = HostItself().scan(context)
-        return Found(merge_domains((*host.domains, *guests.domains)), guests.problems + host.problems)
+        return Found(merge_domains((*host.domains, *guests.domains)).domains, guests.problems + host.problems)
 
     def _guests(self, context: ScanContext) -> Found:
         domains: list[Domain] = []
@@ -80,7 +80,7 @@ class Discovery:
             problems += found.problems
             context.known_pids |= {domain.process.pid for domain in last if domain.process is not None}
         merged = merge_domains(domain for domain in with_devices_of_xenstore(domains) if not _is_dom0(domain))
-        return Found(merged, tuple(problems))
+        return Found(merged.domains, (*problems, *merged.problems))
 
     def _standing(self, provider: Provider, found: Found) -> Iterator[Domain]:
         """Domains that the last scan found and this one could not see, for an error: an error is not their end."""
