@@ -16,7 +16,7 @@ from vmiostat.model import Domain
 Key = tuple[str, str | int]
 
 _MAX_NAMED = 5
-"""Claims that one problem names."""
+"""Claims that one problem names, and processes of each."""
 
 
 def merge_domains(found: Iterable[Domain]) -> Found:
@@ -100,13 +100,17 @@ def _without(claims: Iterable[Key], domain: Domain) -> Domain:
 
 def _problem(clashes: dict[Key, list[int]]) -> Iterator[Error]:
     if clashes:
-        some = [f"the {kind} {value!r} (pid {', '.join(map(str, pids))})" for (kind, value), pids in clashes.items()]
+        some = [f"the {kind} {value!r} (pid {_some(pids)})" for (kind, value), pids in clashes.items()]
         more = ", ..." if len(some) > _MAX_NAMED else ""
         yield TopologyError(
             f"several processes claim to be the same virtual machine, by {', '.join(some[:_MAX_NAMED])}{more}: each is "
             "called NAME@PID, without the UUID or id; end the false ones, or give each VM a name and UUID of its own",
             "/proc",
         )
+
+
+def _some(pids: Sequence[int]) -> str:
+    return ", ".join(map(str, pids[:_MAX_NAMED])) + (", ..." if len(pids) > _MAX_NAMED else "")
 
 
 def _under_unique_names(domains: Sequence[Domain], marked: set[int]) -> Iterator[Domain]:

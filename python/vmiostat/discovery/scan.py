@@ -7,6 +7,7 @@ from vmiostat._core import Roots
 from vmiostat.discovery.defined_domains import StrPath, defined_domains
 from vmiostat.discovery.host_itself import HostItself
 from vmiostat.discovery.libvirt.domains import LibvirtDomains
+from vmiostat.discovery.limits import cut_problems
 from vmiostat.discovery.merge import merge_domains
 from vmiostat.discovery.provider import Found, Provider, ScanContext
 from vmiostat.discovery.vmm.processes import VmmProcesses
@@ -80,7 +81,7 @@ class Discovery:
             problems += found.problems
             context.known_pids |= {domain.process.pid for domain in last if domain.process is not None}
         merged = merge_domains(domain for domain in with_devices_of_xenstore(domains) if not _is_dom0(domain))
-        return Found(merged.domains, (*problems, *merged.problems))
+        return Found(merged.domains, cut_problems((*merged.problems, *problems)))
 
     def _standing(self, provider: Provider, found: Found) -> Iterator[Domain]:
         """Domains that the last scan found and this one could not see, for an error: an error is not their end."""

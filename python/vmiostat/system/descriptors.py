@@ -18,8 +18,6 @@ from vmiostat.system.processes import start_time
 _TUN = "/net/tun"
 _MACVTAP = re.compile(r"/dev/tap([0-9]{1,9})", re.ASCII)
 _TAP_NAME = re.compile(rb"^iff:\s*(.+)$", re.MULTILINE)
-LIMIT = 4096
-"""Descriptors of one process that are probed."""
 _FLAGS = re.compile(rb"^flags:\s*([0-7]{1,11})\s*$", re.MULTILINE)
 
 
@@ -39,6 +37,8 @@ class Descriptors:
     """Major and minor of each block device."""
     read_only: set[int] = field(default_factory=set)
     """Block devices that are not open for writing."""
+    complete: bool = True
+    """False if there were more descriptors to probe than the limit."""
 
     @property
     def macvtaps(self) -> dict[int, int]:
@@ -70,19 +70,22 @@ def macvtaps(paths: Mapping[int, str]) -> dict[int, int]:
     return {number: int(tap[1]) for number, path in paths.items() if (tap := _MACVTAP.fullmatch(path))}
 
 
-def descriptors(pid: int, roots: Roots, paths: Mapping[int, str], *, nodes_anywhere: bool = False) -> Descriptors:
+def descriptors(
+    pid: int, roots: Roots, paths: Mapping[int, str], limit: int, *, nodes_anywhere: bool = False
+) -> Descriptors:
     """The devices behind the paths of the process's descriptors. Raises SourceError like `open_paths`.
 
     Only taps and what is below /dev are probed, and what is open for I/O: an O_PATH descriptor takes no rights to the
-    device. `nodes_anywhere` probes all, for a process that is locked up with device nodes of its own.
+    device. `nodes_anywhere` probes all, for a process that is locked up with device nodes of its own. At most `limit`
+    descriptors are probed.
     """
-    found = Descriptors(paths)
     wanted = [
         number
         for number, path in paths.items()
         if path.endswith(_TUN) or path.startswith("/dev/") or (nodes_anywhere and path.startswith("/"))
-    ][:LIMIT]
-    for number, (tap, device, flags) in _probed(pid, roots, paths, wanted).items():
+    ]
+    found = Descriptors(paths, complete=len(wanted) <= limit)
+    for number, (tap, device, flags) in _probed(pid, roots, paths, wanted[:limit]).items():
         if flags & os.O_PATH:
             continue
         if tap is not None:

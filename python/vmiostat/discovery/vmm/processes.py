@@ -16,9 +16,11 @@ import re
 from collections.abc import Collection, Iterable, Iterator, Sequence
 
 from vmiostat._core import Roots
+from vmiostat.discovery.limits import DESCRIPTORS, DEVICES, NAME_BYTES
 from vmiostat.discovery.provider import Found, ScanContext
 from vmiostat.discovery.running_process import running_process
 from vmiostat.discovery.vmm.interface_by_mac import InterfaceByMac
+from vmiostat.discovery.vmm.machine_budget import MachineBudget
 from vmiostat.discovery.vmm.process import CLOSED, PROVIDER, VmmProcess, vmm_process
 from vmiostat.errors import Error, SourceError, TopologyError
 from vmiostat.model import Domain
@@ -49,18 +51,22 @@ class VmmProcesses:
         """Virtual machines by pid."""
         if context.full:
             self._others = set()
+        self._others &= context.pids
         by_mac = InterfaceByMac(context.namespaces, context.roots)
         of_kvm = _pids_of_kvm(context.roots)
         found: dict[int, VmmProcess] = {}
         unverified: list[int] = []
         errors: list[SourceError] = []
         hidden = False
+        budget = MachineBudget(context.roots)
         for pid in sorted(context.pids - context.known_pids):
             if pid in self._others and pid not in of_kvm:
                 continue
             verdict = Verdict.HIDDEN if context.roots.captured else context.executables.verdict(pid)
             if verdict is Verdict.UNVERIFIED or (verdict is Verdict.OTHER and pid in of_kvm):
                 unverified.append(pid)
+                continue
+            if verdict is Verdict.VMM and not budget.has_room(pid):
                 continue
             try:
                 vmm = None
@@ -77,6 +83,7 @@ class VmmProcesses:
                 self._others.add(pid)
             else:
                 found[pid] = vmm
+                budget.add(pid)
         self._vmms = found
         machines = tuple(vmm.domain for vmm in found.values())
         strangers = tuple(_unverified(unverified[:_SHOWN], context.roots))
@@ -85,6 +92,8 @@ class VmmProcesses:
             *_closed(closed, context.roots),
             *_unseen(context.pids, hidden, bool(machines), context.roots),
             *_strangers(unverified, context.roots),
+            *_cut([vmm.domain for vmm in found.values() if vmm.cut], context.roots),
+            *budget.problems(),
             *errors,
         ]
         return Found(machines + strangers, tuple(problems), complete=not errors)
@@ -104,6 +113,16 @@ def _strangers(pids: Sequence[int], roots: Roots) -> Iterator[Error]:
             f"{len(pids)} processes (pid {some}) are called like a VMM or have a KVM machine, but run no VMM that is "
             f"installed on this host; {min(len(pids), _SHOWN)} of them are shown as `unverified pid ...`, without "
             f"devices (paths of further VMMs can be listed in {LIST})",
+            roots.shown("/proc"),
+        )
+
+
+def _cut(cut: Sequence[Domain], roots: Roots) -> Iterator[Error]:
+    if cut:
+        some = ", ".join(repr(domain.name) for domain in cut[:_MAX_NAMED]) + (", ..." if len(cut) > _MAX_NAMED else "")
+        yield TopologyError(
+            f"{len(cut)} virtual machines ({some}) are shown only in part: up to {DEVICES} disks and interfaces of a VM, "
+            f"{DESCRIPTORS} descriptors of a process, {NAME_BYTES} bytes of a name",
             roots.shown("/proc"),
         )
 
