@@ -30,6 +30,7 @@ FOLDERS = (
 PROGRAMS = (
     "qemu-system-*",
     "qemu-virtiofs-system-*",
+    "xen-qemu-system-*",
     "qemu-kvm",
     "qemu-dm",
     "kvm",
@@ -142,7 +143,10 @@ class VmmExecutables:
 
 def _is_short_for_a_vmm(comm: str) -> bool:
     """Whether a process calls itself like a VMM; the kernel keeps 15 bytes of the name."""
-    return comm.startswith(("qemu-system-", "qemu-kvm", "cloud-hyperviso", "firecracker", "crosvm")) or comm == "kvm"
+    return (
+        comm.startswith(("qemu-system-", "xen-qemu-system", "qemu-kvm", "cloud-hyperviso", "firecracker", "crosvm"))
+        or comm == "kvm"
+    )
 
 
 def _is_roots(owner: int, mode: int) -> bool:
