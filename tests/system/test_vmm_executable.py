@@ -111,7 +111,7 @@ def test_a_file_over_another_in_a_mount_namespace_is_not_trusted(program: Path, 
 
 
 def test_a_user_namespace_is_not_trusted(program: Path) -> None:
-    command = ["unshare", "-U", program]
+    command = ["unshare", "-U", str(program)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         assert process.stdin is not None
         assert process.stdout is not None

@@ -42,6 +42,7 @@ PROGRAMS = (
     "firecracker-v[0-9]*",
     "crosvm",
 )
+_COMMS = ("qemu-system-", "xen-qemu-system", "qemu-kvm", "cloud-hyperviso", "firecracker", "crosvm")
 LIST = "/etc/vmiostat/vmms"
 """Where the administrator lists more: a path on each line, with * for any part of its last name."""
 
@@ -143,10 +144,7 @@ class VmmExecutables:
 
 def _is_short_for_a_vmm(comm: str) -> bool:
     """Whether a process calls itself like a VMM; the kernel keeps 15 bytes of the name."""
-    return (
-        comm.startswith(("qemu-system-", "xen-qemu-system", "qemu-kvm", "cloud-hyperviso", "firecracker", "crosvm"))
-        or comm == "kvm"
-    )
+    return comm == "kvm" or comm.startswith(_COMMS)
 
 
 def _is_roots(owner: int, mode: int) -> bool:

@@ -121,7 +121,7 @@ def _cut(cut: Sequence[Domain], roots: Roots) -> Iterator[Error]:
     if cut:
         some = ", ".join(repr(domain.name) for domain in cut[:_MAX_NAMED]) + (", ..." if len(cut) > _MAX_NAMED else "")
         yield TopologyError(
-            f"{len(cut)} virtual machines ({some}) are shown only in part: up to {DEVICES} disks and interfaces of a VM, "
+            f"{len(cut)} virtual machines ({some}) are shown only in part: up to {DEVICES} devices of each, "
             f"{DESCRIPTORS} descriptors of a process, {NAME_BYTES} bytes of a name",
             roots.shown("/proc"),
         )
