@@ -124,7 +124,7 @@ format: $(VENV)/.lint ## Format Rust and Python, and repair what the lints can
 	$(BIN)/ruff format
 
 docs: build ## Write docs/abi.md and the stub's fields from the field table
-	$(BIN)/python docs/abi.py
+	$(BIN)/python docs/development/abi.py
 
 wheel: dist/.built ## Build the abi3 wheel and the sdist into dist/
 

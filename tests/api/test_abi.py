@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from docs import abi
+from docs.development import abi
 from vmiostat import BLOCK_FIELDS, INTERFACE_FIELDS, STATES, BlockStats, InterfaceStats
 
 ROOT = Path(__file__).parents[2]

@@ -126,7 +126,9 @@ def test_what_hangs_is_given_up_and_left_alone(hanging: Probe) -> None:
         command_line(hanging, 1, 1)
     assert time.monotonic() - begun < hanging._deadline
     assert list(hanging._hung) == [(1, 1)]
-    hanging.keep_only(set())
+    hanging.forget(lambda pid, started: (pid, started) != (1, 1))
+    assert list(hanging._hung) == [(1, 1)]
+    hanging.forget(lambda pid, started: (pid, started) == (1, 1))
     assert hanging._hung == {}
 
 

@@ -24,7 +24,8 @@ from vmiostat.discovery.vmm.machine_budget import MachineBudget
 from vmiostat.discovery.vmm.process import CLOSED, PROVIDER, VmmProcess, vmm_process
 from vmiostat.errors import Error, SourceError, TopologyError
 from vmiostat.model import Domain
-from vmiostat.system.processes import sees_every_process
+from vmiostat.system.probe.pool import PROBE
+from vmiostat.system.processes import sees_every_process, start_time
 from vmiostat.system.vmm_executable import LIST, Verdict
 
 _KVM = "/sys/kernel/debug/kvm"
@@ -51,6 +52,7 @@ class VmmProcesses:
         """Virtual machines by pid."""
         if context.full:
             self._others = set()
+            PROBE.forget(lambda pid, started: start_time(pid, context.roots) != started)
         self._others &= context.pids
         by_mac = InterfaceByMac(context.namespaces, context.roots)
         of_kvm = _pids_of_kvm(context.roots)

@@ -15,6 +15,7 @@ import socket
 import sys
 import threading
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -75,11 +76,13 @@ class Probe:
             return answer["value"], handed
         raise SourceError(answer["errno"], answer["why"], path)
 
-    def keep_only(self, keys: set[object]) -> None:
-        """Forgets what hung and is not among these any more."""
+    def forget(self, ended: Callable[[int, int | None], bool]) -> None:
+        """Forgets the processes that hung and have ended since: given a pid and start time, `ended` says so."""
         with self._lock:
-            for key in [key for key in self._hung if _is_process(key) and key not in keys]:
-                del self._hung[key]
+            hung = [key for key in self._hung if isinstance(key, tuple) and isinstance(key[0], int)]
+        for key in hung:
+            if ended(*key):
+                self._hung.pop(key, None)
 
     def forked(self) -> None:
         """The helper processes are the first process's."""

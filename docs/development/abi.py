@@ -78,7 +78,7 @@ $members
 
 STUB_FIELDS = re.compile(r"(    # The fields of (\w+), made by `make docs` from here\n)(?:.*\n)*?(    # to here\n)")
 
-STUB = Path(__file__).parent.parent / "python/vmiostat/_core.pyi"
+STUB = Path(__file__).parents[2] / "python/vmiostat/_core.pyi"
 STATE = "A word of STATES; in the tuple, the bytes and the arrays it is that word's number."
 
 WORD = 8
@@ -154,7 +154,7 @@ def _lines(golden: dict[str, dict[str, list[int]]]) -> str:
 
 
 if __name__ == "__main__":
-    Path(__file__).with_suffix(".md").write_text(page(), encoding="utf-8")
+    (Path(__file__).parents[1] / "abi.md").write_text(page(), encoding="utf-8")
     STUB.write_text(stub(STUB.read_text(encoding="utf-8")), encoding="utf-8")
-    golden = Path(__file__).parent.parent / "tests/golden/abi.json"
+    golden = Path(__file__).parents[2] / "tests/golden/abi.json"
     golden.write_text(_lines(published(json.loads(golden.read_text(encoding="utf-8")))), encoding="utf-8")
