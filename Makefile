@@ -1,7 +1,7 @@
 # `make help` lists the targets. Each makes what it needs first; a second run does nothing twice.
 
-# The newest Python that runs, unless PYTHON=... names one. Each candidate is tried: a pyenv shim, say, stands on PATH
-# also for versions that are not active, and then only complains.
+# The newest Python that runs, unless PYTHON=... names one. Each candidate is tried: pyenv, for example, puts shims on PATH
+# for versions that are not active, and those fail.
 CANDIDATES := python3.15 python3.14 python3.13 python3.12 python3.11 python3 \
 	$(wildcard $(HOME)/.pyenv/versions/3.1[1-9].*/bin/python3)
 find_python = for python in $(CANDIDATES); do \
@@ -13,15 +13,15 @@ oldest = $(shell $(call find_python,))
 
 VENV ?= .venv
 BIN := $(VENV)/bin
-# Two builds at once would move the finished library out of each other's reach.
+# Two builds at once would each move the library that the other has finished.
 MATURIN = flock Cargo.toml $(BIN)/maturin
 LAB := $(BIN)/python -m lab.kvm
 XEN_LAB := $(BIN)/python -m lab.xen
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
-# As maturin has it: else each of the two would compile pyo3 again after the other.
+# As maturin sets it: with another value cargo would compile pyo3 again.
 export PYO3_BUILD_EXTENSION_MODULE := 1
 
-# What the benchmarks are set against, and what is fuzzed with, is no part of the workspace, and so of no sdist.
+# The benchmarks' floor and the fuzz targets are not in the workspace, so that the sdist does not need them.
 FLOOR := benches/floor/Cargo.toml
 FUZZ := fuzz/Cargo.toml
 RUST_SOURCES := Cargo.toml Cargo.lock $(wildcard rust/*/Cargo.toml) $(shell find rust -name '*.rs')
@@ -33,7 +33,7 @@ WORKERS ?= $(shell echo $$((2 * $$(nproc))))
 PARALLEL := -n $(WORKERS) --dist worksteal
 ALONE := timing or alone
 QUICK := python tests --ignore tests/real --ignore tests/faults --ignore tests/soak --ignore tests/kvm --ignore tests/xen
-# The others read real devices by the compiled module, which is one and the same for every Python.
+# The rest read real devices with the compiled module, which is the same for every Python.
 OF_EACH_PYTHON := python tests --ignore tests/real --ignore tests/soak
 
 .DEFAULT_GOAL := help
@@ -41,23 +41,23 @@ OF_EACH_PYTHON := python tests --ignore tests/real --ignore tests/soak
 .NOTPARALLEL:
 .PHONY: help run build check test test-rust test-python test-quick test-oldest coverage test-kvm kvm-packages lab-kvm lab-kvm-down test-xen lab-xen lab-xen-down lint msrv format docs wheel bench bench-programs bench-quick bench-report crossings instructions fuzz fuzz-long soak clean
 
-help: ## Tell what each target does
+help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
-	@printf '\nPYTHON=python3.12 chooses the interpreter that a virtual environment (VENV=.venv) is made with.\n'
+	@printf '\nPYTHON=python3.12 chooses the interpreter of a new virtual environment (VENV=.venv).\n'
 
 run: build ## Build, then print three one-second reports of this machine
 	$(BIN)/vmiostat -y 1 3
 
 build: $(VENV)/.built ## Make the virtual environment and build the package into it (release)
 
-check: lint test-rust test-quick ## What every change has to pass, in two minutes: lint, Rust's tests, the quick ones of Python
+check: lint test-rust test-quick ## For every change: lint, Rust's tests, Python's quick tests (two minutes on two cores)
 
-test: lint test-rust test-python test-oldest ## All but fuzzing and the labs, in eight minutes: Python's tests under the newest and the oldest version
+test: lint test-rust test-python test-oldest ## Before a merge: lint, Rust's tests, Python's under the newest and the oldest version (eight minutes)
 
 test-rust: ## Rust's unit, property and doc tests
 	cargo test --locked -p vmiostat-core
 
-test-python: $(VENV)/.built $(VENV)/.test bench-programs wheel ## Python's tests, and each benchmark once (ARGS=... for some of them; PYTHON=... VENV=... for another version)
+test-python: $(VENV)/.built $(VENV)/.test bench-programs wheel ## Python's tests, and each benchmark once (ARGS=tests/cli for some of them; PYTHON=... VENV=... for another version)
 ifdef ARGS
 	$(PYTEST) $(ARGS)
 else
@@ -65,37 +65,37 @@ else
 	$(PYTEST) -m '$(ALONE)' $(TESTS) && exit $$status
 endif
 
-test-quick: $(VENV)/.built $(VENV)/.test ## Python's tests that need neither seconds nor real devices
+test-quick: $(VENV)/.built $(VENV)/.test ## Python's tests but for slow ones and those of real devices
 	$(PYTEST) $(PARALLEL) -m 'not (slow or $(ALONE))' $(QUICK)
 
-test-oldest: .venv/.built ## Python's tests but for those of real devices, under the oldest version on this machine (3.11 where there is one)
+test-oldest: .venv/.built ## Python's tests but for those of real devices, under the oldest version on this machine from 3.11
 	@oldest='$(oldest)'; version='import sys; print(sys.version_info[:2])'; \
 	if [ "$$("$$oldest" -c "$$version")" = "$$(.venv/bin/python -c "$$version")" ]; \
 	then echo 'There is one Python on this machine, and the tests ran under it.'; \
 	else $(MAKE) --no-print-directory test-python VENV=.venv-oldest PYTHON="$$oldest" TESTS="$(OF_EACH_PYTHON)" COVERAGE=; fi
 
-coverage: ## The same as test-python, and fail where less of the package is covered than pyproject.toml's fail_under
+coverage: ## test-python, and fail if it covers less of the package than pyproject.toml's fail_under
 	$(MAKE) --no-print-directory test-python COVERAGE='--cov'
 
-test-kvm: $(VENV)/.built $(VENV)/.kvm ## Tests beside a real libvirtd with real guests (root, Debian; some five minutes; ARGS=...)
+test-kvm: $(VENV)/.built $(VENV)/.kvm ## Tests with a real libvirtd and real guests (root, Debian; some five minutes; ARGS=...)
 	@trap '$(LAB) down' EXIT; $(LAB) up && VMIOSTAT_KVM=1 $(BIN)/python -m pytest tests/kvm $(ARGS)
 
-kvm-packages: $(VENV)/.venv ## Install what that libvirtd is made of; with its QEMU make test tests more (root, Debian)
+kvm-packages: $(VENV)/.venv ## Install that libvirtd and its QEMU, with which make test runs more tests (root, Debian)
 	$(LAB) install
 
-lab-kvm: $(VENV)/.venv ## Bring up that libvirtd and three guests, to try things on (docs/development/lab.md; LAB_GUESTS=...)
+lab-kvm: $(VENV)/.venv ## Start that libvirtd and three guests, to try things on (docs/development/lab.md; LAB_GUESTS=...)
 	$(LAB) up $(LAB_GUESTS)
 
-lab-kvm-down: $(VENV)/.venv ## Take them down
+lab-kvm-down: $(VENV)/.venv ## Stop them
 	$(LAB) down
 
-test-xen: wheel ## Tests in the dom0 of a real Xen, with the wheel (root, Debian; some four minutes, first eight; ARGS=...)
+test-xen: wheel ## Tests in the dom0 of a real Xen, with the wheel (root, Debian; four minutes, the first time eight; ARGS=...)
 	@trap '$(XEN_LAB) down' EXIT; $(XEN_LAB) up && $(XEN_LAB) test dist/vmiostat-*.whl $(ARGS)
 
-lab-xen: $(VENV)/.venv ## Bring up that Xen, in a machine that QEMU translates, and three guests (docs/development/lab.md)
+lab-xen: $(VENV)/.venv ## Start that Xen, in an emulated machine, and three guests (docs/development/lab.md)
 	$(XEN_LAB) up
 
-lab-xen-down: $(VENV)/.venv ## Take it down
+lab-xen-down: $(VENV)/.venv ## Stop it
 	$(XEN_LAB) down
 
 lint: $(VENV)/.built $(VENV)/.lint ## Formatting, lints, types, typos, and the stub against the module
@@ -112,50 +112,51 @@ lint: $(VENV)/.built $(VENV)/.lint ## Formatting, lints, types, typos, and the s
 	cargo fmt --check --manifest-path $(FUZZ)
 	cargo clippy --locked --manifest-path $(FUZZ) --target-dir target --all-targets -- -D warnings
 
-msrv: $(VENV)/.test ## Whether the Rust that Cargo.toml names is enough, for our own code and for its dependencies
+msrv: $(VENV)/.test ## Check that the Rust version in Cargo.toml is enough, for the project's code and its dependencies
 	cargo clippy --locked --workspace --all-targets -- -D warnings
 	$(PYTEST) tests/house/test_msrv.py
 
-format: $(VENV)/.lint ## Format Rust and Python, and repair what the lints can
+format: $(VENV)/.lint ## Format Rust and Python, and apply the lints' fixes
 	cargo fmt
 	cargo fmt --manifest-path $(FLOOR)
 	cargo fmt --manifest-path $(FUZZ)
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
-docs: build ## Write docs/abi.md and the stub's fields from the field table
-	$(BIN)/python docs/development/abi.py
+docs: build ## Write docs/abi.md from the field table, and the stub from it and the docstrings of the module
+	$(BIN)/python docs/generate/abi.py
+	$(BIN)/python docs/generate/stub.py
 
 wheel: dist/.built ## Build the abi3 wheel and the sdist into dist/
 
-# A benchmark that has to build one of these first takes longer than a test may.
+# Built beforehand: a test that had to build one would reach its time limit.
 bench-programs: ## Build the Rust programs that benchmarks run
 	cargo build -q --release --locked --manifest-path $(FLOOR) --target-dir target
 	cargo build -q --release --locked --manifest-path rust/core/Cargo.toml --target-dir target --example instructions --features rustix/use-libc
 
-bench: build bench-programs $(VENV)/.test ## Measure vmiostat against the kernel's floor and its peers (root: it makes its own devices; some five minutes)
+bench: build bench-programs $(VENV)/.test ## Measure vmiostat against bare system calls, psutil and others, on devices of its own (root; some five minutes)
 	$(BIN)/python -m benches.run full $(ARGS)
 
 bench-quick: build bench-programs $(VENV)/.test ## The same with fewer devices, in about one minute
 	$(BIN)/python -m benches.run quick $(ARGS)
 
-bench-report: build $(VENV)/.bench ## Make the README's performance section and docs/development/performance.* of what `make bench` saved
+bench-report: build $(VENV)/.bench ## Make the README's performance section and docs/development/performance.* from what `make bench` saved
 	$(BIN)/python -m benches.report $(ARGS)
 
-crossings: build bench-programs $(VENV)/.test ## Measure what the choice between sources is made by (root)
+crossings: build bench-programs $(VENV)/.test ## Measure the costs that the choice between sources is based on (root)
 	$(BIN)/python -m benches.crossings
 
 instructions: build bench-programs $(VENV)/.test ## Count the instructions of polls, and record them for the tests to compare with (root, valgrind)
 	$(BIN)/python -m benches.instructions
 
-# Each target is a program of its own, and no part of the workspace either. In its folder is how cargo is to build it.
+# fuzz/.cargo/config.toml holds the compiler's options, so cargo has to run there.
 fuzz: fuzz/target/.built $(VENV)/.built $(VENV)/.fuzz ## Fuzz every parser for SECONDS each (5)
 	$(BIN)/python fuzz/run.py seconds $(or $(SECONDS),5)
 
-fuzz-long: fuzz/target/.built $(VENV)/.built $(VENV)/.fuzz ## Fuzz every parser until it has had EXECUTIONS inputs (100,000,000); goes on where it was stopped
+fuzz-long: fuzz/target/.built $(VENV)/.built $(VENV)/.fuzz ## Fuzz every parser with EXECUTIONS inputs (100,000,000); continues where it was stopped
 	$(BIN)/python fuzz/run.py executions $(or $(EXECUTIONS),100000000)
 
-soak: build $(VENV)/.test ## Poll at 100 Hz for SECONDS (3600) while devices come and go, and print what that took (root)
+soak: build $(VENV)/.test ## Poll at 100 Hz for SECONDS (3600) while devices come and go, and print the resources used (root)
 	$(BIN)/python -m tests.soak $(or $(SECONDS),3600)
 
 clean: ## Remove everything that was built

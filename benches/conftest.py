@@ -1,4 +1,4 @@
-"""The devices that are measured: made for the run, with counters that nobody else moves."""
+"""The devices that are measured: made for the run, with counters that nothing else moves."""
 
 from collections.abc import Iterator
 

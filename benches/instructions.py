@@ -1,7 +1,7 @@
 """`python -m benches.instructions`: counts the instructions of polls of captured machines, and records them.
 
-Time on a busy machine tells little of a few per cent; the number of instructions is the same in every run. Callgrind
-counts them; what the kernel does is not in it.
+On a busy machine, times cannot show a difference of a few per cent; the number of instructions is the same in every
+run. Callgrind counts them, without the kernel's.
 """
 
 import json
@@ -22,13 +22,13 @@ CASES = {
     "xen_vbd": (XEN, ()),
     "netlink_dump": (BUSY, (BUSY / "rtm-getstats-dump",)),
 }
-"""The captured machine that a case is about, and what else its program is told."""
+"""The captured machine that a case is about, and its program's other arguments."""
 ROUNDS = 100
 """Of the program (rust/core/examples/instructions.rs)."""
 
 
 def program() -> Path:
-    """What is counted. rustix asks the C library: by itself it would look for the vDSO, which valgrind hides."""
+    """What is counted. rustix calls the C library: on its own it would search for the vDSO, which valgrind hides."""
     return built("rust/core/Cargo.toml", "--example", "instructions", "--features", "rustix/use-libc")
 
 
@@ -46,14 +46,14 @@ exec "$@"
 
 def count(counted: Path, case: str) -> int:
     """Instructions a round."""
-    machine, told = CASES[case]
+    machine, arguments = CASES[case]
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "callgrind.out"
         command = [
             *("unshare", "--mount", "sh", "-c", AS_THIS_MACHINE, str(machine)),
             *("valgrind", "--tool=callgrind", "-q", f"--callgrind-out-file={out}"),
             *("--collect-atstart=no", "--toggle-collect=*measured*"),
-            *(str(counted), case, *map(str, told)),
+            *(str(counted), case, *map(str, arguments)),
         ]
         ran = subprocess.run(command, capture_output=True, text=True, check=False)
         if ran.returncode != 0:

@@ -1,4 +1,4 @@
-"""The machine that is measured: a network namespace and loop devices of the run's own, which nobody else uses.
+"""The machine that is measured: a network namespace and loop devices of the run's own.
 
 It grows from step to step, since removing what was made takes longer than making it.
 """
@@ -22,7 +22,7 @@ BUSY = 50
 
 
 class Machine:
-    """Watched are all `interfaces` and all `loops`; `floor` is the program of benches/floor."""
+    """What is polled is all `interfaces` and all `loops`; `floor` is the program of benches/floor."""
 
     def __init__(self, folder: Path, sys: Path, floor: Path, stack: ExitStack) -> None:
         self.folder, self.sys, self.floor = folder, sys, floor

@@ -1,4 +1,4 @@
-"""The slowest poll while somebody else changes the network: who waits for RTNL waits for as long as it is held."""
+"""The slowest poll while another process changes the network, and holds RTNL."""
 
 import math
 import os

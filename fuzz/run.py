@@ -1,13 +1,15 @@
 """Runs the fuzz targets: `seconds 10` each for so long, `executions 1000000` each until it has had so many inputs.
 
-What a target finds worth keeping goes into fuzz/runs/TARGET, beside the seeds of fuzz/corpus/TARGET. The second way
-counts in fuzz/runs/executions.json, and goes on where it was stopped. An input that fails is named, and stays there.
+Inputs worth keeping go into fuzz/runs/TARGET; the seeds are in fuzz/corpus/TARGET. `executions` keeps its counts in
+fuzz/runs/executions.json, and continues where it was stopped. An input that fails is kept there and named.
 """
 
 import json
+import os
 import re
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
@@ -15,15 +17,15 @@ RUNS = HERE / "runs"
 IN_PYTHON = {path.stem: path for path in (HERE / "python").glob("*.py")}
 TARGETS = sorted([*IN_PYTHON, *(path.stem for path in (HERE / "src" / "bin").glob("*.rs"))])
 STEP = 2_000_000
-"""Executions between two looks at the tally."""
-ANSWERS = {"domain_xml", "qmp"}
-"""Read in Python, and yet as often as what Rust reads: they come from what a guest may have taken over."""
-SLOWER = dict.fromkeys(["line_table", *IN_PYTHON.keys() - ANSWERS], 100)
-"""So many fewer are asked of these: an execution of the one writes and reads files, the others are in Python."""
+"""Executions between two updates of the tally."""
+HOSTILE = {"domain_xml", "qmp"}
+"""Parsed in Python, and still given as many inputs as Rust's parsers: a guest may have taken over what writes them."""
+SLOWER = dict.fromkeys(["line_table", *IN_PYTHON.keys() - HOSTILE], 100)
+"""So many times fewer inputs for these: line_table writes and reads files, and the others are in Python."""
 
 
 def executions_of(target: str, *limits: str) -> int:
-    """Runs a target; how many inputs it was given."""
+    """Runs a target. Returns the number of inputs."""
     found = RUNS / target
     found.mkdir(parents=True, exist_ok=True)
     if target in IN_PYTHON:
@@ -39,18 +41,24 @@ def executions_of(target: str, *limits: str) -> int:
     done = subprocess.run(
         [*command, found, HERE / "corpus" / target], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, check=False
     )
-    told = done.stderr.decode(errors="replace")
-    count = re.search(r"number_of_executed_units: (\d+)", told)
+    output = done.stderr.decode(errors="replace")
+    count = re.search(r"number_of_executed_units: (\d+)", output)
     if done.returncode != 0 or count is None:
         sys.exit(
-            f"{told}\n{target} failed: the input is named above; `{' '.join(map(str, program))} INPUT` does it again"
+            f"{output}\n{target} failed on the input named above; to reproduce: `{' '.join(map(str, program))} INPUT`"
         )
     return int(count[1])
 
 
 def for_seconds(seconds: int) -> None:
-    for target in TARGETS:
-        print(f"{target}: {executions_of(target, f'-max_total_time={seconds}'):,} executions", flush=True)
+    """A target a processor at a time."""
+
+    def run(target: str) -> int:
+        return executions_of(target, f"-max_total_time={seconds}")
+
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        for target, executions in zip(TARGETS, pool.map(run, TARGETS), strict=True):
+            print(f"{target}: {executions:,} executions", flush=True)
 
 
 def until_executions(wanted: int) -> None:

@@ -1,11 +1,10 @@
-"""The counters of a row, without its time_ns, generation and state."""
+"""The counters of a row, without what it says of itself: time_ns, generation, state and row_id."""
 
-from vmiostat import BlockStats, InterfaceStats
+from vmiostat import BLOCK_FIELDS, INTERFACE_FIELDS, BlockStats, InterfaceStats
+
+FIELDS = {BlockStats: BLOCK_FIELDS, InterfaceStats: INTERFACE_FIELDS}
 
 
 def counters_of(row: BlockStats | InterfaceStats) -> tuple[int, ...]:
     """In the order of the struct."""
-    own = {InterfaceStats: 16, BlockStats: 17}[type(row)]  # where the three stand: docs/abi.md
-    words = tuple(row)
-    assert words[own + 1] == row.generation
-    return words[:own] + words[own + 3 :]
+    return tuple(word for word, field in zip(row, FIELDS[type(row)], strict=True) if field.kind != "row")

@@ -13,7 +13,7 @@ def pytest_configure() -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Whoever else uses the machine can spoil what measures time, and nothing but that: only such a test is retried."""
+    """A busy machine can fail a test that measures time, and no other: only such a test is retried."""
     if config.pluginmanager.hasplugin("rerunfailures"):
         for item in items:
             if item.get_closest_marker("timing"):
@@ -22,6 +22,6 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     if retried := {report.nodeid for report in terminalreporter.stats.get("rerun", [])}:
-        terminalreporter.section(f"{len(retried)} timing tests retried")
+        terminalreporter.section(f"timing tests retried: {len(retried)}")
         for test in sorted(retried):
             terminalreporter.write_line(test)

@@ -1,4 +1,4 @@
-"""Every way to the counters of all disks that are watched."""
+"""Every way to the counters of all disks."""
 
 from functools import partial
 from typing import TYPE_CHECKING
@@ -52,7 +52,7 @@ def our_columns(poller: Poller, names: list[str]) -> list[Column]:
     memory = bytearray(V1 * poller.block_rows)
     before = poller.poll()
 
-    def of_memory(_: None) -> Counters:
+    def of_memory(_: object) -> Counters:
         rows = [BlockStats.from_bytes(memory[at : at + V1]) for at in range(0, len(memory), V1)]
         return {name: tuple(row)[:4] for name, row in zip(names, rows, strict=True)}
 

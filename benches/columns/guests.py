@@ -46,9 +46,11 @@ def _columns(poller: Any, domains: list[Any], connection: Any) -> list[Column]:
         return {name: tuple(row.v1) for name, row in zip(names, sample.interface, strict=True)}
 
     def of_libvirt(answer: list[Any]) -> Counters:
-        told = {domain.name(): stats for domain, stats in answer}
+        by_name = {domain.name(): stats for domain, stats in answer}
         return {
-            nic.target: libvirt_stats(nic.target, told[domain.name]) for domain in domains for nic in domain.interfaces
+            nic.target: libvirt_stats(nic.target, by_name[domain.name])
+            for domain in domains
+            for nic in domain.interfaces
         }
 
     return [

@@ -1,4 +1,4 @@
-"""Every way to the counters of all interfaces that are watched."""
+"""Every way to the counters of all interfaces."""
 
 from functools import partial
 from typing import TYPE_CHECKING, get_args
@@ -59,7 +59,7 @@ def our_columns(source: str, poller: Poller) -> list[Column]:
     before = poller.poll()
     devices = before.interface.devices
 
-    def of_memory(_: None) -> Counters:
+    def of_memory(_: object) -> Counters:
         rows = [InterfaceStats.from_bytes(memory[at : at + V1]) for at in range(0, len(memory), V1)]
         return {name: tuple(row) for name, row in zip(devices, rows, strict=True)}
 

@@ -25,7 +25,7 @@ def vm_columns(machine: Machine, floor: Floor, interface: str, disk: Loop) -> li
         poller = host.poller(interface_source=source)
         of_disk, of_interface = bytearray(BLOCK), bytearray(INTERFACE)
 
-        def read(_: None) -> Counters:
+        def read(_: object) -> Counters:
             stats = BlockStats.from_bytes(of_disk), InterfaceStats.from_bytes(of_interface)
             return {disk.name: tuple(stats[0])[:4], interface: tuple(stats[1])}
 

@@ -48,6 +48,7 @@ from vmiostat.errors import Error, NoCounters, SizeError, SourceError, TopologyE
 from vmiostat.host import Host
 from vmiostat.model import Disk, Domain, Interface, Process
 from vmiostat.polling.poller import Poller
+from vmiostat.polling.written import Written
 from vmiostat.psutil_compat import as_psutil
 from vmiostat.watching.watch import Watch
 
@@ -103,6 +104,7 @@ __all__ = [
     "VirtualFunction",
     "VmmReported",
     "Watch",
+    "Written",
     "XenVbd",
     "__version__",
     "as_psutil",

@@ -1,14 +1,18 @@
 """The Rust core: handles that are opened once, one call that reads them all, records of a fixed layout."""
 
 import builtins
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from os import PathLike
-from typing import Any, Literal, Self, final, overload
+from typing import Literal, Self, TypeAlias, final
 
-from typing_extensions import Buffer, CapsuleType, disjoint_base
+from typing_extensions import Buffer
 
-from vmiostat.counter_sources import BlockCounterSource, InterfaceCounterSource, InterfaceSource
-from vmiostat.errors import SourceError
+from vmiostat._core_bases import RatesRow, StatsRow, Table
+from vmiostat._core_events import DeviceEvents, FolderEvents, LinkEvents
+from vmiostat._core_fields import BlockRatesFields, BlockStatsFields, InterfaceRatesFields, InterfaceStatsFields
+from vmiostat.counter_sources import InterfaceSource
+from vmiostat.polling.plan import BlockRow, InterfaceRow
+from vmiostat.polling.written import Written
 
 __all__ = [
     "BLOCK_FIELDS",
@@ -48,27 +52,43 @@ BLOCK_FIELDS: tuple[Field, ...]
 INTERFACE_FIELDS: tuple[Field, ...]
 """The fields of InterfaceStats, in the struct's order."""
 
+_Path: TypeAlias = str | PathLike[str]
+
 @final
 class Field:
-    """One row of the field table, which is docs/abi.md."""
+    """One field of BlockStats or InterfaceStats: a row of the field table, which is docs/abi.md.
+
+    Examples
+    --------
+    >>> from vmiostat import BLOCK_FIELDS
+    >>> field = BLOCK_FIELDS[1]
+    >>> field.name, field.offset, field.size, field.kind, field.unit
+    ('rd_bytes', 8, 8, 'counter', 'bytes')
+    """
     @property
     def name(self) -> str:
         """Its name in C, in Python, in arrays, JSON and CSV: "rd_bytes"."""
     @property
     def offset(self) -> int:
-        """Bytes from the struct's beginning."""
+        """Bytes before it in the struct."""
+    @property
+    def size(self) -> int:
+        """Its size in bytes."""
+    @property
+    def format(self) -> str:
+        """Its type as the struct module and numpy write it: "q", a signed 64-bit integer."""
     @property
     def version(self) -> int:
-        """The struct's version that brought it."""
+        """The version of the struct that added it."""
     @property
     def kind(self) -> Literal["counter", "gauge", "row"]:
-        """A counter only grows, a gauge goes up and down; "row" tells of the reading and not of the device."""
+        """A "counter" only grows, a "gauge" goes up and down; a "row" field describes the row and not the device."""
     @property
     def unit(self) -> str:
-        """bytes, requests, packets, events, ns or number."""
+        """One of "bytes", "requests", "packets", "events", "ns" and "number"."""
     @property
     def heading(self) -> str | None:
-        """Its heading in the command's table, "rkB/s"; None where it has no column."""
+        """Its heading in the table of the command, "rkB/s"; None without a column there."""
     @property
     def scale(self) -> float | None:
         """What its rate is multiplied by below that heading."""
@@ -78,615 +98,274 @@ class Field:
 
 @final
 class Roots:
-    """Where the machine's /proc, /sys, /dev and /run are. A path is given as on the machine ("/sys/block")."""
+    """Where /proc, /sys, /dev and /run of a machine are. Paths are those of the machine itself: "/sys/block".
+
+    Parameters
+    ----------
+    root : path-like
+        The root of a captured machine; by default "/", this one.
+    proc, sys, dev, run : path-like, optional
+        Folders in place of those below the root, as in a container: proc="/host/proc".
+
+    Raises
+    ------
+    SourceError
+        A folder cannot be opened.
+
+    Examples
+    --------
+    >>> from vmiostat import Roots
+    >>> roots = Roots("fixtures/xen-4.17-real/instant-1")
+    >>> roots.captured, roots.exists("/proc/net/dev"), roots.exists("/etc/passwd")
+    (True, True, False)
+    """
     def __new__(
         cls,
-        root: str | PathLike[str] = ...,
+        root: _Path = ...,
         *,
-        proc: str | PathLike[str] | None = None,
-        sys: str | PathLike[str] | None = None,
-        dev: str | PathLike[str] | None = None,
-        run: str | PathLike[str] | None = None,
+        proc: _Path | None = None,
+        sys: _Path | None = None,
+        dev: _Path | None = None,
+        run: _Path | None = None,
     ) -> Self: ...
     @property
     def captured(self) -> bool:
-        """Whether the root is another folder than "/" (device nodes and processes are then not this machine's)."""
+        """Whether the root is not "/": device nodes and processes are then those of another machine."""
     def open(self, path: str) -> int:
-        """A descriptor for reading a file or listing a folder; symlinks stay inside the root. Raises OSError."""
+        """Opens a file or folder for reading: a descriptor. Symlinks stay inside the root. Raises SourceError."""
     def open_folder(self, path: str) -> int:
-        """A descriptor for listing a folder; nothing else is opened. Raises SourceError."""
+        """Opens a folder for listing: a descriptor. Nothing else is opened. Raises SourceError."""
     def read(self, path: str) -> bytes:
-        """A small file's bytes (at most 1 MiB). Raises OSError."""
+        """The first MiB of a regular file. Raises SourceError."""
     def list(self, path: str) -> list[str]:
-        """A folder's names, sorted. Raises OSError."""
+        """The names in a folder, sorted. Raises SourceError."""
     def read_or_none(self, path: str) -> bytes | None:
         """As `read`, but None where there is no such file or it cannot be read."""
     def list_or_empty(self, path: str) -> builtins.list[str]:
         """As `list`, but empty where there is no such folder or it cannot be listed."""
     def real(self, path: str) -> str:
-        """The path with all symlinks followed, again as on the machine itself. Raises OSError."""
+        """The path without symlinks, as on the machine itself. Raises SourceError."""
     def exists(self, path: str) -> bool:
-        """Whether there is such a file or folder (and this process may know of it)."""
+        """Whether the file or folder exists and this process may see it."""
     def device_number(self, path: str) -> tuple[int, int] | None:
-        """Major and minor of a block device node, None for any other file. Raises OSError."""
+        """The major and minor number of a block device node, or None for any other file. Raises SourceError."""
     def file_identity(self, path: str) -> tuple[int, int, int, int]:
-        """(device, inode, owner, mode) of the file at a path, its symlinks followed. Raises SourceError.
+        """The device, inode, owner and mode of a file, as its file system has them cached. Raises SourceError.
 
-        It is neither opened nor is its file system asked for anything (AT_STATX_DONT_SYNC), so that a hung file system
-        cannot delay this.
+        It is neither opened nor is its file system queried (AT_STATX_DONT_SYNC), so a hung one delays nothing.
         """
     def interfaces(self, namespace: str | None = None) -> dict[str, int | None]:
-        """The machine's interfaces (/proc/net/dev) in the kernel's order, and the number (ifindex) of each.
+        """The network interfaces in the order of the kernel, and their numbers (ifindex).
 
-        `namespace` is another network namespace's /run/netns/NAME or /proc/PID/ns/net: entered by a thread, for which
-        it takes CAP_SYS_ADMIN; without that /proc/PID/net/dev tells the names alone. A number is None where only names
-        can be had, as on a captured machine. Raises SourceError.
+        Parameters
+        ----------
+        namespace : path-like, optional
+            Another network namespace, as /run/netns/NAME or /proc/PID/ns/net. Entering it takes CAP_SYS_ADMIN; without
+            that, /proc/PID/net/dev has the names only.
+
+        Returns
+        -------
+        dict of str to int or None
+            None where only the names are known, as on a captured machine.
+
+        Raises
+        ------
+        SourceError
+            Neither the namespace nor its /proc/PID/net/dev can be read.
         """
     def unix_listeners(self, namespace: str | None = None) -> Sequence[tuple[int, int]]:
-        """The listening UNIX sockets that are bound to files (sock_diag(7)), of this network namespace or another.
+        """The listening UNIX sockets that are bound to files (sock_diag(7)), here or in another network namespace.
 
-        Each is its own inode (a descriptor of it leads to socket:[INODE]), and the lower 32 bits of its file's inode.
+        Each is its own inode, to which a descriptor of it leads (socket:[INODE]), and the lower 32 bits of its file's.
         Raises SourceError.
         """
     def shown(self, path: str) -> str:
-        """Where the path really is, for messages."""
+        """The path below the root, for messages."""
 
 @final
-class FolderEvents:
-    """Events of *.xml files that are written, renamed or deleted in some folders, and of the folders (inotify).
+class BlockStats(BlockStatsFields, StatsRow):
+    """The counters of one block row: a struct that compares and unpacks like the tuple of its fields.
 
-    Each of `paths` comes after those that contain it: a missing folder is watched once it appears. A path may also be
-    a file of any name. Paths are those of the machine at `roots`, or without it those of this process. Raises
-    SourceError.
+    A field is -1 where its source does not count it. A field that `size` cuts off raises AttributeError.
+
+    Examples
+    --------
+    >>> import struct
+    >>> from vmiostat import BlockStats
+    >>> stats = BlockStats.from_bytes(struct.pack("3q", 4, 2048, -1))
+    >>> len(stats), stats[1], tuple(stats) == stats, stats.size
+    (3, 2048, True, 24)
     """
-    def __new__(cls, roots: Roots | None, paths: list[str]) -> Self: ...
-    def renew(self) -> None:
-        """Watches the folders that the paths lead to now: some may be hidden below a mount, which causes no event."""
-    @property
-    def unwatched(self) -> SourceError | None:
-        """The SourceError of an existing folder that is not watched; None if all are."""
-    def fileno(self) -> int:
-        """The descriptor, which is readable when there is something to drain."""
-    def drain(self) -> bool:
-        """Takes the events that have come, without waiting; True if one of them matters. Raises SourceError when no
-        more events come.
-        """
-    def close(self) -> None:
-        """Closes the descriptor."""
 
 @final
-class LinkEvents:
-    """Events of interfaces that appear, disappear, are renamed, or go up or down (rtnetlink).
+class InterfaceStats(InterfaceStatsFields, StatsRow):
+    """The counters of one interface row: a struct that compares and unpacks like the tuple of its fields.
 
-    `namespace` is the open file of a network namespace; without it, it is the calling thread's. Raises SourceError.
+    A field is -1 where its source does not count it. A field that `size` cuts off raises AttributeError.
+
+    Examples
+    --------
+    >>> import struct
+    >>> from vmiostat import InterfaceStats
+    >>> stats = InterfaceStats.from_bytes(struct.pack("3q", 4, 2048, -1))
+    >>> len(stats), stats[1], tuple(stats) == stats, stats.size
+    (3, 2048, True, 24)
     """
-    def __new__(cls, namespace: int | None = None) -> Self: ...
-    def fileno(self) -> int:
-        """The descriptor, which is readable when there is something to drain."""
-    def drain(self) -> bool:
-        """Takes the events that have come, without waiting; True if one of them matters. Raises SourceError when no
-        more events come.
-        """
-    def close(self) -> None:
-        """Closes the descriptor."""
 
 @final
-class DeviceEvents:
-    """Events of block devices and Xen backends that appear, disappear or change (uevents). Raises SourceError."""
-    def __new__(cls) -> Self: ...
-    def fileno(self) -> int:
-        """The descriptor, which is readable when there is something to drain."""
-    def drain(self) -> bool:
-        """Takes the events that have come, without waiting; True if one of them matters. Raises SourceError when no
-        more events come.
-        """
-    def close(self) -> None:
-        """Closes the descriptor."""
+class BlockRates(BlockRatesFields, RatesRow):
+    """The rates of one block row: counters per second, gauges as they are.
 
-@final
-class BlockStats(Buffer):
-    """One disk's counters: a struct that compares and unpacks like the tuple of its fields.
-
-    A field is -1 where the source does not have it. A field beyond `size`, or cut by it, is an AttributeError.
+    A field is None where there is no number, and `state` says why. It compares and unpacks like the tuple of its
+    fields.
     """
-    @staticmethod
-    def from_bytes(data: Buffer) -> BlockStats:
-        """A struct from its bytes, 0 to SIZE of them (what poll_into wrote). Raises SizeError."""
-    SIZE: int
-    """Bytes of the newest struct."""
-    V1_SIZE: int
-    """Bytes of version 1, libvirt's struct."""
-    # The fields of BlockStats, made by `make docs` from here
-    @property
-    def rd_req(self) -> int:
-        """Read requests completed; in requests."""
-    @property
-    def rd_bytes(self) -> int:
-        """Bytes read; in bytes."""
-    @property
-    def wr_req(self) -> int:
-        """Write requests completed; in requests."""
-    @property
-    def wr_bytes(self) -> int:
-        """Bytes written; in bytes."""
-    @property
-    def errs(self) -> int:
-        """Xen's oo_req: times that blkback found no free request slot (not I/O errors; here for compatibility with
-        libvirt); in events."""
-    @property
-    def fl_req(self) -> int:
-        """Flush requests completed (block devices: since Linux 5.5); in requests."""
-    @property
-    def ds_req(self) -> int:
-        """Discard requests completed (block devices: since Linux 4.18); in requests."""
-    @property
-    def ds_bytes(self) -> int:
-        """Bytes discarded (block devices: since Linux 4.18); in bytes."""
-    @property
-    def rd_time(self) -> int:
-        """Total time of all read requests (block devices count milliseconds in 32 bits); in ns."""
-    @property
-    def wr_time(self) -> int:
-        """Total time of all write requests; in ns."""
-    @property
-    def fl_time(self) -> int:
-        """Total time of all flush requests (block devices: since Linux 5.5); in ns."""
-    @property
-    def ds_time(self) -> int:
-        """Total time of all discard requests (block devices: since Linux 4.18); in ns."""
-    @property
-    def rd_merged(self) -> int:
-        """Read requests merged into a queued one; in requests."""
-    @property
-    def wr_merged(self) -> int:
-        """Write requests merged into a queued one; in requests."""
-    @property
-    def in_flight(self) -> int:
-        """Requests issued to the device and not yet completed; in requests, a gauge."""
-    @property
-    def busy_time(self) -> int:
-        """Time with at least one request in flight (the kernel counts timer ticks); in ns."""
-    @property
-    def queue_time(self) -> int:
-        """Total time that requests spent in flight; in ns."""
-    @property
-    def time_ns(self) -> int:
-        """When this row was read, or reported by the VMM, on the monotonic clock; -1: no report yet; in ns."""
-    @property
-    def generation(self) -> int:
-        """Goes up when another device takes this row's place; -1: no device seen yet."""
-    @property
-    def state(self) -> str:
-        """A word of STATES; in the tuple, the bytes and the arrays it is that word's number."""
-    @property
-    def ds_merged(self) -> int:
-        """Discard requests merged into a queued one (block devices: since Linux 4.18); in requests."""
-    @property
-    def rd_failed(self) -> int:
-        """Read requests that failed (QEMU); in requests."""
-    @property
-    def wr_failed(self) -> int:
-        """Write requests that failed (QEMU); in requests."""
-    @property
-    def fl_failed(self) -> int:
-        """Flush requests that failed (QEMU); in requests."""
-    @property
-    def ds_failed(self) -> int:
-        """Discard requests that failed (QEMU); in requests."""
-    @property
-    def rd_invalid(self) -> int:
-        """Invalid read requests (QEMU); in requests."""
-    @property
-    def wr_invalid(self) -> int:
-        """Invalid write requests (QEMU); in requests."""
-    @property
-    def fl_invalid(self) -> int:
-        """Invalid flush requests (QEMU); in requests."""
-    @property
-    def ds_invalid(self) -> int:
-        """Invalid discard requests (QEMU); in requests."""
-    @property
-    def wr_highest(self) -> int:
-        """End of the highest write to the disk since the VMM opened it (QEMU); in bytes, a gauge."""
-    @property
-    def allocation(self) -> int:
-        """End of the highest write to the image file, as libvirt's allocation; 0 before the first (QEMU); in bytes, a
-        gauge."""
-    @property
-    def capacity(self) -> int:
-        """Size of the disk as the guest sees it; in bytes, a gauge."""
-    @property
-    def physical(self) -> int:
-        """Space used on the host: an image file's allocated part (its length if that is 0), or a block device's size;
-        in bytes, a gauge."""
-    # to here
-    @property
-    def size(self) -> int:
-        """Bytes of this struct."""
-    def cut(self, size: int) -> Self:
-        """The first `size` bytes of this struct, all of it if it has no more. Raises SizeError."""
-    @property
-    def v1(self) -> Self:
-        """The part that libvirt's struct has: its tuple is the one that libvirt-python returns."""
-    def as_psutil(self) -> Any:
-        """The same counters under psutil's names and units; see vmiostat.psutil_compat."""
-    def __len__(self) -> int: ...
-    def __iter__(self) -> Iterator[int]: ...
-    def __getitem__(self, index: int, /) -> int: ...
-    def __bytes__(self) -> bytes: ...
-    def __hash__(self) -> int: ...
-    def __eq__(self, other: object, /) -> bool: ...
-    def __lt__(self, other: Self | tuple[int, ...], /) -> bool: ...
-    def __le__(self, other: Self | tuple[int, ...], /) -> bool: ...
-    def __gt__(self, other: Self | tuple[int, ...], /) -> bool: ...
-    def __ge__(self, other: Self | tuple[int, ...], /) -> bool: ...
-    def __buffer__(self, flags: int, /) -> memoryview: ...
 
 @final
-class BlockTable(Buffer):
-    """All block rows of a sample: one array of structs, without an object a row until one is asked for.
+class InterfaceRates(InterfaceRatesFields, RatesRow):
+    """The rates of one interface row: counters per second, gauges as they are.
 
-    `numpy.asarray(table)` is a structured array on the same memory; polars, pandas, pyarrow and duckdb take a copy.
+    A field is None where there is no number, and `state` says why. It compares and unpacks like the tuple of its
+    fields.
     """
-    @property
-    def domains(self) -> tuple[str, ...]:
-        """The domain's name, row by row."""
-    @property
-    def devices(self) -> tuple[str, ...]:
-        """The device's name within its domain, row by row."""
-    def __len__(self) -> int: ...
-    @overload
-    def __getitem__(self, row: int, /) -> BlockStats: ...
-    @overload
-    def __getitem__(self, row: tuple[str, str], /) -> BlockStats: ...
-    def __iter__(self) -> Iterator[BlockStats]: ...
-    def __buffer__(self, flags: int, /) -> memoryview: ...
-    def __arrow_c_schema__(self) -> CapsuleType:
-        """The names, types and units of the columns; see docs/arrays.md."""
-    def __arrow_c_array__(self, requested_schema: object = None) -> tuple[CapsuleType, CapsuleType]:
-        """This table as an Arrow record batch: a copy, which outlives the table. Any wish for another schema is left to
-        the consumer's own casts, as the protocol allows."""
-    def __arrow_c_stream__(self, requested_schema: object = None) -> CapsuleType:
-        """The same as a stream of one batch."""
 
 @final
-class BlockRates:
-    """One row's rates: counters a second, gauges as they are; None where there is no number: `state` says why."""
-    # The fields of BlockRates, made by `make docs` from here
-    @property
-    def rd_req(self) -> float | None: ...
-    @property
-    def rd_bytes(self) -> float | None: ...
-    @property
-    def wr_req(self) -> float | None: ...
-    @property
-    def wr_bytes(self) -> float | None: ...
-    @property
-    def errs(self) -> float | None: ...
-    @property
-    def fl_req(self) -> float | None: ...
-    @property
-    def ds_req(self) -> float | None: ...
-    @property
-    def ds_bytes(self) -> float | None: ...
-    @property
-    def rd_time(self) -> float | None: ...
-    @property
-    def wr_time(self) -> float | None: ...
-    @property
-    def fl_time(self) -> float | None: ...
-    @property
-    def ds_time(self) -> float | None: ...
-    @property
-    def rd_merged(self) -> float | None: ...
-    @property
-    def wr_merged(self) -> float | None: ...
-    @property
-    def in_flight(self) -> float | None: ...
-    @property
-    def busy_time(self) -> float | None: ...
-    @property
-    def queue_time(self) -> float | None: ...
-    @property
-    def ds_merged(self) -> float | None: ...
-    @property
-    def rd_failed(self) -> float | None: ...
-    @property
-    def wr_failed(self) -> float | None: ...
-    @property
-    def fl_failed(self) -> float | None: ...
-    @property
-    def ds_failed(self) -> float | None: ...
-    @property
-    def rd_invalid(self) -> float | None: ...
-    @property
-    def wr_invalid(self) -> float | None: ...
-    @property
-    def fl_invalid(self) -> float | None: ...
-    @property
-    def ds_invalid(self) -> float | None: ...
-    @property
-    def wr_highest(self) -> float | None: ...
-    @property
-    def allocation(self) -> float | None: ...
-    @property
-    def capacity(self) -> float | None: ...
-    @property
-    def physical(self) -> float | None: ...
-    # to here
-    @property
-    def interval(self) -> float | None:
-        """Seconds between the two reads of this row."""
-    @property
-    def state(self) -> str:
-        """`ok`, or why there is no number: a word of STATES."""
+class BlockTable(Table[BlockStats]):
+    """The block rows of a sample: a sequence of rows that also finds one by its (domain, device).
 
-@final
-class BlockRatesTable(Buffer):
-    """All block rates of two samples: structs of 64-bit floats (NaN for no number), then interval and state.
+    In memory it is one array of structs; a row becomes an object when it is used. numpy shares that memory;
+    polars, pandas, pyarrow and duckdb take a copy (docs/arrays.md).
 
-    For numpy and Arrow like the sample's tables; there, no number is NULL.
+    Examples
+    --------
+    >>> from vmiostat import Host
+    >>> with Host("fixtures/xen-4.17-real/instant-1").poller() as poller:
+    ...     table = poller.poll().block
+    >>> name = table.domains[0], table.devices[0]
+    >>> table[0] == table[name] == table.get(name), name in table, len(table[1:3])
+    (True, True, 2)
+    >>> table.get(("web1", "none")) is None, dict(table)[name] == table[0]
+    (True, True)
     """
-    @property
-    def domains(self) -> tuple[str, ...]:
-        """The domain's name, row by row."""
-    @property
-    def devices(self) -> tuple[str, ...]:
-        """The device's name within its domain, row by row."""
-    def __len__(self) -> int: ...
-    @overload
-    def __getitem__(self, row: int, /) -> BlockRates: ...
-    @overload
-    def __getitem__(self, row: tuple[str, str], /) -> BlockRates: ...
-    def __iter__(self) -> Iterator[BlockRates]: ...
-    def __buffer__(self, flags: int, /) -> memoryview: ...
-    def __arrow_c_schema__(self) -> CapsuleType:
-        """The names, types and units of the columns; see docs/arrays.md."""
-    def __arrow_c_array__(self, requested_schema: object = None) -> tuple[CapsuleType, CapsuleType]:
-        """This table as an Arrow record batch: a copy, which outlives the table. Any wish for another schema is left to
-        the consumer's own casts, as the protocol allows."""
-    def __arrow_c_stream__(self, requested_schema: object = None) -> CapsuleType:
-        """The same as a stream of one batch."""
 
 @final
-class InterfaceStats(Buffer):
-    """One interface's counters: a struct that compares and unpacks like the tuple of its fields.
+class InterfaceTable(Table[InterfaceStats]):
+    """The interface rows of a sample: a sequence of rows that also finds one by its (domain, device).
 
-    A field is -1 where the source does not have it. A field beyond `size`, or cut by it, is an AttributeError.
+    In memory it is one array of structs; a row becomes an object when it is used. numpy shares that memory;
+    polars, pandas, pyarrow and duckdb take a copy (docs/arrays.md).
+
+    Examples
+    --------
+    >>> from vmiostat import Host
+    >>> with Host("fixtures/xen-4.17-real/instant-1").poller() as poller:
+    ...     table = poller.poll().interface
+    >>> name = table.domains[0], table.devices[0]
+    >>> table[0] == table[name] == table.get(name), name in table, len(table[1:3])
+    (True, True, 2)
+    >>> table.get(("web1", "none")) is None, dict(table)[name] == table[0]
+    (True, True)
     """
-    @staticmethod
-    def from_bytes(data: Buffer) -> InterfaceStats:
-        """A struct from its bytes, 0 to SIZE of them (what poll_into wrote). Raises SizeError."""
-    SIZE: int
-    """Bytes of the newest struct."""
-    V1_SIZE: int
-    """Bytes of version 1, libvirt's struct."""
-    # The fields of InterfaceStats, made by `make docs` from here
-    @property
-    def rx_bytes(self) -> int:
-        """Bytes received; in bytes."""
-    @property
-    def rx_packets(self) -> int:
-        """Packets received; in packets."""
-    @property
-    def rx_errs(self) -> int:
-        """Packets received with errors; in packets."""
-    @property
-    def rx_drop(self) -> int:
-        """Packets dropped on receive (on the host's rx side rx_dropped + rx_missed_errors, as in /proc/net/dev); in
-        packets."""
-    @property
-    def tx_bytes(self) -> int:
-        """Bytes sent; in bytes."""
-    @property
-    def tx_packets(self) -> int:
-        """Packets sent; in packets."""
-    @property
-    def tx_errs(self) -> int:
-        """Packets not sent because of an error; in packets."""
-    @property
-    def tx_drop(self) -> int:
-        """Packets dropped on transmit; in packets."""
-    @property
-    def rx_fifo(self) -> int:
-        """Packets lost because the receive queue was full; in packets."""
-    @property
-    def rx_frame(self) -> int:
-        """Framing errors received (length + overrun + CRC + alignment); -1 in the guest's view: transmit has none; in
-        packets."""
-    @property
-    def rx_compressed(self) -> int:
-        """Compressed packets received (SLIP, PPP); in packets."""
-    @property
-    def rx_multicast(self) -> int:
-        """Multicast packets received; -1 in the guest's view: the kernel does not count them on transmit; in
-        packets."""
-    @property
-    def tx_fifo(self) -> int:
-        """Packets lost because the send queue was full; in packets."""
-    @property
-    def tx_colls(self) -> int:
-        """Collisions; -1 in the guest's view: the host has none for packets that it receives; in packets."""
-    @property
-    def tx_carrier(self) -> int:
-        """Carrier losses (carrier + aborted + window + heartbeat errors); -1 in the guest's view, as tx_colls; in
-        packets."""
-    @property
-    def tx_compressed(self) -> int:
-        """Compressed packets sent (SLIP, PPP); in packets."""
-    @property
-    def time_ns(self) -> int:
-        """When this row was read, on the monotonic clock; -1: never; in ns."""
-    @property
-    def generation(self) -> int:
-        """Goes up when another device takes this row's place; -1: no device seen yet."""
-    @property
-    def state(self) -> str:
-        """A word of STATES; in the tuple, the bytes and the arrays it is that word's number."""
-    # to here
-    @property
-    def size(self) -> int:
-        """Bytes of this struct."""
-    def cut(self, size: int) -> Self:
-        """The first `size` bytes of this struct, all of it if it has no more. Raises SizeError."""
-    @property
-    def v1(self) -> Self:
-        """The part that libvirt's struct has: its tuple is the one that libvirt-python returns."""
-    def as_psutil(self) -> Any:
-        """The same counters under psutil's names and units; see vmiostat.psutil_compat."""
-    def __len__(self) -> int: ...
-    def __iter__(self) -> Iterator[int]: ...
-    def __getitem__(self, index: int, /) -> int: ...
-    def __bytes__(self) -> bytes: ...
-    def __hash__(self) -> int: ...
-    def __eq__(self, other: object, /) -> bool: ...
-    def __lt__(self, other: Self | tuple[int, ...], /) -> bool: ...
-    def __le__(self, other: Self | tuple[int, ...], /) -> bool: ...
-    def __gt__(self, other: Self | tuple[int, ...], /) -> bool: ...
-    def __ge__(self, other: Self | tuple[int, ...], /) -> bool: ...
-    def __buffer__(self, flags: int, /) -> memoryview: ...
 
 @final
-class InterfaceTable(Buffer):
-    """All interface rows of a sample: one array of structs, without an object a row until one is asked for.
+class BlockRatesTable(Table[BlockRates]):
+    """The block rates between two samples.
 
-    `numpy.asarray(table)` is a structured array on the same memory; polars, pandas, pyarrow and duckdb take a copy.
+    In memory a row is a struct of 64-bit floats (NaN where there is no number), with the state as an integer.
     """
-    @property
-    def domains(self) -> tuple[str, ...]:
-        """The domain's name, row by row."""
-    @property
-    def devices(self) -> tuple[str, ...]:
-        """The device's name within its domain, row by row."""
-    def __len__(self) -> int: ...
-    @overload
-    def __getitem__(self, row: int, /) -> InterfaceStats: ...
-    @overload
-    def __getitem__(self, row: tuple[str, str], /) -> InterfaceStats: ...
-    def __iter__(self) -> Iterator[InterfaceStats]: ...
-    def __buffer__(self, flags: int, /) -> memoryview: ...
-    def __arrow_c_schema__(self) -> CapsuleType:
-        """The names, types and units of the columns; see docs/arrays.md."""
-    def __arrow_c_array__(self, requested_schema: object = None) -> tuple[CapsuleType, CapsuleType]:
-        """This table as an Arrow record batch: a copy, which outlives the table. Any wish for another schema is left to
-        the consumer's own casts, as the protocol allows."""
-    def __arrow_c_stream__(self, requested_schema: object = None) -> CapsuleType:
-        """The same as a stream of one batch."""
 
 @final
-class InterfaceRates:
-    """One row's rates: counters a second, gauges as they are; None where there is no number: `state` says why."""
-    # The fields of InterfaceRates, made by `make docs` from here
-    @property
-    def rx_bytes(self) -> float | None: ...
-    @property
-    def rx_packets(self) -> float | None: ...
-    @property
-    def rx_errs(self) -> float | None: ...
-    @property
-    def rx_drop(self) -> float | None: ...
-    @property
-    def tx_bytes(self) -> float | None: ...
-    @property
-    def tx_packets(self) -> float | None: ...
-    @property
-    def tx_errs(self) -> float | None: ...
-    @property
-    def tx_drop(self) -> float | None: ...
-    @property
-    def rx_fifo(self) -> float | None: ...
-    @property
-    def rx_frame(self) -> float | None: ...
-    @property
-    def rx_compressed(self) -> float | None: ...
-    @property
-    def rx_multicast(self) -> float | None: ...
-    @property
-    def tx_fifo(self) -> float | None: ...
-    @property
-    def tx_colls(self) -> float | None: ...
-    @property
-    def tx_carrier(self) -> float | None: ...
-    @property
-    def tx_compressed(self) -> float | None: ...
-    # to here
-    @property
-    def interval(self) -> float | None:
-        """Seconds between the two reads of this row."""
-    @property
-    def state(self) -> str:
-        """`ok`, or why there is no number: a word of STATES."""
+class InterfaceRatesTable(Table[InterfaceRates]):
+    """The interface rates between two samples.
 
-@final
-class InterfaceRatesTable(Buffer):
-    """All interface rates of two samples: structs of 64-bit floats (NaN for no number), then interval and state.
-
-    For numpy and Arrow like the sample's tables; there, no number is NULL.
+    In memory a row is a struct of 64-bit floats (NaN where there is no number), with the state as an integer.
     """
-    @property
-    def domains(self) -> tuple[str, ...]:
-        """The domain's name, row by row."""
-    @property
-    def devices(self) -> tuple[str, ...]:
-        """The device's name within its domain, row by row."""
-    def __len__(self) -> int: ...
-    @overload
-    def __getitem__(self, row: int, /) -> InterfaceRates: ...
-    @overload
-    def __getitem__(self, row: tuple[str, str], /) -> InterfaceRates: ...
-    def __iter__(self) -> Iterator[InterfaceRates]: ...
-    def __buffer__(self, flags: int, /) -> memoryview: ...
-    def __arrow_c_schema__(self) -> CapsuleType:
-        """The names, types and units of the columns; see docs/arrays.md."""
-    def __arrow_c_array__(self, requested_schema: object = None) -> tuple[CapsuleType, CapsuleType]:
-        """This table as an Arrow record batch: a copy, which outlives the table. Any wish for another schema is left to
-        the consumer's own casts, as the protocol allows."""
-    def __arrow_c_stream__(self, requested_schema: object = None) -> CapsuleType:
-        """The same as a stream of one batch."""
 
 @final
 class Sample:
-    """What one poll read."""
+    """The rows that one poll read."""
     @property
     def block(self) -> BlockTable:
-        """The block devices' rows."""
+        """The rows of block devices."""
     @property
     def interface(self) -> InterfaceTable:
-        """The interfaces' rows."""
+        """The rows of interfaces."""
+    @property
+    def plan(self) -> int:
+        """The number of the plan that was read: 1 for the first plan of the poller, and higher after each change."""
     def rates(self, before: Sample | None = None) -> Rates:
-        """Per second between `before` and this sample, row by row and by each row's own time.
+        """The rates between an earlier sample and this one, each by the time of its own row.
 
-        Rows are matched by domain and device. Without `before`: since the machine started; of a captured machine, whose
-        time is not this one's, as far as its /proc/uptime tells. Both samples have to be one Poller's: each counts by
-        itself how often a row's device was replaced. See docs/arrays.md for an example.
+        Rows are paired by `row_id`, wherever a change of the plan has moved them. A row that `before` lacks has no
+        rate: its state is `replaced` if `before` has another row of the same name, and otherwise `new`.
+
+        Parameters
+        ----------
+        before : Sample, optional
+            An earlier sample of the same Poller. By default the rates are since boot; those of a captured machine
+            need its /proc/uptime.
+
+        Returns
+        -------
+        Rates
+            A row for each row of this sample.
+
+        Raises
+        ------
+        ValueError
+            The samples are of two pollers.
+
+        Examples
+        --------
+        >>> from vmiostat import Host
+        >>> with Host().poller() as poller:
+        ...     before = poller.poll()
+        ...     rates = poller.poll().rates(before)
+        >>> all(rate.interval > 0 for rate in rates.interface if rate.state == "ok")
+        True
         """
+    def __eq__(self, other: object, /) -> bool: ...
+    __hash__: None  # type: ignore[assignment]
 
 @final
 class Rates:
-    """What happened between two samples."""
+    """The rates between two samples."""
     @property
     def block(self) -> BlockRatesTable:
-        """The block devices' rows, in the later sample's order."""
+        """The rates of the block table, in the order of the later sample."""
     @property
     def interface(self) -> InterfaceRatesTable:
-        """The interfaces' rows, likewise."""
+        """The rates of the interface table, in the order of the later sample."""
+    def __eq__(self, other: object, /) -> bool: ...
+    __hash__: None  # type: ignore[assignment]
 
 @final
 class LatestStats:
-    """One disk's newest counters from its VMM: a client writes them, a poll reads them without waiting."""
+    """One disk's newest counters from its VMM. `client` names the connection in messages: "QMP /run/vm.qmp"."""
     def __new__(cls, client: str) -> Self: ...
     @property
     def client(self) -> str:
         """The client that queries the VMM, and its address: "QMP /run/vm.qmp"."""
     def put(self, time_ns: int, fresh_ns: int, **counters: int) -> None:
-        """Stores the counters of `time_ns` by field name; those left out are -1 (not known).
+        """Stores the newest counters.
 
-        They are fresh for `fresh_ns`. Raises TypeError for a name that is no field of BlockStats.
+        Parameters
+        ----------
+        time_ns : int
+            When the VMM counted them, on the monotonic clock.
+        fresh_ns : int
+            How long they are fresh; then they are stale.
+        **counters : int
+            Counters and gauges of BlockStats by name; those left out are -1.
+
+        Raises
+        ------
+        TypeError
+            BlockStats has no counter or gauge of this name.
         """
     def failed(self, why: str, *, expired: bool = False) -> None:
         """Records why a query failed. The last counters stay; they turn stale in their time, or now if `expired`."""
     def refused(self, why: str) -> None:
-        """Records why the VMM may not be queried: the row is unsupported until counters come after all."""
+        """Records why the VMM may not be queried: the row is `unsupported` until counters come after all."""
     def restarted(self) -> None:
         """Discards the counters: another run of the VMM is queried from now on, and it counts from 0."""
     @property
@@ -695,59 +374,47 @@ class LatestStats:
 
 @final
 class Explanation:
-    """What one source does in a poll, and why it and no other reads these rows."""
+    """What one source reads in a poll, and why it was chosen."""
     @property
     def kind(self) -> Literal["block", "interface"]:
-        """What kind of rows it fills."""
+        """The table that it fills: "block" or "interface"."""
     @property
     def source(self) -> str:
         """What is read."""
     @property
     def rows(self) -> int:
-        """Rows that it fills."""
+        """The number of rows that it fills."""
     @property
     def system_calls(self) -> int:
-        """System calls that it takes in a poll."""
+        """The number of system calls in a poll."""
     @property
     def why(self) -> str:
         """Why it was chosen."""
+    def __eq__(self, other: object, /) -> bool: ...
+    __hash__: None  # type: ignore[assignment]
 
-@disjoint_base
+@final
 class Poller:
-    """Holds the handles of a plan's rows open, and reads them all in one call. Safe to poll from several threads.
-
-    They are of the process that opened them: in a fork of it every call but `close` raises ValueError.
-    """
+    """The open handles of a plan, which one call reads. vmiostat.Poller is the public class."""
     def __new__(
         cls,
         roots: Roots,
-        block: Sequence[tuple[str, str, BlockCounterSource | None]],
-        interface: Sequence[tuple[str, str, InterfaceCounterSource | None, bool]],
+        block: Sequence[BlockRow],
+        interface: Sequence[InterfaceRow],
         *,
         interface_source: InterfaceSource = "auto",
         pinned: bool = False,
-    ) -> Self:
-        """A row is (domain, device, where its counters are); an interface's ends with whether rx and tx are swapped.
-
-        A row follows its interface's name or its disk's number: when another device has it, the generation goes up.
-        `pinned`, it is the one device that its counters name by `index` or `diskseq`, and `gone` when another one has
-        its place.
-        """
+    ) -> Self: ...
     def replan(
         self,
-        block: Sequence[tuple[str, str, BlockCounterSource | None]],
-        interface: Sequence[tuple[str, str, InterfaceCounterSource | None, bool]],
-        kept_block: Sequence[int | None],
-        kept_interface: Sequence[int | None],
+        block: Sequence[BlockRow],
+        interface: Sequence[InterfaceRow],
+        carried_over_block: Sequence[int | None],
+        carried_over_interface: Sequence[int | None],
     ) -> None:
-        """Another plan, of whose rows some are this one's: `kept_block[row]` is the number that the row had, None for a
-        new one.
-
-        Kept rows keep their open files and their generation; a new row's generation is above every one before. A poll
-        in another thread sees the one plan or the other, and does not wait while files are opened.
-        """
+        """Switches to another plan. `carried_over_block[row]` is the old index of the row, or None for a new row."""
     def poll(self) -> Sample:
-        """Every row, read now. A bad row costs itself alone: its state tells."""
+        """Reads every row."""
     def poll_into(
         self,
         *,
@@ -755,33 +422,24 @@ class Poller:
         interface: Buffer | None = None,
         block_size: int | None = None,
         interface_size: int | None = None,
-    ) -> None:
-        """Writes every row into the caller's memory, `block_size` (`interface_size`) bytes a row; allocates nothing.
-
-        The memory is any writable, contiguous buffer of at least rows x size bytes: row n begins at byte n x size. The
-        size is the newest struct's unless another one is given (40 and 64 are libvirt's). What is not asked for is not
-        read. Raises SizeError. See docs/arrays.md for an example.
-        """
+    ) -> Written:
+        """Reads every row into the caller's memory."""
     @property
     def block_rows(self) -> int:
-        """Rows of the block table."""
+        """The number of rows in the block table."""
     @property
     def interface_rows(self) -> int:
-        """Rows of the interface table."""
+        """The number of rows in the interface table."""
     def problem(self, kind: Literal["block", "interface"], row: int) -> OSError | None:
-        """The error behind a row's state `gone` or `unreadable`, a SourceError; None where there is none.
-
-        Of a row that is asked for beside the poll, also why it is `stale` or `unsupported`. None as well for a row that
-        is not there: a poller that follows may have fewer by now than the sample had.
-        """
+        """The error behind the state of a row, or None. Also None for a row that the plan does not have."""
     def explain(self) -> list[Explanation]:
-        """What a poll does, source by source: polls once, and tells."""
+        """Polls once, and says what each source read."""
     def reopen(self) -> int:
-        """Tries again to open what could not be opened or has gone; returns how many. Not for every poll."""
+        """Opens handles that could not be opened or were lost, and returns how many. Too costly for every poll."""
     def close(self) -> None:
-        """Closes the handles, after the polls that are under way."""
+        """Closes the handles as soon as the polls that run now have ended."""
     @property
     def closed(self) -> bool:
-        """Whether it was closed."""
+        """Whether it is closed."""
     def __enter__(self) -> Self: ...
     def __exit__(self, *args: object) -> None: ...

@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from docs.development import abi
+from docs.generate import abi
 from vmiostat import BLOCK_FIELDS, INTERFACE_FIELDS, STATES, BlockStats, InterfaceStats
 
 ROOT = Path(__file__).parents[2]
@@ -34,13 +34,6 @@ def test_the_page_is_made_from_the_table() -> None:
     assert page == abi.page(), "run `make docs`"
     assert f"| `BlockStats` | 40 bytes | {BlockStats.SIZE} bytes |" in page
     assert f"| `InterfaceStats` | 64 bytes | {InterfaceStats.SIZE} bytes |" in page
-
-
-def test_the_stub_s_fields_are_those_of_the_table() -> None:
-    text = abi.STUB.read_text(encoding="utf-8")
-    assert abi.stub(text) == text, "run `make docs`"
-    assert len(abi.STUB_FIELDS.findall(text)) == 4
-    assert abi.stub(text.replace("    def rd_req(self) -> int: ...", "    def of_old(self) -> int: ...")) == text
 
 
 def test_the_list_of_what_is_published_only_grows() -> None:

@@ -11,6 +11,7 @@ import pytest
 
 from testkit.targets import targets
 from testkit.this_host import this_host
+from testkit.two_instants import two_instants
 from vmiostat import Domain, Host, NoCounters, SourceError, UnknownDevice, UnknownDomain
 
 CAPTURE = Path("fixtures/xen-4.17-real")
@@ -67,15 +68,12 @@ def test_the_same_through_libvirt_s_xml(instant: int) -> None:
             domain.block_stats(target)
 
 
-def test_rates_between_the_two_instants() -> None:
+def test_rates_between_the_two_instants(tmp_path: Path) -> None:
     """Five seconds of a real host, as two reads of each row."""
     first, second = (instant["domains"][0]["disks"][0]["statistics"] for instant in EXPECTED)
     assert second["rd_req"] - first["rd_req"] == 33
-    samples = []
-    for instant in (1, 2):
-        with Host(root=CAPTURE / f"instant-{instant}").poller() as poller:
-            samples.append(poller.poll())
-    rates = samples[1].rates(samples[0]).block["Domain-1", "xvda"]
+    before, after = two_instants(tmp_path / "root")
+    rates = after.rates(before).block["Domain-1", "xvda"]
     assert rates.state == "ok"
     assert rates.interval is not None
     assert rates.rd_req == pytest.approx(33 / rates.interval)

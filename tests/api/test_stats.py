@@ -11,11 +11,11 @@ from vmiostat import BLOCK_FIELDS, INTERFACE_FIELDS, BlockStats, Host, Interface
 
 XEN = Path("fixtures/xen-4.17-real/instant-1")
 DOMAIN = Host(XEN).domain(1)
-WORDS = range(1, 34)
+WORDS = range(1, 35)
 
 
 def of_numbers(size: int) -> BlockStats:
-    return BlockStats.from_bytes(struct.pack("33q", *WORDS)[:size])
+    return BlockStats.from_bytes(struct.pack("34q", *WORDS)[:size])
 
 
 def test_every_size_of_a_block_device_s_struct() -> None:
@@ -59,13 +59,13 @@ def test_a_field_that_is_cut_or_beyond_is_no_attribute() -> None:
 
 
 def test_every_field_has_its_own_place() -> None:
-    stats = of_numbers(264)
+    stats = of_numbers(272)
     for word, field in zip(WORDS, BLOCK_FIELDS, strict=True):
         assert field.offset == 8 * (word - 1)
         if field.name != "state":
             assert getattr(stats, field.name) == word
-    interface = InterfaceStats.from_bytes(struct.pack("19q", *range(18), 4))
-    assert [getattr(interface, field.name) for field in INTERFACE_FIELDS] == [*range(18), "gone"]
+    interface = InterfaceStats.from_bytes(struct.pack("20q", *range(18), 4, 19))
+    assert [getattr(interface, field.name) for field in INTERFACE_FIELDS] == [*range(18), "gone", 19]
     assert interface[18] == 4
 
 
@@ -102,7 +102,7 @@ def test_it_cannot_be_changed() -> None:
 
 def test_people_can_read_it() -> None:
     assert repr(of_numbers(40)) == "BlockStats(rd_req=1, rd_bytes=2, wr_req=3, wr_bytes=4, errs=5)"
-    assert "generation=0, state='ok')" in repr(DOMAIN.interface_stats("vif1.0"))
+    assert "generation=0, state='ok', row_id=0)" in repr(DOMAIN.interface_stats("vif1.0"))
 
 
 def test_a_field_s_help_is_about_the_attribute() -> None:
@@ -117,8 +117,8 @@ def test_copies_are_equal() -> None:
 
 
 def test_bytes_that_are_no_struct() -> None:
-    with pytest.raises(SizeError, match="must not exceed 264"):
-        BlockStats.from_bytes(bytes(265))
+    with pytest.raises(SizeError, match="must not exceed 272"):
+        BlockStats.from_bytes(bytes(273))
     with pytest.raises(SizeError, match="no struct has a size of -1 bytes"):
         BlockStats.from_bytes(b"").cut(-1)
     with pytest.raises(TypeError):

@@ -163,8 +163,9 @@ def test_csv_is_a_table_that_machines_read() -> None:
     devices = sum(len(domain.disks) + len(domain.interfaces) for domain in Host(XEN).domains())
     assert len(rest) == 2 * devices
     block = rows(vmiostat("--root", XEN, "--json"), "block")
+    assert {row["kind"] for row in block.values()} == {"disk"}
     for record in (dict(zip(header, record, strict=True)) for record in rest):
-        if record["kind"] == "block":
+        if record["kind"] == "disk":
             counters = block[record["domain"], record["device"]]["counters"]
             assert {name: record[name] for name in counters} == {
                 name: "" if number is None else str(number) for name, number in counters.items()

@@ -14,7 +14,8 @@ def row(section: Section, domain: str, device: str, state: str = "ok", time_ns: 
     known = dict.fromkeys((field.name for field in section.numbers), None if state != "ok" else 0.0)
     made: Any = SimpleNamespace(**(known | rates), interval=1.0, state=state)
     stats: Any = SimpleNamespace(time_ns=time_ns)
-    return Row(domain, device, stats, made)
+    kind = "disk" if section is BLOCK else "interface"
+    return Row(domain, device, kind, stats, made)
 
 
 def lines(*rows: Row, section: Section = BLOCK, table: Table | None = None) -> list[str]:

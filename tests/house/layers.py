@@ -15,7 +15,7 @@ class Layer:
 
 CORE = {
     "machine": Layer("clock error fork_guard roots signal_mask boot_time"),
-    "records": Layer("fields state rows rates latest_stats", "machine", never=r"\bfs::"),
+    "records": Layer("fields state rows rates earlier_rows plan_id latest_stats", "machine", never=r"\bfs::"),
     "parsers": Layer("parse", "records", never=r"\bfs::|\brustix::"),
     "sources": Layer("source plan", "machine records parsers"),
     "events": Layer("events", "machine parsers sources"),
@@ -28,7 +28,7 @@ PRINTS = r"^[^>\n]*(\bprint\(|\bsys\.std(out|err)\b)"
 FILES = r"\bopen\(|\bread_text\(|\bread_bytes\("
 
 PACKAGE = {
-    "core": Layer("_core"),
+    "core": Layer("_core _core_bases _core_events _core_fields"),
     "errors": Layer("errors"),
     "model": Layer("model counter_sources", "core errors", never=f"{FILES}|{PRINTS}"),
     "system": Layer("system threads", "core errors", never=PRINTS),

@@ -1,4 +1,4 @@
-"""A plan is replaced during polls: rows that are kept continue, and no sample is of two plans."""
+"""A plan is replaced during polls: carried-over rows continue, and no sample is of two plans."""
 
 import random
 import threading
@@ -8,44 +8,8 @@ from pathlib import Path
 import pytest
 
 from testkit.real.process import descriptors
+from testkit.trees.numbered_devices import Tree, carried_over, change, disks, nics
 from vmiostat import InterfaceStats, Poller, Roots, Sample, SizeError
-from vmiostat.counter_sources import BlockDevice, NetDevice
-
-InterfaceRows = list[tuple[str, str, NetDevice | None, bool]]
-BlockRows = list[tuple[str, str, BlockDevice | None]]
-
-
-class Tree:
-    """A captured machine of interfaces net0, net1, ... and disks 7:0, 7:1, ...; the number is in all their counters."""
-
-    def __init__(self, root: Path, count: int) -> None:
-        self.root, self.count = root, count
-        (root / "proc/net").mkdir(parents=True)
-        self.write(0)
-        for minor in range(count):
-            stat = root / f"sys/dev/block/7:{minor}/stat"
-            stat.parent.mkdir(parents=True)
-            stat.write_text(" ".join([str(minor)] * 17) + "\n")
-
-    def write(self, more: int) -> None:
-        """Interface N has 100 x N bytes, and `more` more."""
-        lines = [f"net{n}: " + " ".join([str(100 * n + more)] * 16) for n in range(self.count)]
-        (self.root / "proc/net/dev").write_text("\n".join(["Inter-|", " face |", *lines, ""]))
-
-    def poller(self, numbers: list[int]) -> Poller:
-        return Poller(Roots(self.root), disks(numbers), nics(numbers))
-
-
-def nics(numbers: list[int], domain: str = "web") -> InterfaceRows:
-    return [(domain, f"net{n}", NetDevice(f"net{n}"), False) for n in numbers]
-
-
-def disks(numbers: list[int], domain: str = "web") -> BlockRows:
-    return [(domain, f"disk{n}", BlockDevice(7, n)) for n in numbers]
-
-
-def kept(old: list[int], new: list[int]) -> list[int | None]:
-    return [old.index(n) if n in old else None for n in new]
 
 
 @pytest.fixture
@@ -53,11 +17,7 @@ def tree(tmp_path: Path) -> Tree:
     return Tree(tmp_path, 20)
 
 
-def change(poller: Poller, old: list[int], new: list[int]) -> None:
-    poller.replan(disks(new), nics(new), kept(old, new), kept(old, new))
-
-
-def test_rates_of_kept_rows_continue(tree: Tree) -> None:
+def test_rates_of_carried_over_rows_continue(tree: Tree) -> None:
     with tree.poller([0, 1, 2]) as poller:
         before = poller.poll()
         change(poller, [0, 1, 2], [2, 5, 0])
@@ -91,11 +51,11 @@ def test_what_the_poller_says_is_of_the_new_plan(tree: Tree) -> None:
     assert repr(poller) == "<Poller of 0 block devices and 3 interfaces, closed>"
 
 
-def test_kept_rows_must_fit_both_plans(tree: Tree) -> None:
+def test_carried_over_rows_must_fit_both_plans(tree: Tree) -> None:
     poller = tree.poller([0, 1])
-    with pytest.raises(ValueError, match="1 rows, but what is kept is told of 0"):
+    with pytest.raises(ValueError, match="1 rows, but 0 entries say which old row each one is"):
         poller.replan([], nics([0]), [], [])
-    with pytest.raises(ValueError, match="no row 2 to be kept: there are 2"):
+    with pytest.raises(ValueError, match="no row 2 to carry over: there are 2"):
         poller.replan(disks([0]), [], [2], [])
     assert poller.poll().interface.devices == ("net0", "net1")
     poller.close()
@@ -150,7 +110,7 @@ def test_eight_threads_poll_while_plans_change(tree: Tree) -> None:
     while replans < 500 and not raised:
         new = plans.sample(range(tree.count), plans.randint(1, 8))
         name = f"plan{replans}"
-        poller.replan(disks(new, name), nics(new, name), kept(old, new), kept(old, new))
+        poller.replan(disks(new, name), nics(new, name), carried_over(old, new), carried_over(old, new))
         old = new
         replans += 1
         most = max(most, descriptors())

@@ -40,7 +40,7 @@ class CsvRecords:
             for row in rows:
                 names = [escaped(row.domain), escaped(row.device)]
                 read = [None if word == -1 else word for word in (row.stats.time_ns, row.stats.generation)]
-                record: list[object] = [*now, section.name, *names, row.rates.state, row.rates.interval, *read]
+                record: list[object] = [*now, row.kind, *names, row.rates.state, row.rates.interval, *read]
                 for other in self._sections:
                     if other is section:
                         record += [row.total(field) for field in section.numbers]

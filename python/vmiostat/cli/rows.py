@@ -51,6 +51,8 @@ class Row(NamedTuple):
 
     domain: str
     device: str
+    kind: str
+    """disk, interface or total."""
     stats: BlockStats | InterfaceStats
     rates: BlockRates | InterfaceRates
 
@@ -94,7 +96,8 @@ def report(sample: Sample, rates: Rates, sections: Sequence[Section], *, since_b
     rows: dict[Section, list[Row]] = {}
     for section in sections:
         stats = sample.block if section is BLOCK else sample.interface
-        made = map(Row, stats.domains, stats.devices, stats, rates.block if section is BLOCK else rates.interface)
+        rated = rates.block if section is BLOCK else rates.interface
+        made = map(Row, stats.domains, stats.devices, stats.kinds, stats, rated)
         rows[section] = [row for row in made if not (hide_idle and row.idle(section))]
     return Report(time.time(), since_boot, rows)
 

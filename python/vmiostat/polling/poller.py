@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from vmiostat.model import Domain
     from vmiostat.polling.followed_plan import OnChange, Select
     from vmiostat.polling.plan import BlockRow, InterfaceRow
+    from vmiostat.polling.written import Written
     from vmiostat.qemu_stats.selection import QemuStats
     from vmiostat.watching.watch import Watch
 
@@ -58,15 +59,23 @@ class PollInto(Protocol):
         interface: Buffer | None = None,
         block_size: int | None = None,
         interface_size: int | None = None,
-    ) -> None:
-        """Read every row into memory of the caller's; allocates nothing.
+    ) -> Written:
+        """Read every row into memory of the caller; allocates nothing.
 
         Parameters
         ----------
         block, interface : writable buffer, optional
-            At least rows x size bytes each: row n begins at byte n x size. A table that is not asked for is not read.
+            At least rows x size bytes each: row n begins at byte n x size. Whole rows beyond those of the plan become
+            `gone`, with -1 in every counter. A table without a buffer is not read.
         block_size, interface_size : int, optional
-            Bytes of a row, from 0 to the newest struct's, which is the default (40 and 64 are libvirt's).
+            Bytes of a row, from 0 to the size of the newest struct, which is the default (40 and 64 are those of
+            libvirt).
+
+        Returns
+        -------
+        Written
+            The number of rows written in each table, and the number of their plan. While that stays the same, row n is
+            the same row; the names for it are those of a sample with the same `plan`.
 
         Raises
         ------
@@ -103,8 +112,9 @@ class Poller:
     ----------
     roots : Roots
         Where the machine's /proc, /sys, /dev and /run are.
-    block : sequence of (str, str, BlockCounterSource or None)
-        Each row's domain and device, and where its counters are; None is a device without counters.
+    block : sequence of (str, str, BlockCounterSource or None) or (..., {"disk", "total"})
+        Each row's domain and device, and where its counters are; None is a device without counters. A total is a row of
+        all that a domain reads and writes.
     interface : sequence of (str, str, InterfaceCounterSource or None, bool)
         The same, and whether rx and tx are swapped.
     interface_source : {"auto", "proc", "sysfs", "netlink"}
@@ -124,9 +134,11 @@ class Poller:
     >>> with Host("fixtures/xen-4.17-real/instant-1").poller() as poller:
     ...     sample = poller.poll()
     ...     memory = bytearray(poller.block_rows * 40)
-    ...     poller.poll_into(block=memory, block_size=40)
+    ...     written = poller.poll_into(block=memory, block_size=40)
     >>> sample.block["Domain-1", "xvda"].rd_bytes, bytes(sample.block[0].v1) == memory[:40]
     (20197376, True)
+    >>> written.block == len(sample.block), written.plan == sample.plan
+    (True, True)
 
     Notes
     -----
@@ -281,29 +293,30 @@ class Poller:
         self,
         block: Sequence[BlockRow],
         interface: Sequence[InterfaceRow],
-        kept_block: Sequence[int | None],
-        kept_interface: Sequence[int | None],
+        carried_over_block: Sequence[int | None],
+        carried_over_interface: Sequence[int | None],
     ) -> None:
         """Change the rows of a plan of your own.
 
-        Kept rows keep their open files and their generation; a new row's generation is above all before. A poll in
-        another thread sees the one plan or the other, and does not wait while files are opened.
+        Rows that are carried over keep their row id, their open files and their generation; a new row gets an id and a
+        generation above all earlier ones. A poll in another thread sees the one plan or the other, and does not wait
+        while files are opened.
 
         Parameters
         ----------
         block, interface : sequence of rows
             As the poller was made with.
-        kept_block, kept_interface : sequence of int or None
-            For each new row the number of the old one that it continues, or None.
+        carried_over_block, carried_over_interface : sequence of int or None
+            For each new row the index of the old one that it continues, or None.
 
         Raises
         ------
         ValueError
-            The plan is of a host's domains; or the rows kept are not there, or are kept twice.
+            The plan is of a host's domains; or a row to carry over does not exist, or is carried over twice.
         """
         if self._plan is not _OWN:
             raise ValueError("this poller's plan is of a host's domains: replan() is for one that was made by hand")
-        self._core.replan(block, interface, kept_block, kept_interface)
+        self._core.replan(block, interface, carried_over_block, carried_over_interface)
 
     def close(self) -> None:
         """End the watch and the queries, and close all handles after the polls that are under way."""

@@ -27,6 +27,9 @@ pub enum Error {
     /// locked for ever because its holder does not exist in the fork.
     #[error("this Poller was opened before a fork, in another process: open one in this process")]
     Forked,
+    /// Rates of samples that two pollers read: each numbers its rows by itself.
+    #[error("these samples are of two pollers, and rates are of one: take both samples from the same Poller")]
+    TwoPollers,
     /// There is no memory for a sample.
     #[error("no memory for a sample of {rows} rows")]
     Memory {

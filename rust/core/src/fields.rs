@@ -108,6 +108,8 @@ pub trait Table {
     const GENERATION: usize;
     /// The index of `state`.
     const STATE: usize;
+    /// The word that tells which of its poller's rows it is.
+    const ROW_ID: usize;
 
     /// The record with the words that describe its row.
     #[inline]
@@ -205,6 +207,8 @@ macro_rules! block_fields {
                 "size of the disk as the guest sees it";
             physical 3 Gauge Bytes None,
                 "space used on the host: an image file's allocated part (its length if that is 0), or a block device's size";
+            row_id 4 Row Number None,
+                "number of this row in its poller: it stays when a later plan moves the row, and no other row ever has it";
         }
     };
 }
@@ -252,6 +256,8 @@ macro_rules! interface_fields {
                 "goes up when another device takes this row's place; -1: no device seen yet";
             state 2 Row Number None,
                 "0: the counters are current; 5: they are old; any other number says why they are -1 (see States)";
+            row_id 3 Row Number None,
+                "number of this row in its poller: it stays when a later plan moves the row, and no other row ever has it";
         }
     };
 }
@@ -299,6 +305,7 @@ macro_rules! record {
             const TIME_NS: usize = time_ns;
             const GENERATION: usize = generation;
             const STATE: usize = state;
+            const ROW_ID: usize = row_id;
         }
     };
 }

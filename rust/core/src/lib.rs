@@ -2,6 +2,7 @@
 
 pub mod boot_time;
 pub mod clock;
+pub mod earlier_rows;
 pub mod error;
 pub mod events;
 pub mod fields;
@@ -9,6 +10,7 @@ pub mod fork_guard;
 pub mod latest_stats;
 pub mod parse;
 pub mod plan;
+pub mod plan_id;
 pub mod poller;
 pub mod rates;
 pub mod roots;

@@ -7,9 +7,11 @@ use crate::error::Error;
 use crate::fields::{Table, WORD, block, interface};
 use crate::fork_guard::ForkGuard;
 use crate::plan::{CarriedOver, InterfaceSource, Plan};
+use crate::plan_id::{Numbers, PlanId};
 use crate::roots::Roots;
 use crate::rows::Rows;
 use crate::source::{Explanation, OpenHandles, Reopened, Source, selection};
+use crate::state::State;
 
 /// The open handles of a plan. Polls of several threads run one at a time, and each reads all rows.
 ///
@@ -18,6 +20,9 @@ pub struct Poller {
     fork_guard: ForkGuard,
     roots: Arc<Roots>,
     interface_source: InterfaceSource,
+    /// Shared with the plans after this one.
+    numbers: Arc<Numbers>,
+    plan: PlanId,
     block: Rowset,
     interface: Rowset,
 }
@@ -34,6 +39,8 @@ pub enum Kind {
 /// What one poll read: the records of all rows, in the order of the plan.
 #[derive(Debug)]
 pub struct Sample {
+    /// The plan that was read.
+    pub plan: PlanId,
     /// The block table's words, `block::WORDS` a row.
     pub block: Vec<i64>,
     /// The interface table's words, `interface::WORDS` a row.
@@ -50,50 +57,73 @@ pub struct Target<'memory> {
 
 /// The rows of one table and their sources.
 struct Rowset {
-    count: usize,
+    /// The `row_id` of each row.
+    row_ids: Vec<i64>,
+    /// The index of the word that holds it.
+    row_id: usize,
+    /// The record of a row that the plan does not have.
+    no_row: Vec<i64>,
     limit: usize,
     /// The highest generation of any row of an earlier plan.
     highest: i64,
     sources: Mutex<Vec<Box<dyn Source>>>,
 }
 
+/// What the rows of a plan start with.
+struct Inherited {
+    row_ids: Vec<i64>,
+    handles: OpenHandles,
+}
+
+impl Inherited {
+    fn none(rows: usize, numbers: &Numbers) -> Inherited {
+        Inherited { row_ids: (0..rows).map(|_| numbers.row()).collect(), handles: OpenHandles::new() }
+    }
+}
+
 impl Poller {
     /// Opens the sources of the plan's rows. It never fails: a handle that cannot be opened affects its own rows only.
     /// Their state says so, and `problem` says why.
     pub fn open(roots: Arc<Roots>, plan: &Plan, interface_source: InterfaceSource) -> Poller {
-        Poller::open_with(roots, plan, interface_source, OpenHandles::new(), OpenHandles::new())
+        let numbers = Arc::new(Numbers::new());
+        let [block, interface] = [plan.block.len(), plan.interface.len()].map(|rows| Inherited::none(rows, &numbers));
+        Poller::open_with(roots, plan, interface_source, numbers, block, interface)
     }
 
-    /// As `open`, with handles that are open already.
+    /// As `open`, with what the rows inherit from an earlier plan.
     fn open_with(
         roots: Arc<Roots>,
         plan: &Plan,
         interface_source: InterfaceSource,
-        block: OpenHandles,
-        interface: OpenHandles,
+        numbers: Arc<Numbers>,
+        block: Inherited,
+        interface: Inherited,
     ) -> Poller {
-        let block = selection::block(&roots, &plan.block, block);
-        let interface = selection::interface(&roots, &plan.interface, interface_source, interface);
+        let block_sources = selection::block(&roots, &plan.block, block.handles);
+        let interface_sources = selection::interface(&roots, &plan.interface, interface_source, interface.handles);
         Poller {
             fork_guard: ForkGuard::new(),
             roots,
             interface_source,
-            block: Rowset::new::<block::Table>(plan.block.len(), block),
-            interface: Rowset::new::<interface::Table>(plan.interface.len(), interface),
+            plan: numbers.plan(),
+            numbers,
+            block: Rowset::new::<block::Table>(block.row_ids, block_sources),
+            interface: Rowset::new::<interface::Table>(interface.row_ids, interface_sources),
         }
     }
 
-    /// Opens another plan. Rows that are `carried_over` from this one keep their open files and their generation; a new
-    /// row gets a generation above all earlier ones.
+    /// Opens another plan. Rows that are `carried_over` from this one keep their row id, their open files and their
+    /// generation; a new row gets a row id and a generation above all earlier ones.
     ///
     /// `take_over` gets the new poller while no poll of this one runs, so that the new one knows all that this one has
     /// seen. Polls go on while files are opened.
     pub fn replan(&self, plan: &Plan, carried_over: &CarriedOver, take_over: impl FnOnce(Poller)) -> Result<(), Error> {
         self.check_process()?;
         let roots = Arc::clone(&self.roots);
-        let (block, interface) =
-            (self.block.handles(&carried_over.block), self.interface.handles(&carried_over.interface));
-        let mut next = Poller::open_with(roots, plan, self.interface_source, block, interface);
+        let numbers = Arc::clone(&self.numbers);
+        let block = self.block.inheritance(&carried_over.block, &numbers);
+        let interface = self.interface.inheritance(&carried_over.interface, &numbers);
+        let mut next = Poller::open_with(roots, plan, self.interface_source, numbers, block, interface);
         let (mut block, mut interface) = (self.block.lock(), self.interface.lock());
         next.block.inherit(self.block.highest, &mut block, &carried_over.block);
         next.interface.inherit(self.interface.highest, &mut interface, &carried_over.interface);
@@ -108,28 +138,36 @@ impl Poller {
         if self.fork_guard.is_same_process() { Ok(self) } else { Err(Error::Forked) }
     }
 
+    /// The plan that it reads.
+    pub fn plan(&self) -> PlanId {
+        self.plan
+    }
+
     /// The number of rows of a table.
     pub fn rows(&self, kind: Kind) -> usize {
-        self.rowset(kind).count
+        self.rowset(kind).row_ids.len()
     }
 
     /// Reads all rows.
     pub fn poll(&self) -> Result<Sample, Error> {
         self.check_process()?;
-        Ok(Sample { block: self.block.read_all()?, interface: self.interface.read_all()? })
+        Ok(Sample { plan: self.plan, block: self.block.read_all()?, interface: self.interface.read_all()? })
     }
 
-    /// Reads the rows of the given tables into the caller's memory, without allocating. Sizes are checked before
-    /// anything is read.
+    /// Reads the rows of the given tables into the caller's memory, without allocating. Whole rows of that memory beyond
+    /// those of the plan become `gone`: an earlier plan may have left counters there. Sizes are checked before anything
+    /// is read.
     pub fn poll_into(&self, block: Option<Target<'_>>, interface: Option<Target<'_>>) -> Result<(), Error> {
         self.check_process()?;
         let block = block.map(|target| self.block.rows_in(target)).transpose()?;
         let interface = interface.map(|target| self.interface.rows_in(target)).transpose()?;
         if let Some(mut rows) = block {
             self.block.read(&mut rows);
+            rows.fill_spare(&self.block.no_row);
         }
         if let Some(mut rows) = interface {
             self.interface.read(&mut rows);
+            rows.fill_spare(&self.interface.no_row);
         }
         Ok(())
     }
@@ -168,8 +206,9 @@ impl Poller {
 }
 
 impl Rowset {
-    fn new<T: Table>(count: usize, sources: Vec<Box<dyn Source>>) -> Rowset {
-        Rowset { count, limit: T::SIZE, highest: -1, sources: Mutex::new(sources) }
+    fn new<T: Table>(row_ids: Vec<i64>, sources: Vec<Box<dyn Source>>) -> Rowset {
+        let no_row = T::stamped(T::UNKNOWN, -1, -1, State::Gone).as_ref().to_vec();
+        Rowset { row_ids, row_id: T::ROW_ID, no_row, limit: T::SIZE, highest: -1, sources: Mutex::new(sources) }
     }
 
     /// The sources are consistent after every row, so that a panic in another thread's poll does no harm.
@@ -178,7 +217,7 @@ impl Rowset {
     }
 
     fn rows_in<'memory>(&self, target: Target<'memory>) -> Result<Rows<'memory>, Error> {
-        Rows::new(target.bytes, self.count, target.size, self.limit)
+        Rows::new(target.bytes, self.row_ids.len(), target.size, self.limit)
     }
 
     fn read(&self, rows: &mut Rows<'_>) {
@@ -188,11 +227,16 @@ impl Rowset {
         for source in self.lock().iter_mut() {
             source.read(rows);
         }
+        if rows.size() > self.row_id * WORD {
+            for (row, id) in self.row_ids.iter().enumerate() {
+                rows.set_word(row, self.row_id, *id);
+            }
+        }
     }
 
     fn read_all(&self) -> Result<Vec<i64>, Error> {
-        let (count, mut words) = (self.count * (self.limit / WORD), Vec::new());
-        words.try_reserve_exact(count).map_err(|_| Error::Memory { rows: self.count })?;
+        let (count, mut words) = (self.row_ids.len() * (self.limit / WORD), Vec::new());
+        words.try_reserve_exact(count).map_err(|_| Error::Memory { rows: self.row_ids.len() })?;
         words.resize(count, -1);
         self.read(&mut self.rows_in(Target { bytes: bytemuck::cast_slice_mut(&mut words), size: self.limit })?);
         Ok(words)
@@ -206,15 +250,21 @@ impl Rowset {
         reopenings.into_iter().map(|(place, reopening)| put((place, reopening(roots)))).sum()
     }
 
-    /// The open handles of the carried-over rows, by their new index.
-    fn handles(&self, carried_over: &[Option<usize>]) -> OpenHandles {
+    /// The row ids and open handles of the carried-over rows, by their new index; new rows get new ids.
+    fn inheritance(&self, carried_over: &[Option<usize>], numbers: &Numbers) -> Inherited {
         let mut by_place = HashMap::new();
         self.lock().iter().for_each(|source| {
             source.each_handle(&mut |row, handle| {
                 by_place.insert(row, handle);
             });
         });
-        carried_over.iter().enumerate().filter_map(|(row, old)| Some((row, by_place.remove(old.as_ref()?)?))).collect()
+        let row_id =
+            |old: &Option<usize>| old.and_then(|old| self.row_ids.get(old).copied()).unwrap_or_else(|| numbers.row());
+        let handle = |(row, old): (usize, &Option<usize>)| Some((row, by_place.remove(old.as_ref()?)?));
+        Inherited {
+            row_ids: carried_over.iter().map(row_id).collect(),
+            handles: carried_over.iter().enumerate().filter_map(handle).collect(),
+        }
     }
 
     /// Gives the carried-over rows the generations that they had in the old plan, whose rows are read by `sources`.
@@ -282,7 +332,7 @@ mod tests {
     #[test]
     fn polls_go_on_while_files_are_opened() {
         let sources = |rowset: &Weak<Rowset>| [(); 2].map(|()| Box::new(Missing(rowset.clone())) as Box<dyn Source>);
-        let rowset = Arc::new_cyclic(|rowset| Rowset::new::<block::Table>(0, sources(rowset).into()));
+        let rowset = Arc::new_cyclic(|rowset| Rowset::new::<block::Table>(vec![], sources(rowset).into()));
         assert_eq!(rowset.reopen(&Roots::machine().unwrap()), 2);
     }
 }

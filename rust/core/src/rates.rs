@@ -52,20 +52,29 @@ pub fn since_boot<T: Table>(after: &T::Record, boot_time_ns: i64, values: &mut [
     between::<T>(&before, after, values)
 }
 
+/// A row that the earlier sample does not have; `replaced` where that has another row in its place.
+pub fn unpaired<T: Table>(after: &T::Record, replaced: bool, values: &mut [f64]) -> Outcome {
+    let state = match state::<T>(after.as_ref()) {
+        State::Ok if replaced => State::Replaced,
+        State::Ok => State::New,
+        other => other,
+    };
+    none(state, values)
+}
+
 /// A row without rates.
-pub fn none(state: State, values: &mut [f64]) -> Outcome {
+fn none(state: State, values: &mut [f64]) -> Outcome {
     values.fill(f64::NAN);
     Outcome { interval: f64::NAN, state }
 }
 
 /// Whether the difference of two records is a rate.
 fn judge<T: Table>(before: &[i64], after: &[i64]) -> State {
-    let state = |record: &[i64]| State::from_word(record[T::STATE]).unwrap_or(State::Unreadable);
-    if state(after) != State::Ok {
-        return state(after);
+    if state::<T>(after) != State::Ok {
+        return state::<T>(after);
     }
     // The counters of a stale record, if it has any, were right at its own time.
-    let counted = match state(before) {
+    let counted = match state::<T>(before) {
         State::Ok => true,
         State::Stale => fields::<T>().any(|field| before[field.word()] >= 0),
         _ => false,
@@ -91,6 +100,10 @@ fn judge<T: Table>(before: &[i64], after: &[i64]) -> State {
         }
         Some(_) => State::Reset,
     }
+}
+
+fn state<T: Table>(record: &[i64]) -> State {
+    State::from_word(record[T::STATE]).unwrap_or(State::Unreadable)
 }
 
 /// Whether a counter that fell may have wrapped at 32 bits: interface counters of 32-bit kernels, the sectors of an old
@@ -185,6 +198,24 @@ mod tests {
     }
 
     #[test]
+    fn a_row_that_has_no_earlier_one() {
+        let ok = record(100, SECOND);
+        let mut gone = ok;
+        gone[block::state] = State::Gone as i64;
+        for (record, replaced, state) in [
+            (ok, false, State::New),
+            (ok, true, State::Replaced),
+            (gone, false, State::Gone),
+            (gone, true, State::Gone),
+        ] {
+            let mut values = vec![0.0; fields::<block::Table>().count()];
+            let outcome = unpaired::<block::Table>(&record, replaced, &mut values);
+            assert_eq!(outcome.state, state);
+            assert!(outcome.interval.is_nan() && values.iter().all(|value| value.is_nan()));
+        }
+    }
+
+    #[test]
     fn a_wrap_at_32_bits_is_no_reset() {
         let before = |word: usize, unit: i64| {
             let mut record = record(100, SECOND);
@@ -225,7 +256,7 @@ mod tests {
 
         #[test]
         fn agrees_with_plain_arithmetic(
-            before in prop::array::uniform19(0..1i64 << 50), grown in prop::array::uniform19(0..1i64 << 50), time in 1..1i64 << 50,
+            before in prop::array::uniform20(0..1i64 << 50), grown in prop::array::uniform20(0..1i64 << 50), time in 1..1i64 << 50,
         ) {
             let earlier = interface::Table::stamped(before, 5, 0, State::Ok);
             let later = std::array::from_fn(|word| before[word] + grown[word]);

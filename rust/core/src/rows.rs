@@ -8,6 +8,8 @@ use crate::fields::WORD;
 pub struct Rows<'memory> {
     bytes: &'memory mut [u8],
     size: usize,
+    /// Room that the plan has no row for.
+    spare: &'memory mut [u8],
 }
 
 impl<'memory> Rows<'memory> {
@@ -17,8 +19,8 @@ impl<'memory> Rows<'memory> {
             return Err(Error::Size { requested: size, limit });
         }
         let has = bytes.len();
-        match rows.checked_mul(size).and_then(|needed| bytes.get_mut(..needed)) {
-            Some(bytes) => Ok(Rows { bytes, size }),
+        match rows.checked_mul(size).and_then(|needed| bytes.split_at_mut_checked(needed)) {
+            Some((bytes, spare)) => Ok(Rows { bytes, size, spare }),
             None => Err(Error::Buffer { rows, size, has }),
         }
     }
@@ -34,6 +36,14 @@ impl<'memory> Rows<'memory> {
     pub fn put(&mut self, row: usize, record: &[i64]) {
         let start = row * self.size;
         self.bytes[start..start + self.size].copy_from_slice(&bytemuck::cast_slice(record)[..self.size]);
+    }
+
+    /// Writes a record into every whole row after those of the plan: what an earlier plan left there is no device's any more.
+    pub fn fill_spare(&mut self, record: &[i64]) {
+        if self.size > 0 {
+            let record = &bytemuck::cast_slice(record)[..self.size];
+            self.spare.chunks_exact_mut(self.size).for_each(|row| row.copy_from_slice(record));
+        }
     }
 }
 

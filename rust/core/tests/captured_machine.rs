@@ -252,7 +252,8 @@ fn sizes_are_checked_before_anything_is_read() {
         let sample = poller.poll().unwrap();
         let counters = size.min(interface::time_ns * 8);
         assert_eq!(memory[..counters], bytemuck::cast_slice::<i64, u8>(&sample.interface)[..counters]);
-        assert!(memory[size..].iter().all(|byte| *byte == 0x55));
+        let rows = memory.len().checked_div(size).unwrap_or(0);
+        assert!(memory[size..].iter().skip((rows.max(1) - 1) * size).all(|byte| *byte == 0x55), "no whole row's");
     }
     let too_large = poller.poll_into(None, Some(Target { bytes: &mut memory, size: interface::SIZE + 1 }));
     assert!(matches!(too_large, Err(Error::Size { .. })));
@@ -313,6 +314,52 @@ fn carried_over_rows_keep_their_generation_and_new_rows_are_above_it() {
     let last = replanned(&third, &[], &[(nic("a", false), None), (nic("b", false), Some(0)), (nic("d", false), None)]);
     assert_eq!(generations(&last, 3), [3, 0, -1]);
     assert_eq!(standing(&last.poll().unwrap(), 2).1, State::Gone);
+}
+
+#[test]
+fn a_row_keeps_its_number_wherever_a_plan_moves_it() {
+    let machine = Machine::new();
+    machine.interfaces(&[("a", 100), ("b", 200), ("c", 300)]);
+    let ids = |poller: &Poller| {
+        let sample = poller.poll().unwrap();
+        let rows = sample.interface.chunks(interface::WORDS).map(|row| row[interface::row_id]);
+        (sample.plan, rows.chain(sample.block.chunks(block::WORDS).map(|row| row[block::row_id])).collect::<Vec<_>>())
+    };
+    let first = machine.poller(vec![disk((8, 0))], vec![nic("a", false), nic("b", false), InterfaceRow::Unsupported]);
+    let (plan, before) = ids(&first);
+    assert_eq!((plan.number, before), (1, vec![1, 2, 3, 0]));
+    let rows = [(nic("c", false), None), (nic("b", false), Some(1)), (InterfaceRow::Unsupported, Some(2))];
+    let second = replanned(&first, &[(disk((8, 0)), None)], &rows);
+    let (plan, now) = ids(&second);
+    assert_eq!((plan.number, plan.poller), (2, first.plan().poller));
+    assert_eq!(now, [5, 2, 3, 4]);
+    assert_ne!(machine.poller(vec![], vec![]).plan().poller, plan.poller);
+}
+
+#[test]
+fn memory_for_more_rows_than_a_plan_has_holds_no_device_there() {
+    let machine = Machine::new();
+    machine.interfaces(&[("a", 100), ("b", 200)]);
+    let first = machine.poller(vec![], vec![nic("a", false), nic("b", false)]);
+    let mut memory = [7; 3 * interface::WORDS + 1];
+    let poll = |poller: &Poller, memory: &mut [i64]| {
+        let target = Target { bytes: bytemuck::cast_slice_mut(memory), size: interface::SIZE };
+        poller.poll_into(None, Some(target)).unwrap();
+        assert_eq!(memory.last(), Some(&7), "no whole row");
+        let states = memory.chunks_exact(interface::WORDS).map(|row| (row[0], row[interface::state]));
+        states.collect::<Vec<_>>()
+    };
+    let (ok, gone) = (State::Ok as i64, State::Gone as i64);
+    assert_eq!(poll(&first, &mut memory), [(100, ok), (200, ok), (-1, gone)]);
+    let second = replanned(&first, &[], &[(nic("b", false), Some(1))]);
+    assert_eq!(poll(&second, &mut memory), [(200, ok), (-1, gone), (-1, gone)]);
+    let mut expected = interface::UNKNOWN;
+    expected[interface::state] = gone;
+    assert_eq!(memory[2 * interface::WORDS..][..interface::WORDS], expected);
+    // A size that cuts a word has the same first bytes.
+    let mut bytes = [7; 5 * 11];
+    first.poll_into(None, Some(Target { bytes: &mut bytes, size: 11 })).unwrap();
+    assert_eq!(bytes[22..], bytemuck::cast_slice::<i64, u8>(&expected)[..11].repeat(3));
 }
 
 #[test]

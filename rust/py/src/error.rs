@@ -29,7 +29,7 @@ impl From<CoreError> for PyErr {
             }
             Error::Memory { .. } => PyMemoryError::new_err(text),
             // As of one that is closed.
-            Error::Forked => PyValueError::new_err(text),
+            Error::Forked | Error::TwoPollers => PyValueError::new_err(text),
             Error::Malformed { .. } | Error::Unanswered { .. } => SourceError::new_err(text),
             Error::Size { .. } | Error::Buffer { .. } => SizeError::new_err(text),
         }

@@ -62,8 +62,12 @@ macro_rules! event_class {
                 self.0.fileno(py)
             }
 
-            /// Takes the events that have come, without waiting; True if one of them matters. Raises SourceError when no
-            /// more events come.
+            /// Takes the events that have come, without waiting; True if one of them matters.
+            ///
+            /// Raises
+            /// ------
+            /// SourceError
+            ///     No more events will come.
             fn drain(&self, py: Python<'_>) -> PyResult<bool> {
                 self.0.drain(py)
             }
@@ -79,8 +83,9 @@ macro_rules! event_class {
 event_class! {
     /// Events of *.xml files that are written, renamed or deleted in some folders, and of the folders (inotify).
     ///
-    /// Each of `paths` comes after those that contain it: a missing folder is watched once it appears. A path may also be a
-    /// file of any name. Paths are those of the machine at `roots`, or without it those of this process. Raises SourceError.
+    /// Each of `paths` comes after those that contain it: a missing folder is watched once it appears. A path may also be
+    /// a file of any name. Paths are those of the machine at `roots`, or without it those of this process. Raises
+    /// SourceError.
     PyFolderEvents as "FolderEvents" of FolderEvents {
         #[new]
         fn new(py: Python<'_>, roots: Option<&Bound<'_, PyRoots>>, paths: Vec<PathBuf>) -> PyResult<PyFolderEvents> {

@@ -19,14 +19,27 @@ impl PyLatestStats {
         PyLatestStats(Arc::new(LatestStats::new(client)))
     }
 
+    /// The client that queries the VMM, and its address: "QMP /run/vm.qmp".
     #[getter]
     fn client(&self) -> &str {
         self.0.client()
     }
 
-    /// Stores the counters of `time_ns` by field name; those left out are -1.
+    /// Stores the newest counters.
     ///
-    /// They are fresh for `fresh_ns`. Raises TypeError for a name that is no counter or gauge of a block device.
+    /// Parameters
+    /// ----------
+    /// time_ns : int
+    ///     When the VMM counted them, on the monotonic clock.
+    /// fresh_ns : int
+    ///     How long they are fresh; then they are stale.
+    /// **counters : int
+    ///     Counters and gauges of BlockStats by name; those left out are -1.
+    ///
+    /// Raises
+    /// ------
+    /// TypeError
+    ///     BlockStats has no counter or gauge of this name.
     #[pyo3(signature = (time_ns, fresh_ns, **counters))]
     fn put(&self, time_ns: i64, fresh_ns: i64, counters: Option<&Bound<'_, PyDict>>) -> PyResult<()> {
         let mut record = block::UNKNOWN;

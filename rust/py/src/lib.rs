@@ -8,7 +8,6 @@ mod buffer;
 mod error;
 mod events;
 mod fields;
-mod labels;
 mod latest_stats;
 mod poller;
 mod rates;
@@ -17,6 +16,7 @@ mod sample;
 mod stats;
 mod struct_size;
 mod table;
+mod tuple_like;
 
 use pyo3::prelude::*;
 

@@ -1,38 +1,85 @@
-//! What happened between two samples: an array of structs of 64-bit floats a table, and their rows as Python objects.
+//! The rates between two samples: an array of structs of 64-bit floats for each table, and their rows as Python objects.
 
 use std::ffi::{CStr, CString};
 use std::sync::{Arc, LazyLock};
 
 use arrow_schema::Schema;
+use pyo3::IntoPyObjectExt;
+use pyo3::basic::CompareOp;
 use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyDict, PyIterator, PyTuple};
 use vmiostat_core::error::Error;
-use vmiostat_core::fields::{Table, block, interface};
-use vmiostat_core::rates::{between, fields, none, since_boot};
+use vmiostat_core::fields::{Field, Kind, Table, block, interface};
+use vmiostat_core::rates::{between, fields, since_boot, unpaired};
 use vmiostat_core::state::State;
 
 use crate::arrow::rates_schema;
 use crate::error::CoreError;
-use crate::labels::Labels;
 use crate::stats::struct_format;
-use crate::table::table_class;
+use crate::table::labels::Labels;
+use crate::table::{self, table_class};
+use crate::tuple_like::{as_dict, compared, reversed};
 
-/// What happened between two samples.
+/// The rates between two samples.
 #[pyclass(module = "vmiostat._core", frozen)]
 pub(crate) struct Rates {
-    /// The block devices' rows.
+    /// The rates of the block table, in the order of the later sample.
     #[pyo3(get)]
     pub(crate) block: Py<BlockRatesTable>,
-    /// The interfaces' rows.
+    /// The rates of the interface table, in the order of the later sample.
     #[pyo3(get)]
     pub(crate) interface: Py<InterfaceRatesTable>,
 }
 
-fn number(value: f64) -> Option<f64> {
-    (!value.is_nan()).then_some(value)
+#[pymethods]
+impl Rates {
+    fn __eq__(&self, py: Python<'_>, other: &Rates) -> PyResult<bool> {
+        Ok(self.block.bind(py).eq(&other.block)? && self.interface.bind(py).eq(&other.interface)?)
+    }
+
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        let (blocks, interfaces) = (self.block.bind(py).len()?, self.interface.bind(py).len()?);
+        Ok(format!("<Rates of {blocks} block devices and {interfaces} interfaces>"))
+    }
+
+    #[staticmethod]
+    fn _from_parts(block: Py<BlockRatesTable>, interface: Py<InterfaceRatesTable>) -> Rates {
+        Rates { block, interface }
+    }
+
+    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<(Bound<'py, PyAny>, Bound<'py, PyTuple>)> {
+        let parts = (&slf.get().block, &slf.get().interface).into_pyobject(slf.py())?;
+        Ok((slf.get_type().getattr("_from_parts")?, parts))
+    }
+}
+
+/// What the rates of a row are made from.
+pub(crate) enum Earlier<'words> {
+    /// Its words in the earlier sample.
+    Row(&'words [i64]),
+    /// The boot time, when every counter was 0.
+    Boot(i64),
+    /// Nothing: the earlier sample does not have the row; if it was `replaced`, it has another one of the same name.
+    None { replaced: bool },
+}
+
+/// A rate, or None where there is none.
+fn number(bits: i64) -> Option<f64> {
+    Some(f64::from_bits(bits.cast_unsigned())).filter(|value| !value.is_nan())
 }
 
 fn word(state: i64) -> &'static str {
     State::from_word(state).unwrap_or(State::Unreadable).word()
+}
+
+/// The index of a field among the rates, which leave out the fields that describe the row.
+const fn place(fields: &[Field], word: usize) -> usize {
+    let (mut at, mut place) = (0, 0);
+    while at < word {
+        place += !matches!(fields[at].kind, Kind::Row) as usize;
+        at += 1;
+    }
+    place
 }
 
 /// The record in a row's words.
@@ -44,53 +91,131 @@ fn record<T: Table>(words: &[i64]) -> T::Record {
 
 macro_rules! rates_classes {
     ($table:ident $row:ident $module:ident [$($name:ident $help:literal)+]) => {
-        #[doc = concat!("One ", stringify!($module), " row's rates: counters a second, gauges as they are; None where there is no number, and `state` says why.")]
-        #[pyclass(module = "vmiostat._core", frozen, get_all)]
-        pub(crate) struct $row {
-            $(#[doc = $help]
-            $name: Option<f64>,)+
-            /// Seconds between the two reads of this row.
-            interval: Option<f64>,
-            /// Ok, or why there is no number: a word of STATES.
-            state: &'static str,
+        #[doc = concat!("The rates of one ", stringify!($module), " row: counters per second, gauges as they are.")]
+        ///
+        /// A field is None where there is no number, and `state` says why. It compares and unpacks like the tuple of its
+        /// fields.
+        #[pyclass(module = "vmiostat._core", frozen)]
+        pub(crate) struct $row([i64; $table::WORDS]);
+
+        impl $row {
+            const NAMES: [&'static str; $table::WORDS] = [$(stringify!($name),)+ "interval", "state"];
+            /// The words after those of the fields.
+            const INTERVAL: usize = $table::WORDS - 2;
+            const STATE: usize = $table::WORDS - 1;
+
+            fn tuple<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
+                let numbers = self.0[..$row::STATE].iter().map(|bits| number(*bits).into_bound_py_any(py));
+                let values = numbers.chain([word(self.0[$row::STATE]).into_bound_py_any(py)]);
+                PyTuple::new(py, values.collect::<PyResult<Vec<_>>>()?)
+            }
         }
 
         #[pymethods]
         impl $row {
+            /// The names of its fields, in their order.
+            #[classattr]
+            fn _fields(py: Python<'_>) -> PyResult<Bound<'_, PyTuple>> {
+                PyTuple::new(py, $row::NAMES)
+            }
+
+            $(#[doc = $help]
+            #[getter]
+            fn $name(&self) -> Option<f64> {
+                number(self.0[const { place($module::FIELDS, $module::$name) }])
+            })+
+
+            /// Seconds between the two reads of this row; None where no rate could be made.
+            #[getter]
+            fn interval(&self) -> Option<f64> {
+                number(self.0[$row::INTERVAL])
+            }
+
+            /// `ok`, or why there is no number: a word of STATES.
+            #[getter]
+            fn state(&self) -> &'static str {
+                word(self.0[$row::STATE])
+            }
+
+            /// The fields by name, ready for JSON.
+            fn _asdict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+                as_dict(py, $row::NAMES.into_iter().zip(self.tuple(py)?))
+            }
+
+            fn __len__(&self) -> usize {
+                $table::WORDS
+            }
+
+            fn __iter__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyIterator>> {
+                self.tuple(py)?.try_iter()
+            }
+
+            fn __reversed__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyIterator>> {
+                reversed(&self.tuple(py)?)
+            }
+
+            fn __getitem__<'py>(&self, index: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+                self.tuple(index.py())?.as_any().get_item(index)
+            }
+
+            fn __richcmp__<'py>(&self, other: &Bound<'py, PyAny>, op: CompareOp) -> PyResult<Bound<'py, PyAny>> {
+                let py = other.py();
+                let tuple = other.cast::<$row>().ok().map(|other| other.get().tuple(py)).transpose()?;
+                compared(&self.tuple(py)?, tuple, other, op)
+            }
+
+            fn __hash__(&self, py: Python<'_>) -> PyResult<isize> {
+                self.tuple(py)?.hash()
+            }
+
             fn __repr__(&self) -> String {
-                let shown = |value: Option<f64>| value.map_or("None".to_owned(), |value| format!("{value:.6}"));
-                let mut text = String::from(stringify!($row)) + "(";
-                $(text += &format!("{}={}, ", stringify!($name), shown(self.$name));)+
-                format!("{text}interval={}, state='{}')", shown(self.interval), self.state)
+                let shown = |bits: i64| number(bits).map_or("None".to_owned(), |value| format!("{value:?}"));
+                let numbers = $row::NAMES.iter().zip(&self.0[..$row::STATE]);
+                let fields: Vec<String> = numbers.map(|(name, bits)| format!("{name}={}", shown(*bits))).collect();
+                format!("{}({}, state='{}')", stringify!($row), fields.join(", "), self.state())
+            }
+
+            #[staticmethod]
+            fn _from_parts(data: &[u8]) -> PyResult<$row> {
+                $table::row(&table::words(data, $table::WORDS)?)
+            }
+
+            fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<(Bound<'py, PyAny>, (Bound<'py, PyBytes>,))> {
+                let data = PyBytes::new(slf.py(), bytemuck::cast_slice(&slf.get().0));
+                Ok((slf.get_type().getattr("_from_parts")?, (data,)))
             }
         }
 
         table_class! {
-            #[doc = concat!("All ", stringify!($module), " rates between two samples: structs of 64-bit floats (NaN for no number), then interval and state.")]
+            #[doc = concat!("The ", stringify!($module), " rates between two samples.")]
+            ///
+            /// In memory a row is a struct of 64-bit floats (NaN where there is no number), with the state as an integer.
             $table of $row
         }
 
         impl $table {
-            /// A row is one word for each field (a float's bits), the interval's and the state's.
+            /// The words of a row: each field and the interval (bits of a float), and the state.
             const WORDS: usize = [$(stringify!($name)),+].len() + 2;
 
-            /// The rates of a sample's `words`, each row against its `earlier` one, else from when the machine `started`.
+            /// The rates of the rows in `words`. `earlier` gets the index and the id of a row.
             pub(crate) fn new<'words>(
                 labels: Arc<Labels>,
                 words: &[i64],
-                boot_time_ns: Option<i64>,
-                earlier: impl Fn(usize) -> Option<&'words [i64]>,
-            ) -> Result<$table, CoreError> {
+                mut earlier: impl FnMut(usize, i64) -> PyResult<Earlier<'words>>,
+            ) -> PyResult<$table> {
                 let mut rates = Vec::new();
-                let room = rates.try_reserve_exact(labels.count() * $table::WORDS);
-                room.map_err(|_| Error::Memory { rows: labels.count() })?;
+                let rows = words.len() / $module::WORDS;
+                let room = rates.try_reserve_exact(rows * $table::WORDS);
+                room.map_err(|_| CoreError::from(Error::Memory { rows }))?;
                 let mut values = [0.0; $table::WORDS - 2];
                 for (row, after) in words.chunks_exact($module::WORDS).enumerate() {
                     let after = record::<$module::Table>(after);
-                    let outcome = match (earlier(row).map(record::<$module::Table>), boot_time_ns) {
-                        (Some(before), _) => between::<$module::Table>(&before, &after, &mut values),
-                        (None, Some(boot_time_ns)) => since_boot::<$module::Table>(&after, boot_time_ns, &mut values),
-                        (None, None) => none(State::New, &mut values),
+                    let outcome = match earlier(row, after[$module::row_id])? {
+                        Earlier::Row(before) => {
+                            between::<$module::Table>(&record::<$module::Table>(before), &after, &mut values)
+                        }
+                        Earlier::Boot(boot_time_ns) => since_boot::<$module::Table>(&after, boot_time_ns, &mut values),
+                        Earlier::None { replaced } => unpaired::<$module::Table>(&after, replaced, &mut values),
                     };
                     let floats = values.iter().chain([&outcome.interval]);
                     rates.extend(floats.map(|value| value.to_bits().cast_signed()));
@@ -100,9 +225,9 @@ macro_rules! rates_classes {
             }
 
             fn row(words: &[i64]) -> PyResult<$row> {
-                let mut words = words.iter().copied();
-                let mut next = || words.next().map(|bits| f64::from_bits(bits.cast_unsigned())).and_then(number);
-                Ok($row { $($name: next(),)+ interval: next(), state: word(words.next().unwrap_or(-1)) })
+                let mut row = $row([0; $table::WORDS]);
+                row.0.copy_from_slice(words);
+                Ok(row)
             }
 
             fn format() -> &'static CStr {
@@ -121,7 +246,7 @@ macro_rules! rates_classes {
     };
 }
 
-/// Takes what a row says of itself out of the field table: it has no rate.
+/// Leaves out the fields that describe the row: they have no rate.
 macro_rules! rates_of {
     ($head:tt [$($kept:tt)*] $name:ident $version:literal Row $unit:ident $column:expr, $help:literal; $($rest:tt)*) => {
         rates_of! { $head [$($kept)*] $($rest)* }

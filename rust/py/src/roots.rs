@@ -1,4 +1,4 @@
-//! The machine's roots, for Python's discovery: the same value that the sources read below.
+//! The roots of the machine, for discovery in Python: the same value that the sources read from.
 
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
@@ -18,10 +18,29 @@ use vmiostat_core::{interfaces, unix_listeners};
 
 use crate::error::CoreError;
 
-/// The most that `read` hands out: what it is for are the kernel's small files.
+/// The most that `read` returns: it is meant for the small files of the kernel.
 const SMALL: u64 = 1 << 20;
 
-/// Where the machine's /proc, /sys, /dev and /run are. A path is given as on the machine itself ("/sys/block").
+/// Where /proc, /sys, /dev and /run of a machine are. Paths are those of the machine itself: "/sys/block".
+///
+/// Parameters
+/// ----------
+/// root : path-like
+///     The root of a captured machine; by default "/", this one.
+/// proc, sys, dev, run : path-like, optional
+///     Folders in place of those below the root, as in a container: proc="/host/proc".
+///
+/// Raises
+/// ------
+/// SourceError
+///     A folder cannot be opened.
+///
+/// Examples
+/// --------
+/// >>> from vmiostat import Roots
+/// >>> roots = Roots("fixtures/xen-4.17-real/instant-1")
+/// >>> roots.captured, roots.exists("/proc/net/dev"), roots.exists("/etc/passwd")
+/// (True, True, False)
 #[pyclass(name = "Roots", module = "vmiostat._core", frozen)]
 pub(crate) struct PyRoots(pub(crate) Arc<Roots>);
 
@@ -42,23 +61,23 @@ impl PyRoots {
         Ok(PyRoots(Arc::new(Roots::new(&root, &own)?)))
     }
 
-    /// Whether the root is another folder than "/" (device nodes and processes are then not this machine's).
+    /// Whether the root is not "/": device nodes and processes are then those of another machine.
     #[getter]
     fn captured(&self) -> bool {
         self.0.captured()
     }
 
-    /// A descriptor for reading a file or listing a folder; symlinks stay inside the root. Raises OSError.
+    /// Opens a file or folder for reading: a descriptor. Symlinks stay inside the root. Raises SourceError.
     fn open(&self, py: Python<'_>, path: PathBuf) -> Result<i32, CoreError> {
         py.detach(|| Ok(self.0.open(&path)?.into_raw_fd()))
     }
 
-    /// A descriptor for listing a folder; nothing else is opened. Symlinks stay inside the root. Raises SourceError.
+    /// Opens a folder for listing: a descriptor. Nothing else is opened. Raises SourceError.
     fn open_folder(&self, py: Python<'_>, path: PathBuf) -> Result<i32, CoreError> {
         py.detach(|| Ok(self.0.open_folder(&path)?.into_raw_fd()))
     }
 
-    /// A small file's bytes (at most 1 MiB). Raises OSError.
+    /// The first MiB of a regular file. Raises SourceError.
     fn read<'py>(&self, py: Python<'py>, path: PathBuf) -> Result<Bound<'py, PyBytes>, CoreError> {
         let bytes = py.detach(|| {
             let file = File::from(self.0.open_regular(&path)?);
@@ -71,7 +90,7 @@ impl PyRoots {
         Ok(PyBytes::new(py, &bytes))
     }
 
-    /// A folder's names, sorted. Raises OSError.
+    /// The names in a folder, sorted. Raises SourceError.
     fn list(&self, py: Python<'_>, path: PathBuf) -> Result<Vec<OsString>, CoreError> {
         py.detach(|| {
             let names = Dir::new(self.0.open_folder(&path)?)
@@ -93,28 +112,46 @@ impl PyRoots {
         self.list(py, path).unwrap_or_default()
     }
 
-    /// The path with all symlinks followed, again as on the machine itself. Raises OSError.
+    /// The path without symlinks, as on the machine itself. Raises SourceError.
     fn real(&self, py: Python<'_>, path: PathBuf) -> Result<OsString, CoreError> {
         py.detach(|| Ok(self.0.real(&path)?.into_os_string()))
     }
 
-    /// Whether there is such a file or folder (and this process may know of it).
+    /// Whether the file or folder exists and this process may see it.
     fn exists(&self, py: Python<'_>, path: PathBuf) -> bool {
         py.detach(|| self.0.real(&path).is_ok())
     }
 
-    /// Major and minor of a block device node, None for any other file. Raises OSError.
+    /// The major and minor number of a block device node, or None for any other file. Raises SourceError.
     fn device_number(&self, py: Python<'_>, path: PathBuf) -> Result<Option<(u32, u32)>, CoreError> {
         py.detach(|| Ok(self.0.device_number(&path)?))
     }
 
-    /// Device, inode, owner and mode of the file at a path, without a request to its file system. Raises SourceError.
+    /// The device, inode, owner and mode of a file, as its file system has them cached. Raises SourceError.
+    ///
+    /// It is neither opened nor is its file system queried (AT_STATX_DONT_SYNC), so a hung one delays nothing.
     fn file_identity(&self, py: Python<'_>, path: PathBuf) -> Result<(u64, u64, u32, u32), CoreError> {
         let found = py.detach(|| self.0.file_identity(&path))?;
         Ok((found.device, found.inode, found.owner, found.mode))
     }
 
-    /// The interfaces of the machine's /proc/net/dev, or of a namespace, with their numbers. Raises SourceError.
+    /// The network interfaces in the order of the kernel, and their numbers (ifindex).
+    ///
+    /// Parameters
+    /// ----------
+    /// namespace : path-like, optional
+    ///     Another network namespace, as /run/netns/NAME or /proc/PID/ns/net. Entering it takes CAP_SYS_ADMIN; without
+    ///     that, /proc/PID/net/dev has the names only.
+    ///
+    /// Returns
+    /// -------
+    /// dict of str to int or None
+    ///     None where only the names are known, as on a captured machine.
+    ///
+    /// Raises
+    /// ------
+    /// SourceError
+    ///     Neither the namespace nor its /proc/PID/net/dev can be read.
     #[pyo3(signature = (namespace=None))]
     fn interfaces<'py>(&self, py: Python<'py>, namespace: Option<PathBuf>) -> PyResult<Bound<'py, PyDict>> {
         let found = py.detach(|| interfaces(&self.0, namespace.as_deref())).map_err(CoreError::from)?;
@@ -125,14 +162,17 @@ impl PyRoots {
         Ok(by_name)
     }
 
-    /// The inodes of the listening UNIX sockets, each with the lower 32 bits of its file's inode. Raises SourceError.
+    /// The listening UNIX sockets that are bound to files (sock_diag(7)), here or in another network namespace.
+    ///
+    /// Each is its own inode, to which a descriptor of it leads (socket:[INODE]), and the lower 32 bits of its file's.
+    /// Raises SourceError.
     #[pyo3(signature = (namespace=None))]
     fn unix_listeners(&self, py: Python<'_>, namespace: Option<PathBuf>) -> Result<Vec<(u32, u32)>, CoreError> {
         let found = py.detach(|| unix_listeners(&self.0, namespace.as_deref()))?;
         Ok(found.into_iter().map(|listener| (listener.inode, listener.file_inode)).collect())
     }
 
-    /// Where the path really is, for messages.
+    /// The path below the root, for messages.
     fn shown(&self, path: PathBuf) -> OsString {
         self.0.shown(&path).into_os_string()
     }

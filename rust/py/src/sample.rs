@@ -1,23 +1,39 @@
-//! What a poll read: two arrays of structs, and no Python object a row until one is asked for.
+//! A sample: two arrays of structs. A row becomes a Python object when it is used.
 
 use std::ffi::{CStr, CString};
 use std::sync::{Arc, LazyLock};
 
 use arrow_schema::Schema;
 use pyo3::prelude::*;
+use pyo3::types::PyTuple;
+use vmiostat_core::earlier_rows::EarlierRows;
 use vmiostat_core::fields::{block, interface};
+use vmiostat_core::plan_id::PlanId;
 
 use crate::arrow::counters_schema;
-use crate::rates::{BlockRatesTable, InterfaceRatesTable, Rates};
+use crate::error::CoreError;
+use crate::rates::{BlockRatesTable, Earlier, InterfaceRatesTable, Rates};
 use crate::stats::{BlockStats, InterfaceStats, struct_format};
 use crate::table::table_class;
 
 macro_rules! counters_table {
     ($class:ident of $row:ident, $rates:ident, $module:ident) => {
         table_class! {
-            #[doc = concat!("All ", stringify!($module), " rows of a sample: one array of structs, without an object a row until one is asked for.")]
+            #[doc = concat!("The ", stringify!($module), " rows of a sample: a sequence of rows that also finds one by its (domain, device).")]
             ///
-            /// `numpy.asarray(table)` is a structured array on the same memory; polars, pandas, pyarrow and duckdb take a copy.
+            /// In memory it is one array of structs; a row becomes an object when it is used. numpy shares that memory;
+            /// polars, pandas, pyarrow and duckdb take a copy (docs/arrays.md).
+            ///
+            /// Examples
+            /// --------
+            /// >>> from vmiostat import Host
+            /// >>> with Host("fixtures/xen-4.17-real/instant-1").poller() as poller:
+            #[doc = concat!("...     table = poller.poll().", stringify!($module))]
+            /// >>> name = table.domains[0], table.devices[0]
+            /// >>> table[0] == table[name] == table.get(name), name in table, len(table[1:3])
+            /// (True, True, 2)
+            /// >>> table.get(("web1", "none")) is None, dict(table)[name] == table[0]
+            /// (True, True)
             $class of $row
         }
 
@@ -39,15 +55,24 @@ macro_rules! counters_table {
                 &SCHEMA
             }
 
-            fn rates(&self, py: Python<'_>, before: Option<&$class>, boot_time_ns: Option<i64>) -> PyResult<$rates> {
-                let other = before.filter(|before| !Arc::ptr_eq(&before.labels, &self.labels));
-                let rows = other.map(|other| self.labels.rows_in(py, &other.labels)).transpose()?;
-                let earlier = |row: usize| {
-                    let row = rows.as_ref().map_or(Some(row), |rows| rows[row])?;
-                    Some(before?.words_of(row))
-                };
-                let boot_time_ns = boot_time_ns.filter(|_| before.is_none());
-                Ok($rates::new(Arc::clone(&self.labels), &self.words, boot_time_ns, earlier)?)
+            fn rates_since_boot(&self, boot_time_ns: Option<i64>) -> PyResult<$rates> {
+                $rates::new(Arc::clone(&self.labels), &self.words, |_, _| {
+                    Ok(boot_time_ns.map_or(Earlier::None { replaced: false }, Earlier::Boot))
+                })
+            }
+
+            fn rates(&self, py: Python<'_>, before: &$class) -> PyResult<$rates> {
+                let mut rows = EarlierRows::of::<$module::Table>(&before.words);
+                $rates::new(Arc::clone(&self.labels), &self.words, |row, row_id| {
+                    match rows.find(row_id).map_err(CoreError::from)? {
+                        Some(words) => Ok(Earlier::Row(words)),
+                        // The name decides no more than the state of a row without a rate.
+                        None => {
+                            let name = self.labels.name(py, row)?;
+                            Ok(Earlier::None { replaced: before.labels.named(&name)?.is_some() })
+                        }
+                    }
+                })
             }
         }
     };
@@ -56,37 +81,95 @@ macro_rules! counters_table {
 counters_table!(BlockTable of BlockStats, BlockRatesTable, block);
 counters_table!(InterfaceTable of InterfaceStats, InterfaceRatesTable, interface);
 
-/// What one poll read.
+/// The rows that one poll read.
 #[pyclass(module = "vmiostat._core", frozen)]
 pub(crate) struct Sample {
-    /// The block devices' rows.
+    /// The rows of block devices.
     #[pyo3(get)]
     pub(crate) block: Py<BlockTable>,
-    /// The interfaces' rows.
+    /// The rows of interfaces.
     #[pyo3(get)]
     pub(crate) interface: Py<InterfaceTable>,
-    /// When the machine started, if that is known.
+    pub(crate) plan: PlanId,
+    /// When the machine booted, if that is known.
     pub(crate) boot_time_ns: Option<i64>,
 }
 
 #[pymethods]
 impl Sample {
-    /// Per second between `before` and this sample, row by row and by each row's own time.
+    /// The number of the plan that was read: 1 for the first plan of the poller, and higher after each change.
+    #[getter]
+    fn plan(&self) -> i64 {
+        self.plan.number
+    }
+
+    /// The rates between an earlier sample and this one, each by the time of its own row.
     ///
-    /// Rows are matched by domain and device. Without `before`: since the machine started; of a captured machine, whose time
-    /// is not this one's, as far as its /proc/uptime tells. Both samples have to be one Poller's: each counts by itself how
-    /// often a row's device was replaced.
+    /// Rows are paired by `row_id`, wherever a change of the plan has moved them. A row that `before` lacks has no
+    /// rate: its state is `replaced` if `before` has another row of the same name, and otherwise `new`.
+    ///
+    /// Parameters
+    /// ----------
+    /// before : Sample, optional
+    ///     An earlier sample of the same Poller. By default the rates are since boot; those of a captured machine
+    ///     need its /proc/uptime.
+    ///
+    /// Returns
+    /// -------
+    /// Rates
+    ///     A row for each row of this sample.
+    ///
+    /// Raises
+    /// ------
+    /// ValueError
+    ///     The samples are of two pollers.
+    ///
+    /// Examples
+    /// --------
+    /// >>> from vmiostat import Host
+    /// >>> with Host().poller() as poller:
+    /// ...     before = poller.poll()
+    /// ...     rates = poller.poll().rates(before)
+    /// >>> all(rate.interval > 0 for rate in rates.interface if rate.state == "ok")
+    /// True
     #[pyo3(signature = (before=None))]
     fn rates(&self, py: Python<'_>, before: Option<&Bound<'_, Sample>>) -> PyResult<Rates> {
-        let before = before.map(|before| before.get());
-        let block = self.block.get().rates(py, before.map(|before| before.block.get()), self.boot_time_ns)?;
-        let interface =
-            self.interface.get().rates(py, before.map(|before| before.interface.get()), self.boot_time_ns)?;
+        let (block, interface) = (self.block.get(), self.interface.get());
+        let (block, interface) = match before.map(Bound::get) {
+            None => (block.rates_since_boot(self.boot_time_ns)?, interface.rates_since_boot(self.boot_time_ns)?),
+            Some(before) => {
+                self.plan.same_poller(before.plan).map_err(CoreError::from)?;
+                (block.rates(py, before.block.get())?, interface.rates(py, before.interface.get())?)
+            }
+        };
         Ok(Rates { block: Py::new(py, block)?, interface: Py::new(py, interface)? })
     }
 
-    fn __repr__(&self) -> String {
-        let (blocks, interfaces) = (self.block.get().labels.count(), self.interface.get().labels.count());
-        format!("<Sample of {blocks} block devices and {interfaces} interfaces>")
+    fn __eq__(&self, py: Python<'_>, other: &Sample) -> PyResult<bool> {
+        Ok(self.plan == other.plan
+            && self.block.bind(py).eq(&other.block)?
+            && self.interface.bind(py).eq(&other.interface)?)
+    }
+
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        let (blocks, interfaces) = (self.block.bind(py).len()?, self.interface.bind(py).len()?);
+        Ok(format!("<Sample of {blocks} block devices and {interfaces} interfaces>"))
+    }
+
+    #[staticmethod]
+    fn _from_parts(
+        block: Py<BlockTable>,
+        interface: Py<InterfaceTable>,
+        poller: u128,
+        plan: i64,
+        boot_time_ns: Option<i64>,
+    ) -> Sample {
+        Sample { block, interface, plan: PlanId { poller, number: plan }, boot_time_ns }
+    }
+
+    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<(Bound<'py, PyAny>, Bound<'py, PyTuple>)> {
+        let (py, own) = (slf.py(), slf.get());
+        let parts = (&own.block, &own.interface, own.plan.poller, own.plan.number, own.boot_time_ns);
+        Ok((slf.get_type().getattr("_from_parts")?, parts.into_pyobject(py)?))
     }
 }

@@ -4,7 +4,7 @@ use pyo3::basic::CompareOp;
 use pyo3::exceptions::PyAttributeError;
 use pyo3::ffi;
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyIterator, PyTuple};
+use pyo3::types::{PyBytes, PyDict, PyIterator, PyTuple, PyType};
 use vmiostat_core::error::Error;
 use vmiostat_core::fields::{Table, WORD, block, interface};
 use vmiostat_core::state::State;
@@ -12,15 +12,16 @@ use vmiostat_core::state::State;
 use crate::buffer::{Exported, Memory, export};
 use crate::error::CoreError;
 use crate::struct_size::StructSize;
+use crate::tuple_like::{as_dict, compared, reversed};
 
-/// What a field is to Python: its number, or for the state its word.
+/// A field's value in Python: a number, or the word of a state.
 #[derive(IntoPyObject)]
 enum Value {
     Number(i64),
     Word(&'static str),
 }
 
-/// A struct, of which only the first `size` bytes count.
+/// A struct of `size` bytes; what follows them in the record is unused.
 struct Struct<T: Table> {
     record: T::Record,
     size: usize,
@@ -42,7 +43,7 @@ impl<T: Table> Struct<T> {
         &bytemuck::cast_slice(self.record.as_ref())[..self.size]
     }
 
-    /// The fields that are whole.
+    /// The whole fields.
     fn words(&self) -> &[i64] {
         &self.record.as_ref()[..self.size / WORD]
     }
@@ -78,7 +79,7 @@ impl<T: Table> Struct<T> {
     }
 }
 
-/// What a field's attribute is. The table tells of the number in the struct.
+/// The doc of an attribute. The field table describes the number in the struct.
 macro_rules! attribute_help {
     (state, $help:literal) => {
         "A word of STATES; in the tuple, the bytes and the arrays it is that word's number."
@@ -92,7 +93,15 @@ macro_rules! stats_class {
     ($class:ident $module:ident, $($name:ident $version:literal $kind:ident $unit:ident $column:expr, $help:literal;)+) => {
         #[doc = concat!("The counters of one ", stringify!($module), " row: a struct that compares and unpacks like the tuple of its fields.")]
         ///
-        /// A field is -1 where the source does not have it. A field beyond `size`, or cut by it, is an AttributeError.
+        /// A field is -1 where its source does not count it. A field that `size` cuts off raises AttributeError.
+        ///
+        /// Examples
+        /// --------
+        /// >>> import struct
+        #[doc = concat!(">>> from vmiostat import ", stringify!($class))]
+        #[doc = concat!(">>> stats = ", stringify!($class), ".from_bytes(struct.pack(\"3q\", 4, 2048, -1))")]
+        /// >>> len(stats), stats[1], tuple(stats) == stats, stats.size
+        /// (3, 2048, True, 24)
         #[pyclass(module = "vmiostat._core", frozen)]
         pub(crate) struct $class(Struct<$module::Table>);
 
@@ -112,9 +121,19 @@ macro_rules! stats_class {
             #[classattr]
             const V1_SIZE: usize = $module::V1_SIZE;
 
-            /// A struct from its bytes, 0 to SIZE of them (what poll_into wrote). Raises SizeError.
-            #[staticmethod]
-            fn from_bytes(data: &Bound<'_, PyAny>) -> PyResult<$class> {
+            /// A struct from its first bytes, as `poll_into` wrote them.
+            ///
+            /// Parameters
+            /// ----------
+            /// data : bytes-like
+            ///     0 to `SIZE` bytes.
+            ///
+            /// Raises
+            /// ------
+            /// SizeError
+            ///     There are more bytes than the newest struct has.
+            #[classmethod]
+            fn from_bytes(_class: &Bound<'_, PyType>, data: &Bound<'_, PyAny>) -> PyResult<$class> {
                 Ok($class::of(Memory::readable(data)?.bytes())?)
             }
 
@@ -124,13 +143,36 @@ macro_rules! stats_class {
                 self.0.value($module::$name)
             })+
 
-            /// Bytes of this struct.
+            /// The names of the newest struct's fields, in their order.
+            #[classattr]
+            fn _fields(py: Python<'_>) -> PyResult<Bound<'_, PyTuple>> {
+                PyTuple::new(py, $module::FIELDS.iter().map(|field| field.name))
+            }
+
+            /// The whole fields by name, ready for JSON; `state` is its word.
+            fn _asdict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+                let whole = $module::FIELDS.iter().take(self.0.words().len());
+                let values: Vec<_> = whole.map(|field| Ok((field.name, self.0.value(field.word())?))).collect::<PyResult<_>>()?;
+                as_dict(py, values.into_iter())
+            }
+
+            /// The bytes of this struct.
             #[getter]
             fn size(&self) -> usize {
                 self.0.size
             }
 
-            /// The first `size` bytes of this struct, all of it if it has no more. Raises SizeError.
+            /// The first bytes of this struct: what a client has that was compiled for an older version.
+            ///
+            /// Parameters
+            /// ----------
+            /// size : int
+            ///     0 to `SIZE`, also one that cuts a field. A struct with fewer bytes is returned whole.
+            ///
+            /// Raises
+            /// ------
+            /// SizeError
+            ///     No version of the struct has such a size.
             fn cut(&self, size: StructSize) -> Result<$class, CoreError> {
                 let StructSize(size) = size;
                 if size > $module::SIZE {
@@ -139,13 +181,13 @@ macro_rules! stats_class {
                 $class::of(&self.0.bytes()[..self.0.size.min(size)])
             }
 
-            /// The part that libvirt's struct has: its tuple is the one that libvirt-python returns.
+            /// The fields of libvirt's struct: the tuple that libvirt-python returns.
             #[getter]
             fn v1(&self) -> Result<$class, CoreError> {
                 self.cut(StructSize($module::V1_SIZE))
             }
 
-            /// The same counters under psutil's names and in its units; see vmiostat.psutil_compat.
+            /// The same counters with the names and units of psutil; see vmiostat.psutil_compat.
             fn as_psutil<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
                 slf.py().import("vmiostat.psutil_compat")?.call_method1("as_psutil", (slf,))
             }
@@ -158,18 +200,18 @@ macro_rules! stats_class {
                 self.0.tuple(py)?.try_iter()
             }
 
+            fn __reversed__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyIterator>> {
+                reversed(&self.0.tuple(py)?)
+            }
+
             fn __getitem__<'py>(&self, index: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
                 self.0.tuple(index.py())?.as_any().get_item(index)
             }
 
             fn __richcmp__<'py>(&self, other: &Bound<'py, PyAny>, op: CompareOp) -> PyResult<Bound<'py, PyAny>> {
                 let py = other.py();
-                let own = self.0.tuple(py)?;
-                match other.cast::<$class>() {
-                    Ok(other) => own.rich_compare(other.get().0.tuple(py)?, op),
-                    Err(_) if other.is_instance_of::<PyTuple>() => own.rich_compare(other, op),
-                    Err(_) => Ok(py.NotImplemented().into_bound(py)),
-                }
+                let tuple = other.cast::<$class>().ok().map(|other| other.get().0.tuple(py)).transpose()?;
+                compared(&self.0.tuple(py)?, tuple, other, op)
             }
 
             fn __hash__(&self, py: Python<'_>) -> PyResult<isize> {
@@ -214,5 +256,6 @@ vmiostat_core::interface_fields!(interface_stats_class);
 /// The format of a table's structs in PEP 3118's words, from which numpy makes a dtype with names.
 pub(crate) fn struct_format(words: impl Iterator<Item = (char, &'static str)>) -> std::ffi::CString {
     let members: String = words.map(|(kind, name)| format!("{kind}:{name}:")).collect();
-    std::ffi::CString::new(format!("T{{{members}}}")).unwrap_or_default()
+    // `=`: numpy parses standard sizes in half the time that it takes for native ones, which may be padded.
+    std::ffi::CString::new(format!("T{{={members}}}")).unwrap_or_default()
 }

@@ -133,6 +133,7 @@ impl From<Error> for Failure {
             Error::Read { errno, .. } => Failure::Errno(errno),
             Error::Malformed { what, .. } => Failure::Malformed(what),
             Error::Forked
+            | Error::TwoPollers
             | Error::Memory { .. }
             | Error::Unanswered { .. }
             | Error::Size { .. }

@@ -1,7 +1,7 @@
 //! Tables as Arrow record batches: one column a field, made from the field table, the names as dictionaries.
 
 pub(crate) mod capsule;
-pub(crate) mod words;
+pub(crate) mod dictionary;
 
 use std::collections::HashMap;
 
@@ -15,18 +15,18 @@ use vmiostat_core::rates;
 use vmiostat_core::state::State;
 
 use self::capsule::failed;
-use self::words::{by_key, texts};
+use self::dictionary::{by_key, texts};
 
-/// The columns of a counters' table: the names, then every field. What is -1 in the struct is NULL.
+/// The columns of a counters' table: the labels, then every field. What is -1 in the struct is NULL.
 pub(crate) fn counters_schema<T: Table>() -> Schema {
     schema(T::FIELDS.iter().enumerate().map(|(word, field)| match word == T::STATE {
-        true => words(field.name, DataType::Int8, [("kind", field.kind.word()), ("help", field.help)]),
+        true => text(field.name, DataType::Int8, [("kind", field.kind.word()), ("help", field.help)]),
         false => described(Field::new(field.name, DataType::Int64, true), field, field.unit.word(), field.kind.word()),
     }))
 }
 
-/// The columns of a rates' table: the names, then every field that has a rate, the interval and the state. What is NaN in
-/// the struct is NULL.
+/// The columns of a rates' table: the labels, then every field that has a rate, the interval and the state. What is NaN
+/// in the struct is NULL.
 pub(crate) fn rates_schema<T: Table>() -> Schema {
     let rates = rates::fields::<T>().map(|field| {
         let column = Field::new(field.name, DataType::Float64, true);
@@ -40,14 +40,17 @@ pub(crate) fn rates_schema<T: Table>() -> Schema {
         ("kind", Kind::Row.word()),
         ("help", "seconds between the two reads of this row"),
     ]));
-    let state = words("state", DataType::Int8, [("kind", Kind::Row.word()), ("help", "ok, or why there is no rate")]);
+    let state = text("state", DataType::Int8, [("kind", Kind::Row.word()), ("help", "ok, or why there is no rate")]);
     schema(rates.chain([interval, state]))
 }
 
 fn schema(fields: impl Iterator<Item = Field>) -> Schema {
-    let names = [("domain", "the domain's name"), ("device", "the device's name within its domain")];
-    let names = names.map(|(name, help)| words(name, DataType::Int32, [("help", help)]));
-    Schema::new(names.into_iter().chain(fields).collect::<Vec<_>>())
+    let labels = [
+        text("domain", DataType::Int32, [("help", "the domain's name")]),
+        text("device", DataType::Int32, [("help", "the device's name within its domain")]),
+        text("kind", DataType::Int8, [("help", "disk, interface, or total: all that the domain reads and writes")]),
+    ];
+    Schema::new(labels.into_iter().chain(fields).collect::<Vec<_>>())
 }
 
 fn described(column: Field, field: &fields::Field, unit: &str, kind: &str) -> Field {
@@ -56,19 +59,18 @@ fn described(column: Field, field: &fields::Field, unit: &str, kind: &str) -> Fi
 }
 
 /// A column of text. Never NULL.
-fn words<const N: usize>(name: &str, key: DataType, about: [(&str, &str); N]) -> Field {
-    Field::new(name, words::words(key), false).with_metadata(metadata(about))
+fn text<const N: usize>(name: &str, key: DataType, about: [(&str, &str); N]) -> Field {
+    Field::new(name, dictionary::data_type(key), false).with_metadata(metadata(about))
 }
 
 fn metadata<const N: usize>(pairs: [(&str, &str); N]) -> HashMap<String, String> {
     pairs.map(|(key, value)| (key.to_owned(), value.to_owned())).into()
 }
 
-/// A table, to be seen as Arrow: its rows are words, one for each column after the names.
+/// A table, to be seen as Arrow: its rows are words, one for each column after the labels.
 pub(crate) struct Rows<'table> {
     pub(crate) schema: &'static Schema,
-    /// Of domains and devices, as `words::names` makes them.
-    pub(crate) names: &'table [ArrayData; 2],
+    pub(crate) labels: &'table [ArrayData; 3],
     pub(crate) words: &'table [i64],
 }
 
@@ -84,13 +86,14 @@ impl Rows<'_> {
     }
 
     fn batch(&self, py: Python<'_>) -> PyResult<ArrayData> {
-        py.detach(|| self.columns()).map_err(failed)
+        let labels = self.labels.clone();
+        py.detach(|| self.columns(labels)).map_err(failed)
     }
 
-    fn columns(&self) -> Result<ArrayData, ArrowError> {
+    fn columns(&self, labels: [ArrayData; 3]) -> Result<ArrayData, ArrowError> {
         let fields = self.schema.fields();
-        let width = fields.len() - self.names.len();
-        let mut columns = self.names.to_vec();
+        let width = fields.len() - labels.len();
+        let mut columns = Vec::from(labels);
         for (word, field) in fields[columns.len()..].iter().enumerate() {
             let values = self.words.chunks_exact(width).map(|row| row[word]);
             let of = field.data_type();
@@ -103,7 +106,7 @@ impl Rows<'_> {
                 _ => by_key(of, collected(values.map(state_key))?, texts(State::ALL.map(State::word))?),
             }?);
         }
-        let rows = self.names[0].len();
+        let rows = self.words.len() / width;
         ArrayData::builder(DataType::Struct(fields.clone())).len(rows).child_data(columns).build()
     }
 }

@@ -15,6 +15,7 @@ import polars as pl
 import pyarrow as pa
 import pytest
 
+from testkit.two_instants import two_instants
 from vmiostat import BLOCK_FIELDS, INTERFACE_FIELDS, STATES, BlockTable, Host, InterfaceTable, Poller, Roots, Sample
 from vmiostat._core import BlockRatesTable, InterfaceRatesTable
 from vmiostat.counter_sources import NetDevice
@@ -32,11 +33,6 @@ RATE_FIELDS = {
 }
 
 
-def poll(host: Host) -> Sample:
-    with host.poller() as poller:
-        return poller.poll()
-
-
 def tables(before: Sample, after: Sample) -> dict[str, Table]:
     rates = after.rates(before)
     return dict(zip(TABLES, [after.block, after.interface, rates.block, rates.interface], strict=True))
@@ -44,7 +40,7 @@ def tables(before: Sample, after: Sample) -> dict[str, Table]:
 
 def rows(table: Table) -> Columns:
     """What the table's rows say, one by one, as the columns that Arrow is to have."""
-    columns: Columns = {"domain": list(table.domains), "device": list(table.devices)}
+    columns: Columns = {"domain": list(table.domains), "device": list(table.devices), "kind": list(table.kinds)}
     if isinstance(table, BlockTable | InterfaceTable):
         names = [field.name for field in (BLOCK_FIELDS if isinstance(table, BlockTable) else INTERFACE_FIELDS)]
     else:
@@ -57,10 +53,9 @@ def rows(table: Table) -> Columns:
 
 
 @pytest.fixture(scope="module", params=TABLES)
-def table(request: pytest.FixtureRequest) -> Table:
+def table(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Table:
     """A table of a captured Xen host, with rows that nothing counts and fields that blkback does not have."""
-    before, after = (poll(Host(XEN / f"instant-{instant}")) for instant in (1, 2))
-    found = tables(before, after)[request.param]
+    found = tables(*two_instants(tmp_path_factory.mktemp("xen") / "root"))[request.param]
     columns = rows(found)
     assert "unsupported" in columns["state"] or "interface" in request.param
     assert any(None in column for column in columns.values())
@@ -122,10 +117,11 @@ def test_duckdb(table: Table, empty: Table) -> None:
 
 def test_a_column_is_described_as_in_the_field_table(table: Table) -> None:
     schema = pa.schema(table)
-    for name, key in [("domain", pa.int32()), ("device", pa.int32()), ("state", pa.int8())]:
+    text = [("domain", pa.int32()), ("device", pa.int32()), ("kind", pa.int8()), ("state", pa.int8())]
+    for name, key in text:
         assert schema.field(name).type == pa.dictionary(key, pa.utf8())
         assert not schema.field(name).nullable
-    assert schema.names[:2] == ["domain", "device"]
+    assert schema.names[:3] == ["domain", "device", "kind"]
     fields = BLOCK_FIELDS if isinstance(table, BlockTable | BlockRatesTable) else INTERFACE_FIELDS
     of_rates = isinstance(table, BlockRatesTable | InterfaceRatesTable)
     for field in fields:

@@ -1,13 +1,10 @@
-"""Writes docs/abi.md and the stub's fields from the field table that the built package has: `make docs`.
+"""Writes docs/abi.md from the field table that the built package has; part of `make docs`.
 
 What is new in the table is also added to tests/golden/abi.json, the list of all that was ever published. Nothing is
 taken out of it or changed there: a test compares the table with it.
 """
 
 import json
-import re
-import textwrap
-from collections.abc import Iterator
 from pathlib import Path
 from string import Template
 
@@ -27,7 +24,7 @@ down. The fields of kind `row` describe the reading (when, which device, whether
 nanoseconds; times are on the monotonic clock.
 
 - Rows without counters (`gone`, `unreadable`, `unsupported`) have the time of the poll in `time_ns`. It is -1 only
-  before the first answer of a VMM or card.
+  before the first answer of a VMM or card, and in memory that the plan has no row for.
 - The kernel counts the times of a block device in whole milliseconds, and `busy_time` in timer ticks (since Linux 5.0;
   4 ms where CONFIG_HZ is 250). QEMU counts nanoseconds.
 
@@ -44,6 +41,21 @@ A caller says how many bytes of the struct it knows: `domain.block_stats("vda", 
 | struct | version 1 | newest |
 |---|---|---|
 $sizes
+
+## Which row, and which device
+
+A program that subtracts two records needs both of one device. `Sample.rates` checks that; a program that reads records
+by itself compares two fields:
+
+- `row_id` is the row. A poller gives each row a number of its own and never gives it again. When a plan changes, rows
+  that continue move to other places of the table and take their number along. So a record with another `row_id` in the
+  same place is another row. It is unique within its poller, over both tables.
+- `generation` is the device in the row. It goes up when another device takes the row's place: an interface that was
+  deleted and created again, a disk under a number that was used before, the next run of a VMM.
+
+Where both are the same, and the later `state` is `ok`, it is the same device. `poll_into` also marks every whole record
+of its buffer that the plan has no row for: `state` is `gone`, everything else -1, so that nothing of an earlier plan
+stays there. It returns the plan's number: while that does not change, no row moves.
 
 $structs
 ## States
@@ -75,11 +87,6 @@ $members
 };
 ```
 """)
-
-STUB_FIELDS = re.compile(r"(    # The fields of (\w+), made by `make docs` from here\n)(?:.*\n)*?(    # to here\n)")
-
-STUB = Path(__file__).parents[2] / "python/vmiostat/_core.pyi"
-STATE = "A word of STATES; in the tuple, the bytes and the arrays it is that word's number."
 
 WORD = 8
 """Bytes of each field: they are all int64_t."""
@@ -114,26 +121,6 @@ def _struct(name: str, fields: tuple[Field, ...]) -> str:
     return STRUCT.substitute(name=name, rows="\n".join(rows), tag=tag, members="\n".join(members))
 
 
-def stub(text: str) -> str:
-    """_core.pyi with the fields of its structs as they are now."""
-    return STUB_FIELDS.sub(lambda found: found[1] + "".join(_properties(found[2])) + found[3], text)
-
-
-def _properties(name: str) -> Iterator[str]:
-    for field in BLOCK_FIELDS if name.startswith("Block") else INTERFACE_FIELDS:
-        head = f"    @property\n    def {field.name}(self) ->"
-        if name.endswith("Rates"):
-            if field.kind != "row":
-                yield f"{head} float | None: ...\n"
-        elif field.name == "state":
-            yield f'{head} str:\n        """{STATE}"""\n'
-        else:
-            unit = "" if field.unit == "number" else f"; in {field.unit}"
-            gauge = ", a gauge" * (field.kind == "gauge")
-            told = f'"""{field.help[0].upper()}{field.help[1:]}{unit}{gauge}."""'
-            yield f"{head} int:\n{textwrap.indent(textwrap.fill(told, 112), ' ' * 8)}\n"
-
-
 def published(before: dict[str, dict[str, list[int]]]) -> dict[str, dict[str, list[int]]]:
     """`before` and what is new: fields by name with [offset, version], states by word with [number]."""
     now = {
@@ -154,7 +141,7 @@ def _lines(golden: dict[str, dict[str, list[int]]]) -> str:
 
 
 if __name__ == "__main__":
-    (Path(__file__).parents[1] / "abi.md").write_text(page(), encoding="utf-8")
-    STUB.write_text(stub(STUB.read_text(encoding="utf-8")), encoding="utf-8")
-    golden = Path(__file__).parents[2] / "tests/golden/abi.json"
+    root = Path(__file__).parents[2]
+    (root / "docs/abi.md").write_text(page(), encoding="utf-8")
+    golden = root / "tests/golden/abi.json"
     golden.write_text(_lines(published(json.loads(golden.read_text(encoding="utf-8")))), encoding="utf-8")

@@ -1,4 +1,4 @@
-//! Columns of words as Arrow has them: each row a key into a dictionary, in which each distinct word stands once.
+//! Columns of text as Arrow has them: each row a key into a dictionary, in which each distinct text stands once.
 
 use std::collections::HashMap;
 
@@ -10,7 +10,7 @@ use pyo3::types::{PyString, PyTuple};
 
 use super::capsule::failed;
 
-pub(crate) fn words(key: DataType) -> DataType {
+pub(crate) fn data_type(key: DataType) -> DataType {
     DataType::Dictionary(Box::new(key), Box::new(DataType::Utf8))
 }
 
@@ -36,7 +36,7 @@ pub(crate) fn names(names: &Bound<'_, PyTuple>) -> PyResult<ArrayData> {
         keys.push(key);
     }
     let texts = texts(dictionary).map_err(failed)?;
-    by_key(&words(DataType::Int32), keys, texts).map_err(failed)
+    by_key(&data_type(DataType::Int32), keys, texts).map_err(failed)
 }
 
 /// A name as Unicode: a byte that was no UTF-8 becomes `\xNN` (Python holds it as a lone surrogate), the rest is as it was.

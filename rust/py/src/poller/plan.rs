@@ -1,0 +1,168 @@
+//! The rows of a plan as Python gives them: a domain, a device, and where its counters are.
+
+use std::collections::HashSet;
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use pyo3::exceptions::{PyTypeError, PyValueError};
+use pyo3::prelude::*;
+use vmiostat_core::plan::{BlockRow, CgroupIo, CgroupVersion, InterfaceRow, Plan, Tapdisk, XenVbd, XenVbdKind};
+
+use crate::latest_stats::PyLatestStats;
+use crate::table::labels::{Labels, Name};
+use crate::table::row_kind::RowKind;
+
+/// vmiostat.counter_sources.BlockCounterSource, by their attributes.
+#[derive(FromPyObject)]
+enum BlockCounterSource {
+    Device { major: u32, minor: u32, diskseq: Option<u64> },
+    XenVbd { kind: String, domid: u32, devid: u32 },
+    // Before ProcessIo: the first that has all its attributes is taken.
+    Tapdisk { pid: u32, domid: u32, devid: u32 },
+    CgroupIo { cgroup: PathBuf, version: u8 },
+    ProcessIo { pid: u32 },
+    VmmReported { latest: Py<PyLatestStats> },
+}
+
+/// vmiostat.counter_sources.InterfaceCounterSource, likewise.
+#[derive(FromPyObject)]
+enum InterfaceCounterSource {
+    VirtualFunction { device: OsString, number: u32, namespace: Option<PathBuf> },
+    NetDevice { name: OsString, namespace: Option<PathBuf>, index: Option<u32> },
+}
+
+type Source<'py> = Option<Bound<'py, PyAny>>;
+
+/// Domain, device, where the counters are, and the row's kind: a disk, unless it says total.
+#[derive(FromPyObject)]
+pub(crate) enum PyBlockRow<'py> {
+    #[pyo3(transparent)]
+    OfKind((Name<'py>, Name<'py>, Source<'py>, String)),
+    #[pyo3(transparent)]
+    Disk((Name<'py>, Name<'py>, Source<'py>)),
+}
+
+/// Domain, device, where the counters are, and whether rx and tx are swap_rx_tx.
+pub(crate) type PyInterfaceRow<'py> = (Name<'py>, Name<'py>, Source<'py>, bool);
+
+/// A plan, and the labels of its tables' rows.
+pub(crate) struct LabelledPlan {
+    pub(crate) plan: Plan,
+    pub(crate) block: Arc<Labels>,
+    pub(crate) interface: Arc<Labels>,
+}
+
+impl LabelledPlan {
+    pub(crate) fn new(
+        py: Python<'_>,
+        block: Vec<PyBlockRow<'_>>,
+        interface: Vec<PyInterfaceRow<'_>>,
+        pinned: bool,
+    ) -> PyResult<LabelledPlan> {
+        let (mut plan, mut block_labels, mut interface_labels) = (Plan::default(), Vec::new(), Vec::new());
+        for row in block {
+            let (domain, device, source, kind) = match row {
+                PyBlockRow::Disk((domain, device, source)) => (domain, device, source, RowKind::Disk),
+                PyBlockRow::OfKind((domain, device, source, kind)) => (domain, device, source, block_kind(&kind)?),
+            };
+            plan.block.push(block_row(counter_source(source, "BlockCounterSource")?, pinned)?);
+            block_labels.push((domain, device, kind));
+        }
+        for (domain, device, source, swap_rx_tx) in interface {
+            let source = counter_source(source, "InterfaceCounterSource")?;
+            plan.interface.push(interface_row(source, swap_rx_tx, pinned));
+            interface_labels.push((domain, device, RowKind::Interface));
+        }
+        Ok(LabelledPlan {
+            plan,
+            block: Labels::new(py, &block_labels)?,
+            interface: Labels::new(py, &interface_labels)?,
+        })
+    }
+}
+
+fn block_kind(word: &str) -> PyResult<RowKind> {
+    match RowKind::from_word(word)? {
+        RowKind::Interface => Err(PyValueError::new_err("a block row's kind is 'disk' or 'total', not 'interface'")),
+        kind => Ok(kind),
+    }
+}
+
+/// Where a row's counters are: one of the classes of this `union` in vmiostat.counter_sources.
+fn counter_source<'py, T: FromPyObjectOwned<'py>>(source: Source<'py>, union: &str) -> PyResult<Option<T>> {
+    let source = source.as_ref();
+    let read = |source: &Bound<'py, PyAny>| source.extract().map_err(|_| no_counter_source(source, union));
+    source.map(read).transpose()
+}
+
+fn no_counter_source(source: &Bound<'_, PyAny>, union: &str) -> PyErr {
+    match source.repr() {
+        Ok(repr) => {
+            let text = format!("a row's counter source is one of vmiostat.counter_sources.{union}, not {repr}");
+            PyTypeError::new_err(text)
+        }
+        Err(error) => error,
+    }
+}
+
+/// Refuses carried-over rows that do not fit: one entry for each new row, and no old row twice.
+pub(crate) fn check_carried_over(carried_over: &[Option<usize>], rows: usize, old_rows: usize) -> PyResult<()> {
+    if carried_over.len() != rows {
+        let entries = carried_over.len();
+        return Err(PyValueError::new_err(format!("{rows} rows, but {entries} entries say which old row each one is")));
+    }
+    let mut seen = HashSet::new();
+    for old in carried_over.iter().flatten() {
+        if *old >= old_rows {
+            return Err(PyValueError::new_err(format!("no row {old} to carry over: there are {old_rows}")));
+        }
+        if !seen.insert(old) {
+            return Err(PyValueError::new_err(format!(
+                "row {old} is carried over twice: it can go on as one row only"
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// Not pinned, a row is whichever device has the name or number.
+fn block_row(source: Option<BlockCounterSource>, pinned: bool) -> PyResult<BlockRow> {
+    Ok(match source {
+        None => BlockRow::Unsupported,
+        Some(BlockCounterSource::Device { major, minor, diskseq }) => {
+            BlockRow::Device { number: (major, minor), diskseq: diskseq.filter(|_| pinned) }
+        }
+        Some(BlockCounterSource::Tapdisk { pid, domid, devid }) => BlockRow::Tapdisk(Tapdisk { pid, domid, devid }),
+        Some(BlockCounterSource::VmmReported { latest }) => BlockRow::VmmReported(Arc::clone(&latest.get().0)),
+        Some(BlockCounterSource::XenVbd { kind, domid, devid }) => {
+            let kind = match kind.as_str() {
+                "vbd" => XenVbdKind::Vbd,
+                "tap" => XenVbdKind::Tap,
+                _ => return Err(PyValueError::new_err(format!("a Xen backend is 'vbd' or 'tap', not '{kind}'"))),
+            };
+            BlockRow::XenVbd(XenVbd { kind, domid, devid })
+        }
+        Some(BlockCounterSource::CgroupIo { cgroup, version }) => {
+            let version = match version {
+                1 => CgroupVersion::V1,
+                2 => CgroupVersion::V2,
+                _ => return Err(PyValueError::new_err(format!("a cgroup's version is 1 or 2, not {version}"))),
+            };
+            BlockRow::CgroupIo(CgroupIo { folder: cgroup, version })
+        }
+        Some(BlockCounterSource::ProcessIo { pid }) => BlockRow::ProcessIo(pid),
+    })
+}
+
+fn interface_row(source: Option<InterfaceCounterSource>, swap_rx_tx: bool, pinned: bool) -> InterfaceRow {
+    match source {
+        None => InterfaceRow::Unsupported,
+        Some(InterfaceCounterSource::NetDevice { name, namespace, index }) => {
+            InterfaceRow::NetDevice { name, namespace, index: index.filter(|_| pinned), swap_rx_tx }
+        }
+        Some(InterfaceCounterSource::VirtualFunction { device, number, namespace }) => {
+            InterfaceRow::VirtualFunction { device, number, namespace, swap_rx_tx }
+        }
+    }
+}
