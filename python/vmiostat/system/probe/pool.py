@@ -25,6 +25,8 @@ from vmiostat.threads.fork import register_after_fork
 
 DEADLINE = 1.0
 """Seconds that a call may take: it needs some microseconds."""
+AT_ONCE = 2
+"""Calls at a time, each in a helper of its own; further ones wait."""
 MOST_STUCK = 4
 """Helper processes that hang at a time. With so many no further one is started, until one of them has ended."""
 LEFT_ALONE = 60.0
@@ -48,6 +50,7 @@ class Probe:
     def __init__(self, deadline: float = DEADLINE) -> None:
         self._deadline = deadline
         self._lock = threading.Lock()
+        self._room = threading.Semaphore(AT_ONCE)
         self._idle: list[_Server] = []
         self._stuck: list[_Server] = []
         self._ending: list[_Server] = []
@@ -60,6 +63,16 @@ class Probe:
 
         Raises ProbeTimeout, and SourceError with the errno that the kernel gave.
         """
+        if not self._room.acquire(timeout=self._deadline):
+            raise ProbeTimeout(errno.EAGAIN, f"{AT_ONCE} other calls have taken {self._deadline:g} s", path)
+        try:
+            return self._call(operation, arguments, key, path)
+        finally:
+            self._room.release()
+
+    def _call(
+        self, operation: str, arguments: tuple[object, ...], key: object, path: str
+    ) -> tuple[Any, socket.socket | None]:
         server = self._server(key, path)
         try:
             answer, handed = server.call((operation, arguments), time.monotonic() + self._deadline)
@@ -87,6 +100,7 @@ class Probe:
     def forked(self) -> None:
         """The helper processes are the first process's."""
         self._lock = threading.Lock()
+        self._room = threading.Semaphore(AT_ONCE)
         for server in (*self._idle, *self._stuck):
             server.channel.close()
         self._idle, self._stuck, self._ending = [], [], []
