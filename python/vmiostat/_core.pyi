@@ -133,6 +133,8 @@ class Roots:
         """Whether the root is not "/": device nodes and processes are then those of another machine."""
     def open(self, path: str) -> int:
         """Opens a file or folder for reading: a descriptor. Symlinks stay inside the root."""
+    def open_folder(self, path: str) -> int:
+        """Opens a folder for listing: a descriptor. Nothing else is opened."""
     def read(self, path: str) -> bytes:
         """The first MiB of a regular file."""
     def list(self, path: str) -> list[str]:
@@ -147,6 +149,16 @@ class Roots:
         """Whether the file or folder exists and this process may see it."""
     def device_number(self, path: str) -> tuple[int, int] | None:
         """The major and minor number of a block device node, or None for any other file."""
+    def file_identity(self, path: str) -> tuple[int, int, int, int]:
+        """The device, inode, owner and mode of a file, as its file system has them cached.
+
+        It is neither opened nor is its file system queried (AT_STATX_DONT_SYNC), so a hung one delays nothing.
+        """
+    def unix_listeners(self, namespace: str | None = None) -> Sequence[tuple[int, int]]:
+        """The listening UNIX sockets that are bound to files (sock_diag(7)), here or in another network namespace.
+
+        Each is its own inode, to which a descriptor of it leads (socket:[INODE]), and the lower 32 bits of its file's.
+        """
     def interfaces(self, namespace: str | None = None) -> dict[str, int | None]:
         """The network interfaces in the order of the kernel, and their numbers (ifindex).
 

@@ -43,6 +43,9 @@ class Host:
         A URI as virsh takes it ("qemu:///system"): libvirt is queried for its domains as well.
     view : {"guest", "host"}
         Whether rx is what the guest receives, as in libvirt, or what the host's device receives.
+    vmms : iterable of str, optional
+        Paths of VMMs that are trusted in addition to those in the usual places and in /etc/vmiostat/vmms; see
+        docs/security.md.
 
     Attributes
     ----------
@@ -78,6 +81,7 @@ class Host:
         xml: StrPath | Iterable[StrPath] | None = None,
         libvirt: "str | LibvirtConnection | None" = None,
         view: Literal["guest", "host"] = "guest",
+        vmms: Iterable[str] = (),
     ) -> None:
         if view not in ("guest", "host"):
             raise ValueError(f"view is 'guest' or 'host', not {view!r}")
@@ -90,6 +94,7 @@ class Host:
         if self._xml is not None:
             check_paths(self._xml)
         self._libvirt = _connection(libvirt)
+        self._vmms = tuple(vmms)
 
     def domains(self, *, host: bool = False) -> list[Domain]:
         """Find every domain that there is now, with its devices.
@@ -318,7 +323,7 @@ class Host:
         # Here, since it imports lxml, which takes longer than everything else together.
         from vmiostat.discovery.scan import Discovery
 
-        return Discovery(self.roots, self._xml, self._libvirt, host=host)
+        return Discovery(self.roots, self._xml, self._libvirt, host=host, vmms=self._vmms)
 
     def _scan(
         self, discovery: "Discovery", resolved: ResolvedDomains, full: bool

@@ -120,7 +120,8 @@ class Domain:
     Attributes
     ----------
     name : str
-        Its name; of two domains of one name, the later one is called NAME@PID.
+        Its name. Two domains of one name are told apart: the later one is called NAME@PID, and both are if only their
+        processes say that it is theirs.
     id : int or None
         libvirt's id or Xen's domid; None when it is not running or has none.
     uuid : str or None
@@ -137,6 +138,9 @@ class Domain:
         Its network interfaces.
     total : Disk or None
         All that it reads and writes, whatever its disks are: a row of its own, called `total`.
+    verified : bool
+        False of a process that calls itself a VMM without running one that is installed on this host; see
+        docs/security.md.
     reader : Host or None
         Who reads its counters. It is not pickled.
 
@@ -157,6 +161,7 @@ class Domain:
     disks: tuple[Disk, ...] = ()
     interfaces: tuple[Interface, ...] = ()
     total: Disk | None = None
+    verified: bool = True
     reader: Reader | None = field(default=None, repr=False, compare=False)
 
     def block_stats(self, target: str | Disk, *, size: int | None = None) -> BlockStats:

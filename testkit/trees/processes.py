@@ -21,7 +21,7 @@ class ProcessTree:
         self.root = root
         self.write("proc/net/dev", net_dev(*interfaces))
         self.link("proc/1/ns/net", OWN)
-        self.write("proc/2/comm", "kthreadd\n")
+        self.write("proc/2/stat", "2 (kthreadd) S 0 0 0 0 -1 2129984 0\n")
 
     @property
     def roots(self) -> Roots:

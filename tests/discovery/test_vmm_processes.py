@@ -236,7 +236,10 @@ def test_a_guest_in_another_network_namespace(tree: ProcessTree) -> None:
 def test_two_of_one_name(tree: ProcessTree) -> None:
     for pid in (500, 501):
         tree.process(pid, ["kvm", "-name", "web1", "-uuid", UUID])
-    assert [domain.name for domain in Host(tree.root).domains()] == ["web1", "web1@501"]
+    host = Host(tree.root)
+    assert [(domain.name, domain.uuid) for domain in host.domains()] == [("web1@500", None), ("web1@501", None)]
+    (problem,) = host.problems
+    assert "the name 'web1' (pid 500, 501)" in str(problem)
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")

@@ -144,7 +144,7 @@ def test_a_file_left_behind_is_left_out(tmp_path: Path, instead: str) -> None:
     roots = run_libvirt(tmp_path, {"qemu/web1.xml": guest(500)})
     assert LibvirtStatus().scan(ScanContext(roots)) == Found()
     # If processes may be hidden, a missing one may still run.
-    (tmp_path / "proc/2/comm").unlink()
+    (tmp_path / "proc/2/stat").unlink()
     (web1,) = LibvirtStatus().scan(ScanContext(roots)).domains
     assert web1.process is None
 

@@ -5,9 +5,9 @@ import shutil
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import cast
+from typing import Any
 
 import pytest
 
@@ -20,8 +20,10 @@ from vmiostat import Roots
 from vmiostat._core import LatestStats
 from vmiostat.discovery.running_process import running_process
 from vmiostat.discovery.vmm.qemu.command_line import command_line as parse_command_line
+from vmiostat.qemu_stats import qmp_connection
 from vmiostat.qemu_stats.qmp_client import QmpClient
 from vmiostat.qemu_stats.query_thread import QueryThread
+from vmiostat.system.probe.pool import PROBE
 from vmiostat.system.processes import command_line
 
 
@@ -72,6 +74,11 @@ class Machine(ProcessTree):
     def client(self, path: Path, pid: int) -> QmpClient:
         """A client that expects the QEMU with this PID at the socket."""
         roots = Roots(proc=self.root / "proc")
+        # This process's own sockets are the QEMU's that has its PID.
+        for link in Path("/proc/self/fd").iterdir():
+            with suppress(OSError):
+                if (to := str(link.readlink())).startswith("socket:"):
+                    self.link(f"proc/{os.getpid()}/fd/{link.name}", to)
         machine = parse_command_line(command_line(pid, roots))
         return QmpClient(
             str(path), roots, {LatestStats("QMP"): ("virtio-disk0",)}, running_process(pid, roots), machine
@@ -99,7 +106,7 @@ def test_another_process_at_the_socket_is_refused(machine: Machine) -> None:
     with fake_qemu.running(machine.root / "socket") as qemu:
         assert problem_of(machine.client(qemu.path, os.getpid())) is None
         client = machine.client(qemu.path, 7)
-        wrong = f"process {os.getpid()} listens on the socket instead of this QEMU (process 7)"
+        wrong = "this QEMU (process 7) does not listen on the socket at its path: another process does"
         assert problem_of(client) == wrong
         assert qemu.commands.count("query-blockstats") == 1
         # Once its QEMU has ended, the process at the socket is its next run.
@@ -177,34 +184,31 @@ def running_at_a_long_path(path: Path) -> Iterator[FakeQemu]:
         os.close(folder)
 
 
-class HangingRoots:
-    """Roots whose folder /hangs is on storage that does not answer until `go_on` is set."""
+class HangingProbe:
+    """Its helper processes hang in the folder /hangs until `go_on` is set, and then find it to be /run."""
 
-    captured = True
-
-    def __init__(self, roots: Roots) -> None:
-        self._roots = roots
+    def __init__(self) -> None:
         self.go_on = threading.Event()
 
-    def open(self, path: str) -> int:
-        if path == "/hangs":
+    def call(self, operation: str, socket: str, *arguments: object, key: object, path: str) -> tuple[Any, Any]:
+        if socket.startswith("/hangs/"):
             self.go_on.wait(60)
-            path = "/run"
-        return self._roots.open(path)
+        return PROBE.call(operation, socket.replace("/hangs/", "/run/"), *arguments, key=key, path=path)
 
 
-def hanging(qemus: QueriedQemus, name: str) -> HangingRoots:
+def hanging(qemus: QueriedQemus, name: str, monkeypatch: pytest.MonkeyPatch) -> HangingProbe:
     """A QEMU whose socket is in the folder that hangs."""
     qemus.qemu(name)
-    roots = HangingRoots(qemus.roots)
+    probe = HangingProbe()
+    monkeypatch.setattr(qmp_connection, "PROBE", probe)
     names = {qemus.latest_stats[name]: ("virtio-disk0",)}
-    qemus.clients[name] = QmpClient(f"/hangs/{name}", cast(Roots, roots), names)
-    return roots
+    qemus.clients[name] = QmpClient(f"/hangs/{name}", qemus.roots, names)
+    return probe
 
 
-def test_a_folder_that_hangs_affects_its_own_row_only(qemus: QueriedQemus) -> None:
+def test_a_folder_that_hangs_affects_its_own_row_only(qemus: QueriedQemus, monkeypatch: pytest.MonkeyPatch) -> None:
     qemus.qemu("good")
-    roots = hanging(qemus, "bad")
+    probe = hanging(qemus, "bad", monkeypatch)
     thread, poller = qemus.query_thread(), qemus.poller()
     assert thread.query(5.0)
     assert qemus.latest_stats["bad"].problem == "no answer within 0.3 s"
@@ -212,17 +216,19 @@ def test_a_folder_that_hangs_affects_its_own_row_only(qemus: QueriedQemus) -> No
         assert thread.query(5.0)
         assert states(poller) == ["ok", "stale"]
         time.sleep(0.01)
-    roots.go_on.set()
+    probe.go_on.set()
     until(lambda: states(poller) == ["ok", "ok"])
     thread.close()
 
 
-def test_an_abandoned_connection_is_closed_once_it_is_made(qemus: QueriedQemus) -> None:
-    roots = hanging(qemus, "bad")
+def test_an_abandoned_connection_is_closed_once_it_is_made(
+    qemus: QueriedQemus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    probe = hanging(qemus, "bad", monkeypatch)
     before = open_files()
     thread = qemus.query_thread()
     assert thread.query(5.0)
     thread.close()
-    roots.go_on.set()
+    probe.go_on.set()
     until(lambda: not any(thread.name == "vmiostat-qmp" for thread in threading.enumerate()))
     until(lambda: not open_files() - before)

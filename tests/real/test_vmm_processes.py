@@ -20,6 +20,8 @@ ELSEWHERE = "import ctypes; assert ctypes.CDLL(None).unshare(0x40000000) == 0; "
 SEND = "tap.guest_sends(5, 100); "
 DISK = "disk = open({!r}, 'r+b', 0); "
 ROOT = Path(__file__).parents[2]
+VMMS = [os.path.realpath(sys.executable)]
+"""What these VMMs really run."""
 
 
 @contextmanager
@@ -43,7 +45,7 @@ def called(host: Host, pid: int) -> Domain:
 
 
 def test_its_devices_and_their_counters(namespace: Path, tmp_path: Path) -> None:
-    host = Host(sys=namespace)
+    host = Host(sys=namespace, vmms=VMMS)
     with (
         Loop(tmp_path / "disk") as loop,
         vmm(
@@ -78,7 +80,7 @@ def test_its_devices_and_their_counters(namespace: Path, tmp_path: Path) -> None
 
 def test_two_namespaces_with_the_same_names(namespace: Path) -> None:
     """Each guest's counters are those of its own tap0."""
-    host = Host(sys=namespace)
+    host = Host(sys=namespace, vmms=VMMS)
     with vmm(TAP.format("tap0")) as here, vmm(ELSEWHERE + TAP.format("tap0") + SEND) as there:
         ours, theirs = called(host, here), called(host, there)
         assert isinstance(ours.interfaces[0].counter_source, NetDevice)
@@ -98,7 +100,7 @@ def test_a_namespace_with_a_name_is_called_by_it(namespace: Path, tmp_path: Path
     try:
         inside = f"import os; from ctypes import CDLL; CDLL(None).setns(os.open('/run/netns/{name}', 0), 0); "
         with vmm(inside + TAP.format("tap5")) as pid:
-            counters = called(Host(sys=namespace), pid).interfaces[0].counter_source
+            counters = called(Host(sys=namespace, vmms=VMMS), pid).interfaces[0].counter_source
             assert isinstance(counters, NetDevice)
             assert (counters.name, counters.namespace) == ("tap5", f"/run/netns/{name}")
     finally:

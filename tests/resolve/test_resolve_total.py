@@ -210,7 +210,7 @@ def test_the_whole_way_to_a_number(write: Write, tmp_path: Path) -> None:
 
 def test_the_command_shows_the_row_among_the_block_devices(write: Write, tmp_path: Path) -> None:
     run_vm1(write)
-    write("/proc/2/comm", "kthreadd\n")  # this /proc shows every process
+    write("/proc/2/stat", "2 (kthreadd) S 0 0 0 0 -1 2129984 0\n")  # this /proc shows every process
     text = vmiostat("devices", "--root", tmp_path)
     assert "  total  domain total\n         counters: process 70\n         the bytes that process 70 reads" in text
     (found,) = map(json.loads, vmiostat("devices", "--json", "--root", tmp_path).splitlines())

@@ -13,6 +13,7 @@ from vmiostat.errors import Error
 from vmiostat.model import Domain
 from vmiostat.system.netns import NetworkNamespaces
 from vmiostat.system.processes import pids
+from vmiostat.system.vmm_executable import VmmExecutables
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,18 +25,31 @@ class Found:
 
     domains: tuple[Domain, ...] = ()
     problems: tuple[Error, ...] = ()
+    complete: bool = True
+    """False when an error (no descriptor left, say) kept it from seeing all. What it saw before then stands."""
 
 
 class ScanContext:
-    """One scan of a machine: what its providers share, so that it is read once."""
+    """One scan of a machine: what its providers share, so that it is read once.
 
-    def __init__(self, roots: Roots, *, full: bool = True, namespaces: NetworkNamespaces | None = None) -> None:
+    Raises SourceError where the processes cannot be listed: that none is seen would mean that none runs.
+    """
+
+    def __init__(
+        self,
+        roots: Roots,
+        *,
+        full: bool = True,
+        namespaces: NetworkNamespaces | None = None,
+        executables: VmmExecutables | None = None,
+    ) -> None:
         self.roots = roots
         self.full = full
         """Whether to reread also what changes without an event: a process's program, where a disk's path leads."""
         self.namespaces = namespaces or NetworkNamespaces(roots)
         self.pids = pids(roots)
         """The machine's processes."""
+        self.executables = executables or VmmExecutables(roots)
         self.known_pids: set[int] = set()
         """Those whose domain an earlier provider has found."""
 

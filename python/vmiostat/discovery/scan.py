@@ -1,12 +1,13 @@
 """Scans a machine for its domains: which providers there are, and what becomes of the domains that they find."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from vmiostat._core import Roots
 from vmiostat.discovery.defined_domains import StrPath, defined_domains
 from vmiostat.discovery.host_itself import HostItself
 from vmiostat.discovery.libvirt.domains import LibvirtDomains
+from vmiostat.discovery.limits import cut_problems
 from vmiostat.discovery.merge import merge_domains
 from vmiostat.discovery.provider import Found, Provider, ScanContext
 from vmiostat.discovery.vmm.processes import VmmProcesses
@@ -16,6 +17,8 @@ from vmiostat.discovery.xen.xenstore import Xenstore
 from vmiostat.errors import Error
 from vmiostat.model import Domain
 from vmiostat.system.netns import NetworkNamespaces
+from vmiostat.system.processes import start_time
+from vmiostat.system.vmm_executable import VmmExecutables
 
 if TYPE_CHECKING:
     from vmiostat.discovery.libvirt.connection import LibvirtConnection
@@ -36,6 +39,7 @@ class Discovery:
         libvirt: "LibvirtConnection | None" = None,
         *,
         host: bool = False,
+        vmms: Iterable[str] = (),
     ) -> None:
         self._roots = roots
         self._xml = xml
@@ -48,30 +52,47 @@ class Discovery:
             XenSysfs(),
             VmmProcesses(),
         )
+        self._last: dict[str, tuple[Domain, ...]] = {}
+        """What each provider found, by its name."""
+        self._executables = VmmExecutables(roots, vmms)
         self.namespaces = NetworkNamespaces(roots)
         """The network namespaces as the last scan saw them."""
 
     def scan(self, *, full: bool = True) -> Found:
-        """The domains as they are now. A full scan rereads also what changes without an event."""
+        """The domains as they are now. A full scan rereads also what changes without an event. Raises SourceError."""
         self.namespaces = NetworkNamespaces(self._roots, self.namespaces)
-        context = ScanContext(self._roots, full=full, namespaces=self.namespaces)
+        if full:
+            self._executables.rescan()
+        context = ScanContext(self._roots, full=full, namespaces=self.namespaces, executables=self._executables)
         guests = self._guests(context) if self._xml is None else defined_domains(self._xml)
-        self._host |= self._xml is None and not guests.domains
+        self._host |= self._xml is None and not any(domain.verified for domain in guests.domains)
         if not self._host:
             return guests
         host = HostItself().scan(context)
-        return Found(merge_domains((*host.domains, *guests.domains)), guests.problems + host.problems)
+        return Found(merge_domains((*host.domains, *guests.domains)).domains, guests.problems + host.problems)
 
     def _guests(self, context: ScanContext) -> Found:
         domains: list[Domain] = []
         problems: list[Error] = []
         for provider in self._providers:
             found = provider.scan(context)
-            domains += found.domains
+            last = self._last[provider.name] = (*found.domains, *self._standing(provider, found))
+            domains += last
             problems += found.problems
-            context.known_pids |= {domain.process.pid for domain in found.domains if domain.process is not None}
+            context.known_pids |= {domain.process.pid for domain in last if domain.process is not None}
         merged = merge_domains(domain for domain in with_devices_of_xenstore(domains) if not _is_dom0(domain))
-        return Found(merged, tuple(problems))
+        return Found(merged.domains, cut_problems((*merged.problems, *problems)))
+
+    def _standing(self, provider: Provider, found: Found) -> Iterator[Domain]:
+        """Domains that the last scan found and this one could not see, for an error: an error is not their end."""
+        if found.complete:
+            return
+        seen = {(domain.name, domain.uuid) for domain in found.domains}
+        for domain in self._last.get(provider.name, ()):
+            runs = domain.process
+            ended = runs is not None and start_time(runs.pid, self._roots) != runs.started
+            if (domain.name, domain.uuid) not in seen and not ended:
+                yield domain
 
 
 def _is_dom0(domain: Domain) -> bool:

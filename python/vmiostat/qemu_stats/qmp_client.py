@@ -13,6 +13,7 @@ from functools import partial
 
 from vmiostat._core import LatestStats, Roots
 from vmiostat.discovery.vmm.command_line import CommandLine
+from vmiostat.errors import SourceError
 from vmiostat.model import Process
 from vmiostat.qemu_stats.client import InFlightLimit, QueryError
 from vmiostat.qemu_stats.pending_call import PendingCall
@@ -98,7 +99,8 @@ class QmpClient:
         machine: CommandLine | None = None,
     ) -> None:
         self.latest_stats = tuple(names)
-        self._connect = partial(connect, path, qemu, machine, roots)
+        owner = None if qemu is None else _owner(qemu, roots)
+        self._connect = partial(connect, path, qemu, machine, owner, roots)
         self._calls = DetachedCalls(1, "vmiostat-qmp")
         self._names = names
         self._sizes: dict[str, Counters] = {}
@@ -132,3 +134,11 @@ class QmpClient:
                 latest.failed(f"it has no disk {' or '.join(map(ascii, names))}")
             else:
                 latest.put(time_ns, fresh_ns, **counters)
+
+
+def _owner(qemu: Process, roots: Roots) -> int | None:
+    """The user whom it runs as; None for one that has ended."""
+    try:
+        return roots.file_identity(f"/proc/{qemu.pid}")[2]
+    except SourceError:
+        return None

@@ -1,13 +1,14 @@
 """Connects to a QMP socket, and checks that the process behind it is the expected QEMU.
 
-Any of this may block: the path comes from a command line, and may be on storage that does not answer.
+The path comes from a command line, so it proves nothing and may be on storage that hangs: the kernel says which sockets
+QEMU itself listens on, and a helper process walks the path.
 """
 
 import errno
 import os
 import socket
-import stat
 import struct
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import NamedTuple
 
@@ -18,6 +19,9 @@ from vmiostat.discovery.vmm.qemu.command_line import command_line as parse_comma
 from vmiostat.errors import SourceError
 from vmiostat.model import Process
 from vmiostat.qemu_stats.client import QueryError
+from vmiostat.system.descriptors import open_paths
+from vmiostat.system.netns import NetworkNamespaces
+from vmiostat.system.probe.pool import PROBE
 from vmiostat.system.processes import command_line
 
 _CREDENTIALS = struct.Struct("3i")
@@ -31,17 +35,23 @@ class Connection(NamedTuple):
     """The process that listens; 0 if it is not visible in this process's PID namespace."""
 
 
-def connect(path: str, qemu: Process | None, machine: CommandLine | None, roots: Roots) -> Connection:
+def connect(
+    path: str, qemu: Process | None, machine: CommandLine | None, owner: int | None, roots: Roots
+) -> Connection:
     """Connects to the socket at `path`, as QEMU's command line has it. Raises QueryError, and OSError.
 
-    `qemu` is the expected process; if it is None, any is accepted. `machine` is what QEMU's command line says of the
-    virtual machine.
+    `qemu` is the expected process, which runs as the user `owner`; if it is None, any is accepted. `machine` is what
+    QEMU's command line says of the virtual machine.
     """
-    connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
     try:
-        _connect(connection, path, qemu, roots)
+        connection = _connect(path, qemu, roots)
+    except OSError as error:
+        raise QueryError(_reason(error)) from error
+    try:
         peer = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
-        server = _CREDENTIALS.unpack(peer)[0]
+        server, user, _ = _CREDENTIALS.unpack(peer)
+        if owner is not None and user != owner:
+            raise QueryError(f"user {user} listens on the socket instead of user {owner}, whom QEMU runs as")
         _check_server(server, qemu, machine, roots)
     except BaseException:
         connection.close()
@@ -49,36 +59,50 @@ def connect(path: str, qemu: Process | None, machine: CommandLine | None, roots:
     return Connection(connection, server)
 
 
-def _connect(connection: socket.socket, path: str, qemu: Process | None, roots: Roots) -> None:
+def _connect(path: str, qemu: Process | None, roots: Roots) -> socket.socket:
+    if qemu is None or roots.captured or not _same_pid_namespace(roots):
+        return _connect_below(roots, path, roots.shown("/"), None)
+    if running_process(qemu.pid, roots) != qemu:  # its next run: another process, which is checked afterwards
+        return _connect_below(roots, path, roots.shown("/"), None)
+    # QEMU may see other mounts than this process does, for example in a container.
+    root, cwd = f"/proc/{qemu.pid}/root", f"/proc/{qemu.pid}/cwd"
+    if path.startswith(f"{cwd}/"):
+        root, path = cwd, path.removeprefix(cwd)
+    listening = _listening(qemu, roots)
     try:
-        descriptor = _open_socket(path, qemu, roots)
         try:
-            # Through the descriptor, because the path, or even its last part, may be too long for an address.
-            connection.connect(f"/proc/self/fd/{descriptor}")
-        finally:
-            os.close(descriptor)
-    except OSError as error:
-        raise QueryError(_reason(error)) from error
+            return _connect_below(roots, path, roots.shown(root), listening)
+        except SourceError as error:
+            # Its root may not be entered, or has changed since it opened the socket.
+            if error.errno not in (errno.ENOENT, errno.EACCES, errno.EPERM):
+                raise
+            return _connect_below(roots, path, roots.shown("/"), listening)
+    except SourceError as error:
+        if error.errno == errno.ESTALE:
+            wrong = f"this QEMU (process {qemu.pid}) does not listen on the socket at its path: another process does"
+            raise QueryError(wrong) from error
+        raise
 
 
-def _open_socket(path: str, qemu: Process | None, roots: Roots) -> int:
-    """QEMU may see other mounts than this process does, for example in a container."""
-    if qemu is not None and not roots.captured:
-        # Without access to QEMU's root, or if that has changed since QEMU started, the path is taken as one of ours.
-        with suppress(OSError):
-            return _open(path, Roots(roots.shown(f"/proc/{qemu.pid}/root")))
-    return _open(path, roots)
+def _connect_below(roots: Roots, path: str, root: str, inodes: Sequence[int] | None) -> socket.socket:
+    """The path's links stay below the root."""
+    key = ("socket", root, path)
+    _, connection = PROBE.call("connect", path, root, inodes, key=key, path=roots.shown(path))
+    assert connection is not None
+    return connection
 
 
-def _open(path: str, roots: Roots) -> int:
-    folder, name = os.path.split(path)
-    within = roots.open(folder)
+def _listening(qemu: Process, roots: Roots) -> list[int] | None:
+    """The inodes of the files whose sockets QEMU itself listens on; None where that may not be known."""
     try:
-        if stat.S_ISLNK(os.lstat(name, dir_fd=within).st_mode):  # the kernel would not keep it below the roots
-            return _open(roots.real(path), roots)
-        return os.open(name, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=within)
-    finally:
-        os.close(within)
+        held = {path for path in open_paths(qemu.pid, roots).values() if path.startswith("socket:")}
+        namespace = NetworkNamespaces(roots).of(qemu.pid)
+        listeners = roots.unix_listeners(namespace)
+    except SourceError as error:
+        if error.errno in (errno.EACCES, errno.EPERM):  # an ordinary user can be tricked into no more than its own
+            return None
+        raise
+    return [file for inode, file in listeners if f"socket:[{inode}]" in held]
 
 
 def _check_server(server: int, qemu: Process | None, machine: CommandLine | None, roots: Roots) -> None:

@@ -5,19 +5,24 @@ Reading this takes the right to trace the process: root's (CAP_SYS_PTRACE) or it
 
 import os
 import re
-import stat
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 
 from vmiostat._core import Roots
 from vmiostat.errors import SourceError
 from vmiostat.system.block_device import Number, device_number
+from vmiostat.system.probe.pool import PROBE
+from vmiostat.system.processes import start_time
 
 _TUN = "/net/tun"
 _MACVTAP = re.compile(r"/dev/tap([0-9]{1,9})", re.ASCII)
 _TAP_NAME = re.compile(rb"^iff:\s*(.+)$", re.MULTILINE)
 _FLAGS = re.compile(rb"^flags:\s*([0-7]{1,11})\s*$", re.MULTILINE)
+
+
+_Probed = tuple[str | None, Number | None, int]
+"""The interface of a tap, the number of a block device, and the flags that it was opened with."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +37,8 @@ class Descriptors:
     """Major and minor of each block device."""
     read_only: set[int] = field(default_factory=set)
     """Block devices that are not open for writing."""
+    complete: bool = True
+    """False if there were more descriptors to probe than the limit."""
 
     @property
     def macvtaps(self) -> dict[int, int]:
@@ -63,51 +70,66 @@ def macvtaps(paths: Mapping[int, str]) -> dict[int, int]:
     return {number: int(tap[1]) for number, path in paths.items() if (tap := _MACVTAP.fullmatch(path))}
 
 
-def descriptors(pid: int, roots: Roots, paths: Mapping[int, str], *, nodes_anywhere: bool = False) -> Descriptors:
+def descriptors(
+    pid: int, roots: Roots, paths: Mapping[int, str], limit: int, *, nodes_anywhere: bool = False
+) -> Descriptors:
     """The devices behind the paths of the process's descriptors. Raises SourceError like `open_paths`.
 
-    Only files below /dev are examined, to see whether they are block devices: others may be on a file system that
-    hangs. `nodes_anywhere` examines all of them, for a process whose root has device nodes anywhere.
+    Only taps and what is below /dev are probed, and what is open for I/O: an O_PATH descriptor takes no rights to the
+    device. `nodes_anywhere` probes all, for a process that is locked up with device nodes of its own. At most `limit`
+    descriptors are probed.
     """
-    found = Descriptors(paths)
-    with _folder(pid, roots) as folder:
-        for number, path in paths.items():
-            # Skip one that has been closed.
-            with suppress(OSError):
-                if path.endswith(_TUN):
-                    _tap(pid, number, found, roots)
-                elif path.startswith("/dev/") or (nodes_anywhere and path.startswith("/")):
-                    _block_device(pid, number, folder, found, roots)
+    wanted = [
+        number
+        for number, path in paths.items()
+        if path.endswith(_TUN) or path.startswith("/dev/") or (nodes_anywhere and path.startswith("/"))
+    ]
+    found = Descriptors(paths, complete=len(wanted) <= limit)
+    for number, (tap, device, flags) in _probed(pid, roots, paths, wanted[:limit]).items():
+        if flags & os.O_PATH:
+            continue
+        if tap is not None:
+            found.taps[number] = tap
+        elif device is not None:
+            found.block_devices[number] = device
+            if flags & os.O_ACCMODE == os.O_RDONLY:
+                found.read_only.add(number)
     return found
+
+
+def _probed(pid: int, roots: Roots, paths: Mapping[int, str], wanted: Sequence[int]) -> dict[int, _Probed]:
+    """Tap, block device and flags of each descriptor; one that was closed since is passed over."""
+    if roots.captured:
+        found = {}
+        for number in wanted:
+            with suppress(OSError):
+                found[number] = _captured(pid, number, paths[number], roots)
+        return found
+    if not wanted:
+        return {}
+    key = (pid, start_time(pid, roots))
+    arguments = (roots.shown("/proc"), *key, wanted)
+    answer, _ = PROBE.call("descriptors", *arguments, key=key, path=roots.shown(f"/proc/{pid}/fd"))
+    return {
+        int(number): (tap, (device[0], device[1]) if device else None, flags)
+        for number, (tap, device, flags) in answer.items()
+    }
+
+
+def _captured(pid: int, number: int, path: str, roots: Roots) -> _Probed:
+    text = roots.read_or_none(f"/proc/{pid}/fdinfo/{number}") or b""
+    tap, flags = _TAP_NAME.search(text), _FLAGS.search(text)
+    device = None if path.endswith(_TUN) else device_number(path, roots)
+    name = os.fsdecode(tap[1].strip()) if tap else None
+    return name, device, int(flags[1], 8) if flags else os.O_RDWR
 
 
 @contextmanager
 def _folder(pid: int, roots: Roots) -> Iterator[int]:
-    folder = roots.open(f"/proc/{pid}/fd")
+    folder = roots.open_folder(f"/proc/{pid}/fd")
     try:
         yield folder
     except OSError as error:
         raise SourceError(error.errno, error.strerror, roots.shown(f"/proc/{pid}/fd")) from error
     finally:
         os.close(folder)
-
-
-def _tap(pid: int, number: int, found: Descriptors, roots: Roots) -> None:
-    # Without this line, /dev/net/tun was opened, but no interface was created yet.
-    if name := _TAP_NAME.search(roots.read(f"/proc/{pid}/fdinfo/{number}")):
-        found.taps[number] = os.fsdecode(name[1].strip())
-
-
-def _block_device(pid: int, number: int, folder: int, found: Descriptors, roots: Roots) -> None:
-    if roots.captured:
-        device = device_number(found.paths[number], roots)
-    else:
-        # Not by the path, which may refer to another file by now, or be in another mount namespace.
-        status = os.stat(str(number), dir_fd=folder)
-        device = (os.major(status.st_rdev), os.minor(status.st_rdev)) if stat.S_ISBLK(status.st_mode) else None
-    if device is None:
-        return
-    found.block_devices[number] = device
-    flags = _FLAGS.search(roots.read(f"/proc/{pid}/fdinfo/{number}"))
-    if flags and int(flags[1], 8) & os.O_ACCMODE == os.O_RDONLY:
-        found.read_only.add(number)

@@ -67,7 +67,7 @@ class NetworkNamespaces:
 
 def _link(pid: str, roots: Roots) -> str | None:
     try:
-        folder = roots.open(f"/proc/{pid}/ns")
+        folder = roots.open_folder(f"/proc/{pid}/ns")
     except SourceError:
         return None
     try:

@@ -1,13 +1,21 @@
-"""What anyone may read about a process in /proc: its start time and its command line."""
+"""What /proc says of a process: when it was started, its command line, and whether it has ended."""
 
+import errno
 import os
 
 from vmiostat._core import Roots
+from vmiostat.errors import SourceError
+from vmiostat.system.probe.pool import PROBE
+
+_PF_KTHREAD = 0x200000
+"""A thread of the kernel's (include/linux/sched.h): no program can set it for itself."""
+COMMAND_LINE_LIMIT = 256 << 10
+"""Bytes of a command line that are read: a QEMU with a thousand disks has half of it."""
 
 _ENDED = (b"Z", b"X")
-"""States of a process that has ended but was not reaped yet. It has no open files any more."""
-_STATE, _STARTED = 0, 19
-"""Fields 3 and 22 of /proc/PID/stat (proc_pid_stat(5)), counted from after the second one, the name."""
+"""States of a main thread that has ended. The process has not while another thread of it runs."""
+_STATE, _FLAGS, _STARTED = 0, 6, 19
+"""Fields 3, 9 and 22 of /proc/PID/stat (proc_pid_stat(5)), counted from behind the second one, its name."""
 
 
 def start_time(pid: int, roots: Roots) -> int | None:
@@ -16,26 +24,50 @@ def start_time(pid: int, roots: Roots) -> int | None:
     # The name may contain spaces and brackets; the last bracket ends it.
     fields = stat.rpartition(b")")[2].split()
     try:
-        return None if fields[_STATE] in _ENDED else int(fields[_STARTED])
+        ended = fields[_STATE] in _ENDED and not _other_threads(pid, roots)
+        return None if ended else int(fields[_STARTED])
     except (ValueError, IndexError):
         return None
 
 
+def _other_threads(pid: int, roots: Roots) -> bool:
+    return any(name != str(pid) for name in roots.list_or_empty(f"/proc/{pid}/task"))
+
+
 def pids(roots: Roots) -> frozenset[int]:
-    """The processes in /proc."""
-    names = roots.list_or_empty("/proc")
+    """The processes that are seen; none where there is no /proc. Raises SourceError where that cannot be listed."""
+    try:
+        names = roots.list("/proc")
+    except SourceError as error:
+        if error.errno in (errno.ENOENT, errno.ENOTDIR):
+            return frozenset()
+        raise
     return frozenset(int(name) for name in names if name.isascii() and name.isdecimal())
 
 
 def command_line(pid: int, roots: Roots) -> list[str]:
-    """Its arguments, from the program's name on; empty for a kernel thread. Raises SourceError."""
-    text = roots.read(f"/proc/{pid}/cmdline")
-    return os.fsdecode(text).removesuffix("\0").split("\0") if text else []
+    """Its arguments, the program's own name first; none of a kernel thread. Raises SourceError.
+
+    Reading it takes the process's mmap lock, which a page fault on a hung file system may hold: a helper
+    process reads it.
+    """
+    path = f"/proc/{pid}/cmdline"
+    if roots.captured:
+        text = os.fsdecode(roots.read(path))
+    else:
+        key = (pid, start_time(pid, roots))
+        shown = roots.shown(path)
+        text, _ = PROBE.call("command_line", roots.shown("/proc"), *key, COMMAND_LINE_LIMIT, key=key, path=shown)
+    return text.removesuffix("\0").split("\0") if text else []
 
 
 def sees_every_process(roots: Roots) -> bool:
     """Whether /proc shows all of the machine's processes: not only those of a PID namespace or (hidepid) of the user.
 
-    The kernel starts kthreadd as process 2, which belongs to root and is in no other PID namespace.
+    The kernel's own thread kthreadd is process 2 of the first PID namespace, and no other has threads of the kernel's.
     """
-    return (roots.read_or_none("/proc/2/comm") or b"").strip() == b"kthreadd"
+    fields = (roots.read_or_none("/proc/2/stat") or b"").rpartition(b")")[2].split()
+    try:
+        return bool(int(fields[_FLAGS]) & _PF_KTHREAD)
+    except (ValueError, IndexError):
+        return False

@@ -19,4 +19,5 @@ mod signal_mask;
 mod source;
 pub use source::Explanation;
 pub use source::net::interfaces::{Interface, interfaces};
+pub use source::net::unix_listeners::unix_listeners;
 pub mod state;

@@ -9,7 +9,10 @@ use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
 
-use rustix::fs::{CWD, FileType, Mode, OFlags, ResolveFlags, fstat, major, minor, openat, openat2, readlinkat};
+use rustix::fs::{
+    AtFlags, CWD, FileType, Mode, OFlags, ResolveFlags, StatxFlags, fstat, major, makedev, minor, openat, openat2,
+    readlinkat, statx,
+};
 use rustix::io::Errno;
 
 use crate::error::Error;
@@ -24,6 +27,19 @@ pub struct Roots {
 
 /// Folders that may have a root of their own: a container may mount the host's /proc at /host/proc.
 const OWN_ROOTS: [&str; 4] = ["proc", "sys", "dev", "run"];
+
+/// A file, whatever path leads to it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FileIdentity {
+    /// The number of the file system's device (`st_dev`).
+    pub device: u64,
+    /// Its number in the file system.
+    pub inode: u64,
+    /// The user that owns it.
+    pub owner: u32,
+    /// Its type and permissions (`st_mode`).
+    pub mode: u32,
+}
 
 impl Roots {
     /// `root` is the machine's "/". Each of `own` replaces one folder of it: proc, sys, dev or run.
@@ -58,14 +74,45 @@ impl Roots {
         self.open_with(path, OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY)
     }
 
-    /// Opens a regular file; anything else is an error.
+    /// Opens a folder for listing. Nothing else is opened, not even to see what it is: opening a watchdog's node starts it.
+    pub fn open_folder(&self, path: &Path) -> Result<OwnedFd, Error> {
+        self.open_with(path, OFlags::RDONLY | OFlags::DIRECTORY)
+    }
+
+    /// Opens a regular file; anything else is an error, and is not opened to see what it is.
     pub fn open_regular(&self, path: &Path) -> Result<OwnedFd, Error> {
-        let file = self.open(path)?;
-        match fstat(&file) {
-            Ok(stat) if FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile => Ok(file),
-            Ok(_) => Err(Error::Malformed { path: self.shown(path), what: "not a regular file" }),
-            Err(errno) => Err(Error::Read { path: self.shown(path), errno }),
+        let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+        let error = |errno| Error::Read { path: self.shown(path), errno };
+        let regular = |file: &OwnedFd| match FileType::from_raw_mode(fstat(file).map_err(error)?.st_mode) {
+            FileType::RegularFile => Ok(()),
+            _ => Err(Error::Malformed { path: self.shown(path), what: "not a regular file" }),
+        };
+        // There are no devices in procfs and sysfs, but links to any file: /proc/PID/root, /proc/PID/fd/3.
+        if !self.captured && ["/proc", "/sys"].iter().any(|kernel| path.starts_with(kernel)) {
+            let (root, below) = self.root_of(path);
+            let resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
+            if let Ok(file) = openat2(&root.folder, &below, flags, Mode::empty(), resolve) {
+                return regular(&file).map(|()| file);
+            }
         }
+        let found = self.open_with(path, OFlags::PATH)?;
+        regular(&found)?;
+        // The very file that was found: its path may lead to another one by now.
+        openat(CWD, format!("/proc/self/fd/{}", found.as_raw_fd()), flags, Mode::empty()).map_err(error)
+    }
+
+    /// Which file is at a path, its symlinks followed. It is neither opened nor is its file system asked for anything:
+    /// what a remote or FUSE file system has cached is good enough, and cannot hang (AT_STATX_DONT_SYNC).
+    pub fn file_identity(&self, path: &Path) -> Result<FileIdentity, Error> {
+        let found = self.open_with(path, OFlags::PATH)?;
+        let status = statx(&found, "", AtFlags::EMPTY_PATH | AtFlags::STATX_DONT_SYNC, StatxFlags::BASIC_STATS)
+            .map_err(|errno| Error::Read { path: self.shown(path), errno })?;
+        Ok(FileIdentity {
+            device: makedev(status.stx_dev_major, status.stx_dev_minor),
+            inode: status.stx_ino,
+            owner: status.stx_uid,
+            mode: status.stx_mode.into(),
+        })
     }
 
     /// Major and minor number of a block device node; None for any other file.

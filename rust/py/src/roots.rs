@@ -13,8 +13,8 @@ use pyo3::types::{PyBytes, PyDict};
 use rustix::fs::{Dir, DirEntry};
 use rustix::io::Errno;
 use vmiostat_core::error::Error;
-use vmiostat_core::interfaces;
 use vmiostat_core::roots::Roots;
+use vmiostat_core::{interfaces, unix_listeners};
 
 use crate::error::CoreError;
 
@@ -72,6 +72,11 @@ impl PyRoots {
         py.detach(|| Ok(self.0.open(&path)?.into_raw_fd()))
     }
 
+    /// Opens a folder for listing: a descriptor. Nothing else is opened.
+    fn open_folder(&self, py: Python<'_>, path: PathBuf) -> Result<i32, CoreError> {
+        py.detach(|| Ok(self.0.open_folder(&path)?.into_raw_fd()))
+    }
+
     /// The first MiB of a regular file.
     fn read<'py>(&self, py: Python<'py>, path: PathBuf) -> Result<Bound<'py, PyBytes>, CoreError> {
         let bytes = py.detach(|| {
@@ -88,7 +93,7 @@ impl PyRoots {
     /// The names in a folder, sorted.
     fn list(&self, py: Python<'_>, path: PathBuf) -> Result<Vec<OsString>, CoreError> {
         py.detach(|| {
-            let names = Dir::new(self.0.open(&path)?)
+            let names = Dir::new(self.0.open_folder(&path)?)
                 .and_then(|entries| entries.map(|entry| Ok(name_of(&entry?))).collect::<Result<Vec<_>, _>>());
             let mut names = names.map_err(|errno| Error::Read { path: self.0.shown(&path), errno })?;
             names.retain(|name| name != "." && name != "..");
@@ -122,6 +127,14 @@ impl PyRoots {
         py.detach(|| Ok(self.0.device_number(&path)?))
     }
 
+    /// The device, inode, owner and mode of a file, as its file system has them cached.
+    ///
+    /// It is neither opened nor is its file system queried (AT_STATX_DONT_SYNC), so a hung one delays nothing.
+    fn file_identity(&self, py: Python<'_>, path: PathBuf) -> Result<(u64, u64, u32, u32), CoreError> {
+        let found = py.detach(|| self.0.file_identity(&path))?;
+        Ok((found.device, found.inode, found.owner, found.mode))
+    }
+
     /// The network interfaces in the order of the kernel, and their numbers (ifindex).
     ///
     /// Parameters
@@ -147,6 +160,15 @@ impl PyRoots {
             by_name.set_item(name, number)?;
         }
         Ok(by_name)
+    }
+
+    /// The listening UNIX sockets that are bound to files (sock_diag(7)), here or in another network namespace.
+    ///
+    /// Each is its own inode, to which a descriptor of it leads (socket:[INODE]), and the lower 32 bits of its file's.
+    #[pyo3(signature = (namespace=None))]
+    fn unix_listeners(&self, py: Python<'_>, namespace: Option<PathBuf>) -> Result<Vec<(u32, u32)>, CoreError> {
+        let found = py.detach(|| unix_listeners(&self.0, namespace.as_deref()))?;
+        Ok(found.into_iter().map(|listener| (listener.inode, listener.file_inode)).collect())
     }
 
     /// The path below the root, for messages.

@@ -7,6 +7,7 @@ from typing import TypeVar
 
 from vmiostat._core import Roots
 from vmiostat.counter_sources import BlockDevice
+from vmiostat.discovery.limits import DEVICES, cut_name
 from vmiostat.discovery.vmm.command_line import CommandLine, Netdev
 from vmiostat.discovery.vmm.interface_by_mac import InterfaceByMac
 from vmiostat.errors import SourceError
@@ -43,9 +44,9 @@ def disks(line: CommandLine, opened: Descriptors | None, process: Process, roots
 def _open_disks(line: CommandLine, opened: Descriptors, process: Process, roots: Roots) -> Iterator[Disk]:
     open_devices = {number: descriptor for descriptor, number in reversed(opened.block_devices.items())}
     writable = {number for descriptor, number in opened.block_devices.items() if descriptor not in opened.read_only}
-    beneath = {_number(path, opened, process, roots) for path in line.beneath if path.startswith("/dev/")}
+    beneath = {_number(path, opened, process, roots) for path in line.beneath[:DEVICES] if path.startswith("/dev/")}
     seen: set[Number] = set()
-    for disk in line.disks:
+    for disk in line.disks[:DEVICES]:
         if disk.type != "block" or disk.source is None:
             yield disk
             continue
@@ -155,7 +156,7 @@ def _each_once(devices: Iterable[Device]) -> Iterator[Device]:
     """Under unique names: a command line may give two devices the same one. A taken or empty name gets a suffix."""
     times: dict[str, int] = {}
     for device in devices:
-        target = wanted = device.target or "?"
+        target = wanted = cut_name(device.target) or "?"
         while target in times:
             times[wanted] += 1
             target = f"{wanted}#{times[wanted]}"

@@ -3,8 +3,10 @@
 import errno
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 from vmiostat._core import Roots
+from vmiostat.discovery.limits import DESCRIPTORS, DEVICES, cut_name
 from vmiostat.discovery.provider import ScanContext
 from vmiostat.discovery.running_process import running_process
 from vmiostat.discovery.vmm import cloud_hypervisor as cloud_hypervisor_command_line
@@ -37,6 +39,8 @@ class VmmProcess:
     paths: Mapping[int, str] | None
     """Its open files; None where reading them is not permitted."""
     domain: Domain
+    cut: bool
+    """Whether something of it goes beyond the limits."""
 
 
 def vmm_process(
@@ -61,19 +65,29 @@ def vmm_process(
     paths = _open_paths(pid, roots)
     # Firecracker's jailer gives it a root of its own, in which device nodes have any name.
     nodes_anywhere = _is_firecracker(_program(arguments))
-    opened = None if paths is None else descriptors(pid, roots, paths, nodes_anywhere=nodes_anywhere)
+    opened = None if paths is None else descriptors(pid, roots, paths, DESCRIPTORS, nodes_anywhere=nodes_anywhere)
+    # A Xen guest's disks are found by their backends.
+    its_disks = () if parsed.type == "xen" else tuple(islice(disks(parsed, opened, process, roots), DEVICES + 1))
+    its_interfaces = tuple(islice(interfaces(parsed, opened, process, context.namespaces, by_mac), DEVICES + 1))
     domain = Domain(
-        name=parsed.name or f"pid {pid}",
+        name=cut_name(parsed.name or f"pid {pid}"),
         id=parsed.id,
         uuid=parsed.uuid,
         type=_type(parsed, opened),
         provider=PROVIDER,
         process=process,
-        # A Xen guest's disks are found by their backends.
-        disks=() if parsed.type == "xen" else tuple(disks(parsed, opened, process, roots)),
-        interfaces=tuple(interfaces(parsed, opened, process, context.namespaces, by_mac)),
+        disks=its_disks[:DEVICES],
+        interfaces=its_interfaces[: max(0, DEVICES - len(its_disks))],
     )
-    return VmmProcess(arguments, has_vm, parsed, process, paths, domain)
+    cut = len(its_disks) + len(its_interfaces) > DEVICES or _is_cut(parsed, opened)
+    return VmmProcess(arguments, has_vm, parsed, process, paths, domain, cut)
+
+
+def _is_cut(parsed: CommandLine, opened: Descriptors | None) -> bool:
+    if len(parsed.disks) > DEVICES or (opened is not None and not opened.complete):
+        return True
+    names = [parsed.name or "", *(disk.target for disk in parsed.disks), *(netdev.id for netdev in parsed.netdevs)]
+    return any(cut_name(name) != name for name in names)
 
 
 def _is_as(before: VmmProcess, has_vm: bool, roots: Roots) -> bool:

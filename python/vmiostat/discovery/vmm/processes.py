@@ -11,22 +11,31 @@ as the process, adds their names; without the right to read descriptors it is al
 is then recognized by its MAC address. Disk images in files are known from the command line only.
 """
 
+import errno
 import re
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 
 from vmiostat._core import Roots
+from vmiostat.discovery.limits import DESCRIPTORS, DEVICES, NAME_BYTES
 from vmiostat.discovery.provider import Found, ScanContext
+from vmiostat.discovery.running_process import running_process
 from vmiostat.discovery.vmm.interface_by_mac import InterfaceByMac
+from vmiostat.discovery.vmm.machine_budget import MachineBudget
 from vmiostat.discovery.vmm.process import CLOSED, PROVIDER, VmmProcess, vmm_process
 from vmiostat.errors import Error, SourceError, TopologyError
 from vmiostat.model import Domain
-from vmiostat.system.processes import sees_every_process
+from vmiostat.system.probe.pool import PROBE
+from vmiostat.system.processes import sees_every_process, start_time
+from vmiostat.system.vmm_executable import LIST, Verdict
 
 _KVM = "/sys/kernel/debug/kvm"
 """A folder PID-DESCRIPTOR for each virtual machine (Documentation/virt/kvm, virt/kvm/kvm_main.c)."""
 _VM_OF_KVM = re.compile(r"([1-9][0-9]{0,8})-[0-9]+", re.ASCII)
 _MAX_NAMED = 5
 """Machines that one problem names."""
+_SHOWN = 16
+"""Unverified processes that are shown: anyone can start more."""
+_ENDED = (errno.ENOENT, errno.ESRCH)
 
 
 class VmmProcesses:
@@ -43,27 +52,81 @@ class VmmProcesses:
         """Virtual machines by pid."""
         if context.full:
             self._others = set()
+            PROBE.forget(lambda pid, started: start_time(pid, context.roots) != started)
+        self._others &= context.pids
         by_mac = InterfaceByMac(context.namespaces, context.roots)
         of_kvm = _pids_of_kvm(context.roots)
         found: dict[int, VmmProcess] = {}
+        unverified: list[int] = []
+        errors: list[SourceError] = []
         hidden = False
+        budget = MachineBudget(context.roots)
         for pid in sorted(context.pids - context.known_pids):
             if pid in self._others and pid not in of_kvm:
                 continue
+            verdict = Verdict.HIDDEN if context.roots.captured else context.executables.verdict(pid)
+            if verdict is Verdict.UNVERIFIED or (verdict is Verdict.OTHER and pid in of_kvm):
+                unverified.append(pid)
+                continue
+            if verdict is Verdict.VMM and not budget.has_room(pid):
+                continue
             try:
-                vmm = vmm_process(pid, pid in of_kvm, self._vmms.get(pid), context, by_mac)
-            except SourceError as error:  # reading its command line is not permitted, or it has ended
+                vmm = None
+                if verdict is not Verdict.OTHER:
+                    vmm = vmm_process(pid, pid in of_kvm, self._vmms.get(pid), context, by_mac)
+            except SourceError as error:
                 hidden = hidden or error.errno in CLOSED
+                if error.errno not in (*CLOSED, *_ENDED):
+                    errors.append(error)
+                    if pid in self._vmms:  # an error is not its end
+                        found[pid] = self._vmms[pid]
                 continue
             if vmm is None:
                 self._others.add(pid)
             else:
                 found[pid] = vmm
+                budget.add(pid)
         self._vmms = found
         machines = tuple(vmm.domain for vmm in found.values())
+        strangers = tuple(_unverified(unverified[:_SHOWN], context.roots))
         closed = [vmm.domain for vmm in found.values() if vmm.paths is None]
-        problems = [*_closed(closed, context.roots), *_unseen(context.pids, hidden, bool(machines), context.roots)]
-        return Found(machines, tuple(problems))
+        problems = [
+            *_closed(closed, context.roots),
+            *_unseen(context.pids, hidden, bool(machines), context.roots),
+            *_strangers(unverified, context.roots),
+            *_cut([vmm.domain for vmm in found.values() if vmm.cut], context.roots),
+            *budget.problems(),
+            *errors,
+        ]
+        return Found(machines + strangers, tuple(problems), complete=not errors)
+
+
+def _unverified(pids: Iterable[int], roots: Roots) -> Iterator[Domain]:
+    """Under names that say so, and with nothing of what they say of themselves."""
+    for pid in pids:
+        if runs := running_process(pid, roots):
+            yield Domain(f"unverified pid {pid}", provider=PROVIDER, process=runs, verified=False)
+
+
+def _strangers(pids: Sequence[int], roots: Roots) -> Iterator[Error]:
+    if pids:
+        some = ", ".join(map(str, pids[:_MAX_NAMED])) + (", ..." if len(pids) > _MAX_NAMED else "")
+        yield TopologyError(
+            f"{len(pids)} processes (pid {some}) are called like a VMM or have a KVM machine, but run no VMM that is "
+            f"installed on this host; {min(len(pids), _SHOWN)} of them are shown as `unverified pid ...`, without "
+            f"devices (paths of further VMMs can be listed in {LIST})",
+            roots.shown("/proc"),
+        )
+
+
+def _cut(cut: Sequence[Domain], roots: Roots) -> Iterator[Error]:
+    if cut:
+        some = ", ".join(repr(domain.name) for domain in cut[:_MAX_NAMED]) + (", ..." if len(cut) > _MAX_NAMED else "")
+        yield TopologyError(
+            f"{len(cut)} virtual machines ({some}) are shown only in part: up to {DEVICES} devices of each, "
+            f"{DESCRIPTORS} descriptors of a process, {NAME_BYTES} bytes of a name",
+            roots.shown("/proc"),
+        )
 
 
 def _pids_of_kvm(roots: Roots) -> frozenset[int]:

@@ -12,5 +12,6 @@ pub mod netlink;
 pub mod process_io;
 pub mod tapdisk;
 pub mod uevent;
+pub mod unix_diag;
 pub mod vf_stats;
 pub mod xen_vbd;

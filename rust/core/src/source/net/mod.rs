@@ -5,3 +5,4 @@ pub(crate) mod interfaces;
 pub(crate) mod multicast;
 pub(crate) mod namespace;
 pub(crate) mod rows;
+pub(crate) mod unix_listeners;

@@ -1,0 +1,43 @@
+"""How much discovery takes of what others can make without end: names, devices, descriptors, processes, problems.
+
+What goes beyond is cut, and a problem says so.
+"""
+
+from collections.abc import Sequence
+
+from vmiostat.errors import Error, TopologyError
+
+NAME_BYTES = 255
+"""Of a VM or device: libvirt's domains are named like their files, and a file's name has no more (NAME_MAX)."""
+DEVICES = 1024
+"""Disks and interfaces of a VM: QEMU's machines with most slots (PCI bridges, virtio-scsi) are used with hundreds."""
+DESCRIPTORS = 4096
+"""Of a process, those probed for devices: a disk has one or two, an interface one for each queue."""
+MACHINES = 10_000
+"""Found by their processes: a host has memory for fewer."""
+MACHINES_OF_A_USER = 256
+"""Found by their processes, of one user other than root: no user can crowd out the others' VMs."""
+PROBLEMS = 20
+"""Of one scan: no user can hide a problem in a flood of others."""
+
+
+def cut_name(name: str) -> str:
+    """The name; if it is too long, its beginning and 8 hexadecimal digits of a hash of all of it.
+
+    >>> cut_name("web1"), len(cut_name("x" * 1000))
+    ('web1', 255)
+    """
+    data = name.encode("utf-8", "surrogatepass")
+    if len(data) <= NAME_BYTES:
+        return name
+    from hashlib import sha256  # costs every start a few milliseconds
+
+    return data[: NAME_BYTES - 9].decode("utf-8", "ignore") + "~" + sha256(data).hexdigest()[:8]
+
+
+def cut_problems(problems: Sequence[Error]) -> tuple[Error, ...]:
+    """The first problems, and one that counts the others."""
+    more = len(problems) - PROBLEMS
+    if more <= 0:
+        return tuple(problems)
+    return (*problems[:PROBLEMS], TopologyError(f"and {more} more problems", "/proc"))

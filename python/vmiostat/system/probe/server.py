@@ -1,0 +1,200 @@
+"""The helper process: one request at a time from its socket, one answer.
+
+Run as `python -I -S server.py` with the socket as its standard input, without vmiostat's modules: it starts in some
+10 ms, and holds nothing that another process waits for. Each call here may sleep in the kernel for
+ever (a FUSE file system, an mmap lock, a dead NFS server): then only this process hangs.
+
+No file that a stranger named is opened but with O_PATH, which asks no driver and no file system to open anything: a
+watchdog starts to run when its node is opened.
+"""
+
+import errno
+import json
+import os
+import re
+import socket
+import stat
+from collections.abc import Callable, Sequence
+from typing import Any, Self
+
+Answer = tuple[Any, socket.socket | None]
+"""What goes into the JSON, and a socket to hand over with it."""
+
+_STARTED = 19
+"""Field 22 of /proc/PID/stat (proc_pid_stat(5)), counted from behind the second one, its name."""
+_CHUNK = 1 << 16
+_TEXT_LIMIT = 1 << 14
+"""Bytes of one fdinfo file that are read: an epoll descriptor's has a line for each file in it."""
+_TAP_NAME = re.compile(rb"^iff:\s*(.+)$", re.MULTILINE)
+_FLAGS = re.compile(rb"^flags:\s*([0-7]{1,11})\s*$", re.MULTILINE)
+
+_O_PATH = os.O_PATH | os.O_CLOEXEC
+
+
+class Ended(OSError):
+    """The process has ended, or its pid is another's by now."""
+
+    def __init__(self) -> None:
+        super().__init__(errno.ESRCH, os.strerror(errno.ESRCH))
+
+
+class Folder:
+    """/proc/PID of one run of a process: what is opened below it is that run's or fails with ESRCH."""
+
+    def __init__(self, proc: str, pid: int, started: int | None) -> None:
+        self._started = started
+        self.descriptor = os.open(f"{proc}/{pid}", _O_PATH | os.O_DIRECTORY)
+        try:
+            self.check()
+        except BaseException:
+            os.close(self.descriptor)
+            raise
+
+    def check(self) -> None:
+        fields = self.read("stat", 4096).rpartition(b")")[2].split()
+        if self._started is not None and (len(fields) <= _STARTED or int(fields[_STARTED]) != self._started):
+            raise Ended
+
+    def read(self, name: str, limit: int) -> bytes:
+        """The first bytes of a file below the folder."""
+        descriptor = os.open(name, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW, dir_fd=self.descriptor)
+        try:
+            parts, left = [], limit
+            while left and (part := os.read(descriptor, min(left, _CHUNK))):
+                parts.append(part)
+                left -= len(part)
+            return b"".join(parts)
+        finally:
+            os.close(descriptor)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        os.close(self.descriptor)
+
+
+def command_line(proc: str, pid: int, started: int | None, limit: int) -> Answer:
+    """The bytes of /proc/PID/cmdline: reading them takes the process's mmap lock."""
+    with Folder(proc, pid, started) as folder:
+        text = folder.read("cmdline", limit)
+        folder.check()
+    return os.fsdecode(text), None
+
+
+def descriptors(proc: str, pid: int, started: int | None, numbers: Sequence[int]) -> Answer:
+    """Of each descriptor: the interface of a tap, the number of a block device, and its flags.
+
+    fdinfo of a tap takes RTNL (tun_chr_show_fdinfo); a stat of what is behind a link asks its file system.
+    """
+    found: dict[int, list[Any]] = {}
+    with Folder(proc, pid, started) as folder:
+        for number in numbers:
+            try:
+                text = folder.read(f"fdinfo/{number}", _TEXT_LIMIT)
+                tap, flags = _TAP_NAME.search(text), _FLAGS.search(text)
+                status = None if tap else os.stat(f"fd/{number}", dir_fd=folder.descriptor)
+            except OSError:  # it was closed since
+                continue
+            device = _block_device(status) if status else None
+            name = os.fsdecode(tap[1].strip()) if tap else None
+            found[number] = [name, device, int(flags[1], 8) if flags else 0]
+        folder.check()
+    return found, None
+
+
+def block_device(path: str) -> Answer:
+    """Major and minor of the block device at a path; null for any other file."""
+    node = os.open(path, _O_PATH)
+    try:
+        return _block_device(os.fstat(node)), None
+    finally:
+        os.close(node)
+
+
+def connect(path: str, root: str, inodes: Sequence[int] | None) -> Answer:
+    """A connection to the UNIX socket at a path, if its file has one of these inodes (their lower 32 bits).
+
+    The path's folders are walked below the root of the process that named it, and its links stay below that.
+    """
+    node = _open_below(path, root)
+    try:
+        status = os.fstat(node)
+        if not stat.S_ISSOCK(status.st_mode):
+            raise OSError(errno.ENOTSOCK, os.strerror(errno.ENOTSOCK))
+        if inodes is not None and status.st_ino & 0xFFFFFFFF not in inodes:
+            raise OSError(errno.ESTALE, os.strerror(errno.ESTALE))
+        connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
+        # By its descriptor: a path may be longer than an address has room for.
+        connection.connect(f"/proc/self/fd/{node}")
+        return None, connection
+    finally:
+        os.close(node)
+
+
+def _open_below(path: str, root: str, links: int = 40) -> int:
+    """The file at a path, itself no link: each folder is opened on its own, so that none leads out of the root."""
+    folders = [os.open(root, _O_PATH | os.O_DIRECTORY)]
+    try:
+        names = [name for name in path.split("/") if name not in ("", ".")]
+        while names:
+            name = names.pop(0)
+            if name == "..":
+                if len(folders) > 1:
+                    os.close(folders.pop())
+                continue
+            node = os.open(name, _O_PATH | os.O_NOFOLLOW, dir_fd=folders[-1])
+            folders.append(node)
+            if stat.S_ISLNK(os.fstat(node).st_mode):
+                links -= 1
+                if links < 0:
+                    raise OSError(errno.ELOOP, os.strerror(errno.ELOOP))
+                target = os.readlink("", dir_fd=node)
+                os.close(folders.pop())
+                if target.startswith("/"):
+                    while len(folders) > 1:
+                        os.close(folders.pop())
+                names = [part for part in target.split("/") if part not in ("", ".")] + names
+        return folders.pop()
+    finally:
+        for folder in folders:
+            os.close(folder)
+
+
+def _block_device(status: os.stat_result) -> list[int] | None:
+    return [os.major(status.st_rdev), os.minor(status.st_rdev)] if stat.S_ISBLK(status.st_mode) else None
+
+
+OPERATIONS: dict[str, Callable[..., Answer]] = {
+    operation.__name__: operation for operation in (command_line, descriptors, block_device, connect)
+}
+
+
+def answer(request: bytes) -> tuple[dict[str, Any], socket.socket | None]:
+    """The answer to one request, and a descriptor to hand over with it."""
+    name, arguments = json.loads(request)
+    try:
+        value, handed = OPERATIONS[name](*arguments)
+    except OSError as error:
+        return {"errno": error.errno, "why": error.strerror}, None
+    return {"value": value}, handed
+
+
+def serve(channel: socket.socket) -> None:
+    """Answers until the other end is closed. A message is its length in decimal, a newline, and that many bytes."""
+    stream = channel.makefile("rb")
+    while line := stream.readline():
+        said, handed = answer(stream.read(int(line)))
+        data = json.dumps(said).encode()
+        data = b"%d\n" % len(data) + data
+        if handed is not None:
+            sent = socket.send_fds(channel, [data], [handed.fileno()])
+            handed.close()
+            data = data[sent:]
+        channel.sendall(data)
+
+
+if __name__ == "__main__":
+    os.closerange(3, os.sysconf("SC_OPEN_MAX"))  # what the program left open for its own children
+    with socket.socket(fileno=0) as end:
+        serve(end)
