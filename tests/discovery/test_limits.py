@@ -6,7 +6,7 @@ from typing import cast
 import pytest
 
 from testkit.trees.processes import ProcessTree
-from vmiostat import Host, Roots, SourceError
+from vmiostat import Host, Roots
 from vmiostat.discovery import limits
 from vmiostat.discovery.provider import ScanContext
 from vmiostat.discovery.vmm.machine_budget import MachineBudget
@@ -69,11 +69,9 @@ class Owners:
 
     captured = False
 
-    def file_identity(self, path: str) -> tuple[int, int, int, int]:
-        pid = int(path.removeprefix("/proc/"))
-        if pid == 0:
-            raise SourceError(2, "No such file or directory", path)
-        return 0, 0, 1000 if pid < 1000 else 0, 0
+    def read_or_none(self, path: str) -> bytes | None:
+        pid = int(path.removeprefix("/proc/").removesuffix("/status"))
+        return b"Name:\ta\nUid:\t%d\t%d\t%d\t%d\n" % ((1000 if pid < 1000 else 0,) * 4) if pid else None
 
     def shown(self, path: str) -> str:
         return path

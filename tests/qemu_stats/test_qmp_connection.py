@@ -190,10 +190,12 @@ class HangingProbe:
     def __init__(self) -> None:
         self.go_on = threading.Event()
 
-    def call(self, operation: str, socket: str, *arguments: object, key: object, path: str) -> tuple[Any, Any]:
+    def call(
+        self, operation: str, socket: str, *arguments: object, key: object, path: str, user: int | None
+    ) -> tuple[Any, Any]:
         if socket.startswith("/hangs/"):
             self.go_on.wait(60)
-        return PROBE.call(operation, socket.replace("/hangs/", "/run/"), *arguments, key=key, path=path)
+        return PROBE.call(operation, socket.replace("/hangs/", "/run/"), *arguments, key=key, path=path, user=user)
 
 
 def hanging(qemus: QueriedQemus, name: str, monkeypatch: pytest.MonkeyPatch) -> HangingProbe:

@@ -18,7 +18,7 @@ from testkit.until import until
 from vmiostat import Roots
 from vmiostat.errors import SourceError
 from vmiostat.system.probe import pool
-from vmiostat.system.probe.pool import MOST_STUCK, Probe, ProbeTimeout
+from vmiostat.system.probe.pool import MOST_STUCK, MOST_STUCK_BY_A_USER, Probe, ProbeTimeout
 from vmiostat.system.processes import start_time
 
 HANGS = "import time; time.sleep(30)"
@@ -41,8 +41,9 @@ def hanging(probe: Probe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pr
     return probe
 
 
-def command_line(probe: Probe, pid: int, started: int | None) -> str:
-    value, _ = probe.call("command_line", "/proc", pid, started, 1000, key=(pid, started), path=f"/proc/{pid}/cmdline")
+def command_line(probe: Probe, pid: int, started: int | None, user: int = 0) -> str:
+    key, path = (pid, started), f"/proc/{pid}/cmdline"
+    value, _ = probe.call("command_line", "/proc", pid, started, 1000, key=key, path=path, user=user)
     assert isinstance(value, str)
     return value
 
@@ -144,11 +145,25 @@ def test_helpers_that_hang_are_bounded(hanging: Probe, monkeypatch: pytest.Monke
         command_line(hanging, 99, 1)
     assert len(killed) == MOST_STUCK
     kill(killed[0], signal.SIGKILL)
-    until(lambda: hanging._stuck[0].ended() or hanging._stuck.pop(0))
+    os.waitid(os.P_PID, killed[0], os.WEXITED | os.WNOWAIT)
     with pytest.raises(ProbeTimeout, match="has not answered"):
         command_line(hanging, 100, 1)
-    for pid in killed:
+    for pid in killed[1:]:
         kill(pid, signal.SIGKILL)
+
+
+def test_one_user_does_not_keep_others_from_being_probed(hanging: Probe, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "kill", lambda pid, number: None)
+        for pid in range(1, MOST_STUCK_BY_A_USER + 1):
+            with pytest.raises(ProbeTimeout, match="has not answered"):
+                command_line(hanging, pid, 1, user=1000)
+        with pytest.raises(ProbeTimeout, match="of user 1000 have made 2 helper processes hang"):
+            command_line(hanging, 98, 1, user=1000)
+        with pytest.raises(ProbeTimeout, match="has not answered"):
+            command_line(hanging, 99, 1, user=1001)
+    for server, _ in hanging._stuck:
+        os.kill(server.pid, signal.SIGKILL)
 
 
 def test_a_helper_that_dies_is_replaced(probe: Probe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

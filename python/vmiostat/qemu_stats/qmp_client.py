@@ -13,13 +13,13 @@ from functools import partial
 
 from vmiostat._core import LatestStats, Roots
 from vmiostat.discovery.vmm.command_line import CommandLine
-from vmiostat.errors import SourceError
 from vmiostat.model import Process
 from vmiostat.qemu_stats.client import InFlightLimit, QueryError
 from vmiostat.qemu_stats.pending_call import PendingCall
 from vmiostat.qemu_stats.qmp_block_stats import Counters, counters_by_name, sizes_by_node
 from vmiostat.qemu_stats.qmp_connection import Connection, connect
 from vmiostat.qemu_stats.qmp_conversation import Conversation
+from vmiostat.system.processes import user
 from vmiostat.threads.detached_calls import DetachedCalls
 
 IN_FLIGHT_LIMIT = InFlightLimit(in_time=32)
@@ -99,7 +99,7 @@ class QmpClient:
         machine: CommandLine | None = None,
     ) -> None:
         self.latest_stats = tuple(names)
-        owner = None if qemu is None else _owner(qemu, roots)
+        owner = None if qemu is None else user(qemu.pid, roots)
         self._connect = partial(connect, path, qemu, machine, owner, roots)
         self._calls = DetachedCalls(1, "vmiostat-qmp")
         self._names = names
@@ -134,11 +134,3 @@ class QmpClient:
                 latest.failed(f"it has no disk {' or '.join(map(ascii, names))}")
             else:
                 latest.put(time_ns, fresh_ns, **counters)
-
-
-def _owner(qemu: Process, roots: Roots) -> int | None:
-    """The user whom it runs as; None for one that has ended."""
-    try:
-        return roots.file_identity(f"/proc/{qemu.pid}")[2]
-    except SourceError:
-        return None

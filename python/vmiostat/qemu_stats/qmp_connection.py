@@ -44,13 +44,13 @@ def connect(
     QEMU's command line says of the virtual machine.
     """
     try:
-        connection = _connect(path, qemu, roots)
+        connection = _connect(path, qemu, owner, roots)
     except OSError as error:
         raise QueryError(_reason(error)) from error
     try:
         peer = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
         server, user, _ = _CREDENTIALS.unpack(peer)
-        if owner is not None and user != owner:
+        if owner is not None and user not in (owner, 0):  # root's, if QEMU gave up its rights after it listened
             raise QueryError(f"user {user} listens on the socket instead of user {owner}, whom QEMU runs as")
         _check_server(server, qemu, machine, roots)
     except BaseException:
@@ -59,11 +59,11 @@ def connect(
     return Connection(connection, server)
 
 
-def _connect(path: str, qemu: Process | None, roots: Roots) -> socket.socket:
+def _connect(path: str, qemu: Process | None, owner: int | None, roots: Roots) -> socket.socket:
     if qemu is None or roots.captured or not _same_pid_namespace(roots):
-        return _connect_below(roots, path, roots.shown("/"), None)
+        return _connect_below(roots, path, roots.shown("/"), None, owner)
     if running_process(qemu.pid, roots) != qemu:  # its next run: another process, which is checked afterwards
-        return _connect_below(roots, path, roots.shown("/"), None)
+        return _connect_below(roots, path, roots.shown("/"), None, owner)
     # QEMU may see other mounts than this process does, for example in a container.
     root, cwd = f"/proc/{qemu.pid}/root", f"/proc/{qemu.pid}/cwd"
     if path.startswith(f"{cwd}/"):
@@ -71,12 +71,12 @@ def _connect(path: str, qemu: Process | None, roots: Roots) -> socket.socket:
     listening = _listening(qemu, roots)
     try:
         try:
-            return _connect_below(roots, path, roots.shown(root), listening)
+            return _connect_below(roots, path, roots.shown(root), listening, owner)
         except SourceError as error:
             # Its root may not be entered, or has changed since it opened the socket.
             if error.errno not in (errno.ENOENT, errno.EACCES, errno.EPERM):
                 raise
-            return _connect_below(roots, path, roots.shown("/"), listening)
+            return _connect_below(roots, path, roots.shown("/"), listening, owner)
     except SourceError as error:
         if error.errno == errno.ESTALE:
             wrong = f"this QEMU (process {qemu.pid}) does not listen on the socket at its path: another process does"
@@ -84,10 +84,10 @@ def _connect(path: str, qemu: Process | None, roots: Roots) -> socket.socket:
         raise
 
 
-def _connect_below(roots: Roots, path: str, root: str, inodes: Sequence[int] | None) -> socket.socket:
+def _connect_below(roots: Roots, path: str, root: str, inodes: Sequence[int] | None, user: int | None) -> socket.socket:
     """The path's links stay below the root."""
     key = ("socket", root, path)
-    _, connection = PROBE.call("connect", path, root, inodes, key=key, path=roots.shown(path))
+    _, connection = PROBE.call("connect", path, root, inodes, key=key, path=roots.shown(path), user=user)
     assert connection is not None
     return connection
 

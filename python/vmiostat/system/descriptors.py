@@ -13,7 +13,7 @@ from vmiostat._core import Roots
 from vmiostat.errors import SourceError
 from vmiostat.system.block_device import Number, device_number
 from vmiostat.system.probe.pool import PROBE
-from vmiostat.system.processes import start_time
+from vmiostat.system.processes import start_time, user
 
 _TUN = "/net/tun"
 _MACVTAP = re.compile(r"/dev/tap([0-9]{1,9})", re.ASCII)
@@ -109,7 +109,8 @@ def _probed(pid: int, roots: Roots, paths: Mapping[int, str], wanted: Sequence[i
         return {}
     key = (pid, start_time(pid, roots))
     arguments = (roots.shown("/proc"), *key, wanted)
-    answer, _ = PROBE.call("descriptors", *arguments, key=key, path=roots.shown(f"/proc/{pid}/fd"))
+    shown = roots.shown(f"/proc/{pid}/fd")
+    answer, _ = PROBE.call("descriptors", *arguments, key=key, path=shown, user=user(pid, roots))
     return {
         int(number): (tap, (device[0], device[1]) if device else None, flags)
         for number, (tap, device, flags) in answer.items()

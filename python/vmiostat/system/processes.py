@@ -1,7 +1,8 @@
-"""What /proc says of a process: when it was started, its command line, and whether it has ended."""
+"""What /proc says of a process: when it was started, its user, its command line, and whether it has ended."""
 
 import errno
 import os
+import re
 
 from vmiostat._core import Roots
 from vmiostat.errors import SourceError
@@ -14,6 +15,8 @@ COMMAND_LINE_LIMIT = 256 << 10
 
 _ENDED = (b"Z", b"X")
 """States of a main thread that has ended. The process has not while another thread of it runs."""
+_USERS = re.compile(rb"^Uid:\t(\d+)\t(\d+)\t(\d+)\t(\d+)$", re.MULTILINE)
+"""Real, effective, saved and of the file system (proc_pid_status(5))."""
 _STATE, _FLAGS, _STARTED = 0, 6, 19
 """Fields 3, 9 and 22 of /proc/PID/stat (proc_pid_stat(5)), counted from behind the second one, its name."""
 
@@ -28,6 +31,15 @@ def start_time(pid: int, roots: Roots) -> int | None:
         return None if ended else int(fields[_STARTED])
     except (ValueError, IndexError):
         return None
+
+
+def user(pid: int, roots: Roots) -> int | None:
+    """The user of a process; None for one that has ended, or has several (setuid). In a captured tree it is root."""
+    if roots.captured:
+        return 0
+    match = _USERS.search(roots.read_or_none(f"/proc/{pid}/status") or b"")
+    users = {int(number) for number in match.groups()} if match else set()
+    return users.pop() if len(users) == 1 else None
 
 
 def _other_threads(pid: int, roots: Roots) -> bool:
@@ -56,8 +68,8 @@ def command_line(pid: int, roots: Roots) -> list[str]:
         text = os.fsdecode(roots.read(path))
     else:
         key = (pid, start_time(pid, roots))
-        shown = roots.shown(path)
-        text, _ = PROBE.call("command_line", roots.shown("/proc"), *key, COMMAND_LINE_LIMIT, key=key, path=shown)
+        arguments = (roots.shown("/proc"), *key, COMMAND_LINE_LIMIT)
+        text, _ = PROBE.call("command_line", *arguments, key=key, path=roots.shown(path), user=user(pid, roots))
     return text.removesuffix("\0").split("\0") if text else []
 
 

@@ -5,21 +5,22 @@ from collections.abc import Iterator
 
 from vmiostat._core import Roots
 from vmiostat.discovery.limits import MACHINES, MACHINES_OF_A_USER
-from vmiostat.errors import Error, SourceError, TopologyError
+from vmiostat.errors import Error, TopologyError
+from vmiostat.system.processes import user
 
 
 class MachineBudget:
-    """In all, and of each user but root. The owner of a folder /proc/PID is the process's effective user."""
+    """In all, and of each user but root."""
 
     def __init__(self, roots: Roots) -> None:
         self._roots = roots
-        self._machines: Counter[int] = Counter()
+        self._machines: Counter[int | None] = Counter()
         """By user."""
-        self._left_out: Counter[int] = Counter()
+        self._left_out: Counter[int | None] = Counter()
 
     def has_room(self, pid: int) -> bool:
         """Whether one more machine may be found, in this process."""
-        owner = self._owner(pid)
+        owner = user(pid, self._roots)
         full = owner != 0 and self._machines[owner] >= MACHINES_OF_A_USER
         if full or self._machines.total() >= MACHINES:
             self._left_out[owner] += 1
@@ -28,7 +29,7 @@ class MachineBudget:
 
     def add(self, pid: int) -> None:
         """Counts the machine of this process."""
-        self._machines[self._owner(pid)] += 1
+        self._machines[user(pid, self._roots)] += 1
 
     def problems(self) -> Iterator[Error]:
         """What was left out."""
@@ -39,11 +40,3 @@ class MachineBudget:
                 f"virtual machines of a user other than root are found by their processes, and {MACHINES} in all",
                 self._roots.shown("/proc"),
             )
-
-    def _owner(self, pid: int) -> int:
-        if self._roots.captured:  # its files belong to whoever captured it
-            return 0
-        try:
-            return self._roots.file_identity(f"/proc/{pid}")[2]
-        except SourceError:  # it has ended
-            return 0

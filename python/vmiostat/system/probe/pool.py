@@ -27,8 +27,10 @@ DEADLINE = 1.0
 """Seconds that a call may take: it needs some microseconds."""
 AT_ONCE = 2
 """Calls at a time, each in a helper of its own; further ones wait."""
-MOST_STUCK = 4
+MOST_STUCK = 8
 """Helper processes that hang at a time. With so many no further one is started, until one of them has ended."""
+MOST_STUCK_BY_A_USER = 2
+"""Of those, by the processes of one user other than root: none keeps the others' from being probed."""
 LEFT_ALONE = 60.0
 """Seconds for which a path that hung is not probed again. A process that hung is left alone until it has ended."""
 
@@ -52,32 +54,37 @@ class Probe:
         self._lock = threading.Lock()
         self._room = threading.Semaphore(AT_ONCE)
         self._idle: list[_Server] = []
-        self._stuck: list[_Server] = []
+        self._stuck: list[tuple[_Server, int | None]] = []
+        """And the user whose process made it hang."""
         self._ending: list[_Server] = []
         self._hung: dict[object, float] = {}
         """When each key is probed again (time.monotonic)."""
         register_after_fork(self)
 
-    def call(self, operation: str, *arguments: object, key: object, path: str) -> tuple[Any, socket.socket | None]:
+    def call(
+        self, operation: str, *arguments: object, key: object, path: str, user: int | None = 0
+    ) -> tuple[Any, socket.socket | None]:
         """The operation's answer, and the socket that it hands over. `path` is for messages.
+
+        `user` runs the process that the call is about, or may have named the path.
 
         Raises ProbeTimeout, and SourceError with the errno that the kernel gave.
         """
         if not self._room.acquire(timeout=self._deadline):
             raise ProbeTimeout(errno.EAGAIN, f"{AT_ONCE} other calls have taken {self._deadline:g} s", path)
         try:
-            return self._call(operation, arguments, key, path)
+            return self._call(operation, arguments, key, path, user)
         finally:
             self._room.release()
 
     def _call(
-        self, operation: str, arguments: tuple[object, ...], key: object, path: str
+        self, operation: str, arguments: tuple[object, ...], key: object, path: str, user: int | None
     ) -> tuple[Any, socket.socket | None]:
-        server = self._server(key, path)
+        server = self._server(key, path, user)
         try:
             answer, handed = server.call((operation, arguments), time.monotonic() + self._deadline)
         except TimeoutError:
-            self._give_up(server, key)
+            self._give_up(server, key, user)
             hung = f"it has not answered in {self._deadline:g} s (a hung file system, or a lock that is held)"
             raise ProbeTimeout(errno.ETIMEDOUT, hung, path) from None
         except (OSError, ValueError) as error:
@@ -101,7 +108,7 @@ class Probe:
         """The helper processes are the first process's."""
         self._lock = threading.Lock()
         self._room = threading.Semaphore(AT_ONCE)
-        for server in (*self._idle, *self._stuck):
+        for server in (*self._idle, *(server for server, _ in self._stuck)):
             server.channel.close()
         self._idle, self._stuck, self._ending = [], [], []
 
@@ -118,12 +125,15 @@ class Probe:
         with self._lock:
             self._ending.append(server)
 
-    def _server(self, key: object, path: str) -> _Server:
+    def _server(self, key: object, path: str, user: int | None) -> _Server:
         with self._lock:
             if self._hung.get(key, 0.0) > time.monotonic():
                 raise ProbeTimeout(errno.ETIMEDOUT, "it is left alone, since it has hung before", path)
-            self._stuck = [server for server in self._stuck if not server.ended()]
+            self._stuck = [(server, of) for server, of in self._stuck if not server.ended()]
             self._ending = [server for server in self._ending if not server.ended()]
+            if user != 0 and sum(of == user for _, of in self._stuck) >= MOST_STUCK_BY_A_USER:
+                hang = f"processes of user {user} have made {MOST_STUCK_BY_A_USER} helper processes hang"
+                raise ProbeTimeout(errno.EAGAIN, f"{hang}, and none of that user's is probed until one returns", path)
             if self._idle:
                 return self._idle.pop()
             if len(self._stuck) >= MOST_STUCK:
@@ -134,10 +144,10 @@ class Probe:
         except OSError as error:
             raise SourceError(error.errno, f"no helper process can be started to probe it: {error}", path) from error
 
-    def _give_up(self, server: _Server, key: object) -> None:
+    def _give_up(self, server: _Server, key: object, user: int | None) -> None:
         server.kill()
         with self._lock:
-            self._stuck.append(server)
+            self._stuck.append((server, user))
             self._hung[key] = float("inf") if _is_process(key) else time.monotonic() + LEFT_ALONE
 
 
