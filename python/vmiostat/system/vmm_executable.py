@@ -89,7 +89,9 @@ class VmmExecutables:
                 continue
 
     def verdict(self, pid: int) -> Verdict:
-        """The verdict on a process of the live machine."""
+        """The verdict on a process. A captured tree has no executables."""
+        if self._roots.captured:
+            return Verdict.HIDDEN
         folder = f"/proc/{pid}"
         path = _link(folder, "exe", self._roots)
         if path is None:

@@ -64,7 +64,7 @@ class VmmProcesses:
         for pid in sorted(context.pids - context.known_pids):
             if pid in self._others and pid not in of_kvm:
                 continue
-            verdict = Verdict.HIDDEN if context.roots.captured else context.executables.verdict(pid)
+            verdict = context.executables.verdict(pid)
             if verdict is Verdict.UNVERIFIED or (verdict is Verdict.OTHER and pid in of_kvm):
                 unverified.append(pid)
                 continue

@@ -99,7 +99,7 @@ def _qemu(pid: str, executables: VmmExecutables, roots: Roots) -> Process | None
     """The process of this pid, if it is a VMM: xenstore does not say when it was started."""
     if not pid.isdecimal() or not pid.isascii() or len(pid) > 9:
         return None
-    is_vmm = roots.captured or executables.verdict(int(pid)) is Verdict.VMM
+    is_vmm = executables.verdict(int(pid)) in (Verdict.VMM, Verdict.HIDDEN)
     return running_process(int(pid), roots) if is_vmm else None
 
 
