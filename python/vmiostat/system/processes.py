@@ -1,4 +1,4 @@
-"""What /proc says of a process: when it was started, its user, its command line, and whether it has ended."""
+"""What /proc says of a process: when it was started and by whom, its command line, and whether it has ended."""
 
 import errno
 import os
@@ -17,15 +17,13 @@ _ENDED = (b"Z", b"X")
 """States of a main thread that has ended. The process has not while another thread of it runs."""
 _USERS = re.compile(rb"^Uid:\t(\d+)\t(\d+)\t(\d+)\t(\d+)$", re.MULTILINE)
 """Real, effective, saved and of the file system (proc_pid_status(5))."""
-_STATE, _FLAGS, _STARTED = 0, 6, 19
-"""Fields 3, 9 and 22 of /proc/PID/stat (proc_pid_stat(5)), counted from behind the second one, its name."""
+_STATE, _PARENT, _FLAGS, _STARTED = 0, 1, 6, 19
+"""Fields 3, 4, 9 and 22 of /proc/PID/stat (proc_pid_stat(5)), counted from behind the second one, its name."""
 
 
 def start_time(pid: int, roots: Roots) -> int | None:
     """When the process of this pid was started, in clock ticks since boot; None for one that has ended or is hidden."""
-    stat = roots.read_or_none(f"/proc/{pid}/stat") or b""
-    # The name may contain spaces and brackets; the last bracket ends it.
-    fields = stat.rpartition(b")")[2].split()
+    fields = _stat(pid, roots)
     try:
         ended = fields[_STATE] in _ENDED and not _other_threads(pid, roots)
         return None if ended else int(fields[_STARTED])
@@ -40,6 +38,19 @@ def user(pid: int, roots: Roots) -> int | None:
     match = _USERS.search(roots.read_or_none(f"/proc/{pid}/status") or b"")
     users = {int(number) for number in match.groups()} if match else set()
     return users.pop() if len(users) == 1 else None
+
+
+def parent(pid: int, roots: Roots) -> int | None:
+    """The process that started it, or took it over when that one ended; None for one that has ended or is hidden."""
+    try:
+        return int(_stat(pid, roots)[_PARENT])
+    except (ValueError, IndexError):
+        return None
+
+
+def _stat(pid: int, roots: Roots) -> list[bytes]:
+    """Its name may contain spaces and brackets; the last bracket ends it."""
+    return (roots.read_or_none(f"/proc/{pid}/stat") or b"").rpartition(b")")[2].split()
 
 
 def _other_threads(pid: int, roots: Roots) -> bool:
@@ -78,7 +89,7 @@ def sees_every_process(roots: Roots) -> bool:
 
     The kernel's own thread kthreadd is process 2 of the first PID namespace, and no other has threads of the kernel's.
     """
-    fields = (roots.read_or_none("/proc/2/stat") or b"").rpartition(b")")[2].split()
+    fields = _stat(2, roots)
     try:
         return bool(int(fields[_FLAGS]) & _PF_KTHREAD)
     except (ValueError, IndexError):

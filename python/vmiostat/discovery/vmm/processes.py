@@ -19,6 +19,7 @@ from vmiostat._core import Roots
 from vmiostat.discovery.limits import DESCRIPTORS, DEVICES, NAME_BYTES
 from vmiostat.discovery.provider import Found, ScanContext
 from vmiostat.discovery.running_process import running_process
+from vmiostat.discovery.vmm.forks import Forks
 from vmiostat.discovery.vmm.interface_by_mac import InterfaceByMac
 from vmiostat.discovery.vmm.machine_budget import MachineBudget
 from vmiostat.discovery.vmm.process import CLOSED, PROVIDER, VmmProcess, vmm_process
@@ -45,6 +46,7 @@ class VmmProcesses:
 
     def __init__(self) -> None:
         self._vmms: dict[int, VmmProcess] = {}
+        self._forks = Forks()
         self._others: set[int] = set()
         """Processes that are no VMM. If one becomes one, by execve(), the next full scan finds it."""
 
@@ -62,7 +64,7 @@ class VmmProcesses:
         hidden = False
         budget = MachineBudget(context.roots)
         for pid in sorted(context.pids - context.known_pids):
-            if pid in self._others and pid not in of_kvm:
+            if (pid in self._others and pid not in of_kvm) or self._forks.knows(pid, context.roots):
                 continue
             verdict = context.executables.verdict(pid)
             if verdict is Verdict.UNVERIFIED or (verdict is Verdict.OTHER and pid in of_kvm):
@@ -73,7 +75,10 @@ class VmmProcesses:
             try:
                 vmm = None
                 if verdict is not Verdict.OTHER:
-                    vmm = vmm_process(pid, pid in of_kvm, self._vmms.get(pid), context, by_mac)
+                    before = self._vmms.get(pid)
+                    vmm = vmm_process(pid, pid in of_kvm, before, context, by_mac)
+                    if vmm is not None and vmm is not before and self._is_fork(vmm, context):
+                        continue
             except SourceError as error:
                 hidden = hidden or error.errno in CLOSED
                 if error.errno not in (*CLOSED, *_ENDED):
@@ -99,6 +104,12 @@ class VmmProcesses:
             *errors,
         ]
         return Found(machines + strangers, tuple(problems), complete=not errors)
+
+    def _is_fork(self, vmm: VmmProcess, context: ScanContext) -> bool:
+        def may_be_vmm(pid: int) -> bool:
+            return pid in context.known_pids or context.executables.verdict(pid) in (Verdict.VMM, Verdict.HIDDEN)
+
+        return self._forks.has(vmm.process, vmm.arguments, may_be_vmm, context.roots)
 
 
 def _unverified(pids: Iterable[int], roots: Roots) -> Iterator[Domain]:
