@@ -24,7 +24,7 @@ from vmiostat.discovery.scan import Discovery
 from vmiostat.errors import SourceError
 from vmiostat.model import Process
 from vmiostat.qemu_stats.client import QueryError
-from vmiostat.qemu_stats.qmp_connection import connect
+from vmiostat.qemu_stats.qmp_connection import QmpSocket
 from vmiostat.system.processes import user
 
 NOBODY = 65534
@@ -110,7 +110,7 @@ def test_the_socket_of_another_process_is_not_connected_to(tmp_path: Path) -> No
         listener.setblocking(False)
         host = Host()
         with pytest.raises(QueryError, match=f"process {pid}\\) does not listen on the socket"):
-            connect(str(path), _process(pid, host), None, NOBODY, host.roots)
+            QmpSocket(str(path), _process(pid, host), NOBODY, host.roots).connect()
         with pytest.raises(BlockingIOError):
             listener.accept()
 
