@@ -139,7 +139,7 @@ def test_who_does_not_see_every_process_is_told(options: list[str], mount: str, 
 def test_a_qemu_that_forks_for_its_teardown_is_one_machine() -> None:
     need_program(QEMU)
     name = f"forks-{os.getpid()}"
-    words = ["-name", name, "-machine", "none", "-display", "none", "-nodefaults", "-S", "-async-teardown"]
+    words = ["-name", name, "-m", "16", "-display", "none", "-nodefaults", "-S", "-async-teardown"]
     with subprocess.Popen([QEMU, *words], stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as process:
         try:
             children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
