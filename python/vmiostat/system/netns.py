@@ -40,6 +40,17 @@ class NetworkNamespaces:
             paths[identity] = f"/proc/{first}/ns/net"
         return paths[identity]
 
+    def with_inode(self, inode: int) -> str | None:
+        """The namespace with this inode number. Raises LookupError if it has no name and no process that was found."""
+        identity = f"net:[{inode}]"
+        paths = self._known()
+        if identity in paths:
+            return paths[identity]
+        first = self._first_pids.get(identity)
+        if first is None or self._identity(first) != identity:
+            raise LookupError(identity)
+        return f"/proc/{first}/ns/net"
+
     def _identity(self, pid: int) -> str | int | None:
         # Only root and the process's owner may read the link net:[4026531840]. Anyone can stat its net/dev, a file that
         # procfs creates for each namespace, with an inode number of its own (fs/proc/generic.c).

@@ -115,12 +115,54 @@ impl Roots {
         })
     }
 
+    /// Opens a regular file in a folder of root's in one that anyone may write to: /dev/shm/FOLDER/FILE.
+    pub fn open_roots_own(&self, path: &Path) -> Result<OwnedFd, Error> {
+        let found = self.find_roots_own(path)?;
+        let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+        // The very file that was found, as in `open_regular`.
+        openat(CWD, format!("/proc/self/fd/{}", found.as_raw_fd()), flags, Mode::empty())
+            .map_err(|errno| Error::Read { path: self.shown(path), errno })
+    }
+
+    /// Finds such a file, and opens nothing. Neither folder nor file may be a symlink, which anyone could have made, and
+    /// on the machine both have to be root's, and writable by no one else.
+    pub fn find_roots_own(&self, path: &Path) -> Result<OwnedFd, Error> {
+        let error = |errno| Error::Read { path: self.shown(path), errno };
+        let refused = |what| Error::Malformed { path: self.shown(path), what };
+        let folder = path.parent().unwrap_or(path);
+        let mut found = self.open_with(folder.parent().unwrap_or(folder), OFlags::PATH | OFlags::DIRECTORY)?;
+        for name in [folder.file_name(), path.file_name()].into_iter().flatten() {
+            found = openat(&found, name, OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty())
+                .map_err(error)?;
+            let stat = fstat(&found).map_err(error)?;
+            if !self.captured && (stat.st_uid != 0 || stat.st_mode & 0o022 != 0) {
+                return Err(refused("it or its folder is not root's alone"));
+            }
+        }
+        match FileType::from_raw_mode(fstat(&found).map_err(error)?.st_mode) {
+            FileType::RegularFile => Ok(found),
+            _ => Err(refused("not a regular file")),
+        }
+    }
+
     /// Major and minor number of a block device node; None for any other file.
+    ///
+    /// On the machine, a path that leaves the file system of /dev is not followed, since another one may hang: EXDEV.
+    /// Before Linux 5.6 no path is: ENOSYS.
     pub fn device_number(&self, path: &Path) -> Result<Option<(u32, u32)>, Error> {
-        let node = self.open_with(path, OFlags::PATH)?;
+        let node = if self.captured { self.open_with(path, OFlags::PATH)? } else { self.open_in_dev(path)? };
         let stat = fstat(&node).map_err(|errno| Error::Read { path: self.shown(path), errno })?;
         let is_block = FileType::from_raw_mode(stat.st_mode) == FileType::BlockDevice;
         Ok(is_block.then(|| (major(stat.st_rdev), minor(stat.st_rdev))))
+    }
+
+    fn open_in_dev(&self, path: &Path) -> Result<OwnedFd, Error> {
+        let error = |errno| Error::Read { path: self.shown(path), errno };
+        let below = path.strip_prefix("/dev").ok().filter(|below| !below.as_os_str().is_empty());
+        let below = below.ok_or_else(|| error(Errno::XDEV))?;
+        let dev = self.open_with(Path::new("/dev"), OFlags::PATH | OFlags::DIRECTORY)?;
+        let inside = ResolveFlags::BENEATH | ResolveFlags::NO_XDEV | ResolveFlags::NO_MAGICLINKS;
+        openat2(&dev, below, OFlags::PATH | OFlags::CLOEXEC, Mode::empty(), inside).map_err(error)
     }
 
     /// The path with all symlinks resolved, as on the machine.
@@ -132,9 +174,15 @@ impl Roots {
 
     /// The real path, for messages.
     pub fn shown(&self, path: &Path) -> PathBuf {
-        let (root, below) = self.root_of(path);
+        let (root, below) = self.place(path);
         // Joining an empty path would append a slash.
-        if below.as_os_str().is_empty() { root.real.clone() } else { root.real.join(below) }
+        if below.as_os_str().is_empty() { root } else { root.join(below) }
+    }
+
+    /// The real path of the path's root, and the path relative to it.
+    pub fn place(&self, path: &Path) -> (PathBuf, PathBuf) {
+        let (root, below) = self.root_of(path);
+        (root.real.clone(), below)
     }
 
     fn open_with(&self, path: &Path, flags: OFlags) -> Result<OwnedFd, Error> {
@@ -269,5 +317,33 @@ mod tests {
     fn only_a_block_device_node_has_a_number() {
         let roots = Roots::machine().unwrap();
         assert_eq!(roots.device_number(Path::new("/dev/null")).unwrap(), None);
+    }
+
+    #[test]
+    fn no_path_out_of_dev_is_followed() {
+        let tree = tempfile::tempdir().unwrap();
+        fs::create_dir(tree.path().join("below")).unwrap();
+        symlink("/dev/null", tree.path().join("absolute")).unwrap();
+        symlink("../null", tree.path().join("outside")).unwrap();
+        symlink("/proc/self", tree.path().join("below/process")).unwrap();
+        let roots = Roots::new(Path::new("/"), &[("dev", tree.path())]).unwrap();
+        for path in ["/dev/absolute", "/dev/outside", "/dev/below/process/stat", "/etc/passwd", "/dev"] {
+            let refused = roots.device_number(Path::new(path));
+            assert!(matches!(refused, Err(Error::Read { errno: Errno::XDEV, .. })), "{path}: {refused:?}");
+        }
+    }
+
+    #[test]
+    fn a_symlink_in_a_folder_of_everybodys_is_not_followed() {
+        let tree = tempfile::tempdir().unwrap();
+        fs::create_dir_all(tree.path().join("dev/shm/td3-1")).unwrap();
+        fs::write(tree.path().join("dev/shm/td3-1/page"), "page").unwrap();
+        symlink("page", tree.path().join("dev/shm/td3-1/link")).unwrap();
+        symlink("td3-1", tree.path().join("dev/shm/td3-2")).unwrap();
+        let roots = Roots::new(tree.path(), &[]).unwrap();
+        assert!(roots.open_roots_own(Path::new("/dev/shm/td3-1/page")).is_ok());
+        for path in ["/dev/shm/td3-1/link", "/dev/shm/td3-2/page", "/dev/shm/td3-1"] {
+            assert!(roots.find_roots_own(Path::new(path)).is_err(), "{path}");
+        }
     }
 }

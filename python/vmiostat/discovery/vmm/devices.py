@@ -1,20 +1,22 @@
 """A VMM's devices: those that it has open, under the names that its command line gives them."""
 
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from itertools import chain
 from typing import TypeVar
 
 from vmiostat._core import Roots
-from vmiostat.counter_sources import BlockDevice
+from vmiostat.counter_sources import BlockDevice, NetDevice
 from vmiostat.discovery.limits import DEVICES, cut_name
 from vmiostat.discovery.vmm.command_line import CommandLine, Netdev
 from vmiostat.discovery.vmm.interface_by_mac import InterfaceByMac
 from vmiostat.errors import SourceError
 from vmiostat.model import Disk, Interface, Process
-from vmiostat.system.block_device import Number, device_number
+from vmiostat.system.block_device import Number, device_number, device_number_seen_by
 from vmiostat.system.descriptors import Descriptors
 from vmiostat.system.netns import NetworkNamespaces
+from vmiostat.system.processes import user
 
 Device = TypeVar("Device", Disk, Interface)
 
@@ -26,6 +28,10 @@ _READ_ONLY = (
 _UNNUMBERED = (
     "/dev/{name} belongs to the interface with that number, and interface numbers of its network namespace cannot be "
     "read: this takes CAP_SYS_ADMIN (a captured machine has none)"
+)
+_ELSEWHERE = (
+    "it is in another network namespace{}, whose interfaces are not found: that takes a name in /run/netns, or a "
+    "virtual machine that runs in it"
 )
 _NAMELESS = (
     "only the descriptors of process {pid} (/proc/{pid}/fdinfo) show which host interface it is: reading them takes "
@@ -66,11 +72,10 @@ def _number(path: str, opened: Descriptors, process: Process, roots: Roots) -> N
     for descriptor, number in opened.block_devices.items():
         if opened.paths[descriptor] == path:
             return number
-    for place in (f"/proc/{process.pid}/root{path}", path):
-        try:
-            return device_number(place, roots)
-        except SourceError:
-            continue
+    with suppress(SourceError):
+        return device_number_seen_by(process.pid, path, roots)
+    with suppress(SourceError):
+        return device_number(path, roots, user(process.pid, roots))
     return None
 
 
@@ -109,22 +114,43 @@ def _named(line: CommandLine, process: Process, by_mac: InterfaceByMac | None) -
 def _open_interfaces(
     line: CommandLine, opened: Descriptors, process: Process, namespaces: NetworkNamespaces
 ) -> Iterator[Interface]:
+    taps = {descriptor: _tap(descriptor, opened, process, namespaces) for descriptor in opened.taps}
     numbers = _names_by_number(process, namespaces) if opened.macvtaps else {}
-    # Where the name is unknown, that of the character device stands in for it.
-    macvtaps = {descriptor: numbers.get(number, f"tap{number}") for descriptor, number in opened.macvtaps.items()}
-    nameless = {f"tap{number}" for number in opened.macvtaps.values() if number not in numbers}
-    names = dict(sorted((opened.taps | macvtaps).items()))
-    netdevs = _netdevs(line, names)
+    macvtaps = {descriptor: _macvtap(descriptor, opened, numbers) for descriptor in opened.macvtaps}
+    held = dict(sorted((taps | macvtaps).items()))
+    netdevs = _netdevs(line, held)
     # In the command line's order, then those plugged in later; each once, however many queues it has.
-    for name in dict.fromkeys([*netdevs, *names.values()]):
-        netdev = netdevs.get(name, Netdev(name))
-        if name not in macvtaps.values():
-            nic = Interface(name, "ethernet", netdev.mac, netdev.source, rx_tx_view=_TAP)
-        elif name in nameless:
-            nic = Interface(name, "direct", netdev.mac, netdev.source, reason=_UNNUMBERED.format(name=name))
-        else:
-            nic = Interface(name, "direct", netdev.mac, netdev.source)
-        yield nic
+    for nic in dict.fromkeys([*netdevs, *held.values()]):
+        netdev = netdevs.get(nic)
+        yield nic if netdev is None else replace(nic, mac=netdev.mac, source=netdev.source)
+
+
+def _tap(descriptor: int, opened: Descriptors, process: Process, namespaces: NetworkNamespaces) -> Interface:
+    """It need not be in the namespace of the process, which may have been passed it."""
+    nic = Interface(opened.taps[descriptor], "ethernet", rx_tx_view=_TAP)
+    inode = opened.tap_namespaces.get(descriptor)
+    if inode is None:
+        return nic
+    its_own = namespaces.of(process.pid)
+    try:
+        namespace = namespaces.with_inode(inode)
+        namesakes = {opened.tap_namespaces.get(tap) for tap, name in opened.taps.items() if name == nic.target}
+        if namespace == its_own and len(namesakes) == 1:  # where it is looked up in any case
+            return nic
+        number = namespaces.interfaces(namespace).get(nic.target)
+        return replace(nic, counter_source=NetDevice(nic.target, namespace, number))
+    except LookupError:
+        return replace(nic, reason=_ELSEWHERE.format(f" (net:[{inode}])"))
+    except SourceError as error:
+        return replace(nic, reason=f"the interfaces of its network namespace cannot be read: {error}")
+
+
+def _macvtap(descriptor: int, opened: Descriptors, names: Mapping[int, str]) -> Interface:
+    number = opened.macvtaps[descriptor]
+    if number not in names:  # the name of its character device stands in for its own
+        return Interface(f"tap{number}", "direct", reason=_UNNUMBERED.format(name=f"tap{number}"))
+    name = opened.macvtap_names.get(descriptor, names[number])
+    return Interface(name, "direct", reason="" if name == names[number] else _ELSEWHERE.format(""))
 
 
 def _names_by_number(process: Process, namespaces: NetworkNamespaces) -> dict[int, str]:
@@ -135,18 +161,19 @@ def _names_by_number(process: Process, namespaces: NetworkNamespaces) -> dict[in
     return {number: name for name, number in there.items() if number is not None}
 
 
-def _netdevs(line: CommandLine, names: Mapping[int, str]) -> dict[str, Netdev]:
-    """What the command line says about each open interface, by the interface's name."""
-    found: dict[str, Netdev] = {}
+def _netdevs(line: CommandLine, held: Mapping[int, Interface]) -> dict[Interface, Netdev]:
+    """What the command line says about each open interface."""
+    found: dict[Interface, Netdev] = {}
     nameless = []
     for netdev in line.netdevs:
-        handed = [names[descriptor] for descriptor in netdev.descriptors if descriptor in names]
-        if handed or netdev.interface in names.values():
-            found[handed[0] if handed else str(netdev.interface)] = netdev
+        handed = [held[descriptor] for descriptor in netdev.descriptors if descriptor in held]
+        named = [nic for nic in held.values() if nic.target == netdev.interface]
+        if handed or named:
+            found[(handed or named)[0]] = netdev
         elif netdev.type == "tap" and not netdev.descriptors and netdev.interface is None:
             nameless.append(netdev)
     # QEMU or its bridge helper named these, and opened them in the command line's order.
-    others = [name for name in dict.fromkeys(names.values()) if name not in found]
+    others = [nic for nic in dict.fromkeys(held.values()) if nic not in found]
     if len(nameless) == len(others):
         found |= zip(others, nameless, strict=True)
     return found
