@@ -21,7 +21,9 @@ from vmiostat.system.probe.pool import Probe
 def hanging(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Probe]:
     """Whatever leaves /dev hangs."""
     probe = Probe(deadline=0.2)
-    (tmp_path / "server.py").write_text("import time; time.sleep(30)")
+    (tmp_path / "server.py").write_text(
+        "import socket, time; end = socket.socket(fileno=0); end.send(b'x'); time.sleep(30)"
+    )
     monkeypatch.setattr(pool, "_SERVER", tmp_path / "server.py")
     monkeypatch.setattr(block_device, "PROBE", probe)
     yield probe

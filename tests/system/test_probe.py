@@ -21,7 +21,7 @@ from vmiostat.system.probe import pool
 from vmiostat.system.probe.pool import MOST_HANGS_BY_A_USER, MOST_STUCK, MOST_STUCK_BY_A_USER, Probe, ProbeTimeout
 from vmiostat.system.processes import start_time
 
-HANGS = "import time; time.sleep(30)"
+HANGS = "import socket, time; end = socket.socket(fileno=0); end.send(b'x'); time.sleep(30)"
 """In the place of the helper's program."""
 FAILS = "raise SystemExit(1)"
 
@@ -186,6 +186,16 @@ def test_a_helper_that_dies_is_replaced(probe: Probe, tmp_path: Path, monkeypatc
         patch.setattr(pool, "_SERVER", tmp_path / "server.py")
         with pytest.raises(SourceError, match="the helper process that probes it has failed"):
             command_line(probe, os.getpid(), None)
+    assert command_line(probe, os.getpid(), None)
+
+
+def test_a_helper_that_starts_slowly_does_not_hang(
+    probe: Probe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    late = f"import runpy, time; time.sleep(0.6); runpy.run_path({str(pool._SERVER)!r}, run_name='__main__')"
+    (tmp_path / "server.py").write_text(late)
+    monkeypatch.setattr(pool, "_SERVER", tmp_path / "server.py")
+    assert probe._deadline < 0.6
     assert command_line(probe, os.getpid(), None)
 
 

@@ -89,7 +89,12 @@ def sees_every_process(roots: Roots) -> bool:
 
     The kernel's own thread kthreadd is process 2 of the first PID namespace, and no other has threads of the kernel's.
     """
-    fields = _stat(2, roots)
+    return is_kernel_thread(2, roots)
+
+
+def is_kernel_thread(pid: int, roots: Roots) -> bool:
+    """Whether it is one of the kernel's own, which has no program."""
+    fields = _stat(pid, roots)
     try:
         return bool(int(fields[_FLAGS]) & _PF_KTHREAD)
     except (ValueError, IndexError):

@@ -25,6 +25,8 @@ from vmiostat.threads.fork import register_after_fork
 
 DEADLINE = 1.0
 """Seconds that a call may take: it needs some microseconds."""
+START = 10.0
+"""Seconds in which a helper process has to start. It needs some milliseconds, but a busy host may have none for it."""
 AT_ONCE = 2
 """Calls at a time, each in a helper of its own; further ones wait."""
 WAIT = 3.0
@@ -90,6 +92,7 @@ class Probe:
         self._check(key, path, user)  # others may have hung while it waited
         server = self._server(path)
         try:
+            server.wait_until_started()
             answer, handed = server.call((operation, arguments), time.monotonic() + self._deadline)
         except TimeoutError:
             self._give_up(server, key, user)
@@ -204,6 +207,19 @@ class _Server:
                 self.channel.close()
                 raise
         self.channel.setblocking(False)
+        self._started = False
+
+    def wait_until_started(self) -> None:
+        """Nothing that it does until then depends on others. Raises OSError where it has failed."""
+        if self._started:
+            return
+        try:
+            self._wait(select.POLLIN, time.monotonic() + START)
+        except TimeoutError:
+            raise OSError(errno.EIO, f"it has not started in {START:g} s") from None
+        if not self.channel.recv(1):
+            raise ConnectionError("it has ended")
+        self._started = True
 
     def ended(self) -> bool:
         """Whether the process is no more; it is not waited for."""

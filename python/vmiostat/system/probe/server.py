@@ -266,7 +266,11 @@ def answer(request: bytes) -> tuple[dict[str, Any], socket.socket | None]:
 
 
 def serve(channel: socket.socket) -> None:
-    """Answers until the other end is closed. A message is its length in decimal, a newline, and that many bytes."""
+    """Answers until the other end is closed. A message is its length in decimal, a newline, and that many bytes.
+
+    First comes one byte: the helper has started.
+    """
+    channel.sendall(b"\n")
     stream = channel.makefile("rb")
     while line := stream.readline():
         said, handed = answer(stream.read(int(line)))
