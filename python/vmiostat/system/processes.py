@@ -57,6 +57,27 @@ def _other_threads(pid: int, roots: Roots) -> bool:
     return any(name != str(pid) for name in roots.list_or_empty(f"/proc/{pid}/task"))
 
 
+def may_trace(pid: int, roots: Roots) -> bool:
+    """Whether this process may read what takes the right to trace that one, as /proc/PID/io does.
+
+    Reading a link takes the same right (PTRACE_MODE_READ_FSCREDS), and not the lock that reading io takes and an
+    execve() can hold for ever.
+    """
+    try:
+        folder = roots.open_folder(f"/proc/{pid}")
+    except SourceError:
+        return False
+    try:
+        os.readlink("exe", dir_fd=folder)
+    except FileNotFoundError:  # a thread of the kernel's
+        return True
+    except OSError:
+        return False
+    finally:
+        os.close(folder)
+    return True
+
+
 def pids(roots: Roots) -> frozenset[int]:
     """The processes that are seen; none where there is no /proc. Raises SourceError where that cannot be listed."""
     try:

@@ -28,6 +28,8 @@ pub struct Roots {
 /// Folders that may have a root of their own: a container may mount the host's /proc at /host/proc.
 const OWN_ROOTS: [&str; 4] = ["proc", "sys", "dev", "run"];
 
+const TO_READ: OFlags = OFlags::RDONLY.union(OFlags::NONBLOCK).union(OFlags::NOCTTY).union(OFlags::CLOEXEC);
+
 /// A file, whatever path leads to it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FileIdentity {
@@ -79,26 +81,45 @@ impl Roots {
         self.open_with(path, OFlags::RDONLY | OFlags::DIRECTORY)
     }
 
+    /// Opens a folder only to open files below it, by `open_regular_in`.
+    pub fn open_path(&self, path: &Path) -> Result<OwnedFd, Error> {
+        self.open_with(path, OFlags::PATH | OFlags::DIRECTORY)
+    }
+
     /// Opens a regular file; anything else is an error, and is not opened to see what it is.
     pub fn open_regular(&self, path: &Path) -> Result<OwnedFd, Error> {
-        let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
-        let error = |errno| Error::Read { path: self.shown(path), errno };
-        let regular = |file: &OwnedFd| match FileType::from_raw_mode(fstat(file).map_err(error)?.st_mode) {
-            FileType::RegularFile => Ok(()),
-            _ => Err(Error::Malformed { path: self.shown(path), what: "not a regular file" }),
-        };
         // There are no devices in procfs and sysfs, but links to any file: /proc/PID/root, /proc/PID/fd/3.
         if !self.captured && ["/proc", "/sys"].iter().any(|kernel| path.starts_with(kernel)) {
             let (root, below) = self.root_of(path);
             let resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
-            if let Ok(file) = openat2(&root.folder, &below, flags, Mode::empty(), resolve) {
-                return regular(&file).map(|()| file);
+            if let Ok(file) = openat2(&root.folder, &below, TO_READ, Mode::empty(), resolve) {
+                return self.regular(&file, path).map(|()| file);
             }
         }
-        let found = self.open_with(path, OFlags::PATH)?;
-        regular(&found)?;
-        // The very file that was found: its path may lead to another one by now.
-        openat(CWD, format!("/proc/self/fd/{}", found.as_raw_fd()), flags, Mode::empty()).map_err(error)
+        self.reopen_regular(&self.open_with(path, OFlags::PATH)?, path)
+    }
+
+    /// As `open_regular`, the file of this name in a folder, which is at `path`. A symlink is an error.
+    pub fn open_regular_in(&self, folder: &OwnedFd, path: &Path, name: &str) -> Result<OwnedFd, Error> {
+        let path = path.join(name);
+        let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let found = openat(folder, name, flags, Mode::empty());
+        self.reopen_regular(&found.map_err(|errno| Error::Read { path: self.shown(&path), errno })?, &path)
+    }
+
+    /// Opens the very file that was found: its path may lead to another one by now.
+    fn reopen_regular(&self, found: &OwnedFd, path: &Path) -> Result<OwnedFd, Error> {
+        self.regular(found, path)?;
+        openat(CWD, format!("/proc/self/fd/{}", found.as_raw_fd()), TO_READ, Mode::empty())
+            .map_err(|errno| Error::Read { path: self.shown(path), errno })
+    }
+
+    fn regular(&self, file: &OwnedFd, path: &Path) -> Result<(), Error> {
+        let stat = fstat(file).map_err(|errno| Error::Read { path: self.shown(path), errno })?;
+        match FileType::from_raw_mode(stat.st_mode) {
+            FileType::RegularFile => Ok(()),
+            _ => Err(Error::Malformed { path: self.shown(path), what: "not a regular file" }),
+        }
     }
 
     /// Which file is at a path, its symlinks followed. It is neither opened nor is its file system asked for anything:

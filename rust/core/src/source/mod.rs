@@ -7,6 +7,7 @@ mod diskseq;
 pub(crate) mod generation;
 pub(crate) mod net;
 mod netlink;
+mod process_io;
 pub(crate) mod selection;
 mod table_file;
 mod tracked_devices;

@@ -1,10 +1,12 @@
 //! A thread that runs one request at a time, so that the kernel can block the thread but never a poll.
 
 use std::hint::spin_loop;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::thread;
 use std::time::{Duration, Instant};
+
+use rustix::thread::gettid;
 
 use super::Failure;
 use crate::signal_mask::with_signals_blocked;
@@ -41,6 +43,8 @@ struct Shared<Q, A> {
     answers: AtomicU64,
     /// Outside the lock, which may stay locked after a fork.
     end: AtomicBool,
+    /// The thread's number; 0 until it runs.
+    thread: AtomicI32,
 }
 
 #[derive(Default)]
@@ -67,6 +71,7 @@ impl<Q: Default + Send + 'static, A: Default + Send + 'static> Worker<Q, A> {
             answered: Condvar::new(),
             answers: AtomicU64::new(0),
             end: AtomicBool::new(false),
+            thread: AtomicI32::new(0),
         });
         let in_thread = Arc::clone(&shared);
         // The thread is never joined, since it may be blocked in the kernel. It ends by itself.
@@ -121,6 +126,14 @@ impl<Q: Default + Send + 'static, A: Default + Send + 'static> Worker<Q, A> {
     /// The newest answer that a call has taken.
     pub(crate) fn newest(&self) -> Option<&A> {
         (self.taken > 0).then_some(&self.answer)
+    }
+
+    /// Whether the thread sleeps, in the kernel or without a request. If not, a busy machine has not run it yet.
+    pub(crate) fn sleeps(&self) -> bool {
+        let thread = self.shared.thread.load(Ordering::Relaxed);
+        let stat = || std::fs::read_to_string(format!("/proc/self/task/{thread}/stat")).ok();
+        // The state comes after the name, which is in brackets.
+        thread != 0 && stat().is_none_or(|stat| !stat.rsplit(')').next().is_some_and(|rest| rest.starts_with(" R")))
     }
 
     /// Waits until there is an answer that no call has taken, or until the time is over.
@@ -178,6 +191,7 @@ impl<Q, A> Shared<Q, A> {
         Q: Default,
         A: Default,
     {
+        self.thread.store(gettid().as_raw_nonzero().get(), Ordering::Relaxed);
         let (mut request, mut answer) = (Q::default(), A::default());
         while let Some(mut exchange) = self.wait_for_request(repeat) {
             if exchange.is_pending {
@@ -303,6 +317,26 @@ mod tests {
         // The first answer belongs to the call that timed out.
         let answer = std::iter::repeat_with(|| worker.call(LONG, |()| ()).copied()).find(Option::is_some);
         assert_eq!(answer, Some(Some(2)));
+    }
+
+    #[test]
+    fn a_thread_that_waits_sleeps_and_one_that_computes_does_not() {
+        let (send, mut worker) = blocked(None);
+        assert_eq!(worker.call(SHORT, |()| ()), None);
+        let start = Instant::now();
+        while !worker.sleeps() {
+            assert!(start.elapsed() < LONG);
+        }
+        drop(send);
+        let mut busy = Worker::<(), ()>::start("test", None, |(), ()| {
+            let start = Instant::now();
+            while start.elapsed() < 10 * SHORT {
+                spin_loop();
+            }
+        })
+        .unwrap();
+        assert_eq!(busy.call(SHORT, |()| ()), None);
+        assert!(!busy.sleeps());
     }
 
     #[test]
