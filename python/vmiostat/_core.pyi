@@ -439,6 +439,8 @@ class Poller:
         """Polls once, and says what each source read."""
     def reopen(self) -> int:
         """Opens handles that could not be opened or were lost, and returns how many. Too costly for every poll."""
+    def has_outgrown(self) -> bool:
+        """Whether other devices have made polls much longer since the plan was made: `replan` may find cheaper sources."""
     def close(self) -> None:
         """Closes the handles as soon as the polls that run now have ended."""
     @property

@@ -43,6 +43,11 @@ pub(crate) trait Source: Send {
         0
     }
 
+    /// Whether a poll takes far more system calls than the first one did: another source may be cheaper by now.
+    fn has_outgrown(&self) -> bool {
+        false
+    }
+
     /// Why a row of this source has no counters; None if it has, or belongs to another source.
     fn problem(&self, row: usize) -> Option<Error>;
 

@@ -222,15 +222,22 @@ fn interfaces(
             }
         }
         InterfaceSource::Hedged => hedged(rows),
-        InterfaceSource::Auto => match cost::cheapest_interface_route(tracked, lines, count) {
-            Cheapest::Sysfs if sysfs_shows_the_same_namespace(roots, path, &all) => {
-                sysfs(format!("the files of {tracked} interfaces are cheaper than a pass over all {count}"))
+        InterfaceSource::Auto => {
+            let mut route = cost::cheapest_interface_route(tracked, lines, count, true);
+            if route == Cheapest::Sysfs && !sysfs_shows_the_same_namespace(roots, path, &all) {
+                route = cost::cheapest_interface_route(tracked, lines, count, false);
             }
-            Cheapest::Hedged => hedged(rows),
-            Cheapest::Proc | Cheapest::Sysfs => {
-                proc(rows, format!("a pass over {lines} of {count} interfaces is the cheapest for {tracked} of them"))
+            match route {
+                Cheapest::Sysfs => {
+                    sysfs(format!("the files of {tracked} interfaces are cheaper than a pass over all {count}"))
+                }
+                Cheapest::Hedged => hedged(rows),
+                Cheapest::Proc => {
+                    let why = format!("a pass over {lines} of {count} interfaces is the cheapest for {tracked} of them");
+                    proc(rows, why)
+                }
             }
-        },
+        }
     }
 }
 

@@ -28,6 +28,9 @@ use crate::source::{Explanation, Failure, Reopened, Reopening, Source, cost};
 /// whose processors sleep between polls, one in a hundred takes nearly all of it.
 const MIN_DEADLINE: Duration = Duration::from_millis(1);
 
+/// A dump may become so many times as long before the source is selected again.
+const MAX_GROWTH: usize = 4;
+
 pub(crate) struct Hedged {
     worker: Worker<Request, Reply>,
     index: InterfaceIndex,
@@ -36,6 +39,8 @@ pub(crate) struct Hedged {
     tracked: TrackedDevices<SwapRxTx>,
     deadline: Duration,
     all: usize,
+    /// System calls of the first query.
+    first_calls: Option<usize>,
 }
 
 /// A `Query` that the thread can own.
@@ -83,7 +88,7 @@ impl Hedged {
             interfaces.look_up(&index, &mut tracked, device);
             true
         });
-        Ok(Hedged { worker, index, interfaces, file, tracked, deadline, all })
+        Ok(Hedged { worker, index, interfaces, file, tracked, deadline, all, first_calls: None })
     }
 }
 
@@ -103,12 +108,13 @@ impl Request {
 
 impl Source for Hedged {
     fn read(&mut self, rows: &mut Rows<'_>) {
-        let Hedged { worker, index, interfaces, file, tracked, deadline, .. } = self;
+        let Hedged { worker, index, interfaces, file, tracked, deadline, first_calls, .. } = self;
         tracked.begin();
         let (query, order) = interfaces.query();
         let reply = worker.call(*deadline, |request| request.write(query));
         // On an error, as after too many interrupted dumps, the file still has the counters.
         let outcome = if let Some(reply) = reply.filter(|reply| reply.failure.is_none()) {
+            first_calls.get_or_insert(reply.calls);
             for (position, link) in reply.links.iter().enumerate() {
                 let Some(device) = order.device_of(position, link.ifindex) else { continue };
                 let record = link.counters.as_ref().map(|counters| |swap_rx_tx| netdev::record(counters, swap_rx_tx));
@@ -130,6 +136,11 @@ impl Source for Hedged {
     fn reopened(&mut self, opened: Reopened) -> usize {
         let Hedged { index, interfaces, file, tracked, .. } = self;
         getstats::reopened(opened, interfaces, index, file, tracked)
+    }
+
+    fn has_outgrown(&self) -> bool {
+        let calls = self.worker.newest().map_or(0, |reply| reply.calls);
+        self.first_calls.is_some_and(|first| calls > MAX_GROWTH * first)
     }
 
     fn problem(&self, row: usize) -> Option<Error> {

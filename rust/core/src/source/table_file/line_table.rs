@@ -25,6 +25,9 @@ use crate::source::{Explanation, Failure, Reopened, Reopening, Source};
 /// found to be gone, after the second its new one is looked up, after the third that is confirmed.
 const MAX_READS: usize = 4;
 
+/// The file may become so many times as long before another source is selected.
+const MAX_GROWTH: usize = 4;
+
 /// System calls for a file of one chunk: the second one returns 0.
 const ONE_CHUNK: usize = 2;
 
@@ -63,6 +66,8 @@ pub(crate) struct LineTable<F: Format> {
     why: String,
     /// System calls of the last poll.
     calls: usize,
+    /// Those of the first one.
+    first_calls: Option<usize>,
 }
 
 impl<F: Format> LineTable<F> {
@@ -81,13 +86,13 @@ impl<F: Format> LineTable<F> {
                 true
             });
         }
-        LineTable { file, tracked, keys, identity, why, calls: 0 }
+        LineTable { file, tracked, keys, identity, why, calls: 0, first_calls: None }
     }
 }
 
 impl<F: Format> Source for LineTable<F> {
     fn read(&mut self, rows: &mut Rows<'_>) {
-        let LineTable { file, tracked, keys, identity, calls, .. } = self;
+        let LineTable { file, tracked, keys, identity, calls, first_calls, .. } = self;
         tracked.begin();
         let mut outcome = file.read(rows, tracked);
         *calls = file.calls();
@@ -99,7 +104,12 @@ impl<F: Format> Source for LineTable<F> {
             };
             outcome = file.read_until_sure(rows, tracked, outcome, identify);
         }
+        first_calls.get_or_insert(*calls);
         tracked.finish::<F::Table>(rows, outcome);
+    }
+
+    fn has_outgrown(&self) -> bool {
+        self.first_calls.is_some_and(|first| self.calls > MAX_GROWTH * first)
     }
 
     fn reopening(&self) -> Option<Reopening> {
