@@ -440,7 +440,7 @@ class Poller:
     def reopen(self) -> int:
         """Opens handles that could not be opened or were lost, and returns how many. Too costly for every poll."""
     def has_outgrown(self) -> bool:
-        """Whether other devices have made polls much longer since the plan was made: `replan` may find cheaper sources."""
+        """Whether other devices have made polls much longer since: `replan` may find cheaper sources."""
     def close(self) -> None:
         """Closes the handles as soon as the polls that run now have ended."""
     @property

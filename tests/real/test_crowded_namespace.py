@@ -74,5 +74,3 @@ def test_a_namespace_that_is_crowded_afterwards(name: str) -> None:
     finally:
         plan.close()
         core.close()
-
-

@@ -13,6 +13,7 @@ from collections.abc import Collection
 from typing import NamedTuple
 
 from vmiostat._core import Roots
+from vmiostat.discovery.limits import OPEN_FILES
 from vmiostat.discovery.running_process import running_process
 from vmiostat.errors import SourceError
 from vmiostat.model import Process
@@ -111,9 +112,8 @@ class QmpSocket:
         """
         try:
             if not self._listening or not self._are_open(qemu):
-                sockets = {
-                    link: number for number, link in open_paths(qemu.pid, self._roots).items() if "socket:" in link
-                }
+                paths = open_paths(qemu.pid, self._roots, OPEN_FILES)
+                sockets = {link: number for number, link in paths.items() if link.startswith("socket:")}
                 namespace = NetworkNamespaces(self._roots).of(qemu.pid)
                 listeners = {f"socket:[{inode}]": file for inode, file in self._roots.unix_listeners(namespace)}
                 self._listening = {sockets[link]: (link, listeners[link]) for link in sockets.keys() & listeners.keys()}

@@ -1,6 +1,7 @@
 """The network namespaces of processes, and the interfaces in them."""
 
 import os
+from collections.abc import Collection
 
 from vmiostat._core import Roots
 from vmiostat.errors import SourceError
@@ -26,6 +27,10 @@ class NetworkNamespaces:
         self._own_link = _link("self", roots) or (_link("1", roots) if roots.captured else None)
         self._paths: dict[str | int, str | None] | None = None
         self._interfaces: dict[str | None, Interfaces] = {}
+
+    def keep(self, pids: Collection[int]) -> None:
+        """Forgets namespaces whose process is not among these."""
+        self._first_pids = {namespace: pid for namespace, pid in self._first_pids.items() if pid in pids}
 
     def of(self, pid: int) -> str | None:
         """The namespace of a process; the machine's own for one that has ended."""

@@ -1,5 +1,6 @@
 """A VMM's devices: those that it has open, under the names that its command line gives them."""
 
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import replace
@@ -49,14 +50,17 @@ def disks(line: CommandLine, opened: Descriptors | None, process: Process, roots
 
 def _open_disks(line: CommandLine, opened: Descriptors, process: Process, roots: Roots) -> Iterator[Disk]:
     open_devices = {number: descriptor for descriptor, number in reversed(opened.block_devices.items())}
+    by_path = {opened.paths[descriptor]: number for descriptor, number in opened.block_devices.items()}
     writable = {number for descriptor, number in opened.block_devices.items() if descriptor not in opened.read_only}
-    beneath = {_number(path, opened, process, roots) for path in line.beneath[:DEVICES] if path.startswith("/dev/")}
+    # Looking up a path takes longer than all else here, and finds nothing that is not open.
+    looked_up = line.beneath[:DEVICES] if open_devices else ()
+    beneath = {_number(path, by_path, process, roots) for path in looked_up if path.startswith("/dev/")}
     seen: set[Number] = set()
     for disk in line.disks[:DEVICES]:
         if disk.type != "block" or disk.source is None:
             yield disk
             continue
-        number = _number(disk.source, opened, process, roots)
+        number = _number(disk.source, by_path, process, roots) if open_devices else None
         if number in open_devices and number is not None:
             seen.add(number)
             read_only = disk.device == "disk" and disk.target not in line.read_only and number not in writable
@@ -67,11 +71,10 @@ def _open_disks(line: CommandLine, opened: Descriptors, process: Process, roots:
             yield Disk(path, "block", source=path, counter_source=BlockDevice(*number))
 
 
-def _number(path: str, opened: Descriptors, process: Process, roots: Roots) -> Number | None:
+def _number(path: str, open_by_path: Mapping[str, Number], process: Process, roots: Roots) -> Number | None:
     """The number of a block device of the command line: of the open file, else by the process's /dev, else by ours."""
-    for descriptor, number in opened.block_devices.items():
-        if opened.paths[descriptor] == path:
-            return number
+    if path in open_by_path:
+        return open_by_path[path]
     with suppress(SourceError):
         return device_number_seen_by(process.pid, path, roots)
     with suppress(SourceError):
@@ -114,7 +117,13 @@ def _named(line: CommandLine, process: Process, by_mac: InterfaceByMac | None) -
 def _open_interfaces(
     line: CommandLine, opened: Descriptors, process: Process, namespaces: NetworkNamespaces
 ) -> Iterator[Interface]:
-    taps = {descriptor: _tap(descriptor, opened, process, namespaces) for descriptor in opened.taps}
+    places: defaultdict[str, set[int | None]] = defaultdict(set)
+    for descriptor, name in opened.taps.items():
+        places[name].add(opened.tap_namespaces.get(descriptor))
+    taps = {
+        descriptor: _tap(name, opened.tap_namespaces.get(descriptor), len(places[name]) == 1, process, namespaces)
+        for descriptor, name in opened.taps.items()
+    }
     numbers = _names_by_number(process, namespaces) if opened.macvtaps else {}
     macvtaps = {descriptor: _macvtap(descriptor, opened, numbers) for descriptor in opened.macvtaps}
     held = dict(sorted((taps | macvtaps).items()))
@@ -125,20 +134,18 @@ def _open_interfaces(
         yield nic if netdev is None else replace(nic, mac=netdev.mac, source=netdev.source)
 
 
-def _tap(descriptor: int, opened: Descriptors, process: Process, namespaces: NetworkNamespaces) -> Interface:
-    """It need not be in the namespace of the process, which may have been passed it."""
-    nic = Interface(opened.taps[descriptor], "ethernet", rx_tx_view=_TAP)
-    inode = opened.tap_namespaces.get(descriptor)
+def _tap(name: str, inode: int | None, is_only: bool, process: Process, namespaces: NetworkNamespaces) -> Interface:
+    """It need not be in the namespace of the process, which may have been passed it, and others of its name."""
+    nic = Interface(name, "ethernet", rx_tx_view=_TAP)
     if inode is None:
         return nic
     its_own = namespaces.of(process.pid)
     try:
         namespace = namespaces.with_inode(inode)
-        namesakes = {opened.tap_namespaces.get(tap) for tap, name in opened.taps.items() if name == nic.target}
-        if namespace == its_own and len(namesakes) == 1:  # where it is looked up in any case
+        if namespace == its_own and is_only:  # where it is looked up in any case
             return nic
-        number = namespaces.interfaces(namespace).get(nic.target)
-        return replace(nic, counter_source=NetDevice(nic.target, namespace, number))
+        number = namespaces.interfaces(namespace).get(name)
+        return replace(nic, counter_source=NetDevice(name, namespace, number))
     except LookupError:
         return replace(nic, reason=_ELSEWHERE.format(f" (net:[{inode}])"))
     except SourceError as error:
@@ -165,11 +172,11 @@ def _netdevs(line: CommandLine, held: Mapping[int, Interface]) -> dict[Interface
     """What the command line says about each open interface."""
     found: dict[Interface, Netdev] = {}
     nameless = []
+    named = {nic.target: nic for nic in reversed([*held.values()])}
     for netdev in line.netdevs:
         handed = [held[descriptor] for descriptor in netdev.descriptors if descriptor in held]
-        named = [nic for nic in held.values() if nic.target == netdev.interface]
-        if handed or named:
-            found[(handed or named)[0]] = netdev
+        if handed or netdev.interface in named:
+            found[handed[0] if handed else named[str(netdev.interface)]] = netdev
         elif netdev.type == "tap" and not netdev.descriptors and netdev.interface is None:
             nameless.append(netdev)
     # QEMU or its bridge helper named these, and opened them in the command line's order.

@@ -5,10 +5,11 @@ calls itself cleanup/PID (util/async-teardown.c). cloud-hypervisor has one for i
 -daemonize is the virtual machine, once its parent has ended.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection
 
 from vmiostat._core import Roots
 from vmiostat.discovery.running_process import running_process
+from vmiostat.discovery.vmm.process import digest
 from vmiostat.model import Process
 from vmiostat.system.processes import command_line, parent
 
@@ -22,6 +23,10 @@ class Forks:
         self._parents: dict[int, tuple[Process, Process]] = {}
         """A child and its parent, by the child's pid."""
 
+    def keep(self, pids: Collection[int]) -> None:
+        """Forgets all others."""
+        self._parents = {pid: known for pid, known in self._parents.items() if pid in pids}
+
     def knows(self, pid: int, roots: Roots) -> bool:
         """Whether an earlier scan has seen that it is a fork, and that is still so."""
         if pid not in self._parents:
@@ -32,13 +37,13 @@ class Forks:
         del self._parents[pid]
         return False
 
-    def has(self, process: Process, arguments: Sequence[str], may_be_vmm: Callable[[int], bool], roots: Roots) -> bool:
-        """Whether the process, with these arguments, is the fork of a VMM: of a pid of which `may_be_vmm` is true.
+    def has(self, process: Process, arguments: int, may_be_vmm: Callable[[int], bool], roots: Roots) -> bool:
+        """Whether the process, whose arguments have this digest, is the fork of a VMM: of a pid that `may_be_vmm`.
 
         Raises SourceError.
         """
         of = _parent(process.pid, roots)
-        if of is not None and may_be_vmm(of.pid) and command_line(of.pid, roots) == arguments:
+        if of is not None and may_be_vmm(of.pid) and digest(command_line(of.pid, roots)) == arguments:
             self._parents[process.pid] = process, of
             return True
         return (roots.read_or_none(f"/proc/{process.pid}/comm") or b"").startswith(_CLEANUP)

@@ -111,8 +111,12 @@ class Probe:
         raise SourceError(answer["errno"], answer["why"], path)
 
     def forget(self, ended: Callable[[int, int | None], bool]) -> None:
-        """Forgets the processes that hung and have ended since: given a pid and start time, `ended` says so."""
+        """Forgets the paths that are probed again, and the processes that hung and have ended since: given a pid and
+        start time, `ended` says so.
+        """
         with self._lock:
+            now = time.monotonic()
+            self._hung = {key: until for key, until in self._hung.items() if until > now}
             hung = [key for key in self._hung if isinstance(key, tuple) and isinstance(key[0], int)]
         for key in hung:
             if ended(*key):

@@ -233,7 +233,8 @@ fn interfaces(
                 }
                 Cheapest::Hedged => hedged(rows),
                 Cheapest::Proc => {
-                    let why = format!("a pass over {lines} of {count} interfaces is the cheapest for {tracked} of them");
+                    let why =
+                        format!("a pass over {lines} of {count} interfaces is the cheapest for {tracked} of them");
                     proc(rows, why)
                 }
             }

@@ -209,7 +209,7 @@ impl PyPoller {
         Ok(py.detach(|| poller.reopen()).map_err(CoreError::from)?)
     }
 
-    /// Whether other devices have made polls much longer since the plan was made: `replan` may find cheaper sources.
+    /// Whether other devices have made polls much longer since: `replan` may find cheaper sources.
     fn has_outgrown(&self, py: Python<'_>) -> PyResult<bool> {
         let planned = self.planned()?;
         let poller = planned.poller()?;
