@@ -24,6 +24,7 @@ PLAIN = "/machine/qemu-1-vm1.libvirt-qemu"
 
 STARTED_AT_22 = f"70 (qemu-system-x86) S {' '.join(map(str, range(4, 53)))}\n"
 
+PROCESS = Process(70)
 Write = Callable[[str, str], None]
 
 
@@ -46,12 +47,12 @@ def run_vm1(write: Write) -> None:
     write("/run/libvirt/qemu/vm1.xml", f"<domstatus state='running' pid='70'>{definition}</domstatus>")
 
 
-def domain(kind: str = "kvm") -> Domain:
-    return Domain("vm1", id=1, type=kind, process=Process(70))
+def domain(kind: str = "kvm", process: Process = PROCESS) -> Domain:
+    return Domain("vm1", id=1, type=kind, process=process)
 
 
-def total(tmp_path: Path, kind: str = "kvm") -> Disk:
-    found = resolve_total(domain(kind), Roots(tmp_path))
+def total(tmp_path: Path, kind: str = "kvm", process: Process = PROCESS) -> Disk:
+    found = resolve_total(domain(kind, process), Roots(tmp_path))
     assert found is not None
     assert (found.target, found.type, found.device) == ("total", "domain", "total")
     assert len(found.reason) > 40
@@ -147,12 +148,11 @@ def test_a_pid_that_another_process_got_leads_to_nothing(grouped: bool, write: W
         write("/proc/70/cgroup", f"0::{SYSTEMD}\n")
         write(f"/sys/fs/cgroup{SYSTEMD}/cgroup.procs", "70\n")
         write(f"/sys/fs/cgroup{SYSTEMD}/io.stat", STAT)
-    own, other = Process(70, 22), Process(70, 21)
     expected = CgroupIo(f"/sys/fs/cgroup{SYSTEMD}") if grouped else ProcessIo(70, 22)
-    for process, source in ((own, expected), (Process(70), expected), (other, None)):
-        found = resolve_total(Domain("vm1", type="kvm", process=process), Roots(tmp_path))
-        assert found is not None
-        assert found.counter_source == source
+    assert total(tmp_path, process=Process(70, 22)).counter_source == expected
+    assert total(tmp_path, process=Process(70)).counter_source == expected
+    found = total(tmp_path, process=Process(70, 21))
+    assert found.counter_source is None
     assert found.reason == "process 70 has ended while this was looked up; another one may have its pid"
 
 
