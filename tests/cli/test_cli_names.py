@@ -41,6 +41,7 @@ def test_quotes_and_backslashes_are_escaped() -> None:
 def test_bytes_that_are_no_utf8_are_shown_as_bytes() -> None:
     name = b"net\xff\xc3".decode("utf-8", "surrogateescape")
     assert cell(name) == escaped(name) == valid(name) == r"net\xff\xc3"
+    assert cell(r"net\xff") == escaped(r"net\xff") == valid(r"net\xff") == r"net\\xff"
 
 
 def test_letters_of_other_alphabets_stay() -> None:
@@ -61,9 +62,25 @@ def test_a_long_name_loses_its_middle_but_no_part_of_an_escape() -> None:
     assert width(long) <= LONGEST
     assert long.startswith(r"begin\x1b\x1b")
     assert long.endswith(r"\x1b\x1bend")
-    before, _, after = long.removeprefix("begin").removesuffix("end").partition("…")
+    before, digits, after = long.removeprefix("begin").removesuffix("end").split("…")
     assert set(before.split("\\")) == {"", "x1b"} == set(after.split("\\"))
+    assert len(digits) == 8
+    assert int(digits, 16) >= 0
     assert width(cell("库" * 100)) <= LONGEST
+
+
+def test_no_two_long_names_become_one() -> None:
+    names = [f"{'n' * LONGEST}{number}{'n' * LONGEST}" for number in range(1000)]
+    assert len(set(map(cell, names))) == 1000
+    assert {width(cell(name)) for name in names} == {LONGEST}
+    assert len({cell(f"{'n' * LONGEST}{number}") for number in range(1000)}) == 1000
+
+
+@given(anything, anything)
+def test_no_name_looks_like_another_that_is_cut(one: str, other: str) -> None:
+    assert cell(cell("x" * 99)) != cell("x" * 99)
+    assert (cell(one) == cell(other)) == (one == other)
+    assert (cell(one + "n" * 60) == cell(other + "n" * 60)) == (one == other)
 
 
 def test_a_message_stays_one_line() -> None:
@@ -81,10 +98,11 @@ def test_any_name_is_harmless_in_a_cell(name: str) -> None:
 @given(anything, anything)
 def test_no_two_names_become_one(one: str, other: str) -> None:
     assert (escaped(one) == escaped(other)) == (one == other)
+    assert (valid(one) == valid(other)) == (one == other)
 
 
 @given(anything)
 def test_any_name_is_one_that_json_and_utf8_can_hold(name: str) -> None:
     assert json.loads(json.dumps(valid(name))).encode().decode() == valid(name)
-    if max(name, default="") < "\ud800":
+    if max(name, default="") < "\ud800" and "\\" not in name:
         assert valid(name) == name

@@ -15,15 +15,21 @@ if TYPE_CHECKING:
     from vmiostat.cli.rows import Report, Section
 
 
+_FORMULA = ("=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+"""How formulas of spreadsheets begin, in full width too. A tab or carriage return would be escaped anyway."""
+
+
 class CsvRecords:
     """`time,since_boot,kind,domain,device,state,interval,time_ns,generation`, then counters and rates of each section.
 
     Counters have their names, rates end in `/s`; both are in the units of the field table. A record leaves the columns
     of other sections empty, and what is unknown: `state` says why. With one section only, its columns alone are there.
+    With `as_text` a name that a spreadsheet would take for a formula has a ' before it, as one that begins with a '.
     """
 
-    def __init__(self, sections: Sequence[Section]) -> None:
+    def __init__(self, sections: Sequence[Section], *, as_text: bool = False) -> None:
         self._sections = sections
+        self._as_text = as_text
 
     def start(self) -> str:
         """The header."""
@@ -38,7 +44,7 @@ class CsvRecords:
         now = [iso_time(report.time), "true" if report.since_boot else "false"]
         for section, rows in report.rows.items():
             for row in rows:
-                names = [escaped(row.domain), escaped(row.device)]
+                names = [self._name(row.domain), self._name(row.device)]
                 read = [None if word == -1 else word for word in (row.stats.time_ns, row.stats.generation)]
                 record: list[object] = [*now, row.kind, *names, row.rates.state, row.rates.interval, *read]
                 for other in self._sections:
@@ -49,6 +55,9 @@ class CsvRecords:
                         record += [None] * (len(other.numbers) + len(other.rated))
                 records.append(record)
         return _records(records)
+
+    def _name(self, name: str) -> str:
+        return "'" * (self._as_text and name.startswith((*_FORMULA, "'"))) + escaped(name)
 
 
 def _records(records: Sequence[Sequence[object]]) -> str:

@@ -7,6 +7,7 @@ import sys
 from importlib import import_module
 from typing import TYPE_CHECKING
 
+from vmiostat.cli.output import use_utf8
 from vmiostat.cli.stopping import Stopped, StopSignals
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ COMMANDS = {"devices": "show where each device's counters come from, or why it h
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command that the arguments name, and returns the exit status."""
     words = list(sys.argv[1:] if arguments is None else arguments)
+    use_utf8()
     command = words.pop(0) if words and words[0] in COMMANDS else "report"
     with StopSignals() as signals:
         try:

@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from functools import cache
+from functools import lru_cache
 from itertools import accumulate
 
 LONGEST = 48
 """Columns of the longest name in a table. A definition may have a longer one, which must not widen every row."""
-
+_DIGITS = 8
+"""Of the hash in a name that is cut."""
+_CELLS = 1 << 14
+"""Names whose cells are remembered: names come and go without end."""
 
 _JOINS_OR_BLANK = re.compile("[\u115f-\u11ff\ud7b0-\ud7fb\u2800\u3164\uffa0]")
 """Hangul fillers, the vowels and final consonants that join the letter before them, and Braille without a dot: for
@@ -39,9 +42,11 @@ class _Escapes(dict[int, str]):
 
 
 _SHORT = {ord("\n"): "\\n", ord("\r"): "\\r", ord("\t"): "\\t"}
+_CUT = "…"
 _LINE = _Escapes(_SHORT)
 _NAME = _Escapes(_SHORT | {ord("\\"): "\\\\"})
-_CELL = _Escapes(_SHORT | {ord("\\"): "\\\\", ord('"'): '\\"'})
+_CELL = _Escapes(_SHORT | {ord("\\"): "\\\\", ord('"'): '\\"', ord(_CUT): "\\u2026"})
+"""With the mark of a cut, so that no name looks like what is left of another one."""
 
 
 def one_line(text: str) -> str:
@@ -63,17 +68,19 @@ def escaped(name: str) -> str:
 
 
 def valid(name: str) -> str:
-    """A name as Unicode that every JSON parser takes: bytes that are not UTF-8 become `\\xNN`, the rest stays.
+    """A name as Unicode that every JSON parser takes: two different names stay different.
 
-    >>> print(valid("web\\udcff"))
-    web\\xff
+    Bytes that are not UTF-8 become `\\xNN`, and a backslash is doubled; the rest stays.
+
+    >>> print(valid("web\\udcff"), valid("web\\\\xff"))
+    web\\xff web\\\\xff
     """
-    return "".join(_NAME[ord(c)] if "\ud800" <= c <= "\udfff" else c for c in name)
+    return "".join(_NAME[ord(c)] if c == "\\" or "\ud800" <= c <= "\udfff" else c for c in name)
 
 
-@cache
+@lru_cache(_CELLS)
 def cell(name: str) -> str:
-    """A name in a table: escaped, quotes too; never empty; without its middle where it is too long.
+    """A name in a table: escaped, quotes too; never empty; where it is too long, digits of its hash replace the middle.
 
     >>> print(cell('say "hi"'), cell(" web1"), cell(""))
     say \\"hi\\" \\x20web1 ""
@@ -83,8 +90,11 @@ def cell(name: str) -> str:
         if parts and parts[end] == " ":
             parts[end] = "\\x20"
     if sum(map(width, parts)) > LONGEST:
-        half = LONGEST // 2
-        parts = [*_within(parts, half), "…", *_within(parts[::-1], LONGEST - half - 1)[::-1]]
+        from hashlib import sha256  # only for long names: it costs a start some milliseconds
+
+        middle = f"{_CUT}{sha256(name.encode('utf-8', 'surrogatepass')).hexdigest()[:_DIGITS]}{_CUT}"
+        half = (LONGEST - len(middle)) // 2
+        parts = [*_within(parts, half), middle, *_within(parts[::-1], half)[::-1]]
     return "".join(parts) or '""'
 
 

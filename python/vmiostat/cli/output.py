@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import io
 import os
 import select
 import sys
 
 from vmiostat.cli.names import one_line
+
+
+def use_utf8() -> None:
+    """Makes standard output and error UTF-8, whatever the locale: in another encoding two names could become one."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(encoding="utf-8", errors="backslashreplace")
 
 
 def write(text: str) -> None:
@@ -15,9 +23,8 @@ def write(text: str) -> None:
     Not through sys.stdout: after a signal the interpreter flushes its buffer at the end, and would wait for a reader
     that has stopped reading.
     """
-    encoding = sys.stdout.encoding if sys.stdout else "utf-8"
     descriptor = sys.stdout.fileno() if sys.stdout else 1
-    rest = memoryview(text.encode(encoding, "backslashreplace"))
+    rest = memoryview(text.encode("utf-8", "backslashreplace"))
     while rest:
         try:
             rest = rest[os.write(descriptor, rest) :]

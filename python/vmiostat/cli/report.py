@@ -84,6 +84,11 @@ def parser() -> arguments.Parser:
     form.add_argument(
         "--csv", action="store_true", help="one CSV record per device and report, after a header; raw units"
     )
+    form.add_argument(
+        "--csv-text",
+        action="store_true",
+        help="the same for spreadsheets: a name that they would take for a formula has a ' before it",
+    )
     return made
 
 
@@ -176,10 +181,10 @@ def _form(options: argparse.Namespace, host: Host, sections: Sequence[Section]) 
         from vmiostat.cli.json_lines import JsonLines
 
         return JsonLines()
-    if options.csv:
+    if options.csv or options.csv_text:
         from vmiostat.cli.csv_records import CsvRecords
 
-        return CsvRecords(sections)
+        return CsvRecords(sections, as_text=options.csv_text)
     from vmiostat.cli.heading import heading
     from vmiostat.cli.table import Table
 
