@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal
 
 from vmiostat._core import BlockStats, InterfaceStats, Roots
 from vmiostat.counter_sources import InterfaceSource
+from vmiostat.discovery.limits import cut_name
 from vmiostat.discovery.xml.definition_file import check_paths
 from vmiostat.errors import Error, UnknownDomain
 from vmiostat.model import Disk, Domain, Interface
@@ -46,6 +47,8 @@ class Host:
     vmms : iterable of str, optional
         Paths of VMMs that are trusted in addition to those in the usual places and in /etc/vmiostat/vmms; see
         docs/security.md.
+    unverified : bool
+        Whether processes that are only called like a VMM are shown, as domains without devices.
 
     Attributes
     ----------
@@ -61,7 +64,7 @@ class Host:
     SourceError
         A root cannot be opened, or a path of `xml` does not exist.
     ValueError
-        `view` is neither of the two, or both `xml` and `libvirt` are given.
+        `view` is neither of the two, both `xml` and `libvirt` are given, or a path of `vmms` is relative.
 
     Examples
     --------
@@ -82,6 +85,7 @@ class Host:
         libvirt: "str | LibvirtConnection | None" = None,
         view: Literal["guest", "host"] = "guest",
         vmms: Iterable[str] = (),
+        unverified: bool = True,
     ) -> None:
         if view not in ("guest", "host"):
             raise ValueError(f"view is 'guest' or 'host', not {view!r}")
@@ -95,6 +99,9 @@ class Host:
             check_paths(self._xml)
         self._libvirt = _connection(libvirt)
         self._vmms = tuple(vmms)
+        if relative := [path for path in self._vmms if not path.startswith("/")]:
+            raise ValueError(f"the path of a VMM begins with /, unlike {relative[0]!r}")
+        self._unverified = unverified
 
     def domains(self, *, host: bool = False) -> list[Domain]:
         """Find every domain that there is now, with its devices.
@@ -147,7 +154,7 @@ class Host:
         'Domain-1'
         """
         domains = self.domains()
-        wanted = str(which)
+        wanted = cut_name(str(which))
         by_number = isinstance(which, int)
         by_name = [domain for domain in domains if domain.name == wanted and not by_number]
         # libvirt prints a UUID in lower case, and takes it in any.
@@ -323,7 +330,7 @@ class Host:
         # Here, since it imports lxml, which takes longer than everything else together.
         from vmiostat.discovery.scan import Discovery
 
-        return Discovery(self.roots, self._xml, self._libvirt, host=host, vmms=self._vmms)
+        return Discovery(self.roots, self._xml, self._libvirt, host=host, vmms=self._vmms, unverified=self._unverified)
 
     def _scan(
         self, discovery: "Discovery", resolved: ResolvedDomains, full: bool

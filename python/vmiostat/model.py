@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from vmiostat._core import BlockStats, InterfaceStats
     from vmiostat.counter_sources import BlockCounterSource, InterfaceCounterSource
 
+TOTAL = "total"
+"""The target of `Domain.total`."""
+
 
 @dataclass(frozen=True, slots=True)
 class Disk:

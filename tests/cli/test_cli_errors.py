@@ -32,6 +32,8 @@ from vmiostat import STATE_HELP, STATES
         (["--root", ""], "argument --root: a path must not be empty"),
         (["--xml", ""], "argument --xml: a path must not be empty"),
         (["-c", ""], "argument -c/--connect: a URI must not be empty"),
+        (["--vmm", "qemu"], "argument --vmm: 'qemu' does not begin with /"),
+        (["--csv", "--csv-text"], "not allowed with"),
         (["--block-source", "qemu"], "--block-source qemu needs --qemu-interval"),
         (["devices", "1"], "unrecognized arguments: 1"),
         (["bad\nline"], r"bad\nline"),

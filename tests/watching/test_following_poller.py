@@ -15,7 +15,7 @@ from testkit.trees.libvirt import LibvirtTree
 from testkit.until import until
 from testkit.watches import NEVER, watch_threads
 from vmiostat import Domain, Host, InterfaceStats, Poller, SizeError
-from vmiostat.resolve.total import TARGET as TOTAL
+from vmiostat.model import TOTAL
 
 DISK = "<disk type='block' device='disk'><source dev='/dev/{}'/><target dev='vda' bus='virtio'/></disk>"
 OVERLAY = (

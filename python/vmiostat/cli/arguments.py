@@ -75,6 +75,20 @@ def parser(command: str, *, usage: str, description: str, epilog: str | None = N
         machine.add_argument(
             f"--{folder}", metavar="DIR", type=_path, help=f"where its /{folder} is, if not below the root"
         )
+    machine.add_argument(
+        "--vmm",
+        metavar="PATH",
+        type=_absolute_path,
+        action="append",
+        default=[],
+        help="trust this VMM, too, which is not in a usual place (can be given several times; * in its last part)",
+    )
+    machine.add_argument(
+        "--no-unverified",
+        dest="unverified",
+        action="store_false",
+        help="do not show processes that are only called like a VMM",
+    )
     made.add_argument("--version", action="store_true", help="print the version and exit")
     return made
 
@@ -84,12 +98,26 @@ def machine(options: argparse.Namespace) -> Host:
     from vmiostat import Host
 
     folders = {folder: getattr(options, folder) for folder in FOLDERS}
-    return Host(options.root, **folders, xml=options.xml, libvirt=options.connect, view=options.view)
+    return Host(
+        options.root,
+        **folders,
+        xml=options.xml,
+        libvirt=options.connect,
+        view=options.view,
+        vmms=options.vmm,
+        unverified=options.unverified,
+    )
 
 
 def _path(text: str) -> str:
     if not text:
         raise argparse.ArgumentTypeError("a path must not be empty")
+    return text
+
+
+def _absolute_path(text: str) -> str:
+    if not text.startswith("/"):
+        raise argparse.ArgumentTypeError(f"{text!r} does not begin with /")
     return text
 
 

@@ -9,6 +9,8 @@ from vmiostat.errors import Error, TopologyError
 
 NAME_BYTES = 255
 """Of a VM or device: libvirt's domains are named like their files, and a file's name has no more (NAME_MAX)."""
+SOURCE_BYTES = 4096
+"""Of what backs a device: a path has no more (PATH_MAX)."""
 DEVICES = 1024
 """Disks and interfaces of a VM: QEMU's machines with most slots (PCI bridges, virtio-scsi) are used with hundreds."""
 DEVICES_OF_A_USER = 4096
@@ -27,6 +29,8 @@ MACHINES_OF_A_USER = 256
 """Found by their processes, of one user other than root: no user can crowd out the others' VMs."""
 PROBLEMS = 20
 """Of one scan: no user can hide a problem in a flood of others."""
+PROBLEM_LETTERS = 2000
+"""Of a problem, which may quote names."""
 
 
 class LimitReached(TopologyError):
@@ -40,23 +44,30 @@ class LimitReached(TopologyError):
         return type(self), (self.reason, self.path, self.limit)
 
 
-def cut_name(name: str) -> str:
-    """The name; if it is too long, its beginning and 8 hexadecimal digits of a hash of all of it.
+def cut_name(name: str, most: int = NAME_BYTES) -> str:
+    """The name; if it has more bytes, its beginning and 8 hexadecimal digits of a hash of all of it.
 
     >>> cut_name("web1"), len(cut_name("x" * 1000))
     ('web1', 255)
     """
+    if 4 * len(name) <= most:
+        return name
     data = name.encode("utf-8", "surrogatepass")
-    if len(data) <= NAME_BYTES:
+    if len(data) <= most:
         return name
     from hashlib import sha256  # costs every start a few milliseconds
 
-    return data[: NAME_BYTES - 9].decode("utf-8", "ignore") + "~" + sha256(data).hexdigest()[:8]
+    return data[: most - 9].decode("utf-8", "ignore") + "~" + sha256(data).hexdigest()[:8]
 
 
 def cut_problems(problems: Sequence[Error]) -> tuple[Error, ...]:
     """The first problems, and one that counts the others."""
+    first = tuple(map(cut_problem, problems[:PROBLEMS]))
     more = len(problems) - PROBLEMS
-    if more <= 0:
-        return tuple(problems)
-    return (*problems[:PROBLEMS], LimitReached(f"and {more} more problems", "/proc", "problems"))
+    return first if more <= 0 else (*first, LimitReached(f"and {more} more problems", "/proc", "problems"))
+
+
+def cut_problem(problem: Error) -> Error:
+    """The problem; if it is too long, its beginning."""
+    text = str(problem)
+    return problem if len(text) <= PROBLEM_LETTERS else Error(text[:PROBLEM_LETTERS] + "...")

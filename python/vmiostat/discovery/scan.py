@@ -7,7 +7,7 @@ from vmiostat._core import Roots
 from vmiostat.discovery.defined_domains import StrPath, defined_domains
 from vmiostat.discovery.host_itself import HostItself
 from vmiostat.discovery.libvirt.domains import LibvirtDomains
-from vmiostat.discovery.limits import cut_problems
+from vmiostat.discovery.limits import cut_problem, cut_problems
 from vmiostat.discovery.merge import merge_domains
 from vmiostat.discovery.provider import Found, Provider, ScanContext
 from vmiostat.discovery.vmm.processes import VmmProcesses
@@ -40,6 +40,7 @@ class Discovery:
         *,
         host: bool = False,
         vmms: Iterable[str] = (),
+        unverified: bool = True,
     ) -> None:
         self._roots = roots
         self._xml = xml
@@ -50,7 +51,7 @@ class Discovery:
             LibvirtDomains(libvirt),
             Xenstore(),
             XenSysfs(),
-            VmmProcesses(),
+            VmmProcesses(unverified=unverified),
         )
         self._last: dict[str, tuple[Domain, ...]] = {}
         """What each provider found, by its name."""
@@ -64,7 +65,7 @@ class Discovery:
         if full:
             self._executables.rescan()
         context = ScanContext(self._roots, full=full, namespaces=self.namespaces, executables=self._executables)
-        guests = self._guests(context) if self._xml is None else defined_domains(self._xml)
+        guests = self._guests(context) if self._xml is None else _defined(self._xml)
         self._host |= self._xml is None and not any(domain.verified for domain in guests.domains)
         if not self._host:
             return guests
@@ -94,6 +95,11 @@ class Discovery:
             ended = runs is not None and start_time(runs.pid, self._roots) != runs.started
             if (domain.name, domain.uuid) not in seen and not ended:
                 yield domain
+
+
+def _defined(xml: StrPath | Iterable[StrPath]) -> Found:
+    found = defined_domains(xml)
+    return Found(found.domains, tuple(map(cut_problem, found.problems)))
 
 
 def _is_dom0(domain: Domain) -> bool:

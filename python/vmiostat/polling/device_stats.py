@@ -7,10 +7,9 @@ from dataclasses import replace
 
 from vmiostat._core import BlockStats, InterfaceStats, Roots
 from vmiostat.errors import NoCounters, SizeError, SourceError, UnknownDevice
-from vmiostat.model import Disk, Domain, Interface
+from vmiostat.model import TOTAL, Disk, Domain, Interface
 from vmiostat.polling.plan import disks
 from vmiostat.polling.poller import fixed_poller
-from vmiostat.resolve.total import TARGET as TOTAL
 
 
 def block_stats(roots: Roots, domain: Domain, target: str | Disk, size: int | None) -> BlockStats:

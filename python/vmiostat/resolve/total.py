@@ -10,11 +10,9 @@ import os
 from vmiostat._core import Roots
 from vmiostat.counter_sources import BlockCounterSource, CgroupIo, ProcessIo
 from vmiostat.errors import SourceError
-from vmiostat.model import Disk, Domain, Process
+from vmiostat.model import TOTAL, Disk, Domain, Process
 from vmiostat.resolve.domain_cgroup import DomainCgroups, domain_cgroups
 from vmiostat.system.processes import may_trace, start_time
-
-TARGET = "total"
 
 _CONTAINERS = ("lxc", "openvz", "vz")
 _FILLED = ("blkio.throttle.io_service_bytes_recursive", "blkio.throttle.io_service_bytes")
@@ -44,7 +42,7 @@ def resolve_total(domain: Domain, roots: Roots) -> Disk | None:
     if domain.total is not None or domain.process is None or domain.type == "xen":
         return domain.total
     counters, reason = _counters(domain, domain.process, roots)
-    return Disk(TARGET, type="domain", device=TARGET, counter_source=counters, reason=reason)
+    return Disk(TOTAL, type="domain", device=TOTAL, counter_source=counters, reason=reason)
 
 
 def _counters(domain: Domain, process: Process, roots: Roots) -> tuple[BlockCounterSource | None, str]:

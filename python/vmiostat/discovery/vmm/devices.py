@@ -1,15 +1,14 @@
 """A VMM's devices: those that it has open, under the names that its command line gives them."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from itertools import chain
-from typing import TypeVar
 
 from vmiostat._core import Roots
 from vmiostat.counter_sources import BlockDevice, NetDevice
-from vmiostat.discovery.limits import DEVICES, cut_name
+from vmiostat.discovery.limits import DEVICES
 from vmiostat.discovery.vmm.command_line import CommandLine, Netdev
 from vmiostat.discovery.vmm.interface_by_mac import InterfaceByMac
 from vmiostat.errors import SourceError
@@ -18,8 +17,6 @@ from vmiostat.system.block_device import Number, device_number, device_number_se
 from vmiostat.system.descriptors import Descriptors
 from vmiostat.system.netns import NetworkNamespaces
 from vmiostat.system.processes import user
-
-Device = TypeVar("Device", Disk, Interface)
 
 _TAP = "the VMM has it open as a tap: the guest's rx is the host device's tx"
 _READ_ONLY = (
@@ -45,7 +42,7 @@ def disks(line: CommandLine, opened: Descriptors | None, process: Process, roots
 
     A file that is plugged or unplugged later goes unnoticed: an open file does not show whether it is a disk.
     """
-    yield from _each_once(line.disks if opened is None else _open_disks(line, opened, process, roots))
+    return iter(line.disks) if opened is None else _open_disks(line, opened, process, roots)
 
 
 def _open_disks(line: CommandLine, opened: Descriptors, process: Process, roots: Roots) -> Iterator[Disk]:
@@ -101,7 +98,7 @@ def interfaces(
     others = (
         Interface(netdev.id, netdev.type, netdev.mac, netdev.source) for netdev in line.netdevs if netdev.type != "tap"
     )
-    yield from _each_once(chain(of_the_host, others))
+    return chain(of_the_host, others)
 
 
 def _named(line: CommandLine, process: Process, by_mac: InterfaceByMac | None) -> Iterator[Interface]:
@@ -184,15 +181,3 @@ def _netdevs(line: CommandLine, held: Mapping[int, Interface]) -> dict[Interface
     if len(nameless) == len(others):
         found |= zip(others, nameless, strict=True)
     return found
-
-
-def _each_once(devices: Iterable[Device]) -> Iterator[Device]:
-    """Under unique names: a command line may give two devices the same one. A taken or empty name gets a suffix."""
-    times: dict[str, int] = {}
-    for device in devices:
-        target = wanted = cut_name(device.target) or "?"
-        while target in times:
-            times[wanted] += 1
-            target = f"{wanted}#{times[wanted]}"
-        times[target] = 1
-        yield device if target == device.target else replace(device, target=target)

@@ -8,6 +8,7 @@ from itertools import islice
 from vmiostat._core import Roots
 from vmiostat.discovery.limits import DESCRIPTORS, DEVICES, OPEN_FILES, cut_name
 from vmiostat.discovery.provider import ScanContext
+from vmiostat.discovery.row_names import with_row_names
 from vmiostat.discovery.running_process import running_process
 from vmiostat.discovery.vmm import cloud_hypervisor as cloud_hypervisor_command_line
 from vmiostat.discovery.vmm import crosvm as crosvm_command_line
@@ -71,7 +72,7 @@ def vmm_process(
     its_disks = () if parsed.type == "xen" else tuple(islice(disks(parsed, opened, process, roots), DEVICES + 1))
     its_interfaces = tuple(islice(interfaces(parsed, opened, process, context.namespaces, by_mac), DEVICES + 1))
     domain = Domain(
-        name=cut_name(parsed.name or f"pid {pid}"),
+        name=parsed.name or f"pid {pid}",
         id=parsed.id,
         uuid=parsed.uuid,
         type=_type(parsed, opened),
@@ -82,7 +83,7 @@ def vmm_process(
     )
     cut = len(its_disks) + len(its_interfaces) > DEVICES or _is_cut(parsed, opened)
     open_files = None if paths is None else digest(paths)
-    return VmmProcess(digest(arguments), has_vm, parsed, process, open_files, domain, cut)
+    return VmmProcess(digest(arguments), has_vm, parsed, process, open_files, with_row_names(domain), cut)
 
 
 def digest(values: Iterable[str | int]) -> int:

@@ -45,7 +45,9 @@ class VmmProcesses:
 
     name = PROVIDER
 
-    def __init__(self) -> None:
+    def __init__(self, *, unverified: bool = True) -> None:
+        self._shown = _SHOWN if unverified else 0
+        """Unverified processes that are shown."""
         self._vmms: dict[int, VmmProcess] = {}
         self._forks = Forks()
         self._others: set[int] = set()
@@ -90,12 +92,12 @@ class VmmProcesses:
                 found[pid] = budget.add(owner, vmm)
         self._vmms = found
         machines = tuple(vmm.domain for vmm in found.values())
-        strangers = tuple(_unverified(unverified[:_SHOWN], roots))
+        strangers = tuple(_unverified(unverified[: self._shown], roots))
         closed = [vmm.domain for vmm in found.values() if vmm.open_files is None]
         problems = [
             *_closed(closed, roots),
             *_unseen(context.pids, hidden, bool(machines), roots),
-            *_strangers(unverified, roots),
+            *_strangers(unverified, self._shown, roots),
             *_cut([vmm.domain for vmm in found.values() if vmm.cut], roots),
             *budget.problems(),
             *_errors(errors, roots),
@@ -160,12 +162,12 @@ def _errors(errors: Mapping[int, SourceError], roots: Roots) -> Iterator[Error]:
         yield LimitReached(what, roots.shown("/proc"), f"{owner} {why}")
 
 
-def _strangers(pids: Sequence[int], roots: Roots) -> Iterator[Error]:
+def _strangers(pids: Sequence[int], shown: int, roots: Roots) -> Iterator[Error]:
     if pids:
         some = ", ".join(map(str, pids[:_MAX_NAMED])) + (", ..." if len(pids) > _MAX_NAMED else "")
         yield LimitReached(
             f"{len(pids)} processes (pid {some}) are called like a VMM or have a KVM machine, but run no VMM that is "
-            f"installed on this host; {min(len(pids), _SHOWN)} of them are shown as `unverified pid ...`, without "
+            f"installed on this host; {min(len(pids), shown)} of them are shown as `unverified pid ...`, without "
             f"devices (paths of further VMMs can be listed in {LIST})",
             roots.shown("/proc"),
             "unverified",

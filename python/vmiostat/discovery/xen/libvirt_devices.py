@@ -7,6 +7,7 @@ neither the interface that QEMU emulates for a vif nor the id of a driver domain
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
+from vmiostat.discovery.row_names import with_row_names
 from vmiostat.discovery.xen.xenstore import Xenstore
 from vmiostat.model import Disk, Domain, Interface
 from vmiostat.system.xen_vbd_number import xen_device_number
@@ -28,11 +29,12 @@ def _with_devices(domain: Domain, stored: Domain | None) -> Domain:
     disks = {xen_device_number(disk.target): disk for disk in domain.disks}
     by_mac = {nic.mac: nic for nic in domain.interfaces}
     nics = tuple(_nic(nic, by_mac.get(nic.mac) if nic.mac else None) for nic in stored.interfaces)
-    return replace(
+    merged = replace(
         domain,
         disks=tuple(_disk(disk, disks.get(xen_device_number(disk.target))) for disk in stored.disks),
         interfaces=nics + tuple(nic for nic in domain.interfaces if nic.type == _NOT_IN_XENSTORE),
     )
+    return with_row_names(merged)
 
 
 def _disk(disk: Disk, known: Disk | None) -> Disk:

@@ -12,6 +12,7 @@ from typing import NamedTuple
 from vmiostat._core import Roots
 from vmiostat.discovery.driver_domain import not_counted_here
 from vmiostat.discovery.provider import Found, ScanContext
+from vmiostat.discovery.row_names import CHANGED, with_row_names
 from vmiostat.discovery.running_process import running_process
 from vmiostat.discovery.xen.vif import vif_interfaces
 from vmiostat.discovery.xen.xenstore_devices import VIF, Device, served, served_elsewhere
@@ -79,7 +80,10 @@ def _found(queries: Queries, context: ScanContext) -> Found:
     found = []
     for domid in sorted(called):
         own = [device for device in [*here, *elsewhere] if device.domid == domid]
-        found.append(_domain(domid, called, own, names, roots))
+        domain = _domain(domid, called, own, names, roots)
+        found.append(with_row_names(domain))
+        if found[-1] is not domain:
+            problems.append(TopologyError(f"domain {found[-1].name!r}: {CHANGED}", queries.path))
     return Found(tuple(found), tuple(problems))
 
 

@@ -5,9 +5,10 @@ A configuration has no domid, so its disks have no counters, and of its interfac
 
 import json
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
+from vmiostat.discovery.row_names import CHANGED, with_row_names
 from vmiostat.discovery.xl.devices import disk, interface, xl_disk, xl_vif
 from vmiostat.discovery.xl.syntax import Value, settings
 from vmiostat.discovery.xml.definition import Definition
@@ -59,7 +60,13 @@ def _configured(text: str, path: str) -> Definition:
         disks=tuple(disks.values()),
         interfaces=nics,
     )
-    return Definition(domain, path, None, live=False, problems=tuple(problems))
+    return _definition(domain, path, live=False, problems=problems)
+
+
+def _definition(domain: Domain, path: str, *, live: bool, problems: Iterable[TopologyError] = ()) -> Definition:
+    named = with_row_names(domain)
+    changed = () if named is domain else (TopologyError(f"domain {named.name!r}: {CHANGED}", path),)
+    return Definition(named, path, None, live, (*problems, *changed))
 
 
 def _shown(words: str) -> str:
@@ -92,7 +99,7 @@ def _running(text: str, path: str) -> Iterator[Definition]:
             disks=tuple({made.target: made for made in map(_disk, _objects(config.get("disks"))) if made}.values()),
             interfaces=tuple(_nic(nic, number, domid) for number, nic in enumerate(_objects(config.get("nics")))),
         )
-        yield Definition(domain, path, None, live=True)
+        yield _definition(domain, path, live=True)
 
 
 def _disk(words: dict[str, Any]) -> Disk | None:

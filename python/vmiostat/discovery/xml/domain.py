@@ -5,6 +5,8 @@ import uuid
 
 from lxml import etree
 
+from vmiostat.discovery.limits import cut_name
+from vmiostat.discovery.row_names import CHANGED, with_row_names
 from vmiostat.discovery.xml.definition import Definition
 from vmiostat.discovery.xml.devices import Problem, disks, interfaces
 from vmiostat.discovery.xml.safe_xml import line_of, parse_xml, quotable
@@ -41,7 +43,7 @@ def parse(data: bytes, path: str, provider: str = PROVIDER) -> Definition:
         raise TopologyError("the domain has no name", path, line_of(element))
 
     def problem(reason: str, at: etree._Element) -> None:
-        problems.append(TopologyError(f"domain {name!r}: {reason}", path, line_of(at)))
+        problems.append(TopologyError(f"domain {cut_name(name)!r}: {reason}", path, line_of(at)))
 
     number = _id(element, problem) if root.tag in _NOW else None
     live = number is not None or root.tag == "domstatus"
@@ -55,7 +57,10 @@ def parse(data: bytes, path: str, provider: str = PROVIDER) -> Definition:
         disks=tuple(disks(element, problem)),
         interfaces=tuple(interfaces(element, problem, live=live)),
     )
-    return Definition(domain, path, line_of(element), live, tuple(problems))
+    named = with_row_names(domain)
+    if named is not domain:
+        problem(CHANGED, element)
+    return Definition(named, path, line_of(element), live, tuple(problems))
 
 
 def _domain_element(root: etree._Element, path: str) -> etree._Element:
