@@ -1,4 +1,7 @@
-"""`make soak`: one hour unless SECONDS says otherwise; prints the figures, and fails where something grew."""
+"""`make soak`: one hour unless SECONDS says otherwise; prints the figures, and fails where something grew.
+
+A minute of floods by unprivileged users follows.
+"""
 
 import signal
 import sys
@@ -6,6 +9,8 @@ import tempfile
 from pathlib import Path
 
 from testkit.real.devices import network_namespace
+from testkit.real.plain_qemu import plain_qemu
+from tests.hostile.test_floods import flooded
 from tests.soak.limits import check_figures
 from tests.soak.soaking import soak
 
@@ -16,3 +21,6 @@ with tempfile.TemporaryDirectory() as folder, network_namespace(Path(folder, "sy
     figures = soak(seconds, sysfs, Path(folder))
 print(f"{seconds:,.0f} s: {figures}", flush=True)
 check_figures(figures, seconds)
+with tempfile.TemporaryDirectory() as folder, plain_qemu("honest", Path(folder)) as qemu:
+    Path(folder).chmod(0o755)
+    flooded(qemu, Path(folder), min(60, round(seconds)), print)

@@ -1,0 +1,142 @@
+"""All floods at once, by unprivileged users, beside one honest QEMU: its rows stay, and the cost has limits."""
+
+import json
+import os
+import re
+import signal
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import islice, takewhile
+from pathlib import Path
+from subprocess import PIPE, Popen
+from typing import Any
+
+import pytest
+
+from testkit.command import COMMAND
+from testkit.measured import Measured
+from testkit.real.flood import flood
+from testkit.real.needs import need_program, skip
+from testkit.real.plain_qemu import QEMU, PlainQemu, plain_qemu
+from testkit.until import until
+
+ROOT = Path(__file__).parents[2]
+
+CPU = 0.75
+"""Of one CPU: what docs/security.md allows four users (half a second of a scan each, and queries)."""
+MEMORY = 64 << 20
+"""Bytes more than without the floods: 2,048 devices of a user, and 8 answers of 1 MiB."""
+THREADS = 4 + 3 * 8
+"""Four of our own, and one for each query that is about to connect: 8 of a user."""
+
+Second = dict[str, Any]
+
+
+@pytest.fixture(autouse=True)
+def root() -> None:
+    if os.geteuid():
+        skip("an attack on root needs root")
+    need_program(QEMU)
+
+
+@pytest.fixture
+def everybodys() -> Iterator[Path]:
+    """A folder that any user may enter: pytest's own are root's alone."""
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)
+        yield Path(folder)
+
+
+@contextmanager
+def observer(name: str, which: str) -> Iterator[Iterator[Second]]:
+    """What a root process that follows the host sees, second by second."""
+    command = [sys.executable, "-m", "testkit.real.observer", name, which]
+    with Popen(command, stdout=PIPE, text=True, cwd=ROOT) as process:
+        assert process.stdout is not None
+        try:
+            yield map(json.loads, process.stdout)
+        finally:
+            process.kill()
+
+
+def settled(seconds: Iterator[Second]) -> Second:
+    """The first second in which all rows are there, and QEMU has answered."""
+    for second in seconds:
+        if len(second["rows"]) == 1 and "raw0 ok" in str(second["rows"]):
+            return second
+    raise AssertionError("the observer has ended")
+
+
+def check(before: Second, during: list[Second]) -> None:
+    assert {str(rows) for second in during for rows in second["rows"]} == {str(before["rows"][0])}
+    assert statistics.mean(second["cpu"] for second in during) < CPU
+    assert max(second["memory"] for second in during) < before["memory"] + MEMORY
+    assert max(second["threads"] for second in during) <= THREADS
+    assert all(second["descriptors"] < before["descriptors"] + 2 * second["all"] for second in during)
+    assert all(len(second["problems"]) <= 21 for second in during)
+
+
+def check_reports(reports: list[str], name: str) -> None:
+    first, *others = (identities(report, name) for report in reports)
+    assert len(first) == 4
+    assert others == [first] * len(others)
+
+
+def identities(report: str, name: str) -> list[str]:
+    """The domain's rows in a report, in their order, without numbers."""
+    tables = json.loads(report)
+    rows = [row for table in ("block", "interface") for row in tables[table] if row["domain"] == name]
+    return [re.sub(r": -?[0-9][0-9.e+-]*", ": 0", json.dumps(row)) for row in rows]
+
+
+def flooded(qemu: PlainQemu, folder: Path, length: int, measured: Measured) -> None:
+    """An observer and the command, both of root, without the floods and beside them."""
+    command = [*COMMAND, "-y", "--json", "--qemu-interval", "1", "1"]
+    with (
+        observer(qemu.name, "all") as seconds,
+        (folder / "reports").open("w+") as reports,
+        (folder / "warnings").open("w+") as warnings,
+        Popen(command, stdout=reports, stderr=warnings, cwd=ROOT) as process,
+    ):
+        before = settled(seconds)
+        until(lambda: Path(reports.name).read_text().count("\n") > 1)
+        with flood(folder):
+            ready = time.monotonic()
+            during = list(takewhile(lambda second: second["ended"] < ready + length, seconds))
+        process.send_signal(signal.SIGINT)
+        process.wait(10)
+        said = Path(warnings.name).read_text().splitlines()
+        printed = Path(reports.name).read_text().splitlines()
+    most = {name: max(second[name] for second in during) for name in ("all", "cpu", "memory", "threads", "descriptors")}
+    measured(f"floods of {length} s: {most}, on average {statistics.mean(second['cpu'] for second in during):.2f} CPU")
+    assert during[-1]["all"] > 200, "the floods are there"
+    check(before, during)
+    assert len(printed) > length / 2
+    check_reports(printed, qemu.name)
+    kinds = [re.sub(r"[0-9]+", "", line) for line in said]
+    assert len(kinds) == len(set(kinds)), said
+    assert any("run no VMM that is installed" in line for line in said)
+
+
+@pytest.mark.alone
+def test_an_honest_vm_s_rows_stay_and_the_cost_has_limits(tmp_path: Path, everybodys: Path, measured: Measured) -> None:
+    with plain_qemu("honest", tmp_path) as qemu:
+        flooded(qemu, everybodys, 22, measured)
+
+
+@pytest.mark.alone
+@pytest.mark.timing
+def test_the_slowest_poll_takes_hardly_longer(tmp_path: Path, everybodys: Path, measured: Measured) -> None:
+    with plain_qemu("honest", tmp_path) as qemu, observer(qemu.name, "only") as seconds:
+        settled(seconds)
+        without = statistics.median(next(seconds)["slowest"] for _ in range(9))
+        with flood(everybodys):
+            ready = time.monotonic()
+            during = (second["slowest"] for second in seconds if second["ended"] > ready + 1.0)
+            beside = statistics.median(islice(during, 9))
+    measured(f"slowest poll of a second, median of 9: {without * 1e6:.0f} us, beside the floods {beside * 1e6:.0f} us")
+    assert beside < 1.5 * without
