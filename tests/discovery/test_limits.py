@@ -159,8 +159,9 @@ def test_what_is_left_out_is_said_once(capsys: pytest.CaptureFixture[str]) -> No
     for count in (1, 2, 3):
         warnings.update([*limits.cut_problems([Error("a")] * (limits.PROBLEMS + count)), Error("vda1")])
     warnings.update([Error("vda2")])
+    warnings.update([*limits.cut_problems([Error("a")] * (limits.PROBLEMS + 9))])
     said = capsys.readouterr().err.splitlines()
-    assert [line.rpartition(": ")[2] for line in said] == ["a", "and 1 more problems", "vda1", "vda2"]
+    assert [line.rpartition(": ")[2] for line in said] == ["a", "and 1 more problems", "vda1", "vda2", "a"]
 
 
 def test_more_problems_are_counted() -> None:

@@ -9,9 +9,10 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 
+from vmiostat.discovery.limits import LimitReached
 from vmiostat.discovery.provider import Found
 from vmiostat.discovery.vmm.process import PROVIDER
-from vmiostat.errors import Error, TopologyError
+from vmiostat.errors import Error
 from vmiostat.model import Domain, Process
 
 Key = tuple[str, str | int]
@@ -109,12 +110,14 @@ def _without(claims: Iterable[Key], domain: Domain) -> Domain:
 
 def _problem(clashes: dict[Key, list[int]]) -> Iterator[Error]:
     if clashes:
-        some = [f"the {kind} {value!r} (pid {_some(pids)})" for (kind, value), pids in clashes.items()]
-        more = ", ..." if len(some) > _MAX_NAMED else ""
-        yield TopologyError(
-            f"several processes claim to be the same virtual machine, by {', '.join(some[:_MAX_NAMED])}{more}: each is "
-            "called NAME@PID, without the UUID or id; end the false ones, or give each VM a name and UUID of its own",
+        named = list(clashes.items())[:_MAX_NAMED]
+        some = ", ".join(f"the {kind} {value!r} (pid {_some(pids)})" for (kind, value), pids in named)
+        more = ", ..." if len(clashes) > _MAX_NAMED else ""
+        yield LimitReached(
+            f"several processes claim to be the same virtual machine, by {some}{more}: each is called NAME@PID, "
+            "without the UUID or id; end the false ones, or give each VM a name and UUID of its own",
             "/proc",
+            f"claims {[claim for claim, _ in named]}",
         )
 
 
