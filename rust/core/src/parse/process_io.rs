@@ -10,9 +10,6 @@
 use super::decimal;
 use crate::fields::block;
 
-/// More than the 52 fields of /proc/PID/stat.
-pub const MAX_STAT_LENGTH: u64 = 4096;
-
 /// Which process has the pid: when it was started, in clock ticks since boot (/proc/PID/stat, field 22). None if the
 /// number is missing or malformed.
 pub fn start_time(stat: &[u8]) -> Option<u64> {

@@ -5,14 +5,13 @@
 //!
 //! A read also takes the process's exec_update_lock (do_io_accounting, fs/proc/base.c; cred_guard_mutex before Linux
 //! 5.7). execve() holds it while it closes descriptors: a process with a close-on-exec file on a FUSE file system holds
-//! it until the server answers. Only a fatal signal ends the wait, which an exit of the reader is, too.
+//! it until the server answers. Only a fatal signal ends the wait, which an exit of the reader is, too. Since Linux 7.2
+//! a read of /proc/PID/stat takes the lock as well (do_task_stat, fs/proc/array.c).
 
-use std::fs::File;
-use std::io::Read;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicI64, AtomicU8, AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 
 use rustix::fs::fstat;
 use rustix::io::{pread, retry_on_intr};
@@ -20,13 +19,15 @@ use rustix::io::{pread, retry_on_intr};
 use crate::clock::monotonic_ns;
 use crate::fields::block;
 use crate::fork_guard::ForkGuard;
-use crate::parse::process_io::{self, MAX_STAT_LENGTH};
+use crate::parse::process_io;
 use crate::plan::ProcessIo;
 use crate::roots::Roots;
 use crate::source::Failure;
 
 /// More than seven lines of 45 bytes.
 const MAX_LENGTH: usize = 512;
+/// /proc/PID/stat has 52 fields.
+const MAX_STAT_LENGTH: usize = 4096;
 /// A process whose read hung is left alone for this long after it returned. Each further hang doubles the time, so that
 /// a process that hangs again and again delays polls ever more rarely.
 const PAUSE_NS: i64 = 1_000_000_000;
@@ -45,7 +46,12 @@ type Opened = (PathBuf, Result<Arc<IoFile>, Failure>);
 
 pub(super) struct IoFile {
     file: OwnedFd,
+    /// /proc/PID/stat of the same process, until the start time was read from it, before the first counters.
+    stat: Mutex<Option<OwnedFd>>,
+    /// When the process was started.
+    started: OnceLock<u64>,
     shown: PathBuf,
+    /// The process that the row shows.
     process: ProcessIo,
     /// The user whose process it is.
     user: u32,
@@ -68,31 +74,31 @@ pub(super) struct Newest {
 }
 
 impl IoFile {
-    /// Opens the file; also returns its path for messages. The start time is read below the same descriptor of
-    /// /proc/PID, which belongs to one process for ever.
+    /// Opens the file; also returns its path for messages. It is opened below a descriptor of /proc/PID, which belongs to
+    /// one process for ever, and so is the file with the start time.
     pub(super) fn open(roots: &Roots, process: &ProcessIo) -> Opened {
         let folder = PathBuf::from(format!("/proc/{}", process.pid));
         let shown = roots.shown(&folder.join("io"));
-        let file = IoFile::open_in(roots, &folder, process, &shown);
+        let file = match hanging_file(&shown, process) {
+            Some(hanging) => Ok(hanging),
+            None => IoFile::open_in(roots, &folder, process, &shown),
+        };
         (shown, file)
     }
 
     fn open_in(roots: &Roots, folder: &Path, process: &ProcessIo, shown: &Path) -> Result<Arc<IoFile>, Failure> {
         let opened = roots.open_path(folder)?;
-        let started = start_time(roots, &opened, folder);
-        if let Some(expected) = process.started
-            && started? != expected
-        {
-            return Err(Failure::Replaced);
-        }
-        let process = ProcessIo { pid: process.pid, started: started.ok() };
-        if let Some(hanging) = hanging_file(shown, &process) {
-            return Ok(hanging);
-        }
+        let stat = match (roots.open_regular_in(&opened, folder, "stat"), process.started) {
+            (Ok(stat), _) => Some(stat),
+            (Err(_), None) => None,
+            (Err(error), Some(_)) => return Err(error.into()),
+        };
         Ok(Arc::new(IoFile {
             file: roots.open_regular_in(&opened, folder, "io")?,
+            stat: Mutex::new(stat),
+            started: OnceLock::new(),
             shown: shown.to_owned(),
-            process,
+            process: process.clone(),
             user: fstat(&opened)?.st_uid,
             turn: AtomicU8::new(IDLE),
             hangs: AtomicU32::new(0),
@@ -106,8 +112,9 @@ impl IoFile {
         &self.shown
     }
 
+    /// Known after the first read.
     pub(super) fn started(&self) -> Option<u64> {
-        self.process.started
+        self.started.get().copied()
     }
 
     pub(super) fn user(&self) -> u32 {
@@ -116,7 +123,7 @@ impl IoFile {
 
     /// Whether it belongs to this process.
     pub(super) fn is_of(&self, process: &ProcessIo) -> bool {
-        self.process.pid == process.pid && (process.started.is_none() || process.started == self.process.started)
+        self.process == *process
     }
 
     pub(super) fn newest(&self) -> Newest {
@@ -168,10 +175,28 @@ impl IoFile {
         given_up
     }
 
+    /// Reads the counters, if they are those of the right process.
     pub(super) fn counters(&self) -> Outcome {
+        if self.started.get().is_none() {
+            self.verify()?;
+        }
         let mut text = [0; MAX_LENGTH];
         let length = retry_on_intr(|| pread(&self.file, &mut text, 0))?;
         process_io::record(&text[..length]).ok_or(Failure::Malformed("not the I/O counters of a process"))
+    }
+
+    #[cold]
+    fn verify(&self) -> Result<(), Failure> {
+        let mut stat = self.stat.lock().unwrap_or_else(PoisonError::into_inner);
+        let started = stat.as_ref().map(start_time).transpose();
+        match (self.process.started, started) {
+            (Some(expected), Ok(Some(started))) if expected != started => return Err(Failure::Replaced),
+            (Some(_), Err(failure)) => return Err(failure),
+            (_, Ok(Some(started))) => drop(self.started.set(started)),
+            (_, Ok(None)) | (None, Err(_)) => {}
+        }
+        *stat = None;
+        Ok(())
     }
 
     fn lock(&self) -> MutexGuard<'_, Newest> {
@@ -179,12 +204,10 @@ impl IoFile {
     }
 }
 
-fn start_time(roots: &Roots, opened: &OwnedFd, folder: &Path) -> Result<u64, Failure> {
-    const MALFORMED: Failure = Failure::Malformed("its /proc/PID/stat has no start time");
-    let mut text = Vec::new();
-    let stat = File::from(roots.open_regular_in(opened, folder, "stat")?);
-    stat.take(MAX_STAT_LENGTH).read_to_end(&mut text).map_err(|_| MALFORMED)?;
-    process_io::start_time(&text).ok_or(MALFORMED)
+fn start_time(stat: &OwnedFd) -> Result<u64, Failure> {
+    let mut text = [0; MAX_STAT_LENGTH];
+    let length = retry_on_intr(|| pread(stat, &mut text, 0))?;
+    process_io::start_time(&text[..length]).ok_or(Failure::Malformed("its /proc/PID/stat has no start time"))
 }
 
 /// The files whose read hangs, of all pollers of this process. A new poller shares them, so that each hanging process
