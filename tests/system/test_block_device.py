@@ -10,6 +10,7 @@ from testkit.real.devices import Loop
 from testkit.real.needs import need_devices
 from vmiostat import Disk, Domain, Roots
 from vmiostat.counter_sources import BlockDevice
+from vmiostat.discovery.running_process import running_process
 from vmiostat.resolve import resolve
 from vmiostat.system import block_device
 from vmiostat.system.block_device import device_number, device_number_seen_by
@@ -48,11 +49,14 @@ def test_a_path_that_leaves_dev_is_followed_by_a_helper_process(tmp_path: Path) 
 def test_a_disk_on_a_hung_file_system_affects_its_own_row_only(hanging: Probe, tmp_path: Path) -> None:
     need_devices()
     with Loop(tmp_path / "disk") as loop:
-        sources = ["/srv/hangs/disk", str(loop.path), f"/dev/shm/../{loop.path}"]
+        sources = ["/srv/hangs/disk", str(loop.path), f"/dev/./{Path(loop.path).name}"]
         disks = tuple(Disk(f"vd{number}", "block", source=source) for number, source in enumerate(sources))
-        hung, *found = resolve(Domain("web1", id=1, type="kvm", disks=disks), Roots()).disks
+        domain = Domain("web1", id=1, type="kvm", process=running_process(os.getpid(), Roots()), disks=disks)
+        hung, *found = resolve(domain, Roots()).disks
     assert hung.counter_source is None
     assert hung.reason.startswith("/srv/hangs/disk cannot be opened: it has not answered in 0.2 s")
-    for disk in found[:1]:
+    # It is not followed again by the process's mounts, and whoever runs the process has not named it.
+    assert [by for _, by in hanging._hangs] == ["the definitions"]
+    for disk in found:
         assert isinstance(disk.counter_source, BlockDevice)
         assert (disk.counter_source.major, disk.counter_source.minor) == (loop.major, loop.minor)

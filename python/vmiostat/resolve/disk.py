@@ -11,6 +11,7 @@ from vmiostat.errors import SourceError
 from vmiostat.model import Disk, Domain
 from vmiostat.resolve.tapdisk_page import tapdisk_pid
 from vmiostat.system.block_device import Number, device_number, device_number_seen_by, diskseq
+from vmiostat.system.probe.pool import ProbeTimeout
 from vmiostat.system.xen_backend import backend_folder, not_connected
 from vmiostat.system.xen_vbd_number import xen_device_number
 
@@ -73,7 +74,8 @@ def _block_device(path: str, domain: Domain, roots: Roots) -> BlockDevice | str:
     try:
         number = device_number(path, roots)
     except SourceError as error:
-        number = _as_process_sees_it(path, domain, roots)
+        hangs = isinstance(error, ProbeTimeout)
+        number = None if hangs else _as_process_sees_it(path, domain, roots)
         if number is None:
             return f"{path} cannot be opened: {error.strerror}"
     return f"{path} is not a block device" if number is None else BlockDevice(*number)

@@ -6,7 +6,6 @@ from contextlib import suppress
 from vmiostat._core import Roots
 from vmiostat.errors import SourceError
 from vmiostat.system.probe.pool import PROBE
-from vmiostat.system.processes import user
 
 Number = tuple[int, int]
 """Major and minor."""
@@ -32,12 +31,12 @@ def device_number(path: str, roots: Roots, by: object = _DEFINITIONS) -> Number 
     return _by_name(path, roots) if number is None else number
 
 
-def device_number_seen_by(pid: int, path: str, roots: Roots) -> Number | None:
+def device_number_seen_by(pid: int, path: str, roots: Roots, by: object = _DEFINITIONS) -> Number | None:
     """The same, by the mounts and below the root of a process. Raises SourceError."""
     root = f"/proc/{pid}/root"
     if roots.captured:
         return device_number(f"{root}{path}", roots)
-    return _probed(f"{root}{path}", roots.shown(root), path, user(pid, roots), roots)
+    return _probed(f"{root}{path}", roots.shown(root), path, by, roots)
 
 
 def _probed(path: str, root: str, below: str, by: object, roots: Roots) -> Number | None:

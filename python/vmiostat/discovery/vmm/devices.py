@@ -72,10 +72,11 @@ def _number(path: str, open_by_path: Mapping[str, Number], process: Process, roo
     """The number of a block device of the command line: of the open file, else by the process's /dev, else by ours."""
     if path in open_by_path:
         return open_by_path[path]
+    by = user(process.pid, roots)
     with suppress(SourceError):
-        return device_number_seen_by(process.pid, path, roots)
+        return device_number_seen_by(process.pid, path, roots, by)
     with suppress(SourceError):
-        return device_number(path, roots, user(process.pid, roots))
+        return device_number(path, roots, by)
     return None
 
 

@@ -1,0 +1,94 @@
+"""Every open and connect of root's command while unprivileged users name paths to it: O_PATH, and their own sockets."""
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from testkit.real.needs import need_program, skip
+from testkit.until import until
+from tests.hostile.test_unprivileged_user import NOBODY, everybodys, qemu, root, started
+
+__all__ = ["everybodys", "root"]
+
+CALLS = "open,openat,openat2,connect,execve"
+TAPDISK = "/dev/shm/td3-999999999"
+
+
+@pytest.fixture
+def strangers(everybodys: Path) -> Iterator[Path]:
+    """A folder of the unprivileged user's."""
+    folder = everybodys / "strangers"
+    folder.mkdir()
+    os.chown(folder, NOBODY, NOBODY)
+    yield folder
+    Path(TAPDISK).unlink(missing_ok=True)
+
+
+@pytest.fixture
+def attackers(strangers: Path) -> Iterator[list[str]]:
+    """What they name: prefixes of paths. Their QEMUs are real, and what is at a path has changed since they started."""
+    (strangers / "disk").write_bytes(bytes(1 << 20))
+    os.chown(strangers / "disk", NOBODY, NOBODY)
+    os.mkfifo(strangers / "fifo")
+    Path(TAPDISK).symlink_to(strangers)
+    os.mkfifo(strangers / "vbd-5-51712")
+    with ExitStack() as running:
+        for name in ("honest", "replaced", "moved"):
+            folder = strangers / name
+            folder.mkdir()
+            os.chown(folder, NOBODY, NOBODY)
+            words = ["-machine", "pc", "-name", name, "-qmp", f"unix:{folder}/qmp,server=on,wait=off"]
+            words += ["-drive", f"file={strangers}/disk,format=raw,if=none,id=disk0,file.locking=off"]
+            words += ["-device", "virtio-blk-pci,drive=disk0", "-fw_cfg", f"name=opt/a,string=file={strangers}/fifo"]
+            running.enter_context(qemu(*words))
+            until((folder / "qmp").exists)
+        (strangers / "replaced/qmp").unlink()
+        os.mkfifo(strangers / "replaced/qmp")
+        (strangers / "moved").rename(strangers / "elsewhere")
+        (strangers / "moved").symlink_to(strangers / "fifo")
+        script = strangers / "qemu-system-x86_64"
+        script.write_text("#!/bin/sh\nread line\n")
+        script.chmod(0o755)
+        words = ["-qmp", f"unix:{strangers}/fifo,server=on", "-drive", f"file={strangers}/fifo", "-name", "unverified"]
+        running.enter_context(started(script, *words))
+        running.enter_context(started("/bin/cat", *words, name="qemu-system-x86_64"))
+        yield [str(strangers), TAPDISK, "/dev/watchdog"]
+
+
+def traced(folder: Path, *options: str) -> tuple[list[str], str]:
+    """The calls of the command and of its helpers, and what it printed."""
+    folder.mkdir()
+    trace = ["strace", "-ff", "-y", "-s", "4096", "-e", f"trace={CALLS}", "-o", str(folder / "log")]
+    command = [*trace, sys.executable, "-I", "-m", "vmiostat", *options]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=100, check=False)
+    if "ptrace" in done.stderr:
+        skip("may not trace")
+    assert done.returncode == 0, done.stderr
+    return [line for log in folder.iterdir() for line in log.read_text().splitlines()], done.stdout
+
+
+def test_only_o_path_opens_what_a_stranger_names(attackers: list[str], tmp_path: Path) -> None:
+    need_program("strace")
+    backend = tmp_path / "sys/bus/xen-backend/devices/vbd3-5-51712"
+    backend.mkdir(parents=True)
+    calls, said = traced(tmp_path / "reports", "-y", "--json", "--qemu-interval", "0.2", "0.5", "4")
+    states = re.findall(r'"domain":"(honest|replaced|moved)","device":"disk0","kind":"disk","state":"(\w+)"', said)
+    assert ("honest", "ok") in states, said
+    assert not {("replaced", "ok"), ("moved", "ok")} & set(states)
+    for options in ((), ("--sys", str(tmp_path / "sys"))):
+        more, _ = traced(tmp_path / f"devices{len(options)}", "devices", *options)
+        calls += more
+    opens = [line for line in calls if line.startswith("open") and any(prefix in line for prefix in attackers)]
+    for prefix in attackers[:2]:
+        assert any(prefix in line for line in opens), f"nothing looked at {prefix}"
+    assert [line for line in opens if "O_PATH" not in line] == []
+    connects = [line for line in calls if line.startswith("connect") and "AF_UNIX" in line]
+    assert any('sun_path="/proc/self/fd/' in line for line in connects)
+    assert [line for line in connects if any(prefix in line for prefix in attackers)] == []
+    assert [line for line in calls if line.startswith("execve") and any(prefix in line for prefix in attackers)] == []
