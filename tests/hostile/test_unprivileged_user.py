@@ -115,6 +115,53 @@ def test_the_socket_of_another_process_is_not_connected_to(tmp_path: Path) -> No
             listener.accept()
 
 
+@pytest.mark.parametrize("other", [NOBODY, NOBODY - 1])
+def test_the_socket_of_an_ended_qemu_is_not_connected_to(everybodys: Path, other: int) -> None:
+    """Whoever listens there now, be it the same user."""
+    everybodys.chmod(0o777)
+    path, host = everybodys / "qmp", Host()
+    with qemu("-qmp", f"unix:{path},server=on,wait=off") as pid:
+        until(path.exists)
+        process = _process(pid, host)
+        expected = QmpSocket(str(path), process, NOBODY, host.roots)
+        expected.connect().socket.close()
+    until(lambda: running_process(pid, host.roots) != process)
+    path.unlink()
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(path))
+        os.chown(path, other, other)
+        listener.listen(1)
+        listener.setblocking(False)
+        with pytest.raises(QueryError, match=f"its QEMU \\(process {pid}\\) has ended"):
+            expected.connect()
+        with pytest.raises(BlockingIOError):
+            listener.accept()
+
+
+def runs_a_guest(pid: int) -> bool:
+    """Whether QEMU has made its virtual CPU."""
+    return any("CPU 0" in (task / "comm").read_text() for task in Path(f"/proc/{pid}/task").iterdir())
+
+
+@pytest.mark.parametrize("wait", [",wait=on", ""])
+def test_a_qemu_that_waits_for_a_client_is_not_started(everybodys: Path, wait: str) -> None:
+    everybodys.chmod(0o777)
+    path = everybodys / "qmp"
+    machine = "-name waits,debug-threads=on -machine pc -drive if=none,id=d0,file=null-co://,format=raw"
+    words = f"{machine} -device virtio-blk-pci,drive=d0 -qmp unix:{path},server=on{wait}"
+    with qemu(*words.split()) as pid:
+        until(path.exists)
+        host = Host()
+        with host.poller(of(pid, host.domains()), qemu_interval="on demand", block_source="qemu") as poller:
+            assert poller.block_rows
+            poller.query(5.0)
+            assert "no QMP socket for other clients" in str(poller.problem("block", 0))
+        assert not runs_a_guest(pid)
+        with socket.socket(socket.AF_UNIX) as client:  # what a connection of ours would have done
+            client.connect(str(path))
+            until(lambda: runs_a_guest(pid))
+
+
 def _process(pid: int, host: Host) -> Process:
     found = running_process(pid, host.roots)
     assert found is not None
