@@ -189,11 +189,10 @@ def test_names_are_written_once_a_poller(tmp_path: Path) -> None:
 
 def test_names_that_are_no_utf_8(tmp_path: Path) -> None:
     names = ["v\udcff0", "v\\xff0", "\ud800", "a\0b", "数据库 🐘", "e\u0301\udc80"]
-    shown = ["v\\xff0", "v\\xff0", "\\ud800", "a\0b", "数据库 🐘", "e\u0301\\x80"]
+    shown = ["v\\xff0", "v\\\\xff0", "\\ud800", "a\0b", "数据库 🐘", "e\u0301\\x80"]
     with captured(tmp_path, names, range(6)) as poller:
         table = poller.poll().interface
-    # Where two look the same, it is still one word: pandas refuses a category that is there twice.
-    assert len(pa.record_batch(table).column("domain").dictionary) == 5
+    assert len(pa.record_batch(table).column("domain").dictionary) == 6
     for library in (in_pyarrow, in_polars, in_pandas, in_duckdb):
         assert library(table)["domain"] == library(table)["device"] == shown
 

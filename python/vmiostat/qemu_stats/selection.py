@@ -1,7 +1,6 @@
 """Selects which disks are queried, and how: those that only QEMU counts, or all that QEMU serves."""
 
 import math
-import os
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -126,7 +125,7 @@ class QemuStats:
         """Selects the client. The latest stats of one with the same name are carried over."""
         path = self._qmp_socket(domain)
         if path is not None:
-            shown = os.fsencode(path).decode(errors="backslashreplace")
+            shown = path.encode("utf-8", "surrogatepass").decode(errors="backslashreplace")
             latest_stats = _latest_stats(f"QMP {shown}", names, before)
             qemu_names = {latest: names[target] for target, latest in latest_stats.items()}
             client = QmpClient(path, self._roots, qemu_names, domain.process)

@@ -6,7 +6,6 @@ Proxmox has qemu.slice/100.scope. A VMM that was started by hand shares its grou
 one (systemd-run --scope).
 """
 
-import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -35,7 +34,7 @@ class DomainCgroups:
 def domain_cgroups(process: Process, roots: Roots) -> DomainCgroups:
     """The groups of the domain that this process runs. Raises SourceError."""
     v2 = v1 = None
-    for line in os.fsdecode(roots.read(f"/proc/{process.pid}/cgroup")).splitlines():
+    for line in _lines(roots.read(f"/proc/{process.pid}/cgroup")):
         number, _, rest = line.partition(":")
         controllers, _, group = rest.partition(":")
         if number == "0" and not controllers:
@@ -71,7 +70,12 @@ def _is_alone(process: Process, folder: str, roots: Roots) -> bool:
 def _mounts(usual: tuple[str, ...], file_system: str, option: str, roots: Roots) -> Iterator[str]:
     """Where a hierarchy is mounted: first the usual folders."""
     yield from usual
-    for line in os.fsdecode(roots.read_or_none(_MOUNTS) or b"").splitlines():
+    for line in _lines(roots.read_or_none(_MOUNTS) or b""):
         _, where, kind, options, *_ = [*line.split(" "), "", "", "", ""]
         if kind == file_system and (not option or option in options.split(",")):
             yield where
+
+
+def _lines(text: bytes) -> list[str]:
+    """Not by str.splitlines(): the name of a group or folder may contain what that takes for the end of a line."""
+    return text.decode(errors="surrogateescape").split("\n")

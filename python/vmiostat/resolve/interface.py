@@ -1,6 +1,5 @@
 """What counts an interface's packets: only the host's device that the running domain names."""
 
-import os
 import re
 from collections.abc import Collection
 from dataclasses import replace
@@ -16,7 +15,7 @@ from vmiostat.system.xen_backend import not_connected, renamed
 
 _NAME_SIZE = 16
 """IFNAMSIZ, with the final zero byte."""
-_NOT_IN_A_NAME = re.compile(r"[/:\s]")
+_NOT_IN_A_NAME = re.compile(r"[/:\s\0\ud800-\udc7f\udd00-\udfff]")
 
 _SOCKET = "QEMU sends its packets through a socket ({}): no host interface counts them"
 
@@ -100,7 +99,9 @@ def _no_device(nic: Interface) -> str:
 
 def _can_be_a_name(target: str) -> bool:
     """Whether the kernel allows this name for an interface: it becomes part of a path in sysfs."""
-    return 0 < len(os.fsencode(target)) < _NAME_SIZE and target not in (".", "..") and not _NOT_IN_A_NAME.search(target)
+    if target in ("", ".", "..") or _NOT_IN_A_NAME.search(target):
+        return False
+    return len(target.encode(errors="surrogateescape")) < _NAME_SIZE
 
 
 def _nameless(nic: Interface, domain: Domain) -> str:

@@ -69,7 +69,7 @@ def open_paths(pid: int, roots: Roots, limit: int | None = None) -> dict[int, st
         for number in open_numbers(pid, roots, limit):
             # Skip one that has been closed.
             with suppress(OSError):
-                paths[number] = os.readlink(str(number), dir_fd=folder)
+                paths[number] = os.readlink(b"%d" % number, dir_fd=folder).decode(errors="surrogateescape")
     return paths
 
 
@@ -148,7 +148,7 @@ def _captured(pid: int, number: int, path: str, roots: Roots) -> _Probed:
     tap, flags = _TAP_NAME.search(text), _FLAGS.search(text)
     macvtap = _MACVTAP.fullmatch(path) is not None
     device = None if macvtap or path.endswith(_TUN) else device_number(path, roots)
-    name = os.fsdecode(tap[1].strip()) if tap else None
+    name = tap[1].strip().decode(errors="surrogateescape") if tap else None
     return _Probed(name, device, int(flags[1], 8) if flags else os.O_RDWR, macvtap=macvtap)
 
 

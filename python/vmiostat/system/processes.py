@@ -97,7 +97,7 @@ def command_line(pid: int, roots: Roots) -> list[str]:
     """
     path = f"/proc/{pid}/cmdline"
     if roots.captured:
-        text = os.fsdecode(roots.read(path))
+        text = roots.read(path).decode(errors="surrogateescape")
     else:
         key = (pid, start_time(pid, roots))
         arguments = (roots.shown("/proc"), *key, COMMAND_LINE_LIMIT)

@@ -101,7 +101,7 @@ class VmmExecutables:
             self._list()
         known = path.removesuffix(_DELETED)
         if not self._is_named_like_a_vmm(known) and known not in self._files.values():
-            comm = os.fsdecode(self._roots.read_or_none(f"{folder}/comm") or b"").rstrip("\n")
+            comm = (self._roots.read_or_none(f"{folder}/comm") or b"").decode(errors="surrogateescape").rstrip("\n")
             return Verdict.UNVERIFIED if _is_short_for_a_vmm(comm) else Verdict.OTHER
         if _link(folder, "ns/user", self._roots) not in (_INITIAL_USER_NAMESPACE, self._own_user_namespace):
             return Verdict.UNVERIFIED
@@ -120,7 +120,7 @@ class VmmExecutables:
     def _places(self) -> dict[str, list[str]]:
         """Patterns of names by folder."""
         places = {folder: list(PROGRAMS) for folder in FOLDERS}
-        listed = os.fsdecode(self._roots.read_or_none(LIST) or b"").splitlines()
+        listed = (self._roots.read_or_none(LIST) or b"").decode(errors="surrogateescape").split("\n")
         for line in (*self._more, *(line for line in listed if not _COMMENT.fullmatch(line))):
             path = PurePath(line.strip())
             if path.is_absolute():
@@ -162,7 +162,7 @@ def _link(folder: str, name: str, roots: Roots) -> str | None:
     except SourceError:
         return None
     try:
-        return os.readlink(name, dir_fd=descriptor)
+        return os.readlink(name.encode(), dir_fd=descriptor).decode(errors="surrogateescape")
     except OSError:
         return None
     finally:

@@ -5,6 +5,8 @@ use pyo3::import_exception;
 use pyo3::prelude::*;
 use vmiostat_core::error::Error;
 
+use crate::kernel_text::KernelText;
+
 import_exception!(vmiostat.errors, SizeError);
 import_exception!(vmiostat.errors, SourceError);
 
@@ -25,7 +27,7 @@ impl From<CoreError> for PyErr {
             Error::Read { path, errno } => {
                 let why = std::io::Error::from(errno).to_string();
                 let why = why.split(" (os error").next().unwrap_or(&why).to_owned();
-                SourceError::new_err((errno.raw_os_error(), why, path.into_os_string()))
+                SourceError::new_err((errno.raw_os_error(), why, KernelText::new(path)))
             }
             Error::Memory { .. } => PyMemoryError::new_err(text),
             // A ValueError, like the use of a closed poller.

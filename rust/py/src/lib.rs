@@ -8,6 +8,7 @@ mod buffer;
 mod error;
 mod events;
 mod fields;
+mod kernel_text;
 mod latest_stats;
 mod poller;
 mod rates;

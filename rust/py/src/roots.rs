@@ -17,6 +17,7 @@ use vmiostat_core::roots::Roots;
 use vmiostat_core::{interfaces, unix_listeners};
 
 use crate::error::CoreError;
+use crate::kernel_text::KernelText;
 
 /// The most that `read` returns: it is meant for the small files of the kernel.
 const SMALL: u64 = 1 << 20;
@@ -68,75 +69,75 @@ impl PyRoots {
     }
 
     /// Opens a file or folder for reading: a descriptor. Symlinks stay inside the root.
-    fn open(&self, py: Python<'_>, path: PathBuf) -> Result<i32, CoreError> {
-        py.detach(|| Ok(self.0.open(&path)?.into_raw_fd()))
+    fn open(&self, py: Python<'_>, path: KernelText) -> Result<i32, CoreError> {
+        py.detach(|| Ok(self.0.open(path.as_ref())?.into_raw_fd()))
     }
 
     /// Opens a folder for listing: a descriptor. Nothing else is opened.
-    fn open_folder(&self, py: Python<'_>, path: PathBuf) -> Result<i32, CoreError> {
-        py.detach(|| Ok(self.0.open_folder(&path)?.into_raw_fd()))
+    fn open_folder(&self, py: Python<'_>, path: KernelText) -> Result<i32, CoreError> {
+        py.detach(|| Ok(self.0.open_folder(path.as_ref())?.into_raw_fd()))
     }
 
     /// The first MiB of a regular file.
-    fn read<'py>(&self, py: Python<'py>, path: PathBuf) -> Result<Bound<'py, PyBytes>, CoreError> {
+    fn read<'py>(&self, py: Python<'py>, path: KernelText) -> Result<Bound<'py, PyBytes>, CoreError> {
         let bytes = py.detach(|| {
-            let file = File::from(self.0.open_regular(&path)?);
+            let file = File::from(self.0.open_regular(path.as_ref())?);
             let mut bytes = Vec::new();
             let read = file.take(SMALL).read_to_end(&mut bytes);
             let errno = |error| Errno::from_io_error(&error).unwrap_or(Errno::IO);
-            read.map_err(|error| Error::Read { path: self.0.shown(&path), errno: errno(error) })?;
+            read.map_err(|error| Error::Read { path: self.0.shown(path.as_ref()), errno: errno(error) })?;
             Ok::<_, Error>(bytes)
         })?;
         Ok(PyBytes::new(py, &bytes))
     }
 
     /// The names in a folder, sorted.
-    fn list(&self, py: Python<'_>, path: PathBuf) -> Result<Vec<OsString>, CoreError> {
+    fn list(&self, py: Python<'_>, path: KernelText) -> Result<Vec<KernelText>, CoreError> {
         py.detach(|| {
-            let names = Dir::new(self.0.open_folder(&path)?)
+            let names = Dir::new(self.0.open_folder(path.as_ref())?)
                 .and_then(|entries| entries.map(|entry| Ok(name_of(&entry?))).collect::<Result<Vec<_>, _>>());
-            let mut names = names.map_err(|errno| Error::Read { path: self.0.shown(&path), errno })?;
+            let mut names = names.map_err(|errno| Error::Read { path: self.0.shown(path.as_ref()), errno })?;
             names.retain(|name| name != "." && name != "..");
             names.sort();
-            Ok(names)
+            Ok(names.into_iter().map(KernelText::new).collect())
         })
     }
 
     /// As `read`, but None where there is no such file or it cannot be read.
-    fn read_or_none<'py>(&self, py: Python<'py>, path: PathBuf) -> Option<Bound<'py, PyBytes>> {
+    fn read_or_none<'py>(&self, py: Python<'py>, path: KernelText) -> Option<Bound<'py, PyBytes>> {
         self.read(py, path).ok()
     }
 
     /// As `list`, but empty where there is no such folder or it cannot be listed.
-    fn list_or_empty(&self, py: Python<'_>, path: PathBuf) -> Vec<OsString> {
+    fn list_or_empty(&self, py: Python<'_>, path: KernelText) -> Vec<KernelText> {
         self.list(py, path).unwrap_or_default()
     }
 
     /// The path without symlinks, as on the machine itself.
-    fn real(&self, py: Python<'_>, path: PathBuf) -> Result<OsString, CoreError> {
-        py.detach(|| Ok(self.0.real(&path)?.into_os_string()))
+    fn real(&self, py: Python<'_>, path: KernelText) -> Result<KernelText, CoreError> {
+        py.detach(|| Ok(KernelText::new(self.0.real(path.as_ref())?)))
     }
 
     /// Whether the file or folder exists and this process may see it.
-    fn exists(&self, py: Python<'_>, path: PathBuf) -> bool {
-        py.detach(|| self.0.real(&path).is_ok())
+    fn exists(&self, py: Python<'_>, path: KernelText) -> bool {
+        py.detach(|| self.0.real(path.as_ref()).is_ok())
     }
 
     /// Whether a file in a folder of /dev/shm is root's alone, as is the folder, and neither is a symlink.
-    fn is_roots_own(&self, py: Python<'_>, path: PathBuf) -> bool {
-        py.detach(|| self.0.find_roots_own(&path).is_ok())
+    fn is_roots_own(&self, py: Python<'_>, path: KernelText) -> bool {
+        py.detach(|| self.0.find_roots_own(path.as_ref()).is_ok())
     }
 
     /// The major and minor of a block device, None for another file; EXDEV if the path leaves /dev.
-    fn device_number(&self, py: Python<'_>, path: PathBuf) -> Result<Option<(u32, u32)>, CoreError> {
-        py.detach(|| Ok(self.0.device_number(&path)?))
+    fn device_number(&self, py: Python<'_>, path: KernelText) -> Result<Option<(u32, u32)>, CoreError> {
+        py.detach(|| Ok(self.0.device_number(path.as_ref())?))
     }
 
     /// The device, inode, owner and mode of a file, as its file system has them cached.
     ///
     /// It is neither opened nor is its file system queried (AT_STATX_DONT_SYNC), so a hung one delays nothing.
-    fn file_identity(&self, py: Python<'_>, path: PathBuf) -> Result<(u64, u64, u32, u32), CoreError> {
-        let found = py.detach(|| self.0.file_identity(&path))?;
+    fn file_identity(&self, py: Python<'_>, path: KernelText) -> Result<(u64, u64, u32, u32), CoreError> {
+        let found = py.detach(|| self.0.file_identity(path.as_ref()))?;
         Ok((found.device, found.inode, found.owner, found.mode))
     }
 
@@ -158,11 +159,12 @@ impl PyRoots {
     /// SourceError
     ///     Neither the namespace nor its /proc/PID/net/dev can be read.
     #[pyo3(signature = (namespace=None))]
-    fn interfaces<'py>(&self, py: Python<'py>, namespace: Option<PathBuf>) -> PyResult<Bound<'py, PyDict>> {
-        let found = py.detach(|| interfaces(&self.0, namespace.as_deref())).map_err(CoreError::from)?;
+    fn interfaces<'py>(&self, py: Python<'py>, namespace: Option<KernelText>) -> PyResult<Bound<'py, PyDict>> {
+        let found =
+            py.detach(|| interfaces(&self.0, namespace.as_ref().map(AsRef::as_ref))).map_err(CoreError::from)?;
         let by_name = PyDict::new(py);
         for (name, number) in found {
-            by_name.set_item(name, number)?;
+            by_name.set_item(KernelText::new(name), number)?;
         }
         Ok(by_name)
     }
@@ -171,20 +173,20 @@ impl PyRoots {
     ///
     /// Each is its own inode, to which a descriptor of it leads (socket:[INODE]), and the lower 32 bits of its file's.
     #[pyo3(signature = (namespace=None))]
-    fn unix_listeners(&self, py: Python<'_>, namespace: Option<PathBuf>) -> Result<Vec<(u32, u32)>, CoreError> {
-        let found = py.detach(|| unix_listeners(&self.0, namespace.as_deref()))?;
+    fn unix_listeners(&self, py: Python<'_>, namespace: Option<KernelText>) -> Result<Vec<(u32, u32)>, CoreError> {
+        let found = py.detach(|| unix_listeners(&self.0, namespace.as_ref().map(AsRef::as_ref)))?;
         Ok(found.into_iter().map(|listener| (listener.inode, listener.file_inode)).collect())
     }
 
     /// The folder that takes the place of "/" or of /proc, /sys, /dev or /run, and the path below it.
-    fn place(&self, path: PathBuf) -> (OsString, OsString) {
-        let (root, below) = self.0.place(&path);
-        (root.into_os_string(), below.into_os_string())
+    fn place(&self, path: KernelText) -> (KernelText, KernelText) {
+        let (root, below) = self.0.place(path.as_ref());
+        (KernelText::new(root), KernelText::new(below))
     }
 
     /// The path below the root, for messages.
-    fn shown(&self, path: PathBuf) -> OsString {
-        self.0.shown(&path).into_os_string()
+    fn shown(&self, path: KernelText) -> KernelText {
+        KernelText::new(self.0.shown(path.as_ref()))
     }
 }
 

@@ -85,7 +85,7 @@ def _versions(folder: str, roots: Roots) -> dict[str, Version | None]:
 def _version(name: str, folder: int) -> Version | None:
     """None if it is not a regular file, which is opened at each scan."""
     try:
-        status = os.stat(name, dir_fd=folder, follow_symlinks=False)
+        status = os.stat(name.encode(errors="surrogateescape"), dir_fd=folder, follow_symlinks=False)
     except OSError:
         return None
     return (status.st_ino, status.st_mtime_ns, status.st_size) if stat.S_ISREG(status.st_mode) else None

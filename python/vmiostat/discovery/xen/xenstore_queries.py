@@ -1,7 +1,6 @@
 """Queries to xenstore, many in flight at once: it answers them one by one, but most of the time is the round trip."""
 
 import errno
-import os
 import select
 import time
 from collections.abc import Iterable, Iterator, Sequence
@@ -157,7 +156,7 @@ class Queries:
 
 
 def _path(path: str) -> bytes:
-    return os.fsencode(path) + b"\0"
+    return path.encode(errors="surrogateescape") + b"\0"
 
 
 def _answer(message: Message) -> Answer:
@@ -170,4 +169,4 @@ def _answer(message: Message) -> Answer:
 
 
 def _names(answer: Answer) -> list[str]:
-    return [] if isinstance(answer, int) else [os.fsdecode(word) for word in words(answer) if word]
+    return [] if isinstance(answer, int) else [word.decode(errors="surrogateescape") for word in words(answer) if word]

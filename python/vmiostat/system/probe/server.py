@@ -262,6 +262,8 @@ def answer(request: bytes) -> tuple[dict[str, Any], socket.socket | None]:
         value, handed = OPERATIONS[name](*arguments)
     except OSError as error:
         return {"errno": error.errno, "why": error.strerror}, None
+    except ValueError:  # a path with a null byte, or a surrogate that stands for no byte
+        return {"errno": errno.ENOENT, "why": os.strerror(errno.ENOENT)}, None
     return {"value": value}, handed
 
 

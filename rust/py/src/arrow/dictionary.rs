@@ -39,14 +39,16 @@ pub(crate) fn names(names: &Bound<'_, PyTuple>) -> PyResult<ArrayData> {
     by_key(&data_type(DataType::Int32), keys, texts).map_err(failed)
 }
 
-/// A name as valid Unicode. A byte that was not UTF-8, a lone surrogate in Python, becomes `\xNN`.
+/// A name as valid Unicode, of two names never the same. A byte that was not UTF-8, a lone surrogate in Python, becomes
+/// `\xNN`, and a backslash is doubled.
 fn valid(name: &Bound<'_, PyString>) -> PyResult<String> {
     if let Ok(text) = name.to_str() {
-        return Ok(text.to_owned());
+        return Ok(text.replace('\\', r"\\"));
     }
     let encoded = name.call_method1("encode", ("utf-32-le", "surrogatepass"))?;
     let codes = encoded.extract::<&[u8]>()?.as_chunks().0.iter().map(|code| u32::from_le_bytes(*code));
     Ok(codes.fold(String::new(), |text, code| match char::from_u32(code) {
+        Some('\\') => text + r"\\",
         Some(character) => text + character.encode_utf8(&mut [0; 4]),
         None if (0xdc80..=0xdcff).contains(&code) => text + &format!("\\x{:02x}", code - 0xdc00),
         None => text + &format!("\\u{code:04x}"),

@@ -1,7 +1,6 @@
 //! The rows of a plan as Python passes them: a domain, a device, and where its counters are.
 
 use std::collections::HashSet;
-use std::ffi::OsString;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -11,6 +10,7 @@ use vmiostat_core::plan::{
     BlockRow, CgroupIo, CgroupVersion, InterfaceRow, Plan, ProcessIo, Tapdisk, XenVbd, XenVbdKind,
 };
 
+use crate::kernel_text::KernelText;
 use crate::latest_stats::PyLatestStats;
 use crate::table::labels::{Labels, Name};
 use crate::table::row_kind::RowKind;
@@ -22,7 +22,7 @@ enum BlockCounterSource {
     XenVbd { kind: String, domid: u32, devid: u32 },
     // Before ProcessIo, since the first variant whose attributes all exist is taken.
     Tapdisk { pid: u32, domid: u32, devid: u32 },
-    CgroupIo { cgroup: PathBuf, version: u8 },
+    CgroupIo { cgroup: KernelText, version: u8 },
     ProcessIo { pid: u32, started: Option<u64> },
     VmmReported { latest: Py<PyLatestStats> },
 }
@@ -30,8 +30,8 @@ enum BlockCounterSource {
 /// The classes of vmiostat.counter_sources.InterfaceCounterSource, by their attributes.
 #[derive(FromPyObject)]
 enum InterfaceCounterSource {
-    VirtualFunction { device: OsString, number: u32, namespace: Option<PathBuf> },
-    NetDevice { name: OsString, namespace: Option<PathBuf>, index: Option<u32> },
+    VirtualFunction { device: KernelText, number: u32, namespace: Option<KernelText> },
+    NetDevice { name: KernelText, namespace: Option<KernelText>, index: Option<u32> },
 }
 
 type Source<'py> = Option<Bound<'py, PyAny>>;
@@ -151,7 +151,7 @@ fn block_row(source: Option<BlockCounterSource>, pinned: bool) -> PyResult<Block
                 2 => CgroupVersion::V2,
                 _ => return Err(PyValueError::new_err(format!("a cgroup's version is 1 or 2, not {version}"))),
             };
-            BlockRow::CgroupIo(CgroupIo { folder: cgroup, version })
+            BlockRow::CgroupIo(CgroupIo { folder: path(cgroup), version })
         }
         Some(BlockCounterSource::ProcessIo { pid, started }) => BlockRow::ProcessIo(ProcessIo { pid, started }),
     })
@@ -161,10 +161,16 @@ fn interface_row(source: Option<InterfaceCounterSource>, swap_rx_tx: bool, pinne
     match source {
         None => InterfaceRow::Unsupported,
         Some(InterfaceCounterSource::NetDevice { name, namespace, index }) => {
+            let (name, namespace) = (name.into_inner(), namespace.map(path));
             InterfaceRow::NetDevice { name, namespace, index: index.filter(|_| pinned), swap_rx_tx }
         }
         Some(InterfaceCounterSource::VirtualFunction { device, number, namespace }) => {
+            let (device, namespace) = (device.into_inner(), namespace.map(path));
             InterfaceRow::VirtualFunction { device, number, namespace, swap_rx_tx }
         }
     }
+}
+
+fn path(text: KernelText) -> PathBuf {
+    text.into_inner().into()
 }
