@@ -134,9 +134,9 @@ def test_the_sockets_of_a_namespace_are_listed_once(machine: Machine, monkeypatc
     machine.process(os.getpid(), ["qemu"])
     listed = []
 
-    def once(pid: int, roots: Roots) -> dict[int, str]:
+    def once(pid: int, roots: Roots, limit: int | None = None) -> dict[int, str]:
         listed.append(pid)
-        return open_paths(pid, roots)
+        return open_paths(pid, roots, limit)
 
     monkeypatch.setattr(qmp_connection, "open_paths", once)
     path = machine.root / "socket"
