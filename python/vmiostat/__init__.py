@@ -9,6 +9,8 @@
 True
 """
 
+import vmiostat.import_path  # noqa: F401, I001  first: it says from where all others are imported
+
 from typing import TYPE_CHECKING
 
 from vmiostat._core import (

@@ -30,13 +30,16 @@ FILES = r"\bopen\(|\bread_text\(|\bread_bytes\("
 PACKAGE = {
     "core": Layer("_core _core_bases _core_events _core_fields"),
     "errors": Layer("errors"),
+    "imports": Layer("import_path"),
     "model": Layer("model counter_sources disk_source", "core errors", never=f"{FILES}|{PRINTS}"),
     "system": Layer("system threads", "core errors", never=PRINTS),
     "discovery": Layer("discovery", "core errors model system", never=PRINTS),
     "resolve": Layer("resolve", "core errors model system", never=PRINTS),
     "polling": Layer("polling watching qemu_stats", "core errors model system discovery resolve", never=PRINTS),
     "public": Layer(
-        ". host dtypes psutil_compat solaris_kstat", "core errors model system discovery resolve polling", never=PRINTS
+        ". host dtypes psutil_compat solaris_kstat",
+        "imports core errors model system discovery resolve polling",
+        never=PRINTS,
     ),
     "cli": Layer("cli __main__", "errors model public"),
 }
