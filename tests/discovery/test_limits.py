@@ -1,5 +1,6 @@
 """What a flood of names, devices, descriptors, processes and problems costs: what goes beyond the limits is cut."""
 
+import math
 import shutil
 import time
 from pathlib import Path
@@ -12,11 +13,14 @@ from vmiostat.cli.warnings import Warnings
 from vmiostat.discovery import limits
 from vmiostat.discovery.provider import ScanContext
 from vmiostat.discovery.vmm.command_line import CommandLine
+from vmiostat.discovery.vmm.forks import Forks
 from vmiostat.discovery.vmm.machine_budget import MachineBudget
 from vmiostat.discovery.vmm.process import VmmProcess
 from vmiostat.discovery.vmm.processes import VmmProcesses
 from vmiostat.errors import Error
 from vmiostat.model import Disk, Domain, Interface, Process
+from vmiostat.system.netns import NetworkNamespaces
+from vmiostat.system.probe.pool import Probe
 
 
 @pytest.fixture
@@ -181,3 +185,23 @@ def test_what_is_no_vmm_is_forgotten_when_it_ends(tree: ProcessTree) -> None:
     context.pids = frozenset({1})
     provider.scan(context)
     assert provider._others == set()
+
+
+def test_what_is_remembered_of_processes_ends_with_them(tree: ProcessTree) -> None:
+    """Anyone can start and end processes without end."""
+    tree.process(1, ["init"])
+    (tree.root / "proc/self").symlink_to("1")
+    namespaces, forks, probe = NetworkNamespaces(tree.roots), Forks(), Probe()
+    for pid in range(500, 510):
+        tree.process(pid, ["kvm"], namespace=f"net:[{pid}]")
+        assert namespaces.of(pid) == f"/proc/{pid}/ns/net"
+        forks._parents[pid] = Process(pid, pid), Process(1, 1)
+        probe._hung[pid, pid] = math.inf
+        probe._hung["socket", f"/run/{pid}"] = time.monotonic() + (pid - 505) * 1000
+    following = NetworkNamespaces(tree.roots, namespaces)
+    for known in (following, forks):
+        known.keep({505})
+    probe.forget(lambda pid, _: pid != 505)
+    assert following._first_pids == {"net:[505]": 505}
+    assert list(forks._parents) == [505]
+    assert probe._hung.keys() == {(505, 505), *(("socket", f"/run/{pid}") for pid in range(506, 510))}

@@ -4,11 +4,13 @@ import errno
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from testkit.until import until
 from tests.faults.no_descriptor_left import no_descriptor_left
 from vmiostat import Domain, Interface, Roots
 from vmiostat._core import LinkEvents
@@ -165,6 +167,43 @@ def test_the_source_of_a_namespace_that_fails_is_reopened_after_the_next_scan(
             assert not [problem for problem in sources.problems if "Input/output" in str(problem)]
             assert sources.wait(10)
             assert [problem for problem in sources.problems if "Input/output" in str(problem)]
+    finally:
+        sources.close()
+
+
+class Endless(Broken):
+    """An event source with an event at any time."""
+
+    drained = 0
+
+    def drain(self) -> bool:
+        Endless.drained += 1
+        return True
+
+
+def test_a_namespace_with_events_without_end_is_listened_to_now_and_then(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def endless_in_a_namespace(namespace: int | None = None) -> Endless | LinkEvents:
+        return Endless() if namespace is not None else LinkEvents()
+
+    monkeypatch.setattr(event_sources, "_link_events", endless_in_a_namespace)
+    monkeypatch.setattr(event_sources, "_REST", 0.5)
+    (tmp_path / "libvirt/qemu").mkdir(parents=True)
+    sources = EventSources(Roots(run=tmp_path), None)
+    try:
+        place = NetDevice("vnet0", "/proc/self/ns/net")
+        sources.follow([Domain("web1", interfaces=(Interface("vnet0", counter_source=place),))])
+        begun = time.monotonic()
+        for events in (1, 2, 3):
+            until(lambda: sources.wait(10), 60.0, 0.0)
+            assert Endless.drained == events
+            assert time.monotonic() >= begun + (events - 1) * 0.5
+        (tmp_path / "libvirt/qemu/web1.xml").write_text("")
+        assert sources.wait(10), "other events are not held up"
+        assert Endless.drained == 3
+        sources.follow([])
+        assert not sources.wait(0.6)
     finally:
         sources.close()
 

@@ -25,6 +25,10 @@ _RETRY = 10.0
 """Seconds between attempts to open an event source."""
 _REFUSED_WAIT = 0.1
 """Seconds to sleep if the kernel refuses to wait for events."""
+_REST = 5.0
+"""Seconds for which network namespaces of containers are not listened to after an event in one: who may change its
+interfaces there could make events without end. Scans at intervals follow each event and see all namespaces.
+"""
 _OF_DEVICES = (LinkEvents, DeviceEvents)
 """Event sources that never announce a change of a domain's definition."""
 
@@ -55,6 +59,7 @@ class EventSources:
         self._sources: dict[Key, EventSource] = {}
         self._failed: dict[Key, Error] = {}
         self._cannot_wait: tuple[Error, ...] = ()
+        self._rests_until: float | None = None
         self._open_missing()
 
     @property
@@ -74,6 +79,8 @@ class EventSources:
         for key in self._ready(max(0.0, seconds)):
             try:
                 changed |= self._sources[key].drain()
+                if _is_namespace(key):
+                    self._rest()
             except Exception as error:  # whatever it is, it must not affect the others
                 self._drop(key)
                 self._failed[key] = _no_events(error, key if isinstance(key, str) else "interfaces come or go")
@@ -114,6 +121,13 @@ class EventSources:
 
     def _ready(self, seconds: float) -> list[Key]:
         """Waits for sources with events, but no longer than that."""
+        if self._rests_until is not None:
+            left = self._rests_until - time.monotonic()
+            seconds = min(seconds, max(0.0, left))
+            if left <= 0:
+                self._rests_until = None
+                for key in filter(_is_namespace, self._sources):
+                    self._selector.register(self._sources[key], selectors.EVENT_READ, key)
         try:
             ready = self._selector.select(min(seconds, MAX_SELECT_TIMEOUT))
         except OSError as error:
@@ -146,14 +160,27 @@ class EventSources:
         finally:
             os.close(namespace)
 
+    def _rest(self) -> None:
+        """Stops listening to the network namespaces for a while; what happens meanwhile stays in their sockets."""
+        if self._rests_until is None:
+            self._rests_until = time.monotonic() + _REST
+            for key in filter(_is_namespace, self._sources):
+                self._selector.unregister(self._sources[key])
+
     def _add(self, key: Key, source: EventSource) -> None:
-        self._selector.register(source, selectors.EVENT_READ, key)
+        if self._rests_until is None or not _is_namespace(key):
+            self._selector.register(source, selectors.EVENT_READ, key)
         self._sources[key] = source
 
     def _drop(self, key: Key) -> None:
         source = self._sources.pop(key)
-        self._selector.unregister(source)
+        if self._rests_until is None or not _is_namespace(key):
+            self._selector.unregister(source)
         source.close()
+
+
+def _is_namespace(key: Key) -> bool:
+    return isinstance(key, tuple)
 
 
 def _link_events(namespace: int | None = None) -> LinkEvents:
