@@ -31,11 +31,13 @@ LIMITS = {
     "unverified processes": processes._SHOWN,
     "problems of a scan": limits.PROBLEMS,
     "helper processes that hang, because of a user": pool.MOST_STUCK_BY_A_USER,
+    "calls of a helper process that hang within a minute, because of a user": pool.MOST_HANGS_BY_A_USER,
     "events during a query": qmp_conversation.MAX_EVENTS,
 }
 TEXTS = {
     "descriptors of a process: listed, and probed for devices": f"{limits.OPEN_FILES:,} and {limits.DESCRIPTORS:,}",
     "CPU time of a scan for the processes of a user": f"{limits.SCAN_TIME_OF_A_USER:g} s",
+    "either, because of paths in definitions": f"{pool.MOST_STUCK_BY_A_USER} and {pool.MOST_HANGS_BY_A_USER}",
     "bytes of a query over QMP, and of a line": (
         f"{qmp_conversation.MAX_LENGTH >> 20} MiB and {qmp_conversation.MAX_LINE_LENGTH >> 20} MiB"
     ),

@@ -3,6 +3,7 @@
 As a program, hanging_fuse.py FOLDER OPERATION..., it needs no privileges. In a user and a mount namespace of its own it
 mounts the file system at FOLDER/fuse and an overlay of it at FOLDER/overlay, and opens `file` in both. FUSE refuses
 every user except the one who mounted it, even root. The overlay reads with its mounter's rights, so root hangs too.
+Root mounts both for all to see, as the host mounts a file server that may die.
 
 Protocol: Linux, include/uapi/linux/fuse.h.
 """
@@ -70,6 +71,16 @@ class HangingFuse:
         self.process.stdin.flush()
         assert self.process.stdout.readline() == b"hangs\n"
 
+    def copy(self, number: int) -> int:
+        """One of the process's descriptors, as if it had been passed by SCM_RIGHTS."""
+        process = os.pidfd_open(self.process.pid)
+        try:
+            copy: int = _libc.syscall(438, process, number, 0)  # pidfd_getfd
+            _checked(min(copy, 0), "pidfd_getfd")
+            return copy
+        finally:
+            os.close(process)
+
     @property
     def descriptor(self) -> Path:
         """The overlay's file, as root finds it."""
@@ -98,6 +109,9 @@ def hanging_fuse(folder: Path, *held: Operation, user: int = NOBODY) -> Iterator
             yield HangingFuse(folder, process, fuse, overlay)
         finally:
             process.kill()
+            if user == 0:
+                for name in ("overlay", "fuse"):
+                    _libc.umount2(bytes(folder / name), 2)  # MNT_DETACH
 
 
 def _answer(operation: Operation, node: int, rest: bytes) -> bytes:
@@ -172,7 +186,8 @@ def _enter_namespaces() -> None:
 
 
 def main(folder: Path, held: Sequence[Operation]) -> None:
-    _enter_namespaces()
+    if os.geteuid() != 0:
+        _enter_namespaces()
     hangs = os.memfd_create("hangs")
     fuse = os.open("/dev/fuse", os.O_RDWR)
     _mount("fuse", folder / "fuse", f"fd={fuse},rootmode=40000,user_id=0,group_id=0")

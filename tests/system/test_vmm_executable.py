@@ -12,6 +12,8 @@ import pytest
 
 from testkit.real.needs import skip
 from vmiostat import Roots
+from vmiostat.system import vmm_executable
+from vmiostat.system.probe import pool
 from vmiostat.system.processes import sees_every_process
 from vmiostat.system.vmm_executable import Verdict, VmmExecutables
 
@@ -55,6 +57,30 @@ def test_a_thread_of_the_kernel_runs_no_vmm() -> None:
 def test_a_file_of_that_name_elsewhere_is_unverified(program: Path) -> None:
     with running(program) as pid:
         assert verdict(pid) is Verdict.UNVERIFIED
+
+
+def test_an_installed_vmm_is_one_by_any_path(program: Path, tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    link = tmp_path / "elsewhere" / program.name
+    link.hardlink_to(program)
+    with running(link) as pid:
+        assert verdict(pid, program) is Verdict.VMM
+
+
+def test_one_on_a_hung_file_server_is_unverified(
+    program: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "server.py").write_text(
+        "import socket, time; end = socket.socket(fileno=0); end.send(b'x'); time.sleep(30)"
+    )
+    monkeypatch.setattr(pool, "_SERVER", tmp_path / "server.py")
+    probe = pool.Probe(deadline=0.2)
+    monkeypatch.setattr(vmm_executable, "PROBE", probe)
+    with running(program) as pid:
+        assert verdict(pid) is Verdict.UNVERIFIED
+        assert len(probe._hung) == 1
+        assert verdict(pid, program) is Verdict.VMM  # installed: not the helper's to find out
+    probe.close()
 
 
 def test_a_script_of_that_name_is_unverified(tmp_path: Path) -> None:

@@ -1,8 +1,9 @@
 """Whether a process runs a VMM that is installed on this host: by its executable file alone.
 
 Its command line, name and user prove nothing: `exec -a qemu-system-x86_64 su` has a VMM's command line and is root's.
-The file is compared by device and inode, since a path in another mount namespace may lead to another file. Nothing here
-can hang: a link of procfs is read without its file system, and a file's identity without a request to it.
+The file is compared by device and inode, since a path in another mount namespace may lead to another file. A link of
+procfs is read without its file system. To identify a file may take a request to its file server, so a helper process
+does that where the path is not an installed VMM's.
 """
 
 import os
@@ -15,7 +16,8 @@ from pathlib import PurePath
 
 from vmiostat._core import Roots
 from vmiostat.errors import SourceError
-from vmiostat.system.processes import is_kernel_thread
+from vmiostat.system.probe.pool import PROBE
+from vmiostat.system.processes import is_kernel_thread, start_time, user
 
 FOLDERS = (
     "/usr/bin",
@@ -106,7 +108,7 @@ class VmmExecutables:
         if _link(folder, "ns/user", self._roots) not in (_INITIAL_USER_NAMESPACE, self._own_user_namespace):
             return Verdict.UNVERIFIED
         try:
-            device, inode, owner, mode = self._roots.file_identity(f"{folder}/exe")
+            device, inode, owner, mode = self._identity(pid, known in self._files.values())
         except SourceError:
             return Verdict.UNVERIFIED
         if (device, inode) in self._files:
@@ -116,6 +118,17 @@ class VmmExecutables:
         upgraded = path.endswith(_DELETED) and self._is_listed(known) and device in self._folders
         here = _link(folder, "ns/mnt", self._roots) == _link("/proc/self", "ns/mnt", self._roots)
         return Verdict.VMM if upgraded and here and _is_roots(owner, mode) else Verdict.UNVERIFIED
+
+    def _identity(self, pid: int, installed: bool) -> tuple[int, int, int, int]:
+        """Device, inode, owner and mode of a process's executable. Raises SourceError."""
+        path = f"/proc/{pid}/exe"
+        if installed:
+            return self._roots.file_identity(path)
+        key, shown = (pid, start_time(pid, self._roots)), self._roots.shown("/proc")
+        by = user(pid, self._roots)
+        found, _ = PROBE.call("executable", shown, *key, key=key, path=self._roots.shown(path), user=by)
+        device, inode, owner, mode = found
+        return device, inode, owner, mode
 
     def _places(self) -> dict[str, list[str]]:
         """Patterns of names by folder."""

@@ -188,6 +188,14 @@ def _libc() -> Any:
     return ctypes.CDLL(None)
 
 
+def executable(proc: str, pid: int, started: int | None) -> Answer:
+    """Device, inode, owner and mode of the file that a process runs, which may be on a file server."""
+    with Folder(proc, pid, started) as folder:
+        status = os.stat("exe", dir_fd=folder.descriptor)
+        folder.check()
+    return [status.st_dev, status.st_ino, status.st_uid, status.st_mode], None
+
+
 def block_device(path: str, root: str) -> Answer:
     """Major and minor of the block device at a path below a root, with links followed; null for any other file."""
     node = _open_below(path, root)
@@ -251,7 +259,7 @@ def _block_device(status: os.stat_result) -> list[int] | None:
 
 
 OPERATIONS: dict[str, Callable[..., Answer]] = {
-    operation.__name__: operation for operation in (command_line, descriptors, block_device, connect)
+    operation.__name__: operation for operation in (command_line, descriptors, executable, block_device, connect)
 }
 
 
