@@ -125,7 +125,7 @@ def flooded(qemu: PlainQemu, folder: Path, length: int, measured: Measured) -> N
 @pytest.mark.alone
 def test_an_honest_vm_s_rows_stay_and_the_cost_has_limits(tmp_path: Path, everybodys: Path, measured: Measured) -> None:
     with plain_qemu("honest", tmp_path) as qemu:
-        flooded(qemu, everybodys, 22, measured)
+        flooded(qemu, everybodys, 16, measured)
 
 
 @pytest.mark.alone

@@ -21,6 +21,11 @@ User = int | None
 """None is several users at once (setuid)."""
 
 
+def named(user: User) -> str:
+    """As a problem calls the user."""
+    return "several users at once" if user is None else f"user {user}"
+
+
 class MachineBudget:
     """Virtual machines in all, and of each user but root: machines, their devices, CPU time."""
 
@@ -94,5 +99,5 @@ class MachineBudget:
 
     def _problem(self, counts: Counter[User], limit: str, what: str, why: str) -> Iterator[Error]:
         if counts:
-            users = ", ".join(f"{count} of user {user}" for user, count in counts.most_common(5))
+            users = ", ".join(f"{count} of {named(user)}" for user, count in counts.most_common(5))
             yield LimitReached(f"{counts.total()} {what} ({users}): {why}", self._shown, limit)

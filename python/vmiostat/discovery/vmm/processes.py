@@ -22,7 +22,7 @@ from vmiostat.discovery.provider import Found, ScanContext
 from vmiostat.discovery.running_process import running_process
 from vmiostat.discovery.vmm.forks import Forks
 from vmiostat.discovery.vmm.interface_by_mac import InterfaceByMac
-from vmiostat.discovery.vmm.machine_budget import MachineBudget
+from vmiostat.discovery.vmm.machine_budget import MachineBudget, named
 from vmiostat.discovery.vmm.process import CLOSED, PROVIDER, VmmProcess, vmm_process
 from vmiostat.errors import Error, SourceError, TopologyError
 from vmiostat.model import Domain
@@ -158,7 +158,7 @@ def _errors(errors: Mapping[int, SourceError], roots: Roots) -> Iterator[Error]:
             grouped[owner, error.strerror or str(error)].append(pid)
     for (owner, why), pids in grouped.items():
         some = ", ".join(map(str, pids[:_MAX_NAMED])) + (", ..." if len(pids) > _MAX_NAMED else "")
-        what = f"{len(pids)} processes of user {owner} (pid {some}) cannot be examined: {why}"
+        what = f"{len(pids)} processes of {named(owner)} (pid {some}) cannot be examined: {why}"
         yield LimitReached(what, roots.shown("/proc"), f"{owner} {why}")
 
 
