@@ -56,7 +56,7 @@ def test_a_disk_on_a_hung_file_system_affects_its_own_row_only(hanging: Probe, t
     assert hung.counter_source is None
     assert hung.reason.startswith("/srv/hangs/disk cannot be opened: it has not answered in 0.2 s")
     # It is not followed again by the process's mounts, and whoever runs the process has not named it.
-    assert [by for _, by in hanging._hangs] == ["the definitions"]
+    assert [by for _, by in hanging._hangs] == ["paths in definitions"]
     for disk in found:
         assert isinstance(disk.counter_source, BlockDevice)
         assert (disk.counter_source.major, disk.counter_source.minor) == (loop.major, loop.minor)

@@ -160,7 +160,7 @@ def test_one_user_does_not_keep_others_from_being_probed(hanging: Probe, monkeyp
         for pid in range(1, MOST_STUCK_BY_A_USER + 1):
             with pytest.raises(ProbeTimeout, match="has not answered"):
                 command_line(hanging, pid, 1, user=1000)
-        with pytest.raises(ProbeTimeout, match="user 1000 has made 2 helper processes hang"):
+        with pytest.raises(ProbeTimeout, match="2 helper processes hang because of user 1000"):
             command_line(hanging, 98, 1, user=1000)
         with pytest.raises(ProbeTimeout, match="has not answered"):
             command_line(hanging, 99, 1, user=1001)
@@ -174,7 +174,7 @@ def test_one_user_cannot_make_call_after_call_hang(hanging: Probe) -> None:
         with pytest.raises(ProbeTimeout, match="has not answered"):
             command_line(hanging, pid, 1, user=1000)
         os.waitid(os.P_PID, hanging._stuck[-1][0].pid, os.WEXITED | os.WNOWAIT)
-    with pytest.raises(ProbeTimeout, match=f"user 1000 has made {MOST_HANGS_BY_A_USER} calls hang within a minute"):
+    with pytest.raises(ProbeTimeout, match=f"{MOST_HANGS_BY_A_USER} calls have hung .* of user 1000"):
         command_line(hanging, 98, 1, user=1000)
     with pytest.raises(ProbeTimeout, match="has not answered"):
         command_line(hanging, 99, 1, user=1001)

@@ -12,7 +12,7 @@ Number = tuple[int, int]
 
 _NOT_FOLLOWED = (errno.EXDEV, errno.ENOSYS, errno.EPERM, errno.EAGAIN)
 """Of a path that leaves /dev; of openat2 before Linux 5.6, or under a seccomp filter; of a rename at the same time."""
-_DEFINITIONS = "the definitions"
+_DEFINITIONS = "paths in definitions"
 """Who names the disks of domains that libvirt and Xen define."""
 
 

@@ -152,11 +152,11 @@ class Probe:
             self._stuck = [(server, of) for server, of in self._stuck if not server.ended()]
             self._hangs = [(when, of) for when, of in self._hangs if when > now - LEFT_ALONE]
             if user != 0 and sum(of == user for _, of in self._stuck) >= MOST_STUCK_BY_A_USER:
-                hang = f"{_shown(user)} has made {MOST_STUCK_BY_A_USER} helper processes hang"
-                raise ProbeTimeout(errno.EAGAIN, f"{hang}, and nothing of it is probed until one returns", path)
+                hang = f"{MOST_STUCK_BY_A_USER} helper processes hang because of {_shown(user)}"
+                raise ProbeTimeout(errno.EAGAIN, f"{hang}, and it is not probed until one of them returns", path)
             if user != 0 and sum(of == user for _, of in self._hangs) >= MOST_HANGS_BY_A_USER:
-                hang = f"{_shown(user)} has made {MOST_HANGS_BY_A_USER} calls hang within a minute"
-                raise ProbeTimeout(errno.EAGAIN, f"{hang}, and nothing of it is probed until that has passed", path)
+                hang = f"{MOST_HANGS_BY_A_USER} calls have hung within a minute because of {_shown(user)}"
+                raise ProbeTimeout(errno.EAGAIN, f"{hang}, and it is not probed until that is over", path)
             if len(self._stuck) >= MOST_STUCK:
                 hang = f"{MOST_STUCK} helper processes hang in the kernel, and no more are started"
                 raise ProbeTimeout(errno.EAGAIN, hang, path)
