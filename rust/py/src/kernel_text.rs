@@ -37,8 +37,10 @@ impl FromPyObject<'_, '_> for KernelText {
     /// From a str or a path-like object. No file has the name of a surrogate that stands for no byte.
     fn extract(given: Borrowed<'_, '_, PyAny>) -> PyResult<KernelText> {
         let py = given.py();
-        let path = py.import(intern!(py, "os"))?.call_method1(intern!(py, "fspath"), (given,))?;
-        let text = path.cast::<PyString>()?;
+        let text = match given.cast::<PyString>() {
+            Ok(text) => text.to_owned(),
+            Err(_) => py.import(intern!(py, "os"))?.call_method1(intern!(py, "fspath"), (given,))?.cast_into()?,
+        };
         if let Ok(utf8) = text.to_str() {
             return Ok(KernelText(utf8.into()));
         }
