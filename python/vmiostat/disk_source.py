@@ -20,7 +20,7 @@ _HARMLESS = (
     r"volume)="
 )
 _HARMLESS_OPTION = re.compile(_HARMLESS)
-_HIDDEN = re.compile(rf"[:,](?!{_HARMLESS})[\w.-]+=.*", re.DOTALL)
+_HIDDEN = re.compile(rf"(?<![:,])[:,]++(?!{_HARMLESS})[\w.-]+=.*", re.DOTALL)
 
 
 def without_secrets(source: str) -> str:
