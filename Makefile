@@ -99,7 +99,7 @@ lab-xen: $(VENV)/.venv ## Start that Xen, in an emulated machine, and three gues
 lab-xen-down: $(VENV)/.venv ## Stop it
 	$(XEN_LAB) down
 
-test-kernels: wheel $(VENV)/.test ## Tests of the wheel under several Debian kernels (root, Debian; some four minutes; KERNELS=... ARGS=...)
+test-kernels: wheel $(VENV)/.test ## Tests of the wheel under several Debian kernels (root, Debian; some six minutes; KERNELS=... ARGS=...)
 	@trap '$(KERNELS_LAB) down' EXIT; \
 	$(KERNELS_LAB) test $(addprefix --kernel ,$(KERNELS)) dist/vmiostat-*.whl $(ARGS) \
 	$(if $(KERNELS)$(ARGS),,&& VMIOSTAT_KERNELS=1 $(PYTEST) tests/kernels/from_outside)

@@ -47,7 +47,7 @@ def attackers(strangers: Path) -> Iterator[list[str]]:
             words += ["-drive", f"file={strangers}/disk,format=raw,if=none,id=disk0,file.locking=off"]
             words += ["-device", "virtio-blk-pci,drive=disk0", "-fw_cfg", f"name=opt/a,string=file={strangers}/fifo"]
             running.enter_context(qemu(*words))
-            until((folder / "qmp").exists)
+            until((folder / "qmp").exists, 60)
         (strangers / "replaced/qmp").unlink()
         os.mkfifo(strangers / "replaced/qmp")
         (strangers / "moved").rename(strangers / "elsewhere")

@@ -72,7 +72,7 @@ def test_no_path_of_a_stranger_starts_one(watchdogs: list[Path]) -> None:
             words += ["-drive", f"file={path},format=raw,if=none,id=disk1"]
             words += ["-blockdev", f"host_device,node-name=disk2,filename={path}"]
             files = [opened, listener.fileno()]
-            running.enter_context(qemu(f"stranger{number}", *words, user=NOBODY, files=files))
+            running.enter_context(qemu(f"stranger{number}", *words, user=NOBODY - number, files=files))
         done = once("devices")
         assert (done.returncode, "stranger9" in done.stdout) == (0, True), done.stderr
         done = once("devices", "--sys", str(sys))
