@@ -145,6 +145,8 @@ class Roots:
         """As `list`, but empty where there is no such folder or it cannot be listed."""
     def real(self, path: str) -> str:
         """The path without symlinks, as on the machine itself."""
+    def link(self, path: str) -> str:
+        """The text of a symlink, as of /proc/PID/exe. It is not followed."""
     def exists(self, path: str) -> bool:
         """Whether the file or folder exists and this process may see it."""
     def is_roots_own(self, path: str) -> bool:
@@ -152,10 +154,7 @@ class Roots:
     def device_number(self, path: str) -> tuple[int, int] | None:
         """The major and minor of a block device, None for another file; EXDEV if the path leaves /dev."""
     def file_identity(self, path: str) -> tuple[int, int, int, int]:
-        """The device, inode, owner and mode of a file, as its file system has them cached.
-
-        It is neither opened nor is its file system queried (AT_STATX_DONT_SYNC), so a hung one delays nothing.
-        """
+        """Device, inode, owner and mode of a file, as its file system has them cached (AT_STATX_DONT_SYNC)."""
     def unix_listeners(self, namespace: str | None = None) -> Sequence[tuple[int, int]]:
         """The listening UNIX sockets that are bound to files (sock_diag(7)), here or in another network namespace.
 

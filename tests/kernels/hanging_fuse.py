@@ -17,7 +17,7 @@ import struct
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from enum import IntEnum
 from pathlib import Path
@@ -58,6 +58,8 @@ class HangingFuse:
 
     folder: Path
     process: subprocess.Popen[bytes]
+    server: int
+    """The process that answers, or does not."""
     fuse: int
     """The process's descriptor of the file in the FUSE file system."""
     overlay: int
@@ -81,6 +83,12 @@ class HangingFuse:
         finally:
             os.close(process)
 
+    def end(self) -> None:
+        """Kills the server: all that waits for it fails. It comes first, since the other one may wait for it, too."""
+        with suppress(ProcessLookupError):
+            os.kill(self.server, signal.SIGKILL)
+        self.process.kill()
+
     @property
     def descriptor(self) -> Path:
         """The overlay's file, as root finds it."""
@@ -103,12 +111,12 @@ def hanging_fuse(folder: Path, *held: Operation, user: int = NOBODY) -> Iterator
         start_new_session=True,  # killing the test's session leaves it running
     )
     with process:
+        assert process.stdout is not None
+        hanging = HangingFuse(folder, process, *map(int, process.stdout.readline().split()))
         try:
-            assert process.stdout is not None
-            fuse, overlay = map(int, process.stdout.readline().split())
-            yield HangingFuse(folder, process, fuse, overlay)
+            yield hanging
         finally:
-            process.kill()
+            hanging.end()
             if user == 0:
                 for name in ("overlay", "fuse"):
                     _libc.umount2(bytes(folder / name), 2)  # MNT_DETACH
@@ -192,7 +200,8 @@ def main(folder: Path, held: Sequence[Operation]) -> None:
     fuse = os.open("/dev/fuse", os.O_RDWR)
     _mount("fuse", folder / "fuse", f"fd={fuse},rootmode=40000,user_id=0,group_id=0")
     parent = os.getpid()
-    if os.fork() == 0:
+    server = os.fork()
+    if server == 0:
         _checked(_libc.prctl(1, 9), "prctl(PR_SET_PDEATHSIG)")  # it ends with its parent
         if os.getppid() == parent:
             _serve(fuse, held, hangs)
@@ -201,7 +210,7 @@ def main(folder: Path, held: Sequence[Operation]) -> None:
     (folder / "empty").mkdir()
     _mount("overlay", folder / "overlay", f"lowerdir={folder}/fuse:{folder}/empty")
     opened = [os.open(folder / name / "file", os.O_RDONLY) for name in ("fuse", "overlay")]
-    print(*opened, flush=True)
+    print(server, *opened, flush=True)
     sys.stdin.buffer.readline()
     os.write(hangs, b"1")
     print("hangs", flush=True)

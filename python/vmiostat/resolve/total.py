@@ -49,9 +49,18 @@ def _counters(domain: Domain, process: Process, roots: Roots) -> tuple[BlockCoun
     started = start_time(process.pid, roots) if process.started is None else process.started
     found = _counters_of(domain, Process(process.pid, started), roots)
     # Now that all has been read by the pid: was it this process until now?
-    if started is not None and start_time(process.pid, roots) != started:
+    if started is not None and not _may_still_run(process.pid, started, roots):
         return None, f"process {process.pid} has ended while this was looked up; another one may have its pid"
     return found
+
+
+def _may_still_run(pid: int, started: int, roots: Roots) -> bool:
+    """Whether nothing shows that it has ended; an error that is not about this process, as EMFILE, does not."""
+    try:
+        roots.read(f"/proc/{pid}/stat")
+    except SourceError as error:
+        return error.errno not in (None, errno.ENOENT, errno.ESRCH)
+    return start_time(pid, roots) in (None, started)
 
 
 def _counters_of(domain: Domain, process: Process, roots: Roots) -> tuple[BlockCounterSource | None, str]:

@@ -83,15 +83,9 @@ class NetworkNamespaces:
 
 def _link(pid: str, roots: Roots) -> str | None:
     try:
-        folder = roots.open_folder(f"/proc/{pid}/ns")
+        return roots.link(f"/proc/{pid}/ns/net")
     except SourceError:
         return None
-    try:
-        return os.readlink("net", dir_fd=folder)
-    except OSError:
-        return None
-    finally:
-        os.close(folder)
 
 
 def _inode(path: str, roots: Roots) -> int | None:

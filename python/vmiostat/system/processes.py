@@ -1,7 +1,6 @@
 """What /proc says of a process: when it was started and by whom, its command line, and whether it has ended."""
 
 import errno
-import os
 import re
 
 from vmiostat._core import Roots
@@ -60,21 +59,12 @@ def _other_threads(pid: int, roots: Roots) -> bool:
 def may_trace(pid: int, roots: Roots) -> bool:
     """Whether this process may read what takes the right to trace that one, as /proc/PID/io does.
 
-    Reading a link takes the same right (PTRACE_MODE_READ_FSCREDS), and not the lock that reading io takes and an
-    execve() can hold for ever.
+    Reading a link takes the same right (PTRACE_MODE_READ_FSCREDS).
     """
     try:
-        folder = roots.open_folder(f"/proc/{pid}")
-    except SourceError:
-        return False
-    try:
-        os.readlink("exe", dir_fd=folder)
-    except FileNotFoundError:  # a thread of the kernel's
-        return True
-    except OSError:
-        return False
-    finally:
-        os.close(folder)
+        roots.link(f"/proc/{pid}/exe")
+    except SourceError as error:
+        return error.errno not in (errno.EACCES, errno.EPERM)
     return True
 
 

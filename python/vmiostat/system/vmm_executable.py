@@ -6,7 +6,6 @@ procfs is read without its file system. To identify a file may take a request to
 does that where the path is not an installed VMM's.
 """
 
-import os
 import re
 import stat
 from collections.abc import Iterable
@@ -95,6 +94,12 @@ class VmmExecutables:
         """The verdict on a process. A captured tree has no executables."""
         if self._roots.captured:
             return Verdict.HIDDEN
+        try:
+            return self._verdict(pid)
+        except SourceError:  # reading of it hangs; the next full scan tries again
+            return Verdict.OTHER
+
+    def _verdict(self, pid: int) -> Verdict:
         folder = f"/proc/{pid}"
         path = _link(folder, "exe", self._roots)
         if path is None:
@@ -169,14 +174,10 @@ def _is_roots(owner: int, mode: int) -> bool:
 
 
 def _link(folder: str, name: str, roots: Roots) -> str | None:
-    """Where a link of procfs leads, None where that may not be seen."""
+    """Where a link of procfs leads, None where that may not be seen. Raises SourceError if reading it hangs."""
     try:
-        descriptor = roots.open_folder(folder)
-    except SourceError:
+        return roots.link(f"{folder}/{name}")
+    except SourceError as error:
+        if error.errno is None:
+            raise
         return None
-    try:
-        return os.readlink(name.encode(), dir_fd=descriptor).decode(errors="surrogateescape")
-    except OSError:
-        return None
-    finally:
-        os.close(descriptor)

@@ -20,4 +20,5 @@ mod source;
 pub use source::Explanation;
 pub use source::net::interfaces::{Interface, interfaces};
 pub use source::net::unix_listeners::unix_listeners;
+pub use source::worker::process_reads::read_process;
 pub mod state;

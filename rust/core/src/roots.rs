@@ -4,10 +4,11 @@
 //! resolves the path, with RESOLVE_IN_ROOT (since Linux 5.6): no symlink leads out of a captured tree, not even an
 //! absolute one or one with "..".
 
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
-use std::os::unix::ffi::OsStrExt;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Component, Path, PathBuf};
+use std::sync::Arc;
 
 use rustix::fs::{
     AtFlags, CWD, FileType, Mode, OFlags, ResolveFlags, StatxFlags, fstat, major, makedev, minor, openat, openat2,
@@ -18,7 +19,7 @@ use rustix::io::Errno;
 use crate::error::Error;
 
 /// The roots of the machine's folders.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Roots {
     base: Root,
     own: Vec<(&'static str, Root)>,
@@ -186,6 +187,14 @@ impl Roots {
         openat2(&dev, below, OFlags::PATH | OFlags::CLOEXEC, Mode::empty(), inside).map_err(error)
     }
 
+    /// The text of a symlink.
+    pub fn link(&self, path: &Path) -> Result<OsString, Error> {
+        let error = |errno| Error::Read { path: self.shown(path), errno };
+        let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else { return Err(error(Errno::INVAL)) };
+        let text = readlinkat(&self.open_path(parent)?, name, Vec::new()).map_err(error)?;
+        Ok(OsString::from_vec(text.into_bytes()))
+    }
+
     /// The path with all symlinks resolved, as on the machine.
     pub fn real(&self, path: &Path) -> Result<PathBuf, Error> {
         let found = self.open_with(path, OFlags::PATH)?;
@@ -224,9 +233,9 @@ impl Roots {
 }
 
 /// A folder that stands for one of the machine.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Root {
-    folder: OwnedFd,
+    folder: Arc<OwnedFd>,
     /// The folder's path with all symlinks resolved.
     real: PathBuf,
     /// Its path on the machine: "/" or "/sys".
@@ -237,7 +246,7 @@ impl Root {
     fn open(path: &Path, stands_for: PathBuf) -> Result<Root, Error> {
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
         openat(CWD, path, flags, Mode::empty())
-            .and_then(|folder| Ok(Root { real: descriptor_path(&folder)?, folder, stands_for }))
+            .and_then(|folder| Ok(Root { real: descriptor_path(&folder)?, folder: Arc::new(folder), stands_for }))
             .map_err(|errno| Error::Read { path: path.to_owned(), errno })
     }
 

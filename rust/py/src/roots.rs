@@ -14,7 +14,7 @@ use rustix::fs::{Dir, DirEntry};
 use rustix::io::Errno;
 use vmiostat_core::error::Error;
 use vmiostat_core::roots::Roots;
-use vmiostat_core::{interfaces, unix_listeners};
+use vmiostat_core::{interfaces, read_process, unix_listeners};
 
 use crate::error::CoreError;
 use crate::kernel_text::KernelText;
@@ -70,37 +70,22 @@ impl PyRoots {
 
     /// Opens a file or folder for reading: a descriptor. Symlinks stay inside the root.
     fn open(&self, py: Python<'_>, path: KernelText) -> Result<i32, CoreError> {
-        py.detach(|| Ok(self.0.open(path.as_ref())?.into_raw_fd()))
+        Ok(self.at(py, path, |roots, path| roots.open(path))?.into_raw_fd())
     }
 
     /// Opens a folder for listing: a descriptor. Nothing else is opened.
     fn open_folder(&self, py: Python<'_>, path: KernelText) -> Result<i32, CoreError> {
-        py.detach(|| Ok(self.0.open_folder(path.as_ref())?.into_raw_fd()))
+        Ok(self.at(py, path, |roots, path| roots.open_folder(path))?.into_raw_fd())
     }
 
     /// The first MiB of a regular file.
     fn read<'py>(&self, py: Python<'py>, path: KernelText) -> Result<Bound<'py, PyBytes>, CoreError> {
-        let bytes = py.detach(|| {
-            let file = File::from(self.0.open_regular(path.as_ref())?);
-            let mut bytes = Vec::new();
-            let read = file.take(SMALL).read_to_end(&mut bytes);
-            let errno = |error| Errno::from_io_error(&error).unwrap_or(Errno::IO);
-            read.map_err(|error| Error::Read { path: self.0.shown(path.as_ref()), errno: errno(error) })?;
-            Ok::<_, Error>(bytes)
-        })?;
-        Ok(PyBytes::new(py, &bytes))
+        Ok(PyBytes::new(py, &self.at(py, path, read)?))
     }
 
     /// The names in a folder, sorted.
     fn list(&self, py: Python<'_>, path: KernelText) -> Result<Vec<KernelText>, CoreError> {
-        py.detach(|| {
-            let names = Dir::new(self.0.open_folder(path.as_ref())?)
-                .and_then(|entries| entries.map(|entry| Ok(name_of(&entry?))).collect::<Result<Vec<_>, _>>());
-            let mut names = names.map_err(|errno| Error::Read { path: self.0.shown(path.as_ref()), errno })?;
-            names.retain(|name| name != "." && name != "..");
-            names.sort();
-            Ok(names.into_iter().map(KernelText::new).collect())
-        })
+        Ok(self.at(py, path, list)?.into_iter().map(KernelText::new).collect())
     }
 
     /// As `read`, but None where there is no such file or it cannot be read.
@@ -115,12 +100,17 @@ impl PyRoots {
 
     /// The path without symlinks, as on the machine itself.
     fn real(&self, py: Python<'_>, path: KernelText) -> Result<KernelText, CoreError> {
-        py.detach(|| Ok(KernelText::new(self.0.real(path.as_ref())?)))
+        Ok(KernelText::new(self.at(py, path, |roots, path| roots.real(path))?))
+    }
+
+    /// The text of a symlink, as of /proc/PID/exe. It is not followed.
+    fn link(&self, py: Python<'_>, path: KernelText) -> Result<KernelText, CoreError> {
+        Ok(KernelText::new(self.at(py, path, |roots, path| roots.link(path))?))
     }
 
     /// Whether the file or folder exists and this process may see it.
     fn exists(&self, py: Python<'_>, path: KernelText) -> bool {
-        py.detach(|| self.0.real(path.as_ref()).is_ok())
+        self.at(py, path, |roots, path| roots.real(path)).is_ok()
     }
 
     /// Whether a file in a folder of /dev/shm is root's alone, as is the folder, and neither is a symlink.
@@ -130,14 +120,12 @@ impl PyRoots {
 
     /// The major and minor of a block device, None for another file; EXDEV if the path leaves /dev.
     fn device_number(&self, py: Python<'_>, path: KernelText) -> Result<Option<(u32, u32)>, CoreError> {
-        py.detach(|| Ok(self.0.device_number(path.as_ref())?))
+        Ok(self.at(py, path, |roots, path| roots.device_number(path))?)
     }
 
-    /// The device, inode, owner and mode of a file, as its file system has them cached.
-    ///
-    /// It is neither opened nor is its file system queried (AT_STATX_DONT_SYNC), so a hung one delays nothing.
+    /// Device, inode, owner and mode of a file, as its file system has them cached (AT_STATX_DONT_SYNC).
     fn file_identity(&self, py: Python<'_>, path: KernelText) -> Result<(u64, u64, u32, u32), CoreError> {
-        let found = py.detach(|| self.0.file_identity(path.as_ref()))?;
+        let found = self.at(py, path, |roots, path| roots.file_identity(path))?;
         Ok((found.device, found.inode, found.owner, found.mode))
     }
 
@@ -188,6 +176,36 @@ impl PyRoots {
     fn shown(&self, path: KernelText) -> KernelText {
         KernelText::new(self.0.shown(path.as_ref()))
     }
+}
+
+impl PyRoots {
+    /// The result of `read`, which reads at this path and nowhere else. Below /proc/PID it has a deadline.
+    fn at<T: Send + 'static>(
+        &self,
+        py: Python<'_>,
+        path: KernelText,
+        read: impl FnOnce(&Roots, &Path) -> Result<T, Error> + Send + 'static,
+    ) -> Result<T, Error> {
+        let (at, path): (&Path, PathBuf) = (path.as_ref(), path.as_ref().into());
+        py.detach(|| read_process(&self.0, at, move |roots| read(roots, &path)))
+    }
+}
+
+fn read(roots: &Roots, path: &Path) -> Result<Vec<u8>, Error> {
+    let mut bytes = Vec::new();
+    let read = File::from(roots.open_regular(path)?).take(SMALL).read_to_end(&mut bytes);
+    let errno = |error| Errno::from_io_error(&error).unwrap_or(Errno::IO);
+    read.map_err(|error| Error::Read { path: roots.shown(path), errno: errno(error) })?;
+    Ok(bytes)
+}
+
+fn list(roots: &Roots, path: &Path) -> Result<Vec<OsString>, Error> {
+    let names = Dir::new(roots.open_folder(path)?)
+        .and_then(|entries| entries.map(|entry| Ok(name_of(&entry?))).collect::<Result<Vec<_>, _>>());
+    let mut names = names.map_err(|errno| Error::Read { path: roots.shown(path), errno })?;
+    names.retain(|name| name != "." && name != "..");
+    names.sort();
+    Ok(names)
 }
 
 fn name_of(entry: &DirEntry) -> OsString {

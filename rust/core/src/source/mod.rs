@@ -13,7 +13,7 @@ mod table_file;
 mod tracked_devices;
 mod unsupported;
 mod vmm_reported;
-mod worker;
+pub(crate) mod worker;
 
 use std::any::Any;
 use std::collections::HashMap;

@@ -1,5 +1,7 @@
 //! A thread that runs one request at a time, so that the kernel can block the thread but never a poll.
 
+pub(crate) mod process_reads;
+
 use std::hint::spin_loop;
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, TryLockError};
@@ -138,8 +140,14 @@ impl<Q: Default + Send + 'static, A: Default + Send + 'static> Worker<Q, A> {
 
     /// Waits until there is an answer that no call has taken, or until the time is over.
     pub(crate) fn wait_for_answer(&self, at_most: Duration) {
+        self.has_answered_within(at_most);
+    }
+
+    /// Likewise; whether there is such an answer.
+    pub(crate) fn has_answered_within(&self, at_most: Duration) -> bool {
         let is_missing = |exchange: &mut Exchange<Q, A>| exchange.answers == self.taken;
-        drop(self.shared.answered.wait_timeout_while(self.shared.lock(), at_most, is_missing));
+        let waited = self.shared.answered.wait_timeout_while(self.shared.lock(), at_most, is_missing);
+        waited.unwrap_or_else(PoisonError::into_inner).0.answers != self.taken
     }
 }
 

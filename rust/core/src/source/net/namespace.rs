@@ -15,6 +15,7 @@ use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 use crate::roots::Roots;
 use crate::signal_mask::with_signals_blocked;
 use crate::source::Failure;
+use crate::source::worker::process_reads::read_process;
 
 /// The interfaces of the main thread's namespace, whichever thread opens it.
 pub(crate) const NET_DEV: &str = "/proc/net/dev";
@@ -39,7 +40,9 @@ pub(crate) fn sockets_see(roots: &Roots, path: &str) -> Result<(), Failure> {
 
 /// Runs `work` in a network namespace: `/run/netns/NAME`, `/proc/PID/ns/net`. Needs CAP_SYS_ADMIN.
 pub(crate) fn within<T: Send>(roots: &Roots, namespace: &Path, work: impl FnOnce() -> T + Send) -> Result<T, Failure> {
-    within_open(roots.open(namespace)?.as_fd(), work)
+    let path = namespace.to_owned();
+    let opened = read_process(roots, namespace, move |roots| roots.open(&path))?;
+    within_open(opened.as_fd(), work)
 }
 
 /// As `within`, by the open file of the namespace.
