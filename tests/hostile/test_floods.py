@@ -107,6 +107,8 @@ def flooded(qemu: PlainQemu, folder: Path, length: int, measured: Measured) -> N
         with flood(folder):
             ready = time.monotonic()
             during = list(takewhile(lambda second: second["ended"] < ready + length, seconds))
+            # On a busy machine its scan may take longer than that.
+            until(lambda: "run no VMM that is installed" in Path(warnings.name).read_text(), 60.0, 0.1)
         process.send_signal(signal.SIGINT)
         process.wait(10)
         said = Path(warnings.name).read_text().splitlines()
@@ -119,7 +121,6 @@ def flooded(qemu: PlainQemu, folder: Path, length: int, measured: Measured) -> N
     check_reports(printed, qemu.name)
     kinds = [re.sub(r"[0-9]+", "", line) for line in said if "a scan has been in progress" not in line]
     assert len(kinds) == len(set(kinds)), said
-    assert any("run no VMM that is installed" in line for line in said)
 
 
 @pytest.mark.alone
