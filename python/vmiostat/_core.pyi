@@ -147,6 +147,8 @@ class Roots:
         """The path without symlinks, as on the machine itself."""
     def link(self, path: str) -> str:
         """The text of a symlink, as of /proc/PID/exe. It is not followed."""
+    def numbered_links(self, path: str, limit: int) -> Sequence[tuple[int, str]]:
+        """The numbers and texts of the symlinks in a folder like /proc/PID/fd; of at most `limit` entries."""
     def exists(self, path: str) -> bool:
         """Whether the file or folder exists and this process may see it."""
     def is_roots_own(self, path: str) -> bool:

@@ -125,13 +125,15 @@ class QmpSocket:
 
     def _are_open(self, qemu: Process) -> bool:
         """Whether QEMU still has all its listening sockets open. Raises SourceError."""
-        folder = self._roots.open_folder(f"/proc/{qemu.pid}/fd")
         try:
-            return all(os.readlink(str(number), dir_fd=folder) == link for number, (link, _) in self._listening.items())
-        except OSError:
-            return False
-        finally:
-            os.close(folder)
+            return all(
+                self._roots.link(f"/proc/{qemu.pid}/fd/{number}") == link
+                for number, (link, _) in self._listening.items()
+            )
+        except SourceError as error:
+            if error.errno in (errno.ENOENT, errno.ESRCH):  # it has closed one
+                return False
+            raise
 
     def _check_running(self, qemu: Process) -> None:
         if running_process(qemu.pid, self._roots) != qemu:

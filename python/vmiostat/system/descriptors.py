@@ -18,6 +18,8 @@ from vmiostat.system.probe.pool import PROBE
 from vmiostat.system.processes import start_time, user
 
 _TUN = "/net/tun"
+_ALL = 1 << 20
+"""More descriptors than a process has: the kernel's default limit (fs.nr_open)."""
 _MACVTAP = re.compile(r"/dev/tap([0-9]{1,9})", re.ASCII)
 _TAP_NAME = re.compile(rb"^iff:\s*(.+)$", re.MULTILINE)
 _FLAGS = re.compile(rb"^flags:\s*([0-7]{1,11})\s*$", re.MULTILINE)
@@ -64,13 +66,7 @@ def open_paths(pid: int, roots: Roots, limit: int | None = None) -> dict[int, st
 
     Raises SourceError: EACCES without the rights, ENOENT if the process has ended.
     """
-    paths = {}
-    with _folder(pid, roots) as folder:
-        for number in open_numbers(pid, roots, limit):
-            # Skip one that has been closed.
-            with suppress(OSError):
-                paths[number] = os.readlink(b"%d" % number, dir_fd=folder).decode(errors="surrogateescape")
-    return paths
+    return dict(roots.numbered_links(f"/proc/{pid}/fd", _ALL if limit is None else limit))
 
 
 def open_numbers(pid: int, roots: Roots, limit: int | None = None) -> list[int]:

@@ -11,7 +11,7 @@ use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
 use rustix::fs::{
-    AtFlags, CWD, FileType, Mode, OFlags, ResolveFlags, StatxFlags, fstat, major, makedev, minor, openat, openat2,
+    AtFlags, CWD, Dir, FileType, Mode, OFlags, ResolveFlags, StatxFlags, fstat, major, makedev, minor, openat, openat2,
     readlinkat, statx,
 };
 use rustix::io::Errno;
@@ -193,6 +193,24 @@ impl Roots {
         let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else { return Err(error(Errno::INVAL)) };
         let text = readlinkat(&self.open_path(parent)?, name, Vec::new()).map_err(error)?;
         Ok(OsString::from_vec(text.into_bytes()))
+    }
+
+    /// The numbers and texts of the symlinks in a folder like /proc/PID/fd; of at most `limit` entries.
+    pub fn numbered_links(&self, path: &Path, limit: usize) -> Result<Vec<(u32, OsString)>, Error> {
+        let error = |errno| Error::Read { path: self.shown(path), errno };
+        let folder = self.open_folder(path)?;
+        let mut links = Vec::new();
+        // The first two entries are the folder itself and the one that it is in.
+        for entry in Dir::read_from(&folder).map_err(error)?.take(limit.saturating_add(2)) {
+            let entry = entry.map_err(error)?;
+            let Some(number) = entry.file_name().to_str().ok().and_then(|name| name.parse().ok()) else { continue };
+            // One that was closed since is left out.
+            if let Ok(text) = readlinkat(&folder, entry.file_name(), Vec::new()) {
+                links.push((number, OsString::from_vec(text.into_bytes())));
+            }
+        }
+        links.sort_unstable_by_key(|(number, _)| *number);
+        Ok(links)
     }
 
     /// The path with all symlinks resolved, as on the machine.

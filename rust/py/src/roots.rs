@@ -108,6 +108,17 @@ impl PyRoots {
         Ok(KernelText::new(self.at(py, path, |roots, path| roots.link(path))?))
     }
 
+    /// The numbers and texts of the symlinks in a folder like /proc/PID/fd; of at most `limit` entries.
+    fn numbered_links(
+        &self,
+        py: Python<'_>,
+        path: KernelText,
+        limit: usize,
+    ) -> Result<Vec<(u32, KernelText)>, CoreError> {
+        let links = self.at(py, path, move |roots, path| roots.numbered_links(path, limit))?;
+        Ok(links.into_iter().map(|(number, text)| (number, KernelText::new(text))).collect())
+    }
+
     /// Whether the file or folder exists and this process may see it.
     fn exists(&self, py: Python<'_>, path: KernelText) -> bool {
         self.at(py, path, |roots, path| roots.real(path)).is_ok()
