@@ -15,7 +15,7 @@ from vmiostat._core import BLOCK_FIELDS, INTERFACE_FIELDS
 
 PACKAGE = Path(__file__).parents[2] / "python/vmiostat"
 FIELDS = PACKAGE / "_core_fields.pyi"
-STUBS = [PACKAGE / f"_core{part}.pyi" for part in ("", "_bases", "_events")]
+STUBS = [PACKAGE / f"_core{part}.pyi" for part in ("", "_bases", "_machine")]
 BASES = {
     "Events": _core.LinkEvents,
     "StatsRow": _core.BlockStats,

@@ -28,7 +28,7 @@ PRINTS = r"^[^>\n]*(\bprint\(|\bsys\.std(out|err)\b)"
 FILES = r"\bopen\(|\bread_text\(|\bread_bytes\("
 
 PACKAGE = {
-    "core": Layer("_core _core_bases _core_events _core_fields"),
+    "core": Layer("_core _core_bases _core_fields _core_machine"),
     "errors": Layer("errors"),
     "imports": Layer("import_path"),
     "model": Layer("model counter_sources disk_source", "core errors", never=f"{FILES}|{PRINTS}"),
