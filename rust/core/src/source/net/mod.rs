@@ -2,6 +2,8 @@
 
 pub(crate) mod index;
 pub(crate) mod interfaces;
+#[cfg(test)]
+pub(crate) mod made_namespace;
 pub(crate) mod multicast;
 pub(crate) mod namespace;
 pub(crate) mod rows;
