@@ -1,16 +1,21 @@
 //! A thread that runs one request at a time, so that the kernel can block the thread but never a poll.
 
+mod abandoned;
+
 use std::hint::spin_loop;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::thread;
 use std::time::{Duration, Instant};
 
+pub(crate) use abandoned::Abandoned;
+
 use super::Failure;
+use crate::fork_guard::ForkGuard;
 use crate::signal_mask::with_signals_blocked;
 
 /// A caller tries the lock for this long. Its holder needs only some instructions, unless it was lost in a fork.
-const LOCK: Duration = Duration::from_millis(1);
+pub(crate) const LOCK: Duration = Duration::from_millis(1);
 /// A caller spins for this long before it sleeps, since waking up costs more.
 const SPIN: Duration = Duration::from_micros(20);
 
@@ -34,6 +39,7 @@ pub(crate) struct Worker<Q, A> {
 }
 
 struct Shared<Q, A> {
+    fork_guard: ForkGuard,
     exchange: Mutex<Exchange<Q, A>>,
     requested: Condvar,
     answered: Condvar,
@@ -62,6 +68,7 @@ impl<Q: Default + Send + 'static, A: Default + Send + 'static> Worker<Q, A> {
         work: impl FnMut(&Q, &mut A) + Send + 'static,
     ) -> Result<Worker<Q, A>, Failure> {
         let shared = Arc::new(Shared {
+            fork_guard: ForkGuard::new(),
             exchange: Mutex::default(),
             requested: Condvar::new(),
             answered: Condvar::new(),
@@ -133,9 +140,12 @@ impl<Q: Default + Send + 'static, A: Default + Send + 'static> Worker<Q, A> {
 impl<Q, A> Drop for Worker<Q, A> {
     fn drop(&mut self) {
         self.shared.end.store(true, Ordering::Release);
-        // With the lock in between, the thread cannot miss the wake-up between its check and its wait.
-        drop(self.shared.try_lock(LOCK));
-        self.shared.requested.notify_all();
+        // With the lock in between, the thread cannot miss the wake-up between its check and its wait. A fork has no
+        // such thread, and its lock may stay locked.
+        if self.shared.fork_guard.is_same_process() {
+            drop(self.shared.lock());
+            self.shared.requested.notify_all();
+        }
     }
 }
 
@@ -151,21 +161,26 @@ impl<Q, A> Exchange<Q, A> {
     }
 }
 
+/// Locks a mutex that others hold for some instructions only. None after `patience`: a fork may have lost the holder.
+pub(crate) fn try_lock<T>(mutex: &Mutex<T>, patience: Duration) -> Option<MutexGuard<'_, T>> {
+    let start = Instant::now();
+    loop {
+        match mutex.try_lock() {
+            Ok(guard) => return Some(guard),
+            Err(TryLockError::Poisoned(poisoned)) => return Some(poisoned.into_inner()),
+            Err(TryLockError::WouldBlock) if start.elapsed() >= patience => return None,
+            Err(TryLockError::WouldBlock) => spin_loop(),
+        }
+    }
+}
+
 impl<Q, A> Shared<Q, A> {
     fn lock(&self) -> MutexGuard<'_, Exchange<Q, A>> {
         self.exchange.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn try_lock(&self, patience: Duration) -> Option<MutexGuard<'_, Exchange<Q, A>>> {
-        let start = Instant::now();
-        loop {
-            match self.exchange.try_lock() {
-                Ok(exchange) => return Some(exchange),
-                Err(TryLockError::Poisoned(poisoned)) => return Some(poisoned.into_inner()),
-                Err(TryLockError::WouldBlock) if start.elapsed() >= patience => return None,
-                Err(TryLockError::WouldBlock) => spin_loop(),
-            }
-        }
+        try_lock(&self.exchange, patience)
     }
 
     fn has_ended(&self) -> bool {
@@ -387,6 +402,21 @@ mod tests {
         send.send(2).unwrap();
         refresh_until(&mut worker, 2);
         assert!(start.elapsed() < LATE - REPEAT.interval / 2);
+    }
+
+    #[test]
+    fn a_thread_that_is_about_to_wait_hears_that_its_worker_is_dropped() {
+        let worker = Worker::<(), u32>::start("test", None, |(), _| ()).unwrap();
+        let shared = Arc::clone(&worker.shared);
+        let exchange = shared.lock();
+        assert!(!shared.has_ended());
+        // Between its check and its wait the thread holds the lock. The worker is dropped meanwhile, and the thread may
+        // not run for longer than a caller is ready to wait for the lock.
+        let dropping = thread::spawn(move || drop(worker));
+        thread::sleep(20 * LOCK);
+        let (_exchange, waited) = shared.requested.wait_timeout(exchange, LONG).unwrap();
+        assert!(!waited.timed_out());
+        dropping.join().unwrap();
     }
 
     #[test]

@@ -8,11 +8,10 @@ use std::time::Duration;
 
 use super::getstats::{self, SHOWN, find_missing};
 use super::interfaces::NetlinkInterfaces;
-use super::socket::{NetlinkSocket, Query};
+use super::link_thread::LinkThread;
 use crate::error::Error;
 use crate::fields::interface;
-use crate::parse::link_stats;
-use crate::parse::netdev::{self, Counters};
+use crate::parse::netdev;
 use crate::roots::Roots;
 use crate::rows::Rows;
 use crate::source::generation::RowGeneration;
@@ -21,15 +20,17 @@ use crate::source::net::rows::{InterfaceRows, SwapRxTx};
 use crate::source::table_file::line_table::LineFile;
 use crate::source::table_file::netdev::NetDevFormat;
 use crate::source::tracked_devices::TrackedDevices;
-use crate::source::worker::Worker;
 use crate::source::{Explanation, Failure, Reopened, Reopening, Source, cost};
 
 /// The shortest deadline. A wake-up and a query for 1,000 interfaces take the thread a third of this; on a machine
 /// whose processors sleep between polls, one in a hundred takes nearly all of it.
 const MIN_DEADLINE: Duration = Duration::from_millis(1);
 
+/// The longest deadline, also where the file was slow when it was measured.
+const MAX_DEADLINE: Duration = Duration::from_millis(10);
+
 pub(crate) struct Hedged {
-    worker: Worker<Request, Reply>,
+    thread: LinkThread,
     index: InterfaceIndex,
     interfaces: NetlinkInterfaces,
     file: LineFile<NetDevFormat>,
@@ -38,44 +39,12 @@ pub(crate) struct Hedged {
     all: usize,
 }
 
-/// A `Query` that the thread can own.
-#[derive(Default)]
-struct Request {
-    all: bool,
-    indices: Vec<u32>,
-}
-
-#[derive(Default)]
-struct Reply {
-    links: Vec<Link>,
-    failure: Option<Failure>,
-    /// System calls of the query.
-    calls: usize,
-}
-
-/// The counters of one interface.
-struct Link {
-    ifindex: u32,
-    counters: Option<Counters>,
-    time: i64,
-}
-
 impl Hedged {
     /// Queries the network namespace of the calling thread, which has `all` interfaces.
     pub(crate) fn open(roots: &Roots, path: &str, rows: &InterfaceRows, all: usize) -> Result<Hedged, Failure> {
-        let index = InterfaceIndex::open()?;
-        let mut socket = NetlinkSocket::open()?;
-        let worker = Worker::start("vmiostat-link", None, move |request: &Request, reply: &mut Reply| {
-            reply.links.clear();
-            let outcome = socket.query(request.query(), |ifindex, attributes, time| {
-                reply.links.push(Link { ifindex, counters: link_stats::counters(attributes), time });
-            });
-            (reply.failure, reply.calls) = (outcome.err(), socket.calls());
-        })?;
+        let (thread, index) = (LinkThread::start()?, InterfaceIndex::open()?);
         let mut file = LineFile::open(roots, path, rows.by_name());
-        // Half of the time that the file takes here. The thread needs a fifth of that, and a poll that misses the
-        // deadline and then reads the file takes at most twice as long as the file alone.
-        let deadline = MIN_DEADLINE.max(file.time_to_read(rows.names.len()) / 2);
+        let deadline = deadline(file.time_to_read(rows.names.len()));
         let mut tracked = rows.tracked.clone();
         let mut interfaces =
             NetlinkInterfaces::new(rows.names.clone(), cost::one_dump_is_cheaper(rows.names.len(), all));
@@ -83,30 +52,22 @@ impl Hedged {
             interfaces.look_up(&index, &mut tracked, device);
             true
         });
-        Ok(Hedged { worker, index, interfaces, file, tracked, deadline, all })
+        Ok(Hedged { thread, index, interfaces, file, tracked, deadline, all })
     }
 }
 
-impl Request {
-    fn write(&mut self, query: Query<'_>) {
-        self.all = matches!(query, Query::All);
-        self.indices.clear();
-        if let Query::Some(indices) = query {
-            self.indices.extend_from_slice(indices);
-        }
-    }
-
-    fn query(&self) -> Query<'_> {
-        if self.all { Query::All } else { Query::Some(&self.indices) }
-    }
+/// Half of the time that the file takes here. The thread needs a fifth of that, and a poll that misses the deadline and
+/// then reads the file takes at most twice as long as the file alone.
+fn deadline(time_of_file: Duration) -> Duration {
+    (time_of_file / 2).clamp(MIN_DEADLINE, MAX_DEADLINE)
 }
 
 impl Source for Hedged {
     fn read(&mut self, rows: &mut Rows<'_>) {
-        let Hedged { worker, index, interfaces, file, tracked, deadline, .. } = self;
+        let Hedged { thread, index, interfaces, file, tracked, deadline, .. } = self;
         tracked.begin();
         let (query, order) = interfaces.query();
-        let reply = worker.call(*deadline, |request| request.write(query));
+        let reply = thread.query(query, *deadline);
         // On an error, as after too many interrupted dumps, the file still has the counters.
         let outcome = if let Some(reply) = reply.filter(|reply| reply.failure.is_none()) {
             for (position, link) in reply.links.iter().enumerate() {
@@ -145,7 +106,7 @@ impl Source for Hedged {
         Explanation {
             source: format!("{SHOWN}, by a thread; else {}", self.file.shown.display()),
             rows: self.tracked.rows(),
-            system_calls: self.worker.newest().map_or(0, |reply| reply.calls),
+            system_calls: self.thread.newest().map_or(0, |reply| reply.calls),
             why: format!(
                 "{tracked} of {all} interfaces: netlink is the cheapest route, in a thread, so that RTNL cannot block a \
                  poll; after {:?} the poll reads the file instead. The thread's system calls are counted, waking it and \
@@ -153,5 +114,19 @@ impl Source for Hedged {
                 self.deadline
             ),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_deadline_follows_the_file_within_limits() {
+        let ms = Duration::from_millis;
+        assert_eq!(deadline(ms(0)), MIN_DEADLINE);
+        assert_eq!(deadline(ms(9)), ms(9) / 2);
+        assert_eq!(deadline(ms(86)), MAX_DEADLINE);
+        assert_eq!(deadline(ms(3_600_000)), MAX_DEADLINE);
     }
 }
