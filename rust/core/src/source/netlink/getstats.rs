@@ -13,7 +13,6 @@ use crate::parse::{link_stats, netdev};
 use crate::roots::Roots;
 use crate::rows::Rows;
 use crate::source::generation::RowGeneration;
-use crate::source::net::index::InterfaceIndex;
 use crate::source::net::rows::{InterfaceRows, SwapRxTx};
 use crate::source::table_file::line_table::LineFile;
 use crate::source::table_file::netdev::NetDevFormat;
@@ -25,9 +24,8 @@ pub(crate) const SHOWN: &str = "rtnetlink (RTM_GETSTATS)";
 
 pub(crate) struct Rtnetlink {
     socket: NetlinkSocket,
-    index: InterfaceIndex,
     interfaces: NetlinkInterfaces,
-    /// Read only while an interface is missing, to see when its name is back.
+    /// Read only when an interface is missing and some have changed, to see whether its name is back.
     file: LineFile<NetDevFormat>,
     tracked: TrackedDevices<SwapRxTx>,
     /// The number of interfaces in the namespace when it was opened.
@@ -37,22 +35,18 @@ pub(crate) struct Rtnetlink {
 impl Rtnetlink {
     /// Queries the network namespace of the calling thread, which has `all` interfaces.
     pub(crate) fn open(roots: &Roots, path: &str, rows: &InterfaceRows, all: usize) -> Result<Rtnetlink, Failure> {
-        let (socket, index) = (NetlinkSocket::open()?, InterfaceIndex::open()?);
+        let socket = NetlinkSocket::open()?;
         let mut tracked = rows.tracked.clone();
         let dump = cost::one_dump_is_cheaper(rows.names.len(), all);
-        let mut interfaces = NetlinkInterfaces::new(rows.names.clone(), dump);
         let mut file = LineFile::open(roots, path, rows.by_name());
-        let _ = file.find(|device| {
-            interfaces.look_up(&index, &mut tracked, device);
-            true
-        });
-        Ok(Rtnetlink { socket, index, interfaces, file, tracked, all })
+        let interfaces = NetlinkInterfaces::open(rows.names.clone(), dump, &mut file, &mut tracked)?;
+        Ok(Rtnetlink { socket, interfaces, file, tracked, all })
     }
 }
 
 impl Source for Rtnetlink {
     fn read(&mut self, rows: &mut Rows<'_>) {
-        let Rtnetlink { socket, index, interfaces, file, tracked, .. } = self;
+        let Rtnetlink { socket, interfaces, file, tracked, .. } = self;
         tracked.begin();
         let mut position = 0;
         let (query, order) = interfaces.query();
@@ -71,7 +65,7 @@ impl Source for Rtnetlink {
             });
         }
         if !tracked.all_found() {
-            let found = find_missing(interfaces, index, file, tracked);
+            let found = interfaces.find_missing(file, tracked);
             tracked.finish::<interface::Table>(rows, outcome.and(found));
         }
     }
@@ -81,8 +75,8 @@ impl Source for Rtnetlink {
     }
 
     fn reopened(&mut self, opened: Reopened) -> usize {
-        let Rtnetlink { index, interfaces, file, tracked, .. } = self;
-        reopened(opened, interfaces, index, file, tracked)
+        let Rtnetlink { interfaces, file, tracked, .. } = self;
+        reopened(opened, interfaces, file, tracked)
     }
 
     fn problem(&self, row: usize) -> Option<Error> {
@@ -114,31 +108,13 @@ fn fill(tracked: &mut TrackedDevices<SwapRxTx>, rows: &mut Rows<'_>, device: usi
 pub(crate) fn reopened(
     opened: Reopened,
     interfaces: &mut NetlinkInterfaces,
-    index: &InterfaceIndex,
     file: &mut LineFile<NetDevFormat>,
     tracked: &mut TrackedDevices<SwapRxTx>,
 ) -> usize {
     let opened = file.reopened(opened);
     if opened > 0 {
         // If it cannot be read, the next poll says so.
-        let _ = find_missing(interfaces, index, file, tracked);
+        let _ = interfaces.find_missing(file, tracked);
     }
     opened
-}
-
-/// Looks up interfaces that the poll has not found, so that the next poll finds one that was recreated under its name.
-/// It fails if the file cannot be read: they may exist, or not.
-#[cold]
-pub(crate) fn find_missing(
-    interfaces: &mut NetlinkInterfaces,
-    index: &InterfaceIndex,
-    file: &mut LineFile<NetDevFormat>,
-    tracked: &mut TrackedDevices<SwapRxTx>,
-) -> Result<(), Failure> {
-    file.find(|device| {
-        if tracked.is_missing(device) {
-            interfaces.look_up(index, tracked, device);
-        }
-        true
-    })
 }

@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use super::getstats::{self, SHOWN, find_missing};
+use super::getstats::{self, SHOWN};
 use super::interfaces::NetlinkInterfaces;
 use super::link_thread::LinkThread;
 use crate::error::Error;
@@ -15,7 +15,6 @@ use crate::parse::netdev;
 use crate::roots::Roots;
 use crate::rows::Rows;
 use crate::source::generation::RowGeneration;
-use crate::source::net::index::InterfaceIndex;
 use crate::source::net::rows::{InterfaceRows, SwapRxTx};
 use crate::source::table_file::line_table::LineFile;
 use crate::source::table_file::netdev::NetDevFormat;
@@ -31,7 +30,6 @@ const MAX_DEADLINE: Duration = Duration::from_millis(10);
 
 pub(crate) struct Hedged {
     thread: LinkThread,
-    index: InterfaceIndex,
     interfaces: NetlinkInterfaces,
     file: LineFile<NetDevFormat>,
     tracked: TrackedDevices<SwapRxTx>,
@@ -42,17 +40,13 @@ pub(crate) struct Hedged {
 impl Hedged {
     /// Queries the network namespace of the calling thread, which has `all` interfaces.
     pub(crate) fn open(roots: &Roots, path: &str, rows: &InterfaceRows, all: usize) -> Result<Hedged, Failure> {
-        let (thread, index) = (LinkThread::start()?, InterfaceIndex::open()?);
+        let thread = LinkThread::start()?;
         let mut file = LineFile::open(roots, path, rows.by_name());
         let deadline = deadline(file.time_to_read(rows.names.len()));
         let mut tracked = rows.tracked.clone();
-        let mut interfaces =
-            NetlinkInterfaces::new(rows.names.clone(), cost::one_dump_is_cheaper(rows.names.len(), all));
-        let _ = file.find(|device| {
-            interfaces.look_up(&index, &mut tracked, device);
-            true
-        });
-        Ok(Hedged { thread, index, interfaces, file, tracked, deadline, all })
+        let dump = cost::one_dump_is_cheaper(rows.names.len(), all);
+        let interfaces = NetlinkInterfaces::open(rows.names.clone(), dump, &mut file, &mut tracked)?;
+        Ok(Hedged { thread, interfaces, file, tracked, deadline, all })
     }
 }
 
@@ -64,7 +58,7 @@ fn deadline(time_of_file: Duration) -> Duration {
 
 impl Source for Hedged {
     fn read(&mut self, rows: &mut Rows<'_>) {
-        let Hedged { thread, index, interfaces, file, tracked, deadline, .. } = self;
+        let Hedged { thread, interfaces, file, tracked, deadline, .. } = self;
         tracked.begin();
         let (query, order) = interfaces.query();
         let reply = thread.query(query, *deadline);
@@ -75,11 +69,11 @@ impl Source for Hedged {
                 let record = link.counters.as_ref().map(|counters| |swap_rx_tx| netdev::record(counters, swap_rx_tx));
                 tracked.fill::<interface::Table>(device, rows, link.time, record);
             }
-            if tracked.all_found() { Ok(()) } else { find_missing(interfaces, index, file, tracked) }
+            if tracked.all_found() { Ok(()) } else { interfaces.find_missing(file, tracked) }
         } else {
             let outcome = file.read(rows, tracked);
             // The file has names only. Their numbers are looked up, which takes no lock either.
-            file.read_until_sure(rows, tracked, outcome, |tracked, device| interfaces.check(index, tracked, device))
+            file.read_until_sure(rows, tracked, outcome, |tracked, device| interfaces.check(tracked, device))
         };
         tracked.finish::<interface::Table>(rows, outcome);
     }
@@ -89,8 +83,8 @@ impl Source for Hedged {
     }
 
     fn reopened(&mut self, opened: Reopened) -> usize {
-        let Hedged { index, interfaces, file, tracked, .. } = self;
-        getstats::reopened(opened, interfaces, index, file, tracked)
+        let Hedged { interfaces, file, tracked, .. } = self;
+        getstats::reopened(opened, interfaces, file, tracked)
     }
 
     fn problem(&self, row: usize) -> Option<Error> {
@@ -119,7 +113,53 @@ impl Source for Hedged {
 
 #[cfg(test)]
 mod tests {
+    use super::super::getstats::Rtnetlink;
     use super::*;
+    use crate::fields::Table;
+    use crate::source::net::made_namespace::{in_network_namespace, ip_batch};
+    use crate::source::net::namespace::THREAD_NET_DEV;
+    use crate::source::net::rows::Named;
+    use crate::state::State;
+
+    fn states(source: &mut dyn Source) -> Vec<State> {
+        let mut words = vec![0; 2 * interface::WORDS];
+        let memory = bytemuck::cast_slice_mut(&mut words);
+        source.read(&mut Rows::new(memory, 2, interface::SIZE, interface::Table::SIZE).unwrap());
+        let (records, _) = words.as_chunks::<{ interface::WORDS }>();
+        records.iter().map(|record| State::from_word(record[interface::state]).unwrap()).collect()
+    }
+
+    /// Reads of files by this thread so far, this one included. The kernel does not count recv().
+    fn reads_of_files() -> u64 {
+        let text = std::fs::read_to_string("/proc/thread-self/io").unwrap();
+        text.lines().find_map(|line| line.strip_prefix("syscr: ")?.parse().ok()).unwrap()
+    }
+
+    #[test]
+    fn a_missing_interface_is_searched_only_after_a_change() {
+        in_network_namespace(|| {
+            let (roots, named) =
+                (Roots::machine().unwrap(), |name, row| Named { name, row, swap_rx_tx: false, index: None });
+            let rows = InterfaceRows::new(&[named(b"lo", 0), named(b"late", 1)]);
+            let mut hedged = Hedged::open(&roots, THREAD_NET_DEV, &rows, 2).unwrap();
+            hedged.deadline = Duration::from_secs(10);
+            let mut netlink = Rtnetlink::open(&roots, THREAD_NET_DEV, &rows, 2).unwrap();
+            for source in [&mut hedged as &mut dyn Source, &mut netlink] {
+                assert_eq!(states(source), [State::Ok, State::Gone]);
+                let before = reads_of_files();
+                let idle = reads_of_files() - before;
+                (0..100).for_each(|_| assert_eq!(states(source), [State::Ok, State::Gone]));
+                assert_eq!(reads_of_files(), before + 2 * idle);
+                for _ in 0..3 {
+                    ip_batch("link add late type veth peer name other\n");
+                    states(source);
+                    assert_eq!(states(source), [State::Ok, State::Ok]);
+                    ip_batch("link del late\n");
+                    assert_eq!(states(source), [State::Ok, State::Gone]);
+                }
+            }
+        });
+    }
 
     #[test]
     fn the_deadline_follows_the_file_within_limits() {

@@ -5,14 +5,23 @@ use std::collections::HashMap;
 use rustix::io::Errno;
 
 use super::socket::Query;
+use crate::source::Failure;
 use crate::source::net::index::InterfaceIndex;
 use crate::source::net::rows::SwapRxTx;
+use crate::source::table_file::change_socket::ChangeSocket;
+use crate::source::table_file::line_table::LineFile;
+use crate::source::table_file::netdev::NetDevFormat;
 use crate::source::tracked_devices::TrackedDevices;
 
 /// The current number of each tracked interface. A number belongs to one interface only, so that a NIC that was
 /// recreated under its name is recognized as another one, even between two polls.
 pub(crate) struct NetlinkInterfaces {
     names: Vec<Box<[u8]>>,
+    index: InterfaceIndex,
+    /// Says when a missing interface may have appeared.
+    changes: Option<ChangeSocket>,
+    /// Whether missing interfaces have been looked up since the last change.
+    is_known: bool,
     /// By interface; None for a missing one.
     indices: Vec<Option<u32>>,
     /// The numbers of those that exist, for single queries.
@@ -25,26 +34,66 @@ pub(crate) struct NetlinkInterfaces {
 }
 
 impl NetlinkInterfaces {
-    pub(crate) fn new(names: Vec<Box<[u8]>>, dump: bool) -> NetlinkInterfaces {
-        let (indices, present) = (vec![None; names.len()], Vec::new());
-        NetlinkInterfaces { names, indices, present, replies: ReplyOrder::default(), changed: false, dump }
+    /// Looks up those of the calling thread's namespace that the file lists.
+    pub(crate) fn open(
+        names: Vec<Box<[u8]>>,
+        dump: bool,
+        file: &mut LineFile<NetDevFormat>,
+        tracked: &mut TrackedDevices<SwapRxTx>,
+    ) -> Result<NetlinkInterfaces, Errno> {
+        let mut interfaces = NetlinkInterfaces {
+            index: InterfaceIndex::open()?,
+            changes: ChangeSocket::of_interfaces().ok(),
+            is_known: false,
+            indices: vec![None; names.len()],
+            present: Vec::new(),
+            replies: ReplyOrder::default(),
+            changed: false,
+            dump,
+            names,
+        };
+        tracked.begin();
+        // If the file cannot be read now, the first poll says so.
+        let _ = interfaces.find_missing(file, tracked);
+        Ok(interfaces)
     }
 
-    /// Looks up the number of an existing interface; a new number means a new interface.
-    pub(crate) fn look_up(&mut self, index: &InterfaceIndex, tracked: &mut TrackedDevices<SwapRxTx>, device: usize) {
-        let now = index.of(&self.names[device]);
+    /// Looks up interfaces that the poll has not found, if any have changed since the last time, so that the next poll
+    /// finds one that was recreated under its name. It fails if the file cannot be read: they may exist, or not.
+    #[cold]
+    pub(crate) fn find_missing(
+        &mut self,
+        file: &mut LineFile<NetDevFormat>,
+        tracked: &mut TrackedDevices<SwapRxTx>,
+    ) -> Result<(), Failure> {
+        // A change during the search is seen by the next poll.
+        let changed = self.changes.as_mut().is_none_or(|changes| changes.any(&mut 0));
+        if self.is_known && !changed {
+            return Ok(());
+        }
+        self.is_known = false;
+        let mut all_known = true;
+        file.find(|device| {
+            if tracked.is_missing(device) {
+                all_known &= self.look_up(tracked, device);
+            }
+            true
+        })?;
+        self.is_known = all_known;
+        Ok(())
+    }
+
+    /// Looks up the number of an existing interface; a new number means a new interface. Returns whether it is known.
+    fn look_up(&mut self, tracked: &mut TrackedDevices<SwapRxTx>, device: usize) -> bool {
+        let now = self.index.of(&self.names[device]);
         self.identify(tracked, device, now);
+        now.is_ok()
     }
 
     /// Checks an existing interface; returns whether it is still the same, as `TrackedDevices::identify`.
-    pub(crate) fn check(
-        &mut self,
-        index: &InterfaceIndex,
-        tracked: &mut TrackedDevices<SwapRxTx>,
-        device: usize,
-    ) -> bool {
+    pub(crate) fn check(&mut self, tracked: &mut TrackedDevices<SwapRxTx>, device: usize) -> bool {
         let known = tracked.id(device).and_then(|known| u32::try_from(known).ok());
-        let now = index.still(&self.names[device], known);
+        let now = self.index.still(&self.names[device], known);
         self.identify(tracked, device, now)
     }
 
