@@ -1,14 +1,12 @@
 //! A thread that runs one request at a time, so that the kernel can block the thread but never a poll.
 
-mod abandoned;
+pub(crate) mod abandoned;
 
 use std::hint::spin_loop;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::thread;
 use std::time::{Duration, Instant};
-
-pub(crate) use abandoned::Abandoned;
 
 use super::Failure;
 use crate::fork_guard::ForkGuard;

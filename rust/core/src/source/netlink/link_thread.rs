@@ -8,7 +8,8 @@ use crate::parse::link_stats;
 use crate::parse::netdev::Counters;
 use crate::source::Failure;
 use crate::source::net::namespace;
-use crate::source::worker::{Abandoned, LOCK, Worker, try_lock};
+use crate::source::worker::abandoned::Abandoned;
+use crate::source::worker::{LOCK, Worker, try_lock};
 
 /// The network namespace of the thread's socket (`namespace::of_this_thread`).
 type Namespace = (u64, u64);
