@@ -147,8 +147,10 @@ class Roots:
         """The path without symlinks, as on the machine itself."""
     def exists(self, path: str) -> bool:
         """Whether the file or folder exists and this process may see it."""
+    def is_roots_own(self, path: str) -> bool:
+        """Whether a file in a folder of /dev/shm is root's alone, as is the folder, and neither is a symlink."""
     def device_number(self, path: str) -> tuple[int, int] | None:
-        """The major and minor number of a block device node, or None for any other file."""
+        """The major and minor of a block device, None for another file; EXDEV if the path leaves /dev."""
     def file_identity(self, path: str) -> tuple[int, int, int, int]:
         """The device, inode, owner and mode of a file, as its file system has them cached.
 
@@ -178,6 +180,8 @@ class Roots:
         SourceError
             Neither the namespace nor its /proc/PID/net/dev can be read.
         """
+    def place(self, path: str) -> tuple[str, str]:
+        """The folder that takes the place of "/" or of /proc, /sys, /dev or /run, and the path below it."""
     def shown(self, path: str) -> str:
         """The path below the root, for messages."""
 
@@ -435,6 +439,8 @@ class Poller:
         """Polls once, and says what each source read."""
     def reopen(self) -> int:
         """Opens handles that could not be opened or were lost, and returns how many. Too costly for every poll."""
+    def has_outgrown(self) -> bool:
+        """Whether other devices have made polls much longer since: `replan` may find cheaper sources."""
     def close(self) -> None:
         """Closes the handles as soon as the polls that run now have ended."""
     @property

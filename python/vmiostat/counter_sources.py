@@ -102,9 +102,13 @@ class ProcessIo:
     ----------
     pid : int
         The process.
+    started : int or None
+        When it was started, in clock ticks since boot (/proc/PID/stat, field 22): a later process of the same pid has
+        another. None is any process that has the pid.
     """
 
     pid: int
+    started: int | None = None
 
     def __str__(self) -> str:
         return f"process {self.pid}"

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
+from vmiostat.disk_source import without_secrets
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -25,7 +27,8 @@ class Disk:
     device : str
         disk, cdrom, floppy or lun; filesystem for what a container has mounted; total for a whole domain.
     source : str or None
-        The host's path, or what stands in its place (rbd:pool/image); None for an empty drive.
+        The host's path, or what stands in its place (rbd:pool/image), without credentials and without the query of a
+        URL; None for an empty drive.
     driver : str or None
         The definition's driver name: qemu, phy, tap, file.
     alias : str or None
@@ -44,6 +47,11 @@ class Disk:
     alias: str | None = None
     counter_source: BlockCounterSource | None = None
     reason: str = ""
+
+    def __post_init__(self) -> None:
+        # Here, so that no provider can forget it.
+        if self.source is not None:
+            object.__setattr__(self, "source", without_secrets(self.source))
 
     def __str__(self) -> str:
         return self.target

@@ -63,10 +63,19 @@ class FailingClient:
     """Raises an error from `query`, or from `advance` if `later`."""
 
     events = selectors.EVENT_WRITE
+    cpu_time = 0.0
 
-    def __init__(self, error: Exception, *, later: bool = False, limit: InFlightLimit = IN_FLIGHT_LIMIT) -> None:
+    def __init__(
+        self,
+        error: Exception,
+        *,
+        later: bool = False,
+        limit: InFlightLimit = IN_FLIGHT_LIMIT,
+        user: int | None = None,
+    ) -> None:
         self.latest_stats = [LatestStats("QMP")]
         self.in_flight_limit = limit
+        self.user = user
         self.queries = 0
         self._error, self._later = error, later
 
@@ -82,6 +91,9 @@ class FailingClient:
 
     def advance(self) -> bool:
         raise self._error
+
+    def overdue(self) -> None:
+        raise AssertionError
 
     def close(self) -> None:
         for descriptor in self._pipe:

@@ -48,11 +48,7 @@ def network_namespace(sys: Path) -> Iterator[Path]:
     try:
         _checked(_libc.unshare(_CLONE_NEWNET), "unshare(CLONE_NEWNET)")
         try:
-            # No router solicitations and the like: only frames that the test sends are to be counted.
-            for scope in ("all", "default"):
-                disable = Path(f"/proc/sys/net/ipv6/conf/{scope}/disable_ipv6")
-                if disable.exists():
-                    disable.write_text("1")
+            disable_ipv6()
             sys.mkdir(exist_ok=True)
             _checked(_libc.mount(b"sysfs", bytes(sys), b"sysfs", 0, None), f"mount sysfs at {sys}")
             try:
@@ -63,6 +59,14 @@ def network_namespace(sys: Path) -> Iterator[Path]:
             _checked(_libc.setns(home, _CLONE_NEWNET), "setns(the first network namespace)")
     finally:
         os.close(home)
+
+
+def disable_ipv6() -> None:
+    """In the calling thread's network namespace: no router solicitations, only the test's own frames are counted."""
+    for scope in ("all", "default"):
+        disable = Path(f"/proc/sys/net/ipv6/conf/{scope}/disable_ipv6")
+        if disable.exists():
+            disable.write_text("1")
 
 
 def set_up(name: str, *, up: bool = True) -> None:

@@ -36,15 +36,17 @@ class ProcessTree:
         *,
         name: str = "a (sly) name)",
         state: str = "S",
+        parent: int = 0,
         namespace: str = OWN,
         read_only: Sequence[int] = (),
     ) -> None:
         """A process that started `pid` ticks after boot."""
-        numbers = " ".join(["0"] * 18)
-        self.write(f"proc/{pid}/stat", f"{pid} ({name}) {state} {numbers} {pid} 0 0\n")
+        numbers = " ".join(["0"] * 17)
+        self.write(f"proc/{pid}/stat", f"{pid} ({name}) {state} {parent} {numbers} {pid} 0 0\n")
+        self.write(f"proc/{pid}/comm", f"{name[:15]}\n")
         self.write(f"proc/{pid}/cmdline", "".join(f"{word}\0" for word in words))
         self.link(f"proc/{pid}/ns/net", namespace)
-        (self.root / f"proc/{pid}/fd").mkdir()
+        (self.root / f"proc/{pid}/fd").mkdir(exist_ok=True)
         for number, path in [*(opened or {}).items(), *((number, "/dev/net/tun") for number in taps or {})]:
             self.link(f"proc/{pid}/fd/{number}", path)
             flags = os.O_RDONLY if number in read_only else os.O_RDWR
@@ -63,4 +65,5 @@ class ProcessTree:
     def link(self, path: str, to: str) -> None:
         made = self.root / path
         made.parent.mkdir(parents=True, exist_ok=True)
+        made.unlink(missing_ok=True)
         made.symlink_to(to)

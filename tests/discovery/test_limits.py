@@ -1,17 +1,22 @@
 """What a flood of names, devices, descriptors, processes and problems costs: what goes beyond the limits is cut."""
 
+import shutil
+import time
 from pathlib import Path
-from typing import cast
 
 import pytest
 
 from testkit.trees.processes import ProcessTree
-from vmiostat import Host, Roots, SourceError
+from vmiostat import Host, Roots
+from vmiostat.cli.warnings import Warnings
 from vmiostat.discovery import limits
 from vmiostat.discovery.provider import ScanContext
+from vmiostat.discovery.vmm.command_line import CommandLine
 from vmiostat.discovery.vmm.machine_budget import MachineBudget
+from vmiostat.discovery.vmm.process import VmmProcess
 from vmiostat.discovery.vmm.processes import VmmProcesses
 from vmiostat.errors import Error
+from vmiostat.model import Disk, Domain, Interface, Process
 
 
 @pytest.fixture
@@ -64,27 +69,20 @@ def test_no_more_than_so_many_descriptors_are_probed(tree: ProcessTree, monkeypa
     assert ["shown only in part" in str(problem) for problem in host.problems] == [True]
 
 
-class Owners:
-    """A /proc whose processes belong to user 1000 up to pid 999, then to root."""
-
-    captured = False
-
-    def file_identity(self, path: str) -> tuple[int, int, int, int]:
-        pid = int(path.removeprefix("/proc/"))
-        if pid == 0:
-            raise SourceError(2, "No such file or directory", path)
-        return 0, 0, 1000 if pid < 1000 else 0, 0
-
-    def shown(self, path: str) -> str:
-        return path
+def machine(devices: int = 0) -> VmmProcess:
+    disks = tuple(Disk(str(number)) for number in range(devices // 2))
+    cards = tuple(Interface(str(number)) for number in range(devices - len(disks)))
+    return VmmProcess(1, False, CommandLine(), Process(1, 1), None, Domain("a", disks=disks, interfaces=cards), False)
 
 
 def admitted(pids: range) -> tuple[list[int], list[Error]]:
-    budget = MachineBudget(cast(Roots, Owners()))
+    """Of processes that belong to user 1000 up to pid 999, then to root."""
+    budget = MachineBudget(Roots())
     found = []
     for pid in pids:
-        if budget.has_room(pid):
-            budget.add(pid)
+        owner = (1000 if pid < 1000 else 0) if pid else None
+        if budget.has_room(owner):
+            budget.add(owner, machine())
             found.append(pid)
     return found, list(budget.problems())
 
@@ -101,6 +99,68 @@ def test_there_are_no_more_than_so_many_machines_in_all() -> None:
     assert found == list(range(1000, 1000 + limits.MACHINES))
     assert "(1 of user 0)" in str(problems[0])
     assert admitted(range(5)) == ([0, 1, 2, 3, 4], [])
+
+
+def test_a_user_has_no_more_than_so_many_devices() -> None:
+    budget = MachineBudget(Roots())
+    counts = []
+    for _ in range(6):
+        domain = budget.add(1000, machine(limits.DEVICES)).domain
+        counts.append((len(domain.disks), len(domain.interfaces)))
+    half = limits.DEVICES // 2
+    assert counts == [(half, half)] * 4 + [(0, 0)] * 2
+    (problem,) = budget.problems()
+    assert "2 virtual machines are shown without some of their devices (2 of user 1000)" in str(problem)
+    assert len(budget.add(1001, machine(10)).domain.interfaces) == 5
+    whole = machine(limits.DEVICES_OF_A_USER + 1)
+    assert budget.add(0, whole) is whole, "root's are not cut"
+
+
+def test_a_user_takes_no_more_than_so_much_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 0.0
+    monkeypatch.setattr(time, "thread_time", lambda: now)
+    budget = MachineBudget(Roots())
+    examined = {0: 0, 1000: 0, 1001: 0}
+    for _ in range(100):
+        for owner in examined:
+            if budget.has_time(owner):
+                with budget.time_of(owner):
+                    examined[owner] += 1
+                    now += 2.0**-10 if owner == 1001 else 2.0**-3
+    assert examined[1000] == 8
+    assert examined[0] == examined[1001] == 100
+    (problem,) = budget.problems()
+    assert "processes were not examined in this scan (92 of user 1000)" in str(problem)
+
+
+def test_what_is_not_examined_stands(tree: ProcessTree, monkeypatch: pytest.MonkeyPatch) -> None:
+    for pid in (500, 501):
+        tree.process(pid, ["kvm", "-name", f"vm{pid}"])
+    provider = VmmProcesses()
+    assert len(provider.scan(ScanContext(tree.roots)).domains) == 2
+    tree.process(502, ["kvm", "-name", "new"])
+    monkeypatch.setattr(MachineBudget, "has_time", lambda *_: False)
+    assert [domain.name for domain in provider.scan(ScanContext(tree.roots)).domains] == ["vm500", "vm501"]
+    shutil.rmtree(tree.root / "proc/500")
+    assert [domain.name for domain in provider.scan(ScanContext(tree.roots)).domains] == ["vm501"]
+
+
+def test_only_so_many_descriptors_are_listed(tree: ProcessTree, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("vmiostat.discovery.vmm.process.OPEN_FILES", 8)
+    tree.process(500, ["kvm", "-name", "a"], taps={number: f"tap{number}" for number in range(10, 20)})
+    host = Host(tree.root)
+    (domain,) = host.domains()
+    assert len(domain.interfaces) == 8
+    assert ["shown only in part" in str(problem) for problem in host.problems] == [True]
+
+
+def test_what_is_left_out_is_said_once(capsys: pytest.CaptureFixture[str]) -> None:
+    warnings = Warnings()
+    for count in (1, 2, 3):
+        warnings.update([*limits.cut_problems([Error("a")] * (limits.PROBLEMS + count)), Error("vda1")])
+    warnings.update([Error("vda2")])
+    said = capsys.readouterr().err.splitlines()
+    assert [line.rpartition(": ")[2] for line in said] == ["a", "and 1 more problems", "vda1", "vda2"]
 
 
 def test_more_problems_are_counted() -> None:

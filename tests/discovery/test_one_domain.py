@@ -13,10 +13,21 @@ def names(*found: Domain) -> list[str]:
     return [domain.name for domain in merge_domains(found).domains]
 
 
-def test_by_uuid_and_the_first_is_completed() -> None:
+def test_by_uuid_and_the_first_is_completed_by_a_process_of_root_s() -> None:
     first = Domain("web1", id=1, uuid="u", provider="libvirt")
-    (web1,) = merge_domains([first, Domain("guest", uuid="u", provider="processes", process=Process(7, 1))]).domains
+    guest = Domain("guest", uuid="u", provider="processes", process=Process(7, 1))
+    (web1,) = merge_domains([first, guest], Process(7, 1).__eq__).domains
     assert (web1.name, web1.id, web1.provider, web1.process) == ("web1", 1, "libvirt", Process(7, 1))
+
+
+@pytest.mark.parametrize("first", [Domain("web1", uuid="u", type="xen"), Domain("web1", id=3, type="xen")], ids=str)
+def test_a_user_s_process_is_not_that_of_a_domain_which_it_claims_to_run(first: Domain) -> None:
+    liar = Domain("web1", id=3, uuid="u", type="xen", provider="processes", process=Process(7, 1))
+    web1, other = merge_domains([first, liar]).domains
+    assert web1 == first
+    assert (other.name, other.process) == ("web1@7", Process(7, 1))
+    assert other.uuid is None or first.uuid is None
+    assert other.id is None or first.id is None
 
 
 def test_by_process_and_then_by_the_uuid_that_it_brought() -> None:

@@ -194,6 +194,35 @@ def test_a_xen_guest_s_qemu_is_no_domain_of_its_own(tree: ProcessTree) -> None:
     assert (web1.name, web1.provider, web1.process) == ("Domain-4", "xen-sysfs", Process(500, 500))
 
 
+def pids(found: Found) -> list[int]:
+    return [domain.process.pid for domain in found.domains if domain.process is not None]
+
+
+def test_a_vmm_that_forks_is_one_machine(tree: ProcessTree) -> None:
+    """Whichever has the lower pid, and whoever else it has for a child; a domain of libvirt, too."""
+    tree.process(500, LIBVIRT, parent=501)
+    tree.process(501, LIBVIRT, parent=1)
+    tree.process(502, [*LIBVIRT, "-S"], parent=501)
+    vmms = VmmProcesses()
+    for full in (True, False, True):
+        assert pids(vmms.scan(ScanContext(tree.roots, full=full))) == [501, 502]
+    context = ScanContext(tree.roots)
+    context.known_pids = {501}
+    assert pids(vmms.scan(context)) == [502]
+
+
+def test_a_fork_whose_parent_has_ended_is_a_machine_unless_it_only_cleans_up(tree: ProcessTree) -> None:
+    """QEMU's -daemonize and its async-teardown."""
+    tree.process(500, LIBVIRT, parent=1)
+    tree.process(501, LIBVIRT, parent=500)
+    tree.process(502, LIBVIRT, parent=1, name="cleanup/499")
+    vmms = VmmProcesses()
+    assert pids(vmms.scan(ScanContext(tree.roots, full=False))) == [500]
+    shutil.rmtree(tree.root / "proc/500")
+    tree.process(501, LIBVIRT, parent=1)
+    assert pids(vmms.scan(ScanContext(tree.roots, full=False))) == [501]
+
+
 def test_a_process_that_has_ended_is_left_out(tree: ProcessTree) -> None:
     tree.process(500, LIBVIRT, state="Z")
     tree.process(501, LIBVIRT)

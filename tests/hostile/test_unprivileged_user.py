@@ -18,13 +18,14 @@ from testkit.real.needs import need_devices, need_program, skip
 from testkit.real.plain_qemu import QEMU
 from testkit.targets import targets
 from testkit.until import until
-from vmiostat import Domain, Host
+from vmiostat import Domain, Host, Roots
 from vmiostat.discovery.running_process import running_process
 from vmiostat.discovery.scan import Discovery
 from vmiostat.errors import SourceError
 from vmiostat.model import Process
 from vmiostat.qemu_stats.client import QueryError
-from vmiostat.qemu_stats.qmp_connection import connect
+from vmiostat.qemu_stats.qmp_connection import QmpSocket
+from vmiostat.system.processes import user
 
 NOBODY = 65534
 
@@ -109,7 +110,7 @@ def test_the_socket_of_another_process_is_not_connected_to(tmp_path: Path) -> No
         listener.setblocking(False)
         host = Host()
         with pytest.raises(QueryError, match=f"process {pid}\\) does not listen on the socket"):
-            connect(str(path), _process(pid, host), None, NOBODY, host.roots)
+            QmpSocket(str(path), _process(pid, host), NOBODY, host.roots).connect()
         with pytest.raises(BlockingIOError):
             listener.accept()
 
@@ -166,6 +167,11 @@ def test_a_scan_without_descriptors_loses_no_domain() -> None:
             for descriptor in full:
                 os.close(descriptor)
         assert of(pid, discovery.scan().domains)
+
+
+def test_a_process_has_the_user_that_started_it() -> None:
+    with started("/bin/cat") as pid:
+        assert (user(pid, Roots()), user(os.getpid(), Roots())) == (NOBODY, 0)
 
 
 def test_a_process_whose_main_thread_has_ended_is_still_there() -> None:

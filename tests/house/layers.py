@@ -30,7 +30,7 @@ FILES = r"\bopen\(|\bread_text\(|\bread_bytes\("
 PACKAGE = {
     "core": Layer("_core _core_bases _core_events _core_fields"),
     "errors": Layer("errors"),
-    "model": Layer("model counter_sources", "core errors", never=f"{FILES}|{PRINTS}"),
+    "model": Layer("model counter_sources disk_source", "core errors", never=f"{FILES}|{PRINTS}"),
     "system": Layer("system threads", "core errors", never=PRINTS),
     "discovery": Layer("discovery", "core errors model system", never=PRINTS),
     "resolve": Layer("resolve", "core errors model system", never=PRINTS),

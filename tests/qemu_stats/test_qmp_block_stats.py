@@ -6,10 +6,19 @@ import pytest
 
 from testkit.fakes.qemu import disk, stats
 from vmiostat import BLOCK_FIELDS
-from vmiostat.qemu_stats.qmp_block_stats import counters_by_name, sizes_by_node
+from vmiostat.qemu_stats.qmp_block_stats import Counters, sizes_by_node, stats_by_name
 
 KERNEL_ONLY = {"errs", "in_flight", "busy_time", "queue_time"}
 SIZES = {"capacity", "physical"}
+
+
+class EveryName:
+    def __contains__(self, _: object) -> bool:
+        return True
+
+
+def counters_by_name(answer: object, sizes: dict[str, Counters]) -> dict[str, Counters]:
+    return {name: disk.with_sizes(sizes) for name, disk in stats_by_name(answer, EveryName()).items()}
 
 
 def nested(depth: int) -> dict[str, Any]:
@@ -86,3 +95,8 @@ def test_invalid_counters_are_left_out(value: object) -> None:
 def test_invalid_answers(answer: object) -> None:
     assert not counters_by_name(answer, {})
     assert not sizes_by_node(answer)
+
+
+def test_only_what_is_wanted_is_kept() -> None:
+    others = [{"qdev": f"other{number}", "stats": {"rd_bytes": number}} for number in range(1000)]
+    assert list(stats_by_name([disk("a", 100), *others], {"a", "b"})) == ["a"]

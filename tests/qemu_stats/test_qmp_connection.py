@@ -19,12 +19,11 @@ from testkit.until import until
 from vmiostat import Roots
 from vmiostat._core import LatestStats
 from vmiostat.discovery.running_process import running_process
-from vmiostat.discovery.vmm.qemu.command_line import command_line as parse_command_line
 from vmiostat.qemu_stats import qmp_connection
 from vmiostat.qemu_stats.qmp_client import QmpClient
 from vmiostat.qemu_stats.query_thread import QueryThread
+from vmiostat.system.descriptors import open_paths
 from vmiostat.system.probe.pool import PROBE
-from vmiostat.system.processes import command_line
 
 
 def test_a_socket_that_is_missing(qemus: QueriedQemus) -> None:
@@ -79,10 +78,7 @@ class Machine(ProcessTree):
             with suppress(OSError):
                 if (to := str(link.readlink())).startswith("socket:"):
                     self.link(f"proc/{os.getpid()}/fd/{link.name}", to)
-        machine = parse_command_line(command_line(pid, roots))
-        return QmpClient(
-            str(path), roots, {LatestStats("QMP"): ("virtio-disk0",)}, running_process(pid, roots), machine
-        )
+        return QmpClient(str(path), roots, {LatestStats("QMP"): ("virtio-disk0",)}, running_process(pid, roots))
 
 
 def problem_of(client: QmpClient) -> str | None:
@@ -109,42 +105,51 @@ def test_another_process_at_the_socket_is_refused(machine: Machine) -> None:
         wrong = "this QEMU (process 7) does not listen on the socket at its path: another process does"
         assert problem_of(client) == wrong
         assert qemu.commands.count("query-blockstats") == 1
-        # Once its QEMU has ended, the process at the socket is its next run.
-        shutil.rmtree(machine.root / "proc/7")
-        assert problem_of(client) is None
 
 
-A, B = "00000000-0000-0000-0000-00000000000a", "00000000-0000-0000-0000-00000000000b"
-NEXT_RUNS = [
-    (["-name", "web1"], ["-name", "web1"], None),
-    (["-name", "web1"], ["-name", "db1"], "'db1' instead of 'web1'"),
-    (["-name", "web1"], [], None),
-    (["-name", "web1", "-uuid", A], ["-name", "renamed", "-uuid", A], None),
-    (["-name", "web1", "-uuid", A], ["-name", "web1", "-uuid", B], f"'{B}' instead of '{A}'"),
-    (["-name", "web1"], ["-name", "db1", "-uuid", B], "'db1' instead of 'web1'"),
-]
-"""Options of the QEMU that has ended, and of the one that listens now; and the difference, if any."""
-
-
-@pytest.mark.parametrize(("before", "after", "difference"), NEXT_RUNS)
-def test_the_qemu_of_another_machine_is_not_the_next_run(
-    machine: Machine, before: list[str], after: list[str], difference: str | None
-) -> None:
-    machine.process(7, ["qemu", *before])
-    machine.process(os.getpid(), ["qemu", *after])
-    with fake_qemu.running(machine.root / "socket") as qemu:
-        client = machine.client(qemu.path, 7)
-        shutil.rmtree(machine.root / "proc/7")
-        wrong = None if difference is None else f"process {os.getpid()} listens on the socket, but runs {difference}"
-        assert problem_of(client) == wrong
-
-
-def test_a_next_run_with_an_unreadable_command_line_is_accepted(machine: Machine) -> None:
+@pytest.mark.parametrize("name", ["web1", "db1"])
+def test_an_ended_qemu_s_socket_is_not_connected_to(machine: Machine, name: str) -> None:
+    """Whatever the process there calls itself: it may be anyone's."""
     machine.process(7, ["qemu", "-name", "web1"])
+    machine.process(os.getpid(), ["qemu", "-name", name])
     with fake_qemu.running(machine.root / "socket") as qemu:
         client = machine.client(qemu.path, 7)
         shutil.rmtree(machine.root / "proc/7")
+        assert problem_of(client) == "its QEMU (process 7) has ended"
+        assert qemu.clients == 0
+
+
+def test_another_process_of_the_same_pid_is_not_connected_to(machine: Machine) -> None:
+    machine.process(os.getpid(), ["qemu"])
+    with fake_qemu.running(machine.root / "socket") as qemu:
+        client = machine.client(qemu.path, os.getpid())
         assert problem_of(client) is None
+        (machine.root / f"proc/{os.getpid()}/stat").write_text(f"{os.getpid()} (qemu) S {'0 ' * 18}5 0 0\n")
+        assert "has ended" in str(problem_of(client))
+        assert qemu.clients == 1
+
+
+def test_the_sockets_of_a_namespace_are_listed_once(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Any user may make many of them. A socket that QEMU opened since is found all the same."""
+    machine.process(os.getpid(), ["qemu"])
+    listed = []
+
+    def once(pid: int, roots: Roots) -> dict[int, str]:
+        listed.append(pid)
+        return open_paths(pid, roots)
+
+    monkeypatch.setattr(qmp_connection, "open_paths", once)
+    path = machine.root / "socket"
+    with fake_qemu.running(path):
+        client = machine.client(path, os.getpid())
+        assert [problem_of(client) for _ in range(3)] == [None] * 3
+        assert len(listed) == 1
+    path.unlink()
+    shutil.rmtree(machine.root / f"proc/{os.getpid()}/fd")
+    with fake_qemu.running(path) as qemu:
+        machine.client(path, os.getpid())
+        until(lambda: problem_of(client) is None)
+        assert qemu.commands.count("query-blockstats") == 1
 
 
 def test_pids_of_another_namespace_are_not_compared(machine: Machine) -> None:
@@ -190,10 +195,12 @@ class HangingProbe:
     def __init__(self) -> None:
         self.go_on = threading.Event()
 
-    def call(self, operation: str, socket: str, *arguments: object, key: object, path: str) -> tuple[Any, Any]:
+    def call(
+        self, operation: str, socket: str, *arguments: object, key: object, path: str, user: int | None
+    ) -> tuple[Any, Any]:
         if socket.startswith("/hangs/"):
             self.go_on.wait(60)
-        return PROBE.call(operation, socket.replace("/hangs/", "/run/"), *arguments, key=key, path=path)
+        return PROBE.call(operation, socket.replace("/hangs/", "/run/"), *arguments, key=key, path=path, user=user)
 
 
 def hanging(qemus: QueriedQemus, name: str, monkeypatch: pytest.MonkeyPatch) -> HangingProbe:

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from testkit.fakes.qemu import EVENT, GREETING, line
-from vmiostat.qemu_stats.client import QueryError
-from vmiostat.qemu_stats.qmp_conversation import MAX_LENGTH, MAX_LINE_LENGTH, Conversation
+from vmiostat.qemu_stats.client import BudgetError, QueryError
+from vmiostat.qemu_stats.qmp_conversation import MAX_EVENTS, MAX_LENGTH, MAX_LINE_LENGTH, Conversation
 
 ANSWERS = [line({"return": {}, "id": 0}), line({"return": [{"device": "x"}], "id": 1})]
 
@@ -90,6 +90,36 @@ def test_an_endless_line() -> None:
         conversation.receive(b" " * (1 << 16))
     with pytest.raises(QueryError, match="a line of more than 1 MiB"):
         conversation.receive(b" ")
+
+
+@pytest.mark.parametrize("other", [EVENT, {"return": {}, "id": 77}, {}])
+def test_events_without_end(other: dict[str, object]) -> None:
+    conversation = greeted()
+    conversation.receive(line(other) * MAX_EVENTS)
+    with pytest.raises(BudgetError, match="more than 100 events"):
+        conversation.receive(line(other))
+    conversation = greeted()
+    conversation.receive(line(other) * MAX_EVENTS + ANSWERS[0] + ANSWERS[1])
+    assert conversation.done
+
+
+def test_little_is_kept_of_a_late_answer() -> None:
+    conversation = greeted()
+    conversation.receive(b" " * (1 << 16))
+    conversation.overdue()
+    conversation.receive(b" ")
+    with pytest.raises(BudgetError, match="a line of more than 64 KiB"):
+        conversation.receive(b" ")
+    conversation = greeted()
+    conversation.receive(b" " * (1 << 17))
+    with pytest.raises(BudgetError):
+        conversation.overdue()
+
+
+def test_only_what_is_needed_of_an_answer_is_kept() -> None:
+    conversation = Conversation({"query-blockstats": {}}, {"query-blockstats": len})
+    conversation.receive(line(GREETING) + line({"return": ["x" * 1000], "id": 0}) + ANSWERS[1])
+    assert conversation.returned == {"qmp_capabilities": {}, "query-blockstats": 1}
 
 
 def message(conversation: Conversation, text: bytes) -> str:

@@ -14,6 +14,8 @@ from testkit.fakes import qemu as fake_qemu
 from testkit.fakes.qemu import Serve
 from testkit.fakes.queried_qemus import DEADLINE, QueriedQemus, open_files, states
 from testkit.until import until
+from vmiostat.qemu_stats import query_loop, query_state
+from vmiostat.qemu_stats.query_thread import OnDemand
 
 
 @pytest.mark.parametrize("serve", [None, fake_qemu.byte_by_byte])
@@ -44,7 +46,8 @@ def test_sizes_are_queried_seldom_and_carried_over(qemus: QueriedQemus) -> None:
     assert poller.poll().block[0].capacity == 7
 
 
-TOO_LONG = "it sent (a line of )?more than [14] MiB|no answer within 0.3 s"
+LEFT_ALONE = "; it is not queried for 2 s"
+TOO_MUCH = rf"(it sent a line of more than (1 MiB|64 KiB)|no answer within 0.3 s|.* of CPU time){LEFT_ALONE}"
 """Whichever comes first."""
 
 MISBEHAVIOUR: list[tuple[Serve, str]] = [
@@ -52,8 +55,8 @@ MISBEHAVIOUR: list[tuple[Serve, str]] = [
     (fake_qemu.never_answer, "no answer within 0.3 s"),
     (fake_qemu.hang_up, "it closed the connection without an answer"),
     (fake_qemu.send(b"hello\n"), "it sent invalid JSON: 'hello'"),
-    (fake_qemu.never_stop, TOO_LONG),
-    (fake_qemu.endless_line, TOO_LONG),
+    (fake_qemu.never_stop, f"it sent more than 100 events during a query{LEFT_ALONE}"),
+    (fake_qemu.endless_line, TOO_MUCH),
     (fake_qemu.refuse, r"it refused query-blockstats: .a guest's .x1b\[31mname."),
 ]
 
@@ -147,6 +150,36 @@ def test_a_qemu_that_refuses_is_queried_less_often_on_demand(qemus: QueriedQemus
     until(lambda: thread.query(5.0) and states(poller) == ["ok", "ok"])
     assert all(thread.query(5.0) for _ in range(5))
     assert bad.clients == 6 + 1 + 5
+
+
+@pytest.mark.parametrize("interval", [0.05, "on demand"])
+def test_a_qemu_that_exceeds_its_budget_is_left_alone_for_longer_each_time(
+    qemus: QueriedQemus, interval: float | OnDemand, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(query_state, "FIRST_LEFT_ALONE", 0.2)
+    bad, good = qemus.qemu("bad", fake_qemu.never_stop), qemus.qemu("good")
+    thread = qemus.query_thread(interval)
+    seconds: list[float] = []
+    for _ in range(3):
+        seconds.append(until(lambda: thread.query(5.0) and bad.clients > len(seconds)))
+    clients = good.clients
+    assert seconds[1] > 0.2
+    assert seconds[2] > 0.4
+    assert re.search("it is not queried for 0.8 s", qemus.latest_stats["bad"].problem or "")
+    bad.serve = fake_qemu.answer
+    until(lambda: thread.query(5.0) and qemus.latest_stats["bad"].problem is None)
+    assert good.clients > clients > 3
+
+
+def test_a_qemu_that_sends_bytes_one_by_one_without_end(qemus: QueriedQemus, monkeypatch: pytest.MonkeyPatch) -> None:
+    def dribble(_: fake_qemu.FakeQemu, client: socket.socket) -> None:
+        while True:
+            client.sendall(b" ")
+
+    monkeypatch.setattr(query_loop, "_CPU_TIME", 0.02)
+    qemus.qemu("bad", dribble)
+    thread = qemus.query_thread()
+    until(lambda: thread.query(5.0) and "of CPU time" in (qemus.latest_stats["bad"].problem or ""))
 
 
 def test_queries_on_demand_do_not_delay_those_that_are_due(qemus: QueriedQemus) -> None:

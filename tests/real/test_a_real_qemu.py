@@ -172,18 +172,25 @@ def test_somebody_else_at_the_socket(qemu: PlainQemu) -> None:
 
 
 def test_another_qemu_at_the_same_socket(tmp_path: Path) -> None:
+    """A plan that does not follow changes believes only the QEMU that it was made for; one that does finds the next."""
     with plain_qemu("vm", tmp_path) as first:
         name = first.name
         poller = Host().poller(domains(first), qemu_interval="on demand")
+        following = Host().follow(select=lambda domain: domain if domain.name == name else None, qemu_interval=0.1)
         first.io("raw0", "aio_write 0 4096")
         assert poller.query(10.0)
-        before = poller.poll()
+        until(lambda: following.poll().block[name, "raw0"].wr_req == 1)
+        before = poller.poll(), following.poll()
     first.qmp.unlink()
-    with poller, plain_qemu("vm", tmp_path):
+    with poller, following, plain_qemu("vm", tmp_path):
         assert poller.query(10.0)
         after = poller.poll()
-    assert (before.block[name, "raw0"].wr_req, after.block[name, "raw0"].wr_req) == (1, 0)
-    assert after.rates(before).block[name, "raw0"].state == "replaced"
+        assert (after.block[name, "raw0"].wr_req, after.block[name, "raw0"].state) == (1, "stale")
+        row = list(after.block).index(after.block[name, "raw0"])
+        assert "has ended" in str(poller.problem("block", row))
+        until(lambda: (name, "raw0") in following.poll().block and following.poll().block[name, "raw0"].wr_req == 0)
+        assert following.poll().rates(before[1]).block[name, "raw0"].state == "replaced"
+    assert before[0].block[name, "raw0"].wr_req == 1
 
 
 def test_closing_takes_no_time_while_one_stands_still(qemu: PlainQemu) -> None:

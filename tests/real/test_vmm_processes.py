@@ -10,8 +10,10 @@ from pathlib import Path
 import pytest
 
 from testkit.real.devices import Loop
-from testkit.real.needs import need_devices, skip
+from testkit.real.needs import need_devices, need_program, skip
+from testkit.real.plain_qemu import QEMU
 from testkit.targets import targets
+from testkit.until import until
 from vmiostat import Domain, Host
 from vmiostat.counter_sources import BlockDevice, NetDevice
 
@@ -132,3 +134,20 @@ def test_who_does_not_see_every_process_is_told(options: list[str], mount: str, 
     (sentence,) = done.stdout.splitlines()
     assert sentence.startswith("/proc: ")
     assert told in sentence
+
+
+def test_a_qemu_that_forks_for_its_teardown_is_one_machine() -> None:
+    need_program(QEMU)
+    name = f"forks-{os.getpid()}"
+    words = ["-name", name, "-m", "16", "-display", "none", "-nodefaults", "-S", "-async-teardown"]
+    with subprocess.Popen([QEMU, *words], stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+            until(lambda: process.poll() is not None or children.read_text())
+            if process.poll() is not None:  # since QEMU 8.1 -run-with, which 7.2 does not know
+                assert process.stderr is not None
+                skip(process.stderr.read())
+            host = Host()
+            assert [domain.name for domain in host.domains() if name in domain.name] == [name]
+        finally:
+            process.kill()

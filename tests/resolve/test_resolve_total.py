@@ -22,6 +22,8 @@ FILLED = "8:0 Read 10\n8:0 Write 20\n8:0 Sync 30\n8:0 Async 0\n8:0 Total 30\nTot
 SYSTEMD = r"/machine.slice/machine-qemu\x2d1\x2dvm1.scope"
 PLAIN = "/machine/qemu-1-vm1.libvirt-qemu"
 
+STARTED_AT_22 = f"70 (qemu-system-x86) S {' '.join(map(str, range(4, 53)))}\n"
+
 Write = Callable[[str, str], None]
 
 
@@ -38,7 +40,7 @@ def write(tmp_path: Path) -> Write:
 
 def run_vm1(write: Write) -> None:
     """The files of libvirt and the kernel for the domain that process 70 runs."""
-    write("/proc/70/stat", f"70 (qemu-system-x86) S {' '.join(map(str, range(4, 53)))}\n")
+    write("/proc/70/stat", STARTED_AT_22)
     write("/proc/70/cmdline", "qemu-system-x86_64\0-name\0guest=vm1\0")
     definition = "<domain type='kvm' id='1'><name>vm1</name></domain>"
     write("/run/libvirt/qemu/vm1.xml", f"<domstatus state='running' pid='70'>{definition}</domstatus>")
@@ -135,6 +137,23 @@ def test_neither_the_root_group_nor_one_out_of_reach(group: str, write: Write, t
     write("/sys/fs/machine.slice/machine-a.scope/cgroup.procs", "70\n")
     write("/sys/fs/machine.slice/machine-a.scope/io.stat", STAT)
     assert total(tmp_path).counter_source == ProcessIo(70)
+
+
+@pytest.mark.parametrize("grouped", [False, True], ids=["process", "control group"])
+def test_a_pid_that_another_process_got_leads_to_nothing(grouped: bool, write: Write, tmp_path: Path) -> None:
+    """Process 70 started at 22. It ended during or after the scan, and another one has its pid."""
+    write("/proc/70/stat", STARTED_AT_22)
+    if grouped:
+        write("/proc/70/cgroup", f"0::{SYSTEMD}\n")
+        write(f"/sys/fs/cgroup{SYSTEMD}/cgroup.procs", "70\n")
+        write(f"/sys/fs/cgroup{SYSTEMD}/io.stat", STAT)
+    own, other = Process(70, 22), Process(70, 21)
+    expected = CgroupIo(f"/sys/fs/cgroup{SYSTEMD}") if grouped else ProcessIo(70, 22)
+    for process, source in ((own, expected), (Process(70), expected), (other, None)):
+        found = resolve_total(Domain("vm1", type="kvm", process=process), Roots(tmp_path))
+        assert found is not None
+        assert found.counter_source == source
+    assert found.reason == "process 70 has ended while this was looked up; another one may have its pid"
 
 
 def test_a_container_is_more_than_one_process(write: Write, tmp_path: Path) -> None:

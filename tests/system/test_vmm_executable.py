@@ -12,6 +12,7 @@ import pytest
 
 from testkit.real.needs import skip
 from vmiostat import Roots
+from vmiostat.system.processes import sees_every_process
 from vmiostat.system.vmm_executable import Verdict, VmmExecutables
 
 
@@ -43,6 +44,12 @@ def program(tmp_path: Path) -> Path:
 def test_a_command_line_proves_nothing() -> None:
     with running("/bin/cat", "qemu-system-x86_64") as pid:
         assert verdict(pid) is Verdict.OTHER
+
+
+def test_a_thread_of_the_kernel_runs_no_vmm() -> None:
+    if not sees_every_process(Roots()):
+        skip("needs the machine's own /proc")
+    assert verdict(2) is Verdict.OTHER
 
 
 def test_a_file_of_that_name_elsewhere_is_unverified(program: Path) -> None:

@@ -12,6 +12,7 @@ from testkit.fakes.xenstored import running
 from testkit.trees.qemu import QemuTree
 from testkit.trees.xen import XenTree
 from vmiostat import Host
+from vmiostat.model import Process
 
 # As libxl starts it (fixtures/xen-4.17-real/ps.txt).
 QEMU = (
@@ -65,6 +66,17 @@ def test_qemu_is_queried_for_the_disks_that_it_serves(tree: XenTree) -> None:
         block = poller.poll().block
         seen = {device: (row.state, row.rd_req) for device, row in zip(block.devices, block, strict=True)}
     assert seen == {"xvda": ("ok", 100), "d1p0": ("ok", 200), "xvdc": ("ok", 7), "xvdd": ("unsupported", -1)}
+
+
+def test_a_domain_s_qemu_is_the_one_that_xenstore_names(tree: XenTree) -> None:
+    machine = QemuTree(tree.root)
+    machine.process(602, QEMU.split())
+    machine.process(603, QEMU.replace("-xen-domid 2", "-xen-domid 99").split())
+    tree.store["/local/domain/2/image/device-model-pid"] = "603"
+    with running(tree.root, tree.store):
+        domains = Host(tree.root).domains()
+    assert [domain.process for domain in domains if domain.name == "web1"] == [Process(603, 603)]
+    assert [domain.name for domain in domains if domain.process == Process(602, 602)] == ["web1@602"]
 
 
 @pytest.mark.parametrize(("source", "reads"), [("kernel", 5), ("qemu", 300)])

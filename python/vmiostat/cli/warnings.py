@@ -22,8 +22,13 @@ class Warnings:
 
     def update(self, problems: Iterable[Exception]) -> None:
         """Prints those of the current problems that were not there the last time, a line each."""
-        sentences = {_SECONDS.sub("", text): text for text in map(sentence, problems)}
+        sentences = {_key(problem): sentence(problem) for problem in problems}
         for problem, text in sentences.items():
             if problem not in self._printed:
                 complain(f"warning: {text}")
         self._printed = set(sentences)
+
+
+def _key(problem: Exception) -> str:
+    """The same for the same problem, although numbers in its text change."""
+    return getattr(problem, "limit", None) or _SECONDS.sub("", sentence(problem))

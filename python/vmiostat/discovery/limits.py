@@ -11,14 +11,33 @@ NAME_BYTES = 255
 """Of a VM or device: libvirt's domains are named like their files, and a file's name has no more (NAME_MAX)."""
 DEVICES = 1024
 """Disks and interfaces of a VM: QEMU's machines with most slots (PCI bridges, virtio-scsi) are used with hundreds."""
+DEVICES_OF_A_USER = 4096
+"""Of the machines found by their processes, of one user other than root: each has a row that every poll reads."""
 DESCRIPTORS = 4096
 """Of a process, those probed for devices: a disk has one or two, an interface one for each queue."""
+OPEN_FILES = 16_384
+"""Of a process, the lowest that are listed: a virtual machine with many queues has thousands of eventfds."""
+SCAN_TIME_OF_A_USER = 1.0
+"""Seconds of CPU time that one scan spends on the processes of one user other than root: it spends some 0.05 ms on a
+process, and a millisecond on a virtual machine.
+"""
 MACHINES = 10_000
 """Found by their processes: a host has memory for fewer."""
 MACHINES_OF_A_USER = 256
 """Found by their processes, of one user other than root: no user can crowd out the others' VMs."""
 PROBLEMS = 20
 """Of one scan: no user can hide a problem in a flood of others."""
+
+
+class LimitReached(TopologyError):
+    """Something is left out. It is the same problem while `limit` is the same, however the numbers in it change."""
+
+    def __init__(self, reason: str, path: str, limit: str) -> None:
+        super().__init__(reason, path)
+        self.limit = limit
+
+    def __reduce__(self) -> tuple[type[TopologyError], tuple[str, str, str]]:  # type: ignore[override]
+        return type(self), (self.reason, self.path, self.limit)
 
 
 def cut_name(name: str) -> str:
@@ -40,4 +59,4 @@ def cut_problems(problems: Sequence[Error]) -> tuple[Error, ...]:
     more = len(problems) - PROBLEMS
     if more <= 0:
         return tuple(problems)
-    return (*problems[:PROBLEMS], TopologyError(f"and {more} more problems", "/proc"))
+    return (*problems[:PROBLEMS], LimitReached(f"and {more} more problems", "/proc", "problems"))

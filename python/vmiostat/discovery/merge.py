@@ -1,17 +1,18 @@
 """Merges the domains of all providers: one that several of them find is one domain, as the first of them sees it.
 
 A process chooses what its command line says. So a domain that is found by its process takes no name, UUID or id from a
-domain of libvirt or Xen, and where two processes claim the same one, neither gets it.
+domain of libvirt or Xen, and where two processes claim the same one, neither gets it. Nor does such a domain take it
+for its own process, unless root started it: Xen's QEMU is found so.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from vmiostat.discovery.provider import Found
 from vmiostat.discovery.vmm.process import PROVIDER
 from vmiostat.errors import Error, TopologyError
-from vmiostat.model import Domain
+from vmiostat.model import Domain, Process
 
 Key = tuple[str, str | int]
 
@@ -19,12 +20,13 @@ _MAX_NAMED = 5
 """Claims that one problem names, and processes of each."""
 
 
-def merge_domains(found: Iterable[Domain]) -> Found:
+def merge_domains(found: Iterable[Domain], is_roots: Callable[[Process], bool] = lambda _: False) -> Found:
     """Each domain once, in the order given, identified by its UUID, its process or its Xen domid.
 
-    A later view of a domain adds the process or UUID that the first one lacks; an unverified domain is never merged. Of
-    two domains with the same name the later one is called NAME@PID, so that their rows can be distinguished. Two that
-    are found by their processes are both called so if they claim the same name, UUID or id; that is a problem.
+    A later view of a domain adds the process or UUID that the first one lacks; an unverified domain is never merged,
+    and a domain of libvirt or Xen that has no process gets one of root's only (`is_roots`). Of two domains with the
+    same name the later one is called NAME@PID, so that their rows can be distinguished. Two that are found by their
+    processes are both called so if they claim the same name, UUID or id; that is a problem.
     """
     domains = list(found)
     clashes = _clashes(domains)
@@ -33,7 +35,7 @@ def merge_domains(found: Iterable[Domain]) -> Found:
     indexes: dict[Key, int] = {}
     for domain in (_without(clashes, domain) for domain in domains):
         index = next((indexes[key] for key in _keys(domain) if key in indexes), None)
-        if index is None or _differ(seen[index], domain):
+        if index is None or _differ(seen[index], domain) or not _belongs(seen[index], domain, is_roots):
             index = len(seen)
             seen.append(domain)
         else:
@@ -64,6 +66,13 @@ def _differ(one: Domain, other: Domain) -> bool:
     if one.type == other.type == "xen" and one.id is not None and other.id is not None and one.id != other.id:
         return True  # a migration within this host, or a restart before the old domain is completely gone
     return one.process is not None and other.process is not None and one.process.pid != other.process.pid
+
+
+def _belongs(first: Domain, claiming: Domain, is_roots: Callable[[Process], bool]) -> bool:
+    """Whether what a process says of itself may be believed: that it runs the first domain."""
+    if _is_claiming(first) or not _is_claiming(claiming) or claiming.process is None:
+        return True
+    return first.process is not None or is_roots(claiming.process)
 
 
 def _is_claiming(domain: Domain) -> bool:

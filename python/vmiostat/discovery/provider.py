@@ -49,6 +49,7 @@ class ScanContext:
         self.namespaces = namespaces or NetworkNamespaces(roots)
         self.pids = pids(roots)
         """The machine's processes."""
+        self.namespaces.keep(self.pids)
         self.executables = executables or VmmExecutables(roots)
         self.known_pids: set[int] = set()
         """Those whose domain an earlier provider has found."""

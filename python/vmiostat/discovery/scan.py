@@ -17,7 +17,7 @@ from vmiostat.discovery.xen.xenstore import Xenstore
 from vmiostat.errors import Error
 from vmiostat.model import Domain
 from vmiostat.system.netns import NetworkNamespaces
-from vmiostat.system.processes import start_time
+from vmiostat.system.processes import start_time, user
 from vmiostat.system.vmm_executable import VmmExecutables
 
 if TYPE_CHECKING:
@@ -80,7 +80,8 @@ class Discovery:
             domains += last
             problems += found.problems
             context.known_pids |= {domain.process.pid for domain in last if domain.process is not None}
-        merged = merge_domains(domain for domain in with_devices_of_xenstore(domains) if not _is_dom0(domain))
+        guests = (domain for domain in with_devices_of_xenstore(domains) if not _is_dom0(domain))
+        merged = merge_domains(guests, lambda process: user(process.pid, self._roots) == 0)
         return Found(merged.domains, cut_problems((*merged.problems, *problems)))
 
     def _standing(self, provider: Provider, found: Found) -> Iterator[Domain]:

@@ -78,7 +78,7 @@ class FollowedPlan:
             domains = tuple(chosen for domain in domains if (chosen := self._select(domain)) is not None)
         if self._queries is not None:
             domains = tuple(self._queries.attach(domains))
-        if domains == self.domains:
+        if domains == self.domains and not self._opened.has_outgrown():
             self._opened.reopen()  # what no definition has may have changed: a Xen guest connected to its disk
         else:
             self._opened.replan(*plan_rows(domains), *plan_diff(self.domains, domains))

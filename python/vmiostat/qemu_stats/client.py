@@ -13,6 +13,10 @@ class QueryError(Error):
     """A VMM could not be queried, or sent no valid answer. Messages have the client's name before this text."""
 
 
+class BudgetError(QueryError):
+    """A VMM takes more than one query may cost. It is left alone for a while, each time for longer."""
+
+
 @dataclass(frozen=True, eq=False)
 class InFlightLimit:
     """How many queries may be in flight at once, so that stuck VMMs exhaust neither this process nor the server.
@@ -33,10 +37,17 @@ class Query(Protocol):
     def events(self) -> int:
         """selectors.EVENT_READ or EVENT_WRITE."""
 
+    @property
+    def cpu_time(self) -> float:
+        """Seconds of CPU time that other threads have spent on it."""
+
     def fileno(self) -> int: ...
 
     def advance(self) -> bool:
         """Continues as far as possible without waiting; True once the answer is complete. Raises QueryError."""
+
+    def overdue(self) -> None:
+        """Its deadline has passed: it may go on waiting, but not hold much memory. Raises QueryError."""
 
     def close(self) -> None:
         """Abandons the query."""
@@ -51,6 +62,10 @@ class Client(Protocol):
 
     @property
     def in_flight_limit(self) -> InFlightLimit: ...
+
+    @property
+    def user(self) -> int | None:
+        """The user whom the VMM runs as, where queries are shared out by user."""
 
     def query(self) -> Query:
         """Starts a query. Raises QueryError, and OSError."""

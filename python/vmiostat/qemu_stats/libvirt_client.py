@@ -98,6 +98,7 @@ class LibvirtQuery(PendingCall[Stats]):
     """One call."""
 
     events = selectors.EVENT_READ
+    cpu_time = 0.0
 
     def advance(self) -> bool:
         """Raises what the call raised, as a QueryError."""
@@ -106,11 +107,16 @@ class LibvirtQuery(PendingCall[Stats]):
             raise QueryError(sentence(error)) from error
         return True
 
+    def overdue(self) -> None:
+        """It holds nothing."""
+
 
 class LibvirtClient:
     """Queries libvirt for one domain. `targets` has the target of each disk."""
 
     in_flight_limit = IN_FLIGHT_LIMIT
+    user = None
+    """libvirt runs most QEMUs as one user."""
 
     def __init__(
         self, stats: LibvirtStats, uuid: str, process: Process | None, targets: Mapping[LatestStats, str]

@@ -4,8 +4,8 @@ https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html. Any value may be mis
 old or because a guest has taken it over. Invalid numbers are left out.
 """
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Container, Iterator, Mapping
+from typing import Any, NamedTuple
 
 Counters = dict[str, int]
 
@@ -39,21 +39,36 @@ _REQUESTS = {
 _INT64_MAX = (1 << 63) - 1
 _MAX_DEPTH = 16
 """Nodes between a disk and its file: a format, and perhaps filters."""
+_MAX_NAME = 255
 _PERIPHERAL = "/machine/peripheral/"
 
 
-def counters_by_name(blockstats: object, sizes: Mapping[str, Counters]) -> dict[str, Counters]:
-    """The counters of each disk that query-blockstats returned, under every name that QEMU has for it.
+class DiskStats(NamedTuple):
+    """What query-blockstats returned of a disk."""
 
-    `sizes` has the sizes of block nodes: an image is one, and so is the file or device that contains it.
-    """
-    disks = [(disk, _counters(disk, sizes)) for disk in _objects(blockstats)]
-    found: dict[str, Counters] = {}
+    counters: Counters
+    image: str
+    """Its block node; empty for an empty drive."""
+    file: str
+    """The node of the file or device that contains it."""
+
+    def with_sizes(self, sizes: Mapping[str, Counters]) -> Counters:
+        """Its counters with the sizes of its nodes."""
+        image, storage = sizes.get(self.image, {}), sizes.get(self.file, {})
+        # As in libvirt, the physical size of a device, or of a file with nothing allocated, is its length.
+        size = {"capacity": image.get("virtual", 0), "physical": image.get("actual", 0) or storage.get("virtual", 0)}
+        return self.counters | {name: number for name, number in size.items() if number}
+
+
+def stats_by_name(blockstats: object, wanted: Container[str]) -> dict[str, DiskStats]:
+    """The stats of the disks that query-blockstats returned, under those of QEMU's names for them that are wanted."""
+    found: dict[str, DiskStats] = {}
     # The id of a device, chosen by whoever started QEMU, takes precedence over the names of its drive and node.
     for names in (_device_names, _drive_names, _node_names):
-        for disk, counters in disks:
+        for disk in _objects(blockstats):
             for name in names(disk):
-                found.setdefault(name, counters)
+                if name in wanted and name not in found:
+                    found[name] = _stats(disk)
     return found
 
 
@@ -68,16 +83,19 @@ def sizes_by_node(nodes: object) -> dict[str, Counters]:
     return {name: _numbers(image, names) for name, image in named if isinstance(name, str)}
 
 
-def _counters(disk: dict[str, Any], sizes: Mapping[str, Counters]) -> Counters:
+def _stats(disk: dict[str, Any]) -> DiskStats:
     found = _numbers(_object(disk, "stats"), _REQUESTS)
     file = _file(disk)
     if "node-name" not in file:  # an empty drive
-        return found
+        return DiskStats(found, "", "")
     found |= _numbers(_object(file, "stats"), {"allocation": "wr_highest_offset"})
-    image, storage = (sizes.get(str(node.get("node-name")), {}) for node in (disk, file))
-    # As in libvirt, the physical size of a device, or of a file with nothing allocated, is its length.
-    size = {"capacity": image.get("virtual", 0), "physical": image.get("actual", 0) or storage.get("virtual", 0)}
-    return found | {name: number for name, number in size.items() if number}
+    return DiskStats(found, _node(disk), _node(file))
+
+
+def _node(disk: dict[str, Any]) -> str:
+    """Its name, of which QEMU takes 31 bytes."""
+    name = disk.get("node-name")
+    return name if isinstance(name, str) and len(name) <= _MAX_NAME else ""
 
 
 def _file(disk: dict[str, Any]) -> dict[str, Any]:

@@ -12,14 +12,13 @@ from concurrent.futures import Future
 from functools import partial
 
 from vmiostat._core import LatestStats, Roots
-from vmiostat.discovery.vmm.command_line import CommandLine
-from vmiostat.errors import SourceError
 from vmiostat.model import Process
 from vmiostat.qemu_stats.client import InFlightLimit, QueryError
 from vmiostat.qemu_stats.pending_call import PendingCall
-from vmiostat.qemu_stats.qmp_block_stats import Counters, counters_by_name, sizes_by_node
-from vmiostat.qemu_stats.qmp_connection import Connection, connect
+from vmiostat.qemu_stats.qmp_block_stats import Counters, DiskStats, sizes_by_node, stats_by_name
+from vmiostat.qemu_stats.qmp_connection import Connection, QmpSocket
 from vmiostat.qemu_stats.qmp_conversation import Conversation
+from vmiostat.system.processes import user
 from vmiostat.threads.detached_calls import DetachedCalls
 
 IN_FLIGHT_LIMIT = InFlightLimit(in_time=32)
@@ -36,8 +35,9 @@ _CHUNK = 1 << 16
 class QmpQuery:
     """One connection, which a thread of its own makes: greeting, commands, answers."""
 
-    def __init__(self, connecting: PendingCall[Connection], commands: Mapping[str, Mapping[str, object]]) -> None:
-        self.conversation = Conversation(commands)
+    def __init__(self, connecting: PendingCall[Connection], conversation: Conversation) -> None:
+        self.conversation = conversation
+        self.cpu_time = 0.0
         self._connecting = connecting
         self._socket: socket.socket | None = None
         self.server = 0
@@ -54,7 +54,7 @@ class QmpQuery:
         """Takes the connection, or sends or receives once. Raises QueryError, and OSError."""
         conversation = self.conversation
         if self._socket is None:
-            self._socket, self.server = self._connecting.future.result()
+            self._socket, self.server, self.cpu_time = self._connecting.future.result()
             return False
         try:
             if conversation.outgoing:
@@ -70,6 +70,9 @@ class QmpQuery:
         conversation.receive(data)
         return conversation.done
 
+    def overdue(self) -> None:
+        self.conversation.overdue()
+
     def close(self) -> None:
         # A connection that is still being made is closed once it is there.
         self._connecting.future.add_done_callback(_close)
@@ -84,8 +87,7 @@ def _close(connecting: Future[Connection]) -> None:
 class QmpClient:
     """Queries one QEMU over its socket at `path`. `names` has the names by which QEMU may know each disk.
 
-    Only answers from the process `qemu` count, or from its next run; `machine` is what its command line says of the
-    virtual machine. If `qemu` is None, whoever listens on the socket is accepted.
+    Only answers from the process `qemu` count. If it is None, whoever listens on the socket is accepted.
     """
 
     in_flight_limit = IN_FLIGHT_LIMIT
@@ -96,13 +98,13 @@ class QmpClient:
         roots: Roots,
         names: Mapping[LatestStats, Sequence[str]],
         qemu: Process | None = None,
-        machine: CommandLine | None = None,
     ) -> None:
         self.latest_stats = tuple(names)
-        owner = None if qemu is None else _owner(qemu, roots)
-        self._connect = partial(connect, path, qemu, machine, owner, roots)
+        self.user = None if qemu is None else user(qemu.pid, roots)
+        self._socket = QmpSocket(path, qemu, self.user, roots)
         self._calls = DetachedCalls(1, "vmiostat-qmp")
         self._names = names
+        self._wanted = frozenset(name for some in names.values() for name in some)
         self._sizes: dict[str, Counters] = {}
         self._sizes_due = -SIZES_INTERVAL
         self._server: int | None = None
@@ -110,8 +112,12 @@ class QmpClient:
     def query(self) -> QmpQuery:
         """Starts to connect. Raises QueryError, and OSError."""
         sizes = _SIZES if time.monotonic() >= self._sizes_due else {}
-        connecting = PendingCall(partial(self._calls.start, "connect", self._connect))
-        return QmpQuery(connecting, {"query-blockstats": {}, **sizes})
+        connecting = PendingCall(partial(self._calls.start, "connect", self._socket.connect))
+        convert = {"query-blockstats": self._stats, **dict.fromkeys(_SIZES, sizes_by_node)}
+        return QmpQuery(connecting, Conversation({"query-blockstats": {}, **sizes}, convert))
+
+    def _stats(self, returned: object) -> dict[str, DiskStats]:
+        return stats_by_name(returned, self._wanted)
 
     def store(self, query: QmpQuery, time_ns: int, fresh_ns: int) -> None:
         """Raises QueryError if QEMU refused the query."""
@@ -124,21 +130,15 @@ class QmpClient:
                 latest.restarted()
             self._sizes = {}
         self._server = query.server
+        found: dict[str, DiskStats] = conversation.returned["query-blockstats"]
         for command in _SIZES.keys() & (conversation.returned.keys() | conversation.refused.keys()):
-            self._sizes = sizes_by_node(conversation.returned.get(command))
+            sizes = conversation.returned.get(command, {})
+            nodes = {node for disk in found.values() for node in (disk.image, disk.file)}
+            self._sizes = {node: sizes[node] for node in nodes & sizes.keys()}
             self._sizes_due = time.monotonic() + SIZES_INTERVAL
-        found = counters_by_name(conversation.returned["query-blockstats"], self._sizes)
         for latest, names in self._names.items():
-            counters = next((found[name] for name in names if name in found), None)
-            if counters is None:
+            disk = next((found[name] for name in names if name in found), None)
+            if disk is None:
                 latest.failed(f"it has no disk {' or '.join(map(ascii, names))}")
             else:
-                latest.put(time_ns, fresh_ns, **counters)
-
-
-def _owner(qemu: Process, roots: Roots) -> int | None:
-    """The user whom it runs as; None for one that has ended."""
-    try:
-        return roots.file_identity(f"/proc/{qemu.pid}")[2]
-    except SourceError:
-        return None
+                latest.put(time_ns, fresh_ns, **disk.with_sizes(self._sizes))

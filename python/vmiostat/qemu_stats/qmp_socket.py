@@ -17,7 +17,8 @@ def qmp_socket(arguments: Sequence[str]) -> str | None:
     """The path of the first such socket; None if there is none.
 
     Skips a socket at which QEMU waits for a client before it starts the guest (`wait=on`, or neither `wait` nor
-    `nowait`): a connection of ours would start it.
+    `nowait`): a connection of ours would start it. `-set` may change that afterwards, so with it no socket is used. A
+    QEMU that has not begun to serve its monitor keeps a connection waiting, and one with `-S` stays stopped.
 
     >>> qmp_socket(["kvm", "-qmp", "unix:/run/vm1.qmp,server=on,wait=off"])
     '/run/vm1.qmp'
@@ -31,6 +32,8 @@ def _monitors(arguments: Sequence[str]) -> Iterator[Values]:
     monitors: list[Values | str] = []
     for name, text in options(arguments):
         match name:
+            case "set" if text.startswith("chardev."):
+                return
             case "chardev":
                 device = values(text, "backend")
                 devices[device.get("id", "")] = device

@@ -9,13 +9,16 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from itertools import count
 
-from vmiostat.qemu_stats.client import Client, InFlightLimit, QueryError
+from vmiostat.qemu_stats.client import BudgetError, Client, InFlightLimit, QueryError
 from vmiostat.qemu_stats.query_queue import QueryQueue
 from vmiostat.qemu_stats.query_state import NEVER, QueryState
 from vmiostat.threads.select_timeout import MAX_SELECT_TIMEOUT
 
 _PATIENCE = 2
 """Deadlines that a client may wait for a place. After the first, the queries that held all places are overdue."""
+
+_CPU_TIME = 0.25
+"""Seconds of CPU time that one query may take: 4 MiB of answers take 0.1."""
 
 _FOREVER_NS = 1 << 62
 
@@ -58,6 +61,8 @@ class QueryLoop:
             self._drop(before[client])
         limits = {client.in_flight_limit for client in self._states}
         self._queues = {limit: self._queues.get(limit) or QueryQueue(limit) for limit in limits}
+        for limit, queue in self._queues.items():
+            queue.set_users({client.user for client in self._states if client.in_flight_limit is limit})
         if not self._on_demand:
             for client in self._states.keys() - before.keys():
                 self._set_timer(self._states[client], now)
@@ -66,7 +71,7 @@ class QueryLoop:
         """Queries all clients now, except those whose query is in flight, and those that back off after a failure."""
         now = time.monotonic()
         for state in self._states.values():
-            if state.phase == "idle" and state.joins_on_demand():
+            if state.phase == "idle" and state.joins_on_demand(now):
                 self._set_timer(state, now)
             elif state.phase == "idle" or state.timer == NEVER:
                 self._on_settled(state.client)
@@ -80,7 +85,7 @@ class QueryLoop:
                 self._advance(key.data)
         self._run_timers()
         for queue in self._queues.values():
-            while (state := queue.next()) is not None:
+            while (state := queue.next(time.monotonic())) is not None:
                 self._start(state)
 
     def fail(self, why: str) -> None:
@@ -105,7 +110,12 @@ class QueryLoop:
             heapq.heappush(self._timers, (when, next(self._number), state))
 
     def _until_next_timer(self) -> float | None:
-        return min(max(0.0, self._timers[0][0] - time.monotonic()), MAX_SELECT_TIMEOUT) if self._timers else None
+        now = time.monotonic()
+        first = min(
+            self._timers[0][0] if self._timers else NEVER,
+            min((queue.next_start(now) for queue in self._queues.values()), default=NEVER),
+        )
+        return None if first == NEVER else min(max(0.0, first - now), MAX_SELECT_TIMEOUT)
 
     def _run_timers(self) -> None:
         """Queues the clients that are due, and reports those that have waited too long."""
@@ -122,27 +132,38 @@ class QueryLoop:
                     self._set_timer(state, now + self._patience)
                 case "waiting":  # not its own failure, and it goes on waiting
                     state.timer = NEVER
-                    why = f"not queried for {self._patience:g} s, because too many other VMs do not answer"
-                    self._record_failure(state, why)
+                    why = self._queue(state).why_waiting(state, now)
+                    self._record_failure(state, f"not queried for {self._patience:g} s, because {why}")
                 case "in flight":
-                    state.phase, state.timer = "overdue", NEVER
-                    state.failures += 1
-                    self._record_failure(state, f"no answer within {self._deadline:g} s")
-                    self._queue(state).overdue(state)
+                    self._pass_deadline(state)
+
+    def _pass_deadline(self, state: QueryState) -> None:
+        assert state.query is not None
+        why = f"no answer within {self._deadline:g} s"
+        try:
+            state.query.overdue()
+        except QueryError:
+            self._finish(state, BudgetError(why))
+            return
+        state.phase, state.timer = "overdue", NEVER
+        state.failures += 1
+        self._record_failure(state, why)
+        self._queue(state).overdue(state)
 
     def _start(self, state: QueryState) -> None:
-        state.phase = "in flight"
+        state.phase, state.cpu_time = "in flight", 0.0
         try:
             state.query = state.client.query()
             self._select(state)
         except Exception as error:  # whatever it is, it must affect this client only
-            self._finish(state, _reason(error))
+            self._finish(state, error)
         else:
             self._set_timer(state, time.monotonic() + self._deadline)
 
     def _advance(self, state: QueryState) -> None:
         query = state.query
         assert query is not None
+        cpu_time = time.thread_time()
         try:
             answered = query.advance()
             time_ns = time.monotonic_ns()
@@ -151,23 +172,34 @@ class QueryLoop:
             else:
                 self._select(state)
         except Exception as error:  # as above
-            self._finish(state, _reason(error))
+            answered = False
+            failure: Exception | None = error
         else:
-            if answered:
-                self._finish(state)
+            failure = None
+        state.cpu_time += time.thread_time() - cpu_time
+        if failure is None and not answered and state.cpu_time > _CPU_TIME:
+            failure = BudgetError(f"reading what it sends took more than {_CPU_TIME:g} s of CPU time")
+        if answered or failure is not None:
+            self._finish(state, failure)
 
-    def _finish(self, state: QueryState, why: str | None = None) -> None:
+    def _finish(self, state: QueryState, failure: Exception | None = None) -> None:
         """The query was answered, or failed: schedules the next one."""
+        now = time.monotonic()
+        if state.query is not None:
+            self._queue(state).charge(state, state.cpu_time + state.query.cpu_time, now)
         self._close_query(state)
         self._queue(state).free(state)
         state.phase = "idle"
-        if why is None:
-            state.failures = 0
+        if failure is None:
+            state.answered()
             self._on_settled(state.client)
         else:
             state.failures += 1
+            why = _reason(failure)
+            if isinstance(failure, BudgetError):
+                why += f"; it is not queried for {state.exceeded(now):g} s"
             self._record_failure(state, why)
-        self._set_timer(state, state.next_due(self._interval, time.monotonic()))
+        self._set_timer(state, state.next_due(self._interval, now))
 
     def _record_failure(self, state: QueryState, why: str) -> None:
         for latest in state.client.latest_stats:

@@ -9,8 +9,6 @@ from typing import Literal
 from vmiostat._core import LatestStats, Roots
 from vmiostat.counter_sources import VmmReported
 from vmiostat.discovery.running_process import running_process
-from vmiostat.discovery.vmm.command_line import CommandLine
-from vmiostat.discovery.vmm.qemu.command_line import command_line as parse_command_line
 from vmiostat.errors import SourceError
 from vmiostat.model import Disk, Domain, Process
 from vmiostat.qemu_stats.client import Client
@@ -126,13 +124,12 @@ class QemuStats:
 
     def _select_client(self, domain: Domain, names: Names, before: dict[str, LatestStats]) -> _Queried:
         """Selects the client. The latest stats of one with the same name are carried over."""
-        socket = self._qmp_socket(domain)
-        if socket is not None:
-            path, machine = socket
+        path = self._qmp_socket(domain)
+        if path is not None:
             shown = os.fsencode(path).decode(errors="backslashreplace")
             latest_stats = _latest_stats(f"QMP {shown}", names, before)
             qemu_names = {latest: names[target] for target, latest in latest_stats.items()}
-            client = QmpClient(path, self._roots, qemu_names, domain.process, machine)
+            client = QmpClient(path, self._roots, qemu_names, domain.process)
             return _Queried(names, latest_stats, client)
         if self._libvirt is not None and domain.uuid is not None and domain.provider.startswith("libvirt"):
             latest_stats = _latest_stats("libvirt", names, before)
@@ -143,8 +140,8 @@ class QemuStats:
             latest.refused(_why_no_client(domain))
         return _Queried(names, latest_stats)
 
-    def _qmp_socket(self, domain: Domain) -> tuple[str, CommandLine | None] | None:
-        """The path of a QMP socket of the domain's QEMU, as QEMU sees it, and what its command line says."""
+    def _qmp_socket(self, domain: Domain) -> str | None:
+        """The path of a QMP socket of the domain's QEMU, as QEMU sees it."""
         if domain.process is None or running_process(domain.process.pid, self._roots) != domain.process:
             return None
         pid = domain.process.pid
@@ -153,9 +150,7 @@ class QemuStats:
         except SourceError:
             return None
         path = qmp_socket(words)
-        if path is None:
-            return None
-        return path if path.startswith("/") else f"/proc/{pid}/cwd/{path}", parse_command_line(words)
+        return path if path is None or path.startswith("/") else f"/proc/{pid}/cwd/{path}"
 
 
 def _attach_disk(disk: Disk, queried: _Queried) -> Disk:

@@ -10,7 +10,7 @@ from vmiostat.counter_sources import BlockCounterSource, BlockDevice, Tapdisk, X
 from vmiostat.errors import SourceError
 from vmiostat.model import Disk, Domain
 from vmiostat.resolve.tapdisk_page import tapdisk_pid
-from vmiostat.system.block_device import Number, device_number, diskseq
+from vmiostat.system.block_device import Number, device_number, device_number_seen_by, diskseq
 from vmiostat.system.xen_backend import backend_folder, not_connected
 from vmiostat.system.xen_vbd_number import xen_device_number
 
@@ -59,7 +59,6 @@ def _host_counters(disk: Disk, domain: Domain, roots: Roots) -> BlockCounterSour
     elif disk.source is None:
         return "an empty drive"
     source = disk.source or ""
-    # Only paths below /dev are opened: others may be on a file system that hangs.
     if disk.type == "block" or (disk.type == "file" and source.startswith("/dev/")):
         found = _block_device(source, domain, roots)
         if disk.type == "block" or isinstance(found, BlockDevice):
@@ -85,7 +84,7 @@ def _as_process_sees_it(path: str, domain: Domain, roots: Roots) -> Number | Non
     if domain.process is None or not path.startswith("/"):
         return None
     try:
-        return device_number(f"/proc/{domain.process.pid}/root{path}", roots)
+        return device_number_seen_by(domain.process.pid, path, roots)
     except SourceError:  # not there either, or without CAP_SYS_PTRACE
         return None
 

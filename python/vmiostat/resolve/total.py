@@ -5,18 +5,19 @@ I/O; v1 only what bypasses the page cache, and often less, so the process takes 
 """
 
 import errno
+import os
 
 from vmiostat._core import Roots
 from vmiostat.counter_sources import BlockCounterSource, CgroupIo, ProcessIo
 from vmiostat.errors import SourceError
 from vmiostat.model import Disk, Domain, Process
 from vmiostat.resolve.domain_cgroup import DomainCgroups, domain_cgroups
+from vmiostat.system.processes import may_trace, start_time
 
 TARGET = "total"
 
 _CONTAINERS = ("lxc", "openvz", "vz")
 _FILLED = ("blkio.throttle.io_service_bytes_recursive", "blkio.throttle.io_service_bytes")
-_CLOSED = (errno.EACCES, errno.EPERM)
 
 _V2 = (
     "what the domain's control group reads from and writes to the host's disks: data in the page cache counts only "
@@ -47,6 +48,15 @@ def resolve_total(domain: Domain, roots: Roots) -> Disk | None:
 
 
 def _counters(domain: Domain, process: Process, roots: Roots) -> tuple[BlockCounterSource | None, str]:
+    started = start_time(process.pid, roots) if process.started is None else process.started
+    found = _counters_of(domain, Process(process.pid, started), roots)
+    # Now that all has been read by the pid: was it this process until now?
+    if started is not None and start_time(process.pid, roots) != started:
+        return None, f"process {process.pid} has ended while this was looked up; another one may have its pid"
+    return found
+
+
+def _counters_of(domain: Domain, process: Process, roots: Roots) -> tuple[BlockCounterSource | None, str]:
     try:
         groups = domain_cgroups(process, roots)
     except SourceError:  # the process has ended, or the kernel lacks control groups
@@ -55,11 +65,10 @@ def _counters(domain: Domain, process: Process, roots: Roots) -> tuple[BlockCoun
         return CgroupIo(groups.v2), _V2
     reason = _NO_GROUP
     if domain.type not in _CONTAINERS:  # a container has many processes
-        try:
-            roots.read(f"/proc/{process.pid}/io")
-            return ProcessIo(process.pid), _PROCESS.format(pid=process.pid)
-        except SourceError as error:
-            reason = _unreadable(error, process, roots)
+        unreadable = _why_unreadable(process, roots)
+        if unreadable is None:
+            return ProcessIo(process.pid, process.started), _PROCESS.format(pid=process.pid)
+        reason = unreadable
     if groups.v1 is not None and _is_filled(groups.v1, roots):
         return CgroupIo(groups.v1, 1), _V1
     return None, reason
@@ -77,10 +86,20 @@ def _is_filled(group: str, roots: Roots) -> bool:
     return False
 
 
-def _unreadable(error: SourceError, process: Process, roots: Roots) -> str:
-    file = roots.shown(f"/proc/{process.pid}/io")
-    if error.errno in _CLOSED:
-        return f"{_NO_GROUP}, and reading {file} takes root or CAP_SYS_PTRACE"
-    if error.errno == errno.ENOENT and roots.exists(f"/proc/{process.pid}"):
+def _why_unreadable(process: Process, roots: Roots) -> str | None:
+    """Why the process's I/O cannot be read, if so. On a live machine it is not read: that may hang, see may_trace."""
+    path = f"/proc/{process.pid}/io"
+    file = roots.shown(path)
+    if roots.captured:
+        try:
+            roots.read(path)
+        except SourceError as error:
+            if error.errno != errno.ENOENT:
+                return f"{file} cannot be read: {error.strerror}"
+    if not roots.exists(f"/proc/{process.pid}"):
+        return f"{file} cannot be read: {os.strerror(errno.ENOENT)}"
+    if not roots.exists(path):
         return f"{_NO_GROUP}, and this kernel does not count a process's I/O: there is no {file}"
-    return f"{file} cannot be read: {error.strerror}"
+    if roots.captured or may_trace(process.pid, roots):
+        return None
+    return f"{_NO_GROUP}, and reading {file} takes root or CAP_SYS_PTRACE"

@@ -1,6 +1,7 @@
 """The network namespaces of processes, and the interfaces in them."""
 
 import os
+from collections.abc import Collection
 
 from vmiostat._core import Roots
 from vmiostat.errors import SourceError
@@ -27,6 +28,10 @@ class NetworkNamespaces:
         self._paths: dict[str | int, str | None] | None = None
         self._interfaces: dict[str | None, Interfaces] = {}
 
+    def keep(self, pids: Collection[int]) -> None:
+        """Forgets namespaces whose process is not among these."""
+        self._first_pids = {namespace: pid for namespace, pid in self._first_pids.items() if pid in pids}
+
     def of(self, pid: int) -> str | None:
         """The namespace of a process; the machine's own for one that has ended."""
         identity = self._identity(pid)
@@ -39,6 +44,17 @@ class NetworkNamespaces:
                 first = self._first_pids[identity] = pid
             paths[identity] = f"/proc/{first}/ns/net"
         return paths[identity]
+
+    def with_inode(self, inode: int) -> str | None:
+        """The namespace with this inode number. Raises LookupError if it has no name and no process that was found."""
+        identity = f"net:[{inode}]"
+        paths = self._known()
+        if identity in paths:
+            return paths[identity]
+        first = self._first_pids.get(identity)
+        if first is None or self._identity(first) != identity:
+            raise LookupError(identity)
+        return f"/proc/{first}/ns/net"
 
     def _identity(self, pid: int) -> str | int | None:
         # Only root and the process's owner may read the link net:[4026531840]. Anyone can stat its net/dev, a file that

@@ -1,7 +1,8 @@
-"""What /proc says of a process: when it was started, its command line, and whether it has ended."""
+"""What /proc says of a process: when it was started and by whom, its command line, and whether it has ended."""
 
 import errno
 import os
+import re
 
 from vmiostat._core import Roots
 from vmiostat.errors import SourceError
@@ -14,15 +15,15 @@ COMMAND_LINE_LIMIT = 256 << 10
 
 _ENDED = (b"Z", b"X")
 """States of a main thread that has ended. The process has not while another thread of it runs."""
-_STATE, _FLAGS, _STARTED = 0, 6, 19
-"""Fields 3, 9 and 22 of /proc/PID/stat (proc_pid_stat(5)), counted from behind the second one, its name."""
+_USERS = re.compile(rb"^Uid:\t(\d+)\t(\d+)\t(\d+)\t(\d+)$", re.MULTILINE)
+"""Real, effective, saved and of the file system (proc_pid_status(5))."""
+_STATE, _PARENT, _FLAGS, _STARTED = 0, 1, 6, 19
+"""Fields 3, 4, 9 and 22 of /proc/PID/stat (proc_pid_stat(5)), counted from behind the second one, its name."""
 
 
 def start_time(pid: int, roots: Roots) -> int | None:
     """When the process of this pid was started, in clock ticks since boot; None for one that has ended or is hidden."""
-    stat = roots.read_or_none(f"/proc/{pid}/stat") or b""
-    # The name may contain spaces and brackets; the last bracket ends it.
-    fields = stat.rpartition(b")")[2].split()
+    fields = _stat(pid, roots)
     try:
         ended = fields[_STATE] in _ENDED and not _other_threads(pid, roots)
         return None if ended else int(fields[_STARTED])
@@ -30,8 +31,51 @@ def start_time(pid: int, roots: Roots) -> int | None:
         return None
 
 
+def user(pid: int, roots: Roots) -> int | None:
+    """The user of a process; None for one that has ended, or has several (setuid). In a captured tree it is root."""
+    if roots.captured:
+        return 0
+    match = _USERS.search(roots.read_or_none(f"/proc/{pid}/status") or b"")
+    users = {int(number) for number in match.groups()} if match else set()
+    return users.pop() if len(users) == 1 else None
+
+
+def parent(pid: int, roots: Roots) -> int | None:
+    """The process that started it, or took it over when that one ended; None for one that has ended or is hidden."""
+    try:
+        return int(_stat(pid, roots)[_PARENT])
+    except (ValueError, IndexError):
+        return None
+
+
+def _stat(pid: int, roots: Roots) -> list[bytes]:
+    """Its name may contain spaces and brackets; the last bracket ends it."""
+    return (roots.read_or_none(f"/proc/{pid}/stat") or b"").rpartition(b")")[2].split()
+
+
 def _other_threads(pid: int, roots: Roots) -> bool:
     return any(name != str(pid) for name in roots.list_or_empty(f"/proc/{pid}/task"))
+
+
+def may_trace(pid: int, roots: Roots) -> bool:
+    """Whether this process may read what takes the right to trace that one, as /proc/PID/io does.
+
+    Reading a link takes the same right (PTRACE_MODE_READ_FSCREDS), and not the lock that reading io takes and an
+    execve() can hold for ever.
+    """
+    try:
+        folder = roots.open_folder(f"/proc/{pid}")
+    except SourceError:
+        return False
+    try:
+        os.readlink("exe", dir_fd=folder)
+    except FileNotFoundError:  # a thread of the kernel's
+        return True
+    except OSError:
+        return False
+    finally:
+        os.close(folder)
+    return True
 
 
 def pids(roots: Roots) -> frozenset[int]:
@@ -56,8 +100,8 @@ def command_line(pid: int, roots: Roots) -> list[str]:
         text = os.fsdecode(roots.read(path))
     else:
         key = (pid, start_time(pid, roots))
-        shown = roots.shown(path)
-        text, _ = PROBE.call("command_line", roots.shown("/proc"), *key, COMMAND_LINE_LIMIT, key=key, path=shown)
+        arguments = (roots.shown("/proc"), *key, COMMAND_LINE_LIMIT)
+        text, _ = PROBE.call("command_line", *arguments, key=key, path=roots.shown(path), user=user(pid, roots))
     return text.removesuffix("\0").split("\0") if text else []
 
 
@@ -66,7 +110,12 @@ def sees_every_process(roots: Roots) -> bool:
 
     The kernel's own thread kthreadd is process 2 of the first PID namespace, and no other has threads of the kernel's.
     """
-    fields = (roots.read_or_none("/proc/2/stat") or b"").rpartition(b")")[2].split()
+    return is_kernel_thread(2, roots)
+
+
+def is_kernel_thread(pid: int, roots: Roots) -> bool:
+    """Whether it is one of the kernel's own, which has no program."""
+    fields = _stat(pid, roots)
     try:
         return bool(int(fields[_FLAGS]) & _PF_KTHREAD)
     except (ValueError, IndexError):

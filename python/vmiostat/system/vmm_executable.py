@@ -15,6 +15,7 @@ from pathlib import PurePath
 
 from vmiostat._core import Roots
 from vmiostat.errors import SourceError
+from vmiostat.system.processes import is_kernel_thread
 
 FOLDERS = (
     "/usr/bin",
@@ -89,11 +90,13 @@ class VmmExecutables:
                 continue
 
     def verdict(self, pid: int) -> Verdict:
-        """The verdict on a process of the live machine."""
+        """The verdict on a process. A captured tree has no executables."""
+        if self._roots.captured:
+            return Verdict.HIDDEN
         folder = f"/proc/{pid}"
         path = _link(folder, "exe", self._roots)
         if path is None:
-            return Verdict.HIDDEN
+            return Verdict.OTHER if is_kernel_thread(pid, self._roots) else Verdict.HIDDEN
         if not self._listed:
             self._list()
         known = path.removesuffix(_DELETED)

@@ -56,8 +56,8 @@ pub enum BlockRow {
     XenVbd(XenVbd),
     /// The I/O of all processes of a control group.
     CgroupIo(CgroupIo),
-    /// The I/O of a process, by its number.
-    ProcessIo(u32),
+    /// The I/O of a process.
+    ProcessIo(ProcessIo),
     /// The statistics page of a tapdisk.
     Tapdisk(Tapdisk),
     /// A disk that only its VMM counts: the newest counters that a client got.
@@ -123,6 +123,16 @@ pub enum CgroupVersion {
     V1,
     /// Version 2, the unified hierarchy: io.stat.
     V2,
+}
+
+/// A process.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct ProcessIo {
+    /// Its number.
+    pub pid: u32,
+    /// When it was started (/proc/PID/stat, field 22): a later process of this number has another start time. Without
+    /// it, any process that has the number.
+    pub started: Option<u64>,
 }
 
 /// Where an interface's counters are, and in which direction the row shows them.

@@ -179,6 +179,14 @@ impl Poller {
         Ok(self.block.reopen(&self.roots) + self.interface.reopen(&self.roots))
     }
 
+    /// Whether other devices have made polls much longer since the plan was made, so that opening it again may select
+    /// cheaper sources.
+    pub fn has_outgrown(&self) -> Result<bool, Error> {
+        self.check_process()?;
+        let outgrown = |rowset: &Rowset| rowset.lock().iter().any(|source| source.has_outgrown());
+        Ok(outgrown(&self.block) || outgrown(&self.interface))
+    }
+
     /// Why a row has no counters, or old ones.
     pub fn problem(&self, kind: Kind, row: usize) -> Option<Error> {
         match self.check_process() {

@@ -28,6 +28,8 @@ pub struct Roots {
 /// Folders that may have a root of their own: a container may mount the host's /proc at /host/proc.
 const OWN_ROOTS: [&str; 4] = ["proc", "sys", "dev", "run"];
 
+const TO_READ: OFlags = OFlags::RDONLY.union(OFlags::NONBLOCK).union(OFlags::NOCTTY).union(OFlags::CLOEXEC);
+
 /// A file, whatever path leads to it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FileIdentity {
@@ -79,26 +81,45 @@ impl Roots {
         self.open_with(path, OFlags::RDONLY | OFlags::DIRECTORY)
     }
 
+    /// Opens a folder only to open files below it, by `open_regular_in`.
+    pub fn open_path(&self, path: &Path) -> Result<OwnedFd, Error> {
+        self.open_with(path, OFlags::PATH | OFlags::DIRECTORY)
+    }
+
     /// Opens a regular file; anything else is an error, and is not opened to see what it is.
     pub fn open_regular(&self, path: &Path) -> Result<OwnedFd, Error> {
-        let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
-        let error = |errno| Error::Read { path: self.shown(path), errno };
-        let regular = |file: &OwnedFd| match FileType::from_raw_mode(fstat(file).map_err(error)?.st_mode) {
-            FileType::RegularFile => Ok(()),
-            _ => Err(Error::Malformed { path: self.shown(path), what: "not a regular file" }),
-        };
         // There are no devices in procfs and sysfs, but links to any file: /proc/PID/root, /proc/PID/fd/3.
         if !self.captured && ["/proc", "/sys"].iter().any(|kernel| path.starts_with(kernel)) {
             let (root, below) = self.root_of(path);
             let resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
-            if let Ok(file) = openat2(&root.folder, &below, flags, Mode::empty(), resolve) {
-                return regular(&file).map(|()| file);
+            if let Ok(file) = openat2(&root.folder, &below, TO_READ, Mode::empty(), resolve) {
+                return self.regular(&file, path).map(|()| file);
             }
         }
-        let found = self.open_with(path, OFlags::PATH)?;
-        regular(&found)?;
-        // The very file that was found: its path may lead to another one by now.
-        openat(CWD, format!("/proc/self/fd/{}", found.as_raw_fd()), flags, Mode::empty()).map_err(error)
+        self.reopen_regular(&self.open_with(path, OFlags::PATH)?, path)
+    }
+
+    /// As `open_regular`, the file of this name in a folder, which is at `path`. A symlink is an error.
+    pub fn open_regular_in(&self, folder: &OwnedFd, path: &Path, name: &str) -> Result<OwnedFd, Error> {
+        let path = path.join(name);
+        let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let found = openat(folder, name, flags, Mode::empty());
+        self.reopen_regular(&found.map_err(|errno| Error::Read { path: self.shown(&path), errno })?, &path)
+    }
+
+    /// Opens the very file that was found: its path may lead to another one by now.
+    fn reopen_regular(&self, found: &OwnedFd, path: &Path) -> Result<OwnedFd, Error> {
+        self.regular(found, path)?;
+        openat(CWD, format!("/proc/self/fd/{}", found.as_raw_fd()), TO_READ, Mode::empty())
+            .map_err(|errno| Error::Read { path: self.shown(path), errno })
+    }
+
+    fn regular(&self, file: &OwnedFd, path: &Path) -> Result<(), Error> {
+        let stat = fstat(file).map_err(|errno| Error::Read { path: self.shown(path), errno })?;
+        match FileType::from_raw_mode(stat.st_mode) {
+            FileType::RegularFile => Ok(()),
+            _ => Err(Error::Malformed { path: self.shown(path), what: "not a regular file" }),
+        }
     }
 
     /// Which file is at a path, its symlinks followed. It is neither opened nor is its file system asked for anything:
@@ -115,12 +136,54 @@ impl Roots {
         })
     }
 
+    /// Opens a regular file in a folder of root's in one that anyone may write to: /dev/shm/FOLDER/FILE.
+    pub fn open_roots_own(&self, path: &Path) -> Result<OwnedFd, Error> {
+        let found = self.find_roots_own(path)?;
+        let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+        // The very file that was found, as in `open_regular`.
+        openat(CWD, format!("/proc/self/fd/{}", found.as_raw_fd()), flags, Mode::empty())
+            .map_err(|errno| Error::Read { path: self.shown(path), errno })
+    }
+
+    /// Finds such a file, and opens nothing. Neither folder nor file may be a symlink, which anyone could have made, and
+    /// on the machine both have to be root's, and writable by no one else.
+    pub fn find_roots_own(&self, path: &Path) -> Result<OwnedFd, Error> {
+        let error = |errno| Error::Read { path: self.shown(path), errno };
+        let refused = |what| Error::Malformed { path: self.shown(path), what };
+        let folder = path.parent().unwrap_or(path);
+        let mut found = self.open_with(folder.parent().unwrap_or(folder), OFlags::PATH | OFlags::DIRECTORY)?;
+        for name in [folder.file_name(), path.file_name()].into_iter().flatten() {
+            found = openat(&found, name, OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty())
+                .map_err(error)?;
+            let stat = fstat(&found).map_err(error)?;
+            if !self.captured && (stat.st_uid != 0 || stat.st_mode & 0o022 != 0) {
+                return Err(refused("it or its folder is not root's alone"));
+            }
+        }
+        match FileType::from_raw_mode(fstat(&found).map_err(error)?.st_mode) {
+            FileType::RegularFile => Ok(found),
+            _ => Err(refused("not a regular file")),
+        }
+    }
+
     /// Major and minor number of a block device node; None for any other file.
+    ///
+    /// On the machine, a path that leaves the file system of /dev is not followed, since another one may hang: EXDEV.
+    /// Before Linux 5.6 no path is: ENOSYS.
     pub fn device_number(&self, path: &Path) -> Result<Option<(u32, u32)>, Error> {
-        let node = self.open_with(path, OFlags::PATH)?;
+        let node = if self.captured { self.open_with(path, OFlags::PATH)? } else { self.open_in_dev(path)? };
         let stat = fstat(&node).map_err(|errno| Error::Read { path: self.shown(path), errno })?;
         let is_block = FileType::from_raw_mode(stat.st_mode) == FileType::BlockDevice;
         Ok(is_block.then(|| (major(stat.st_rdev), minor(stat.st_rdev))))
+    }
+
+    fn open_in_dev(&self, path: &Path) -> Result<OwnedFd, Error> {
+        let error = |errno| Error::Read { path: self.shown(path), errno };
+        let below = path.strip_prefix("/dev").ok().filter(|below| !below.as_os_str().is_empty());
+        let below = below.ok_or_else(|| error(Errno::XDEV))?;
+        let dev = self.open_with(Path::new("/dev"), OFlags::PATH | OFlags::DIRECTORY)?;
+        let inside = ResolveFlags::BENEATH | ResolveFlags::NO_XDEV | ResolveFlags::NO_MAGICLINKS;
+        openat2(&dev, below, OFlags::PATH | OFlags::CLOEXEC, Mode::empty(), inside).map_err(error)
     }
 
     /// The path with all symlinks resolved, as on the machine.
@@ -132,9 +195,15 @@ impl Roots {
 
     /// The real path, for messages.
     pub fn shown(&self, path: &Path) -> PathBuf {
-        let (root, below) = self.root_of(path);
+        let (root, below) = self.place(path);
         // Joining an empty path would append a slash.
-        if below.as_os_str().is_empty() { root.real.clone() } else { root.real.join(below) }
+        if below.as_os_str().is_empty() { root } else { root.join(below) }
+    }
+
+    /// The real path of the path's root, and the path relative to it.
+    pub fn place(&self, path: &Path) -> (PathBuf, PathBuf) {
+        let (root, below) = self.root_of(path);
+        (root.real.clone(), below)
     }
 
     fn open_with(&self, path: &Path, flags: OFlags) -> Result<OwnedFd, Error> {
@@ -269,5 +338,33 @@ mod tests {
     fn only_a_block_device_node_has_a_number() {
         let roots = Roots::machine().unwrap();
         assert_eq!(roots.device_number(Path::new("/dev/null")).unwrap(), None);
+    }
+
+    #[test]
+    fn no_path_out_of_dev_is_followed() {
+        let tree = tempfile::tempdir().unwrap();
+        fs::create_dir(tree.path().join("below")).unwrap();
+        symlink("/dev/null", tree.path().join("absolute")).unwrap();
+        symlink("../null", tree.path().join("outside")).unwrap();
+        symlink("/proc/self", tree.path().join("below/process")).unwrap();
+        let roots = Roots::new(Path::new("/"), &[("dev", tree.path())]).unwrap();
+        for path in ["/dev/absolute", "/dev/outside", "/dev/below/process/stat", "/etc/passwd", "/dev"] {
+            let refused = roots.device_number(Path::new(path));
+            assert!(matches!(refused, Err(Error::Read { errno: Errno::XDEV, .. })), "{path}: {refused:?}");
+        }
+    }
+
+    #[test]
+    fn a_symlink_in_a_folder_of_everybodys_is_not_followed() {
+        let tree = tempfile::tempdir().unwrap();
+        fs::create_dir_all(tree.path().join("dev/shm/td3-1")).unwrap();
+        fs::write(tree.path().join("dev/shm/td3-1/page"), "page").unwrap();
+        symlink("page", tree.path().join("dev/shm/td3-1/link")).unwrap();
+        symlink("td3-1", tree.path().join("dev/shm/td3-2")).unwrap();
+        let roots = Roots::new(tree.path(), &[]).unwrap();
+        assert!(roots.open_roots_own(Path::new("/dev/shm/td3-1/page")).is_ok());
+        for path in ["/dev/shm/td3-1/link", "/dev/shm/td3-2/page", "/dev/shm/td3-1"] {
+            assert!(roots.find_roots_own(Path::new(path)).is_err(), "{path}");
+        }
     }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use vmiostat_core::fields::{block, interface};
-use vmiostat_core::plan::{BlockRow, CgroupIo, CgroupVersion, InterfaceRow, InterfaceSource, Plan};
+use vmiostat_core::plan::{BlockRow, CgroupIo, CgroupVersion, InterfaceRow, InterfaceSource, Plan, ProcessIo};
 use vmiostat_core::poller::{Kind, Poller, Target};
 use vmiostat_core::roots::Roots;
 
@@ -50,7 +50,13 @@ fn plan() -> Plan {
     // This machine has one of the two.
     let [v1, v2] = [(CgroupVersion::V1, "/sys/fs/cgroup/blkio"), (CgroupVersion::V2, "/sys/fs/cgroup")]
         .map(|(version, folder)| BlockRow::CgroupIo(CgroupIo { folder: folder.into(), version }));
-    let others = [v1, v2, BlockRow::ProcessIo(std::process::id()), disk((999, 999)), BlockRow::Unsupported];
+    let others = [
+        v1,
+        v2,
+        BlockRow::ProcessIo(ProcessIo { pid: std::process::id(), started: None }),
+        disk((999, 999)),
+        BlockRow::Unsupported,
+    ];
     Plan {
         block: numbers.chain(others).collect(),
         interface: interface

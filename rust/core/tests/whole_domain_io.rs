@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use tempfile::TempDir;
 use vmiostat_core::fields::block;
-use vmiostat_core::plan::{BlockRow, CgroupIo, CgroupVersion, InterfaceSource, Plan};
+use vmiostat_core::plan::{BlockRow, CgroupIo, CgroupVersion, InterfaceSource, Plan, ProcessIo};
 use vmiostat_core::poller::{Kind, Poller};
 use vmiostat_core::roots::Roots;
 use vmiostat_core::state::State;
@@ -104,7 +104,7 @@ fn waiting() -> Child {
 #[test]
 fn a_process_until_its_end() {
     let mut child = waiting();
-    let poller = poller(Path::new("/"), vec![BlockRow::ProcessIo(child.id())]);
+    let poller = poller(Path::new("/"), vec![BlockRow::ProcessIo(ProcessIo { pid: child.id(), started: None })]);
     let ([rd_req, rd_bytes, wr_req, wr_bytes, ds_req, ds_bytes], state) = row(&poller);
     assert_eq!((state, [rd_req, wr_req, ds_req, ds_bytes]), (State::Ok, [-1; 4]));
     assert!(rd_bytes >= 0 && wr_bytes >= 0);

@@ -122,7 +122,12 @@ impl PyRoots {
         py.detach(|| self.0.real(&path).is_ok())
     }
 
-    /// The major and minor number of a block device node, or None for any other file.
+    /// Whether a file in a folder of /dev/shm is root's alone, as is the folder, and neither is a symlink.
+    fn is_roots_own(&self, py: Python<'_>, path: PathBuf) -> bool {
+        py.detach(|| self.0.find_roots_own(&path).is_ok())
+    }
+
+    /// The major and minor of a block device, None for another file; EXDEV if the path leaves /dev.
     fn device_number(&self, py: Python<'_>, path: PathBuf) -> Result<Option<(u32, u32)>, CoreError> {
         py.detach(|| Ok(self.0.device_number(&path)?))
     }
@@ -169,6 +174,12 @@ impl PyRoots {
     fn unix_listeners(&self, py: Python<'_>, namespace: Option<PathBuf>) -> Result<Vec<(u32, u32)>, CoreError> {
         let found = py.detach(|| unix_listeners(&self.0, namespace.as_deref()))?;
         Ok(found.into_iter().map(|listener| (listener.inode, listener.file_inode)).collect())
+    }
+
+    /// The folder that takes the place of "/" or of /proc, /sys, /dev or /run, and the path below it.
+    fn place(&self, path: PathBuf) -> (OsString, OsString) {
+        let (root, below) = self.0.place(&path);
+        (root.into_os_string(), below.into_os_string())
     }
 
     /// The path below the root, for messages.

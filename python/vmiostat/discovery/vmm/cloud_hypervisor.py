@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from vmiostat.discovery.vmm.command_line import CommandLine, Netdev
 from vmiostat.discovery.vmm.qemu.options import Values, values
+from vmiostat.disk_source import without_secrets
 from vmiostat.model import Disk
 
 DRIVER = "cloud-hypervisor"
@@ -46,7 +47,7 @@ def _disk(disk: Values, index: int) -> Disk:
     if disk.get("vhost_user") in ("on", "true"):
         return Disk(disk.get("id", f"disk{index}"), type="vhostuser", source=disk.get("socket"), driver=DRIVER)
     kind = "block" if path is not None and path.startswith("/dev/") else "file"
-    return Disk(disk.get("id") or path or f"disk{index}", kind, source=path, driver=DRIVER)
+    return Disk(disk.get("id") or without_secrets(path or f"disk{index}"), kind, source=path, driver=DRIVER)
 
 
 def _netdev(net: Values, index: int) -> Netdev:

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 
 from vmiostat.discovery.vmm.command_line import CommandLine, Netdev
 from vmiostat.discovery.vmm.qemu.options import values
+from vmiostat.disk_source import without_secrets
 from vmiostat.model import Disk
 
 DRIVER = "crosvm"
@@ -22,7 +23,9 @@ def command_line(arguments: Sequence[str]) -> CommandLine | None:
     netdevs: list[Netdev] = []
     for name, text in _options(arguments):
         if name in _DISKS and (path := values(text, "path").get("path")):
-            disks[path] = Disk(path, "block" if path.startswith("/dev/") else "file", source=path, driver=DRIVER)
+            disks[path] = Disk(
+                without_secrets(path), "block" if path.startswith("/dev/") else "file", source=path, driver=DRIVER
+            )
         elif name in ("net", "tap-name"):
             net = values(text, "tap-name")
             mac = net.get("mac", "").lower() or None

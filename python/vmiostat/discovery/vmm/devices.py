@@ -1,20 +1,23 @@
 """A VMM's devices: those that it has open, under the names that its command line gives them."""
 
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from itertools import chain
 from typing import TypeVar
 
 from vmiostat._core import Roots
-from vmiostat.counter_sources import BlockDevice
+from vmiostat.counter_sources import BlockDevice, NetDevice
 from vmiostat.discovery.limits import DEVICES, cut_name
 from vmiostat.discovery.vmm.command_line import CommandLine, Netdev
 from vmiostat.discovery.vmm.interface_by_mac import InterfaceByMac
 from vmiostat.errors import SourceError
 from vmiostat.model import Disk, Interface, Process
-from vmiostat.system.block_device import Number, device_number
+from vmiostat.system.block_device import Number, device_number, device_number_seen_by
 from vmiostat.system.descriptors import Descriptors
 from vmiostat.system.netns import NetworkNamespaces
+from vmiostat.system.processes import user
 
 Device = TypeVar("Device", Disk, Interface)
 
@@ -26,6 +29,10 @@ _READ_ONLY = (
 _UNNUMBERED = (
     "/dev/{name} belongs to the interface with that number, and interface numbers of its network namespace cannot be "
     "read: this takes CAP_SYS_ADMIN (a captured machine has none)"
+)
+_ELSEWHERE = (
+    "it is in another network namespace{}, whose interfaces are not found: that takes a name in /run/netns, or a "
+    "virtual machine that runs in it"
 )
 _NAMELESS = (
     "only the descriptors of process {pid} (/proc/{pid}/fdinfo) show which host interface it is: reading them takes "
@@ -43,14 +50,17 @@ def disks(line: CommandLine, opened: Descriptors | None, process: Process, roots
 
 def _open_disks(line: CommandLine, opened: Descriptors, process: Process, roots: Roots) -> Iterator[Disk]:
     open_devices = {number: descriptor for descriptor, number in reversed(opened.block_devices.items())}
+    by_path = {opened.paths[descriptor]: number for descriptor, number in opened.block_devices.items()}
     writable = {number for descriptor, number in opened.block_devices.items() if descriptor not in opened.read_only}
-    beneath = {_number(path, opened, process, roots) for path in line.beneath[:DEVICES] if path.startswith("/dev/")}
+    # Looking up a path takes longer than all else here, and finds nothing that is not open.
+    looked_up = line.beneath[:DEVICES] if open_devices else ()
+    beneath = {_number(path, by_path, process, roots) for path in looked_up if path.startswith("/dev/")}
     seen: set[Number] = set()
     for disk in line.disks[:DEVICES]:
         if disk.type != "block" or disk.source is None:
             yield disk
             continue
-        number = _number(disk.source, opened, process, roots)
+        number = _number(disk.source, by_path, process, roots) if open_devices else None
         if number in open_devices and number is not None:
             seen.add(number)
             read_only = disk.device == "disk" and disk.target not in line.read_only and number not in writable
@@ -61,16 +71,14 @@ def _open_disks(line: CommandLine, opened: Descriptors, process: Process, roots:
             yield Disk(path, "block", source=path, counter_source=BlockDevice(*number))
 
 
-def _number(path: str, opened: Descriptors, process: Process, roots: Roots) -> Number | None:
+def _number(path: str, open_by_path: Mapping[str, Number], process: Process, roots: Roots) -> Number | None:
     """The number of a block device of the command line: of the open file, else by the process's /dev, else by ours."""
-    for descriptor, number in opened.block_devices.items():
-        if opened.paths[descriptor] == path:
-            return number
-    for place in (f"/proc/{process.pid}/root{path}", path):
-        try:
-            return device_number(place, roots)
-        except SourceError:
-            continue
+    if path in open_by_path:
+        return open_by_path[path]
+    with suppress(SourceError):
+        return device_number_seen_by(process.pid, path, roots)
+    with suppress(SourceError):
+        return device_number(path, roots, user(process.pid, roots))
     return None
 
 
@@ -109,22 +117,47 @@ def _named(line: CommandLine, process: Process, by_mac: InterfaceByMac | None) -
 def _open_interfaces(
     line: CommandLine, opened: Descriptors, process: Process, namespaces: NetworkNamespaces
 ) -> Iterator[Interface]:
+    places: defaultdict[str, set[int | None]] = defaultdict(set)
+    for descriptor, name in opened.taps.items():
+        places[name].add(opened.tap_namespaces.get(descriptor))
+    taps = {
+        descriptor: _tap(name, opened.tap_namespaces.get(descriptor), len(places[name]) == 1, process, namespaces)
+        for descriptor, name in opened.taps.items()
+    }
     numbers = _names_by_number(process, namespaces) if opened.macvtaps else {}
-    # Where the name is unknown, that of the character device stands in for it.
-    macvtaps = {descriptor: numbers.get(number, f"tap{number}") for descriptor, number in opened.macvtaps.items()}
-    nameless = {f"tap{number}" for number in opened.macvtaps.values() if number not in numbers}
-    names = dict(sorted((opened.taps | macvtaps).items()))
-    netdevs = _netdevs(line, names)
+    macvtaps = {descriptor: _macvtap(descriptor, opened, numbers) for descriptor in opened.macvtaps}
+    held = dict(sorted((taps | macvtaps).items()))
+    netdevs = _netdevs(line, held)
     # In the command line's order, then those plugged in later; each once, however many queues it has.
-    for name in dict.fromkeys([*netdevs, *names.values()]):
-        netdev = netdevs.get(name, Netdev(name))
-        if name not in macvtaps.values():
-            nic = Interface(name, "ethernet", netdev.mac, netdev.source, rx_tx_view=_TAP)
-        elif name in nameless:
-            nic = Interface(name, "direct", netdev.mac, netdev.source, reason=_UNNUMBERED.format(name=name))
-        else:
-            nic = Interface(name, "direct", netdev.mac, netdev.source)
-        yield nic
+    for nic in dict.fromkeys([*netdevs, *held.values()]):
+        netdev = netdevs.get(nic)
+        yield nic if netdev is None else replace(nic, mac=netdev.mac, source=netdev.source)
+
+
+def _tap(name: str, inode: int | None, is_only: bool, process: Process, namespaces: NetworkNamespaces) -> Interface:
+    """It need not be in the namespace of the process, which may have been passed it, and others of its name."""
+    nic = Interface(name, "ethernet", rx_tx_view=_TAP)
+    if inode is None:
+        return nic
+    its_own = namespaces.of(process.pid)
+    try:
+        namespace = namespaces.with_inode(inode)
+        if namespace == its_own and is_only:  # where it is looked up in any case
+            return nic
+        number = namespaces.interfaces(namespace).get(name)
+        return replace(nic, counter_source=NetDevice(name, namespace, number))
+    except LookupError:
+        return replace(nic, reason=_ELSEWHERE.format(f" (net:[{inode}])"))
+    except SourceError as error:
+        return replace(nic, reason=f"the interfaces of its network namespace cannot be read: {error}")
+
+
+def _macvtap(descriptor: int, opened: Descriptors, names: Mapping[int, str]) -> Interface:
+    number = opened.macvtaps[descriptor]
+    if number not in names:  # the name of its character device stands in for its own
+        return Interface(f"tap{number}", "direct", reason=_UNNUMBERED.format(name=f"tap{number}"))
+    name = opened.macvtap_names.get(descriptor, names[number])
+    return Interface(name, "direct", reason="" if name == names[number] else _ELSEWHERE.format(""))
 
 
 def _names_by_number(process: Process, namespaces: NetworkNamespaces) -> dict[int, str]:
@@ -135,18 +168,19 @@ def _names_by_number(process: Process, namespaces: NetworkNamespaces) -> dict[in
     return {number: name for name, number in there.items() if number is not None}
 
 
-def _netdevs(line: CommandLine, names: Mapping[int, str]) -> dict[str, Netdev]:
-    """What the command line says about each open interface, by the interface's name."""
-    found: dict[str, Netdev] = {}
+def _netdevs(line: CommandLine, held: Mapping[int, Interface]) -> dict[Interface, Netdev]:
+    """What the command line says about each open interface."""
+    found: dict[Interface, Netdev] = {}
     nameless = []
+    named = {nic.target: nic for nic in reversed([*held.values()])}
     for netdev in line.netdevs:
-        handed = [names[descriptor] for descriptor in netdev.descriptors if descriptor in names]
-        if handed or netdev.interface in names.values():
-            found[handed[0] if handed else str(netdev.interface)] = netdev
+        handed = [held[descriptor] for descriptor in netdev.descriptors if descriptor in held]
+        if handed or netdev.interface in named:
+            found[handed[0] if handed else named[str(netdev.interface)]] = netdev
         elif netdev.type == "tap" and not netdev.descriptors and netdev.interface is None:
             nameless.append(netdev)
     # QEMU or its bridge helper named these, and opened them in the command line's order.
-    others = [name for name in dict.fromkeys(names.values()) if name not in found]
+    others = [nic for nic in dict.fromkeys(held.values()) if nic not in found]
     if len(nameless) == len(others):
         found |= zip(others, nameless, strict=True)
     return found

@@ -1,12 +1,12 @@
 """A process that runs a virtual machine, and the machine as its command line and its open files show it."""
 
 import errno
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
 from vmiostat._core import Roots
-from vmiostat.discovery.limits import DESCRIPTORS, DEVICES, cut_name
+from vmiostat.discovery.limits import DESCRIPTORS, DEVICES, OPEN_FILES, cut_name
 from vmiostat.discovery.provider import ScanContext
 from vmiostat.discovery.running_process import running_process
 from vmiostat.discovery.vmm import cloud_hypervisor as cloud_hypervisor_command_line
@@ -30,14 +30,15 @@ CLOSED = (errno.EACCES, errno.EPERM)
 class VmmProcess:
     """A process that runs a virtual machine, as one scan saw it."""
 
-    arguments: Sequence[str]
+    arguments: int
+    """A digest of its arguments: they may be long."""
     has_vm: bool
     """Whether KVM has a virtual machine of this process, which makes it a VMM whatever its name."""
-    parsed: CommandLine
-    """The meaning of its arguments."""
+    parsed: CommandLine | None
+    """The meaning of its arguments; None where it is not kept."""
     process: Process
-    paths: Mapping[int, str] | None
-    """Its open files; None where reading them is not permitted."""
+    open_files: int | None
+    """A digest of its descriptors; None where reading them is not permitted."""
     domain: Domain
     cut: bool
     """Whether something of it goes beyond the limits."""
@@ -55,8 +56,8 @@ def vmm_process(
     if before is not None and not context.full and _is_as(before, has_vm, roots):
         return before
     arguments = command_line(pid, roots)
-    same = before is not None and (before.arguments, before.has_vm) == (arguments, has_vm)
-    parsed = before.parsed if before is not None and same else _parse(arguments, has_vm)
+    same = before is not None and (before.arguments, before.has_vm) == (digest(arguments), has_vm)
+    parsed = (before.parsed if before is not None and same else None) or _parse(arguments, has_vm)
     if parsed is None:
         return None
     process = running_process(pid, roots)
@@ -80,11 +81,17 @@ def vmm_process(
         interfaces=its_interfaces[: max(0, DEVICES - len(its_disks))],
     )
     cut = len(its_disks) + len(its_interfaces) > DEVICES or _is_cut(parsed, opened)
-    return VmmProcess(arguments, has_vm, parsed, process, paths, domain, cut)
+    open_files = None if paths is None else digest(paths)
+    return VmmProcess(digest(arguments), has_vm, parsed, process, open_files, domain, cut)
+
+
+def digest(values: Iterable[str | int]) -> int:
+    """Of two different sequences it differs. Python's hash has a random key, so that nobody can make two equal."""
+    return hash(tuple(values))
 
 
 def _is_cut(parsed: CommandLine, opened: Descriptors | None) -> bool:
-    if len(parsed.disks) > DEVICES or (opened is not None and not opened.complete):
+    if len(parsed.disks) > DEVICES or (opened is not None and (not opened.complete or len(opened.paths) >= OPEN_FILES)):
         return True
     names = [parsed.name or "", *(disk.target for disk in parsed.disks), *(netdev.id for netdev in parsed.netdevs)]
     return any(cut_name(name) != name for name in names)
@@ -93,14 +100,14 @@ def _is_cut(parsed: CommandLine, opened: Descriptors | None) -> bool:
 def _is_as(before: VmmProcess, has_vm: bool, roots: Roots) -> bool:
     """A plugged device is one more open file. Left to the next full scan: a device that got the descriptor of one
     unplugged at the same time, another program (execve), another process of the same pid."""
-    if before.paths is None or before.has_vm != has_vm:
+    if before.open_files is None or before.has_vm != has_vm:
         return False
-    return open_numbers(before.process.pid, roots) == list(before.paths)
+    return digest(open_numbers(before.process.pid, roots, OPEN_FILES)) == before.open_files
 
 
 def _open_paths(pid: int, roots: Roots) -> dict[int, str] | None:
     try:
-        return open_paths(pid, roots)
+        return open_paths(pid, roots, OPEN_FILES)
     except SourceError as error:
         if error.errno in CLOSED:
             return None

@@ -13,19 +13,21 @@ is then recognized by its MAC address. Disk images in files are known from the c
 
 import errno
 import re
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
 from vmiostat._core import Roots
-from vmiostat.discovery.limits import DESCRIPTORS, DEVICES, NAME_BYTES
+from vmiostat.discovery.limits import DESCRIPTORS, DEVICES, NAME_BYTES, OPEN_FILES, LimitReached
 from vmiostat.discovery.provider import Found, ScanContext
 from vmiostat.discovery.running_process import running_process
+from vmiostat.discovery.vmm.forks import Forks
 from vmiostat.discovery.vmm.interface_by_mac import InterfaceByMac
 from vmiostat.discovery.vmm.machine_budget import MachineBudget
 from vmiostat.discovery.vmm.process import CLOSED, PROVIDER, VmmProcess, vmm_process
 from vmiostat.errors import Error, SourceError, TopologyError
 from vmiostat.model import Domain
 from vmiostat.system.probe.pool import PROBE
-from vmiostat.system.processes import sees_every_process, start_time
+from vmiostat.system.processes import sees_every_process, start_time, user
 from vmiostat.system.vmm_executable import LIST, Verdict
 
 _KVM = "/sys/kernel/debug/kvm"
@@ -45,60 +47,95 @@ class VmmProcesses:
 
     def __init__(self) -> None:
         self._vmms: dict[int, VmmProcess] = {}
+        self._forks = Forks()
         self._others: set[int] = set()
         """Processes that are no VMM. If one becomes one, by execve(), the next full scan finds it."""
 
     def scan(self, context: ScanContext) -> Found:
         """Virtual machines by pid."""
+        roots = context.roots
         if context.full:
             self._others = set()
-            PROBE.forget(lambda pid, started: start_time(pid, context.roots) != started)
+            PROBE.forget(lambda pid, started: start_time(pid, roots) != started)
         self._others &= context.pids
-        by_mac = InterfaceByMac(context.namespaces, context.roots)
-        of_kvm = _pids_of_kvm(context.roots)
+        self._forks.keep(context.pids)
+        by_mac = InterfaceByMac(context.namespaces, roots)
+        of_kvm = _pids_of_kvm(roots)
         found: dict[int, VmmProcess] = {}
         unverified: list[int] = []
-        errors: list[SourceError] = []
+        errors: dict[int, SourceError] = {}
         hidden = False
-        budget = MachineBudget(context.roots)
+        budget = MachineBudget(roots)
         for pid in sorted(context.pids - context.known_pids):
-            if pid in self._others and pid not in of_kvm:
+            if (pid in self._others and pid not in of_kvm) or self._forks.knows(pid, roots):
                 continue
-            verdict = Verdict.HIDDEN if context.roots.captured else context.executables.verdict(pid)
-            if verdict is Verdict.UNVERIFIED or (verdict is Verdict.OTHER and pid in of_kvm):
-                unverified.append(pid)
-                continue
-            if verdict is Verdict.VMM and not budget.has_room(pid):
+            owner = user(pid, roots)
+            if not budget.has_time(owner):
+                self._carry_over(pid, found, roots)
                 continue
             try:
-                vmm = None
-                if verdict is not Verdict.OTHER:
-                    vmm = vmm_process(pid, pid in of_kvm, self._vmms.get(pid), context, by_mac)
+                with budget.time_of(owner):
+                    vmm = self._examined(pid, owner, pid in of_kvm, context, by_mac, budget)
             except SourceError as error:
                 hidden = hidden or error.errno in CLOSED
                 if error.errno not in (*CLOSED, *_ENDED):
-                    errors.append(error)
-                    if pid in self._vmms:  # an error is not its end
-                        found[pid] = self._vmms[pid]
+                    errors[pid] = error
+                    self._carry_over(pid, found, roots)
                 continue
-            if vmm is None:
+            if vmm is Verdict.UNVERIFIED:
+                unverified.append(pid)
+            elif vmm is Verdict.OTHER:
                 self._others.add(pid)
-            else:
-                found[pid] = vmm
-                budget.add(pid)
+            elif isinstance(vmm, VmmProcess):
+                found[pid] = budget.add(owner, vmm)
         self._vmms = found
         machines = tuple(vmm.domain for vmm in found.values())
-        strangers = tuple(_unverified(unverified[:_SHOWN], context.roots))
-        closed = [vmm.domain for vmm in found.values() if vmm.paths is None]
+        strangers = tuple(_unverified(unverified[:_SHOWN], roots))
+        closed = [vmm.domain for vmm in found.values() if vmm.open_files is None]
         problems = [
-            *_closed(closed, context.roots),
-            *_unseen(context.pids, hidden, bool(machines), context.roots),
-            *_strangers(unverified, context.roots),
-            *_cut([vmm.domain for vmm in found.values() if vmm.cut], context.roots),
+            *_closed(closed, roots),
+            *_unseen(context.pids, hidden, bool(machines), roots),
+            *_strangers(unverified, roots),
+            *_cut([vmm.domain for vmm in found.values() if vmm.cut], roots),
             *budget.problems(),
-            *errors,
+            *_errors(errors, roots),
         ]
         return Found(machines + strangers, tuple(problems), complete=not errors)
+
+    def _examined(
+        self,
+        pid: int,
+        owner: int | None,
+        has_vm: bool,
+        context: ScanContext,
+        by_mac: InterfaceByMac,
+        budget: MachineBudget,
+    ) -> VmmProcess | Verdict | None:
+        """The virtual machine of the process, the verdict on another one, or None for what is left out."""
+        verdict = context.executables.verdict(pid)
+        if verdict is Verdict.OTHER and has_vm:
+            return Verdict.UNVERIFIED
+        if verdict in (Verdict.UNVERIFIED, Verdict.OTHER):
+            return verdict
+        if verdict is Verdict.VMM and not budget.has_room(owner):
+            return None
+        before = self._vmms.get(pid)
+        vmm = vmm_process(pid, has_vm, before, context, by_mac)
+        if vmm is None:
+            return Verdict.OTHER
+        return None if vmm is not before and self._is_fork(vmm, context) else vmm
+
+    def _carry_over(self, pid: int, found: dict[int, VmmProcess], roots: Roots) -> None:
+        """What was not examined, or could not be, stands."""
+        before = self._vmms.get(pid)
+        if before is not None and running_process(pid, roots) == before.process:
+            found[pid] = before
+
+    def _is_fork(self, vmm: VmmProcess, context: ScanContext) -> bool:
+        def may_be_vmm(pid: int) -> bool:
+            return pid in context.known_pids or context.executables.verdict(pid) in (Verdict.VMM, Verdict.HIDDEN)
+
+        return self._forks.has(vmm.process, vmm.arguments, may_be_vmm, context.roots)
 
 
 def _unverified(pids: Iterable[int], roots: Roots) -> Iterator[Domain]:
@@ -108,24 +145,41 @@ def _unverified(pids: Iterable[int], roots: Roots) -> Iterator[Domain]:
             yield Domain(f"unverified pid {pid}", provider=PROVIDER, process=runs, verified=False)
 
 
+def _errors(errors: Mapping[int, SourceError], roots: Roots) -> Iterator[Error]:
+    """Those of a user other than root are one problem: its processes may be many, and others at each scan."""
+    grouped: defaultdict[tuple[int | None, str], list[int]] = defaultdict(list)
+    for pid, error in errors.items():
+        owner = user(pid, roots)
+        if owner == 0:
+            yield error
+        else:
+            grouped[owner, error.strerror or str(error)].append(pid)
+    for (owner, why), pids in grouped.items():
+        some = ", ".join(map(str, pids[:_MAX_NAMED])) + (", ..." if len(pids) > _MAX_NAMED else "")
+        what = f"{len(pids)} processes of user {owner} (pid {some}) cannot be examined: {why}"
+        yield LimitReached(what, roots.shown("/proc"), f"{owner} {why}")
+
+
 def _strangers(pids: Sequence[int], roots: Roots) -> Iterator[Error]:
     if pids:
         some = ", ".join(map(str, pids[:_MAX_NAMED])) + (", ..." if len(pids) > _MAX_NAMED else "")
-        yield TopologyError(
+        yield LimitReached(
             f"{len(pids)} processes (pid {some}) are called like a VMM or have a KVM machine, but run no VMM that is "
             f"installed on this host; {min(len(pids), _SHOWN)} of them are shown as `unverified pid ...`, without "
             f"devices (paths of further VMMs can be listed in {LIST})",
             roots.shown("/proc"),
+            "unverified",
         )
 
 
 def _cut(cut: Sequence[Domain], roots: Roots) -> Iterator[Error]:
     if cut:
         some = ", ".join(repr(domain.name) for domain in cut[:_MAX_NAMED]) + (", ..." if len(cut) > _MAX_NAMED else "")
-        yield TopologyError(
+        yield LimitReached(
             f"{len(cut)} virtual machines ({some}) are shown only in part: up to {DEVICES} devices of each, "
-            f"{DESCRIPTORS} descriptors of a process, {NAME_BYTES} bytes of a name",
+            f"{DESCRIPTORS} descriptors of devices, {OPEN_FILES} of any kind, {NAME_BYTES} bytes of a name",
             roots.shown("/proc"),
+            "parts",
         )
 
 

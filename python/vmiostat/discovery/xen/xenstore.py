@@ -12,13 +12,15 @@ from typing import NamedTuple
 from vmiostat._core import Roots
 from vmiostat.discovery.driver_domain import not_counted_here
 from vmiostat.discovery.provider import Found, ScanContext
+from vmiostat.discovery.running_process import running_process
 from vmiostat.discovery.xen.vif import vif_interfaces
 from vmiostat.discovery.xen.xenstore_devices import VIF, Device, served, served_elsewhere
 from vmiostat.discovery.xen.xenstore_disk import disk
 from vmiostat.discovery.xen.xenstore_queries import Queries
 from vmiostat.discovery.xen.xenstore_socket import is_there, xenstore_socket
 from vmiostat.errors import Error, SourceError, TopologyError
-from vmiostat.model import Domain, Interface
+from vmiostat.model import Domain, Interface, Process
+from vmiostat.system.vmm_executable import Verdict, VmmExecutables
 from vmiostat.system.xen_backend import devices
 
 _DOMAINS = "/local/domain"
@@ -29,6 +31,8 @@ _CLOSED = (errno.EACCES, errno.EPERM)
 class _Called(NamedTuple):
     name: str
     uuid: str | None
+    qemu: Process | None
+    """The QEMU that libxl started for it, which need not run as root (device_model_user)."""
 
 
 class Xenstore:
@@ -51,7 +55,7 @@ class Xenstore:
             with Queries(xenstore) as queries:
                 if xenstore.device and not queries.may_read(_DOMAINS):
                     return Found()  # a guest has the device, too
-                found = _found(queries, roots)
+                found = _found(queries, context)
         except SourceError as error:
             if error.errno in _CLOSED and not is_there(roots) and not devices(roots):
                 return Found()  # a guest again, and this process is not root
@@ -60,9 +64,10 @@ class Xenstore:
         return found
 
 
-def _found(queries: Queries, roots: Roots) -> Found:
+def _found(queries: Queries, context: ScanContext) -> Found:
+    roots = context.roots
     domids = [int(name) for name in queries.names([_DOMAINS])[0] if name.isdecimal() and name.isascii()]
-    called = _called(queries, domids)
+    called = _called(queries, domids, context)
     here = served(queries)
     elsewhere = served_elsewhere(queries, [domid for domid in domids if domid], here)
     problems: list[Error] = [TopologyError(_TOO_LONG.format(path), queries.path) for path in queries.too_long]
@@ -78,14 +83,24 @@ def _found(queries: Queries, roots: Roots) -> Found:
     return Found(tuple(found), tuple(problems))
 
 
-def _called(queries: Queries, domids: Iterable[int]) -> dict[int, _Called]:
+def _called(queries: Queries, domids: Iterable[int], context: ScanContext) -> dict[int, _Called]:
     domids = list(domids)
     names = queries.values(f"{_DOMAINS}/{domid}/name" for domid in domids)
     paths = queries.values(f"{_DOMAINS}/{domid}/vm" for domid in domids)
+    pids = queries.values(f"{_DOMAINS}/{domid}/image/device-model-pid" for domid in domids)
+    qemus = [_qemu(pid or "", context.executables, context.roots) for pid in pids]
     return {
-        domid: _Called(name or f"Domain-{domid}", _uuid(path or ""))
-        for domid, name, path in zip(domids, names, paths, strict=True)
+        domid: _Called(name or f"Domain-{domid}", _uuid(path or ""), qemu)
+        for domid, name, path, qemu in zip(domids, names, paths, qemus, strict=True)
     }
+
+
+def _qemu(pid: str, executables: VmmExecutables, roots: Roots) -> Process | None:
+    """The process of this pid, if it is a VMM: xenstore does not say when it was started."""
+    if not pid.isdecimal() or not pid.isascii() or len(pid) > 9:
+        return None
+    is_vmm = executables.verdict(int(pid)) in (Verdict.VMM, Verdict.HIDDEN)
+    return running_process(int(pid), roots) if is_vmm else None
 
 
 def _uuid(path: str) -> str | None:
@@ -124,6 +139,7 @@ def _domain(
         uuid=called[domid].uuid,
         type="xen",
         provider=Xenstore.name,
+        process=called[domid].qemu,
         disks=tuple(disks),
         interfaces=tuple(nics),
     )

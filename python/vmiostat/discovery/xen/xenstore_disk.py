@@ -57,7 +57,8 @@ def _source(device: Device) -> str | None:
     if device.kind == "vbd":
         return device.value("physical-device-path") or params
     head, colon, path = (params or "").partition(":")
-    return path if colon and "/" not in head else params
+    # In https://... it is no format.
+    return path if colon and "/" not in head and not path.startswith("//") else params
 
 
 def _type(device: Device) -> str:

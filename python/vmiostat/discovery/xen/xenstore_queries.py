@@ -50,7 +50,7 @@ class Queries:
     def values(self, paths: Iterable[str]) -> list[str | None]:
         """The value at each path; None where there is none or reading it is not permitted."""
         answers = self._query([(READ, _path(path)) for path in paths])
-        return [answer.decode(errors="backslashreplace") if isinstance(answer, bytes) else None for answer in answers]
+        return [answer.decode(errors="surrogateescape") if isinstance(answer, bytes) else None for answer in answers]
 
     def names(self, paths: Iterable[str]) -> list[list[str]]:
         """The names in each folder; empty if there is none, reading it is not permitted, or it is `too_long`."""

@@ -11,6 +11,7 @@ from typing import Any
 from vmiostat.discovery.xl.devices import disk, interface, xl_disk, xl_vif
 from vmiostat.discovery.xl.syntax import Value, settings
 from vmiostat.discovery.xml.definition import Definition
+from vmiostat.disk_source import without_secrets
 from vmiostat.errors import TopologyError
 from vmiostat.model import Disk, Domain, Interface
 
@@ -46,7 +47,7 @@ def _configured(text: str, path: str) -> Definition:
         made = xl_disk(words)
         if made is None or made.target in disks:
             what = "has no vdev" if made is None else f"is a second {made.target!r}"
-            problems.append(TopologyError(f"domain {name!r}: disk {words[:100]!r} {what} and is left out", path))
+            problems.append(TopologyError(f"domain {name!r}: disk {_shown(words)!r} {what} and is left out", path))
         else:
             disks[made.target] = made
     nics = tuple(xl_vif(words, number) for number, words in enumerate(_strings(found.get("vif", []))))
@@ -59,6 +60,11 @@ def _configured(text: str, path: str) -> Definition:
         interfaces=nics,
     )
     return Definition(domain, path, None, live=False, problems=tuple(problems))
+
+
+def _shown(words: str) -> str:
+    """The beginning of a disk's specification, fit for a message."""
+    return ",".join(map(without_secrets, without_secrets(words).split(",")))[:100]
 
 
 def _strings(value: Value) -> list[str]:

@@ -91,7 +91,9 @@ class _Reader:
     def _take(self, kind: str, *expected: str) -> str:
         token = self._token
         if self._kind != kind or (expected and token not in expected):
-            self._refuse(f"{token[:40]!r} instead of {' or '.join(expected) or f'a {kind}'}")
+            # A string may be a disk's source, with credentials.
+            found = "a string" if self._kind == "string" else repr(token[:40])
+            self._refuse(f"{found} instead of {' or '.join(expected) or f'a {kind}'}")
         self._next()
         return token
 

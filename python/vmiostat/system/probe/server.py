@@ -14,7 +14,10 @@ import os
 import re
 import socket
 import stat
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from fcntl import ioctl
+from functools import cache
 from typing import Any, Self
 
 Answer = tuple[Any, socket.socket | None]
@@ -26,7 +29,14 @@ _CHUNK = 1 << 16
 _TEXT_LIMIT = 1 << 14
 """Bytes of one fdinfo file that are read: an epoll descriptor's has a line for each file in it."""
 _TAP_NAME = re.compile(rb"^iff:\s*(.+)$", re.MULTILINE)
+_MACVTAP_DRIVER = re.compile(rb"^ *([0-9]+) (?:macvtap|ipvtap)$", re.MULTILINE)
 _FLAGS = re.compile(rb"^flags:\s*([0-7]{1,11})\s*$", re.MULTILINE)
+
+_PIDFD_GETFD = 438
+"""The number of the system call on all architectures (include/uapi/asm-generic/unistd.h)."""
+_TUNGETIFF, _TUNGETDEVNETNS = 0x800454D2, 0x54E3
+_IFREQ = 40
+"""Bytes of struct ifreq, which begins with the interface's name."""
 
 _O_PATH = os.O_PATH | os.O_CLOEXEC
 
@@ -83,29 +93,104 @@ def command_line(proc: str, pid: int, started: int | None, limit: int) -> Answer
 
 
 def descriptors(proc: str, pid: int, started: int | None, numbers: Sequence[int]) -> Answer:
-    """Of each descriptor: the interface of a tap, the number of a block device, and its flags.
+    """Of each descriptor: the interface of a tap, the number of a block device, its flags, the inode of the tap's
+    network namespace, and whether it is a macvtap. Null stands for what it is not, and for what cannot be known.
 
     fdinfo of a tap takes RTNL (tun_chr_show_fdinfo); a stat of what is behind a link asks its file system.
     """
     found: dict[int, list[Any]] = {}
-    with Folder(proc, pid, started) as folder:
+    macvtap_majors = _macvtap_majors(proc)
+    with Folder(proc, pid, started) as folder, Copies(proc, pid) as copies:
+        folder.check()  # so that the copies are of this run, too
         for number in numbers:
             try:
                 text = folder.read(f"fdinfo/{number}", _TEXT_LIMIT)
                 tap, flags = _TAP_NAME.search(text), _FLAGS.search(text)
-                status = None if tap else os.stat(f"fd/{number}", dir_fd=folder.descriptor)
+                status = os.stat(f"fd/{number}", dir_fd=folder.descriptor)
             except OSError:  # it was closed since
                 continue
-            device = _block_device(status) if status else None
-            name = os.fsdecode(tap[1].strip()) if tap else None
-            found[number] = [name, device, int(flags[1], 8) if flags else 0]
+            name, namespace, macvtap = None, None, False
+            if tap:
+                name = os.fsdecode(tap[1].strip())
+                namespace = copies.namespace_of_tap(number, name)
+            elif stat.S_ISCHR(status.st_mode) and os.major(status.st_rdev) in macvtap_majors:
+                name, macvtap = copies.interface(number), True
+            found[number] = [name, _block_device(status), int(flags[1], 8) if flags else 0, namespace, macvtap]
         folder.check()
     return found, None
 
 
-def block_device(path: str) -> Answer:
-    """Major and minor of the block device at a path; null for any other file."""
-    node = os.open(path, _O_PATH)
+class Copies:
+    """Copies of the descriptors of a process (pidfd_getfd, since Linux 5.6), to ask taps what they are."""
+
+    def __init__(self, proc: str, pid: int) -> None:
+        self._process: int | None = None
+        # In another PID namespace, as that of a container's /proc, the pid is another process's.
+        if os.readlink(f"{proc}/self") == str(os.getpid()):  # noqa: PTH115
+            with suppress(OSError):
+                self._process = os.pidfd_open(pid)
+
+    def interface(self, number: int) -> str | None:
+        """The interface of a tap or macvtap."""
+        with self._copy(number) as copy:
+            return None if copy is None else _interface(copy)
+
+    def namespace_of_tap(self, number: int, name: str) -> int | None:
+        """The inode of the network namespace in which a tap is now (TUNGETDEVNETNS, since Linux 5.7)."""
+        with self._copy(number) as copy:
+            if copy is None or _interface(copy) != name:
+                return None
+            try:
+                namespace = ioctl(copy, _TUNGETDEVNETNS)
+            except OSError:
+                return None
+        try:
+            return os.fstat(namespace).st_ino
+        finally:
+            os.close(namespace)
+
+    @contextmanager
+    def _copy(self, number: int) -> Iterator[int | None]:
+        copy = -1
+        if self._process is not None:
+            copy = _libc().syscall(_PIDFD_GETFD, self._process, number, 0)
+        try:
+            yield None if copy < 0 else copy
+        finally:
+            if copy >= 0:
+                os.close(copy)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._process is not None:
+            os.close(self._process)
+
+
+def _interface(tap: int) -> str | None:
+    try:
+        return os.fsdecode(ioctl(tap, _TUNGETIFF, bytes(_IFREQ)).partition(b"\0")[0])
+    except OSError:
+        return None
+
+
+def _macvtap_majors(proc: str) -> frozenset[int]:
+    """The major numbers of the character devices of macvtap's and ipvtap's drivers."""
+    with open(f"{proc}/devices", "rb") as file:  # noqa: PTH123
+        return frozenset(map(int, _MACVTAP_DRIVER.findall(file.read())))
+
+
+@cache
+def _libc() -> Any:
+    import ctypes  # takes longer to import than all else, and few processes have a tap
+
+    return ctypes.CDLL(None)
+
+
+def block_device(path: str, root: str) -> Answer:
+    """Major and minor of the block device at a path below a root, with links followed; null for any other file."""
+    node = _open_below(path, root)
     try:
         return _block_device(os.fstat(node)), None
     finally:
@@ -181,7 +266,11 @@ def answer(request: bytes) -> tuple[dict[str, Any], socket.socket | None]:
 
 
 def serve(channel: socket.socket) -> None:
-    """Answers until the other end is closed. A message is its length in decimal, a newline, and that many bytes."""
+    """Answers until the other end is closed. A message is its length in decimal, a newline, and that many bytes.
+
+    First comes one byte: the helper has started.
+    """
+    channel.sendall(b"\n")
     stream = channel.makefile("rb")
     while line := stream.readline():
         said, handed = answer(stream.read(int(line)))

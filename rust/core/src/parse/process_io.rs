@@ -10,6 +10,18 @@
 use super::decimal;
 use crate::fields::block;
 
+/// More than the 52 fields of /proc/PID/stat.
+pub const MAX_STAT_LENGTH: u64 = 4096;
+
+/// Which process has the pid: when it was started, in clock ticks since boot (/proc/PID/stat, field 22). None if the
+/// number is missing or malformed.
+pub fn start_time(stat: &[u8]) -> Option<u64> {
+    // The name, field 2, may contain spaces and brackets; the last bracket ends it.
+    let end = stat.iter().rposition(|byte| *byte == b')')?;
+    let field = stat[end + 1..].split(u8::is_ascii_whitespace).filter(|field| !field.is_empty()).nth(19)?;
+    decimal::only(field).and_then(|ticks| u64::try_from(ticks).ok())
+}
+
 /// Parses the file. None if a number is missing or malformed.
 pub fn record(text: &[u8]) -> Option<block::Record> {
     let mut record = block::UNKNOWN;
@@ -58,10 +70,21 @@ mod tests {
         assert_eq!(record(b""), None);
     }
 
+    #[test]
+    fn the_start_time_comes_after_any_name() {
+        let fields: Vec<String> = (4..=52).map(|field| field.to_string()).collect();
+        for name in ["qemu", "a) b (c", ") S 1 2 3", ""] {
+            assert_eq!(start_time(format!("70 ({name}) S {}\n", fields.join(" ")).as_bytes()), Some(22), "{name}");
+        }
+        assert_eq!(start_time(format!("70 (qemu) S {}", fields[..18].join(" ")).as_bytes()), None);
+        assert_eq!(start_time(format!("70 (qemu) S {} -1", fields[..18].join(" ")).as_bytes()), None);
+        assert_eq!(start_time(b"70 qemu S 1"), None);
+    }
+
     proptest! {
         #[test]
         fn no_bytes_panic(bytes: Vec<u8>) {
-            let _ = record(&bytes);
+            let _ = (record(&bytes), start_time(&bytes));
         }
 
         #[test]

@@ -30,12 +30,13 @@ pub(crate) enum Cheapest {
     Hedged,
 }
 
-/// The cheapest route for `tracked` of `all` interfaces, which are among the first `lines` lines.
-pub(crate) fn cheapest_interface_route(tracked: usize, lines: usize, all: usize) -> Cheapest {
+/// The cheapest route for `tracked` of `all` interfaces, which are among the first `lines` lines. `sysfs` is whether
+/// /sys shows them.
+pub(crate) fn cheapest_interface_route(tracked: usize, lines: usize, all: usize, sysfs: bool) -> Cheapest {
     let printed = lines.next_multiple_of(LINES_PER_PAGE).min(all);
     let routes = [
         (printed * PROC_LINE, Cheapest::Proc),
-        (tracked * SYSFS_FILES * SYSFS_FILE, Cheapest::Sysfs),
+        (if sysfs { tracked * SYSFS_FILES * SYSFS_FILE } else { usize::MAX }, Cheapest::Sysfs),
         (HEDGE + (all * DUMP_ROW).min(tracked * SINGLE), Cheapest::Hedged),
     ];
     routes.into_iter().min_by_key(|(cost, _)| *cost).map_or(Cheapest::Proc, |(_, route)| route)
@@ -57,12 +58,15 @@ mod tests {
 
     #[test]
     fn routes_of_typical_hosts() {
-        assert_eq!(cheapest_interface_route(1, 1, 1), Cheapest::Proc);
-        assert_eq!(cheapest_interface_route(10, 30, 30), Cheapest::Proc);
-        assert_eq!(cheapest_interface_route(1, 1000, 1000), Cheapest::Sysfs);
-        assert_eq!(cheapest_interface_route(1000, 1000, 1000), Cheapest::Hedged);
-        assert_eq!(cheapest_interface_route(1, 1, 1000), Cheapest::Sysfs);
-        assert_eq!(cheapest_interface_route(20, 25, 1000), Cheapest::Proc);
+        let cheapest = |tracked, lines, all| cheapest_interface_route(tracked, lines, all, true);
+        assert_eq!(cheapest(1, 1, 1), Cheapest::Proc);
+        assert_eq!(cheapest(10, 30, 30), Cheapest::Proc);
+        assert_eq!(cheapest(1, 1000, 1000), Cheapest::Sysfs);
+        assert_eq!(cheapest(1000, 1000, 1000), Cheapest::Hedged);
+        assert_eq!(cheapest(1, 1, 1000), Cheapest::Sysfs);
+        assert_eq!(cheapest(20, 25, 1000), Cheapest::Proc);
+        assert_eq!(cheapest_interface_route(1, 1, 1, false), Cheapest::Proc);
+        assert_eq!(cheapest_interface_route(1, 4000, 4000, false), Cheapest::Hedged, "others' interfaces cost nothing");
         assert!(one_dump_is_cheaper(1000, 2000));
         assert!(!one_dump_is_cheaper(1, 2000));
         assert!(one_pass_is_cheaper(500, 510));

@@ -7,6 +7,7 @@ mod diskseq;
 pub(crate) mod generation;
 pub(crate) mod net;
 mod netlink;
+mod process_io;
 pub(crate) mod selection;
 mod table_file;
 mod tracked_devices;
@@ -40,6 +41,11 @@ pub(crate) trait Source: Send {
     /// Takes over what `reopening` opened; returns the number of handles.
     fn reopened(&mut self, _opened: Reopened) -> usize {
         0
+    }
+
+    /// Whether a poll takes far more system calls than the first one did: another source may be cheaper by now.
+    fn has_outgrown(&self) -> bool {
+        false
     }
 
     /// Why a row of this source has no counters; None if it has, or belongs to another source.

@@ -11,7 +11,6 @@ use super::block_sizes::WithSizes;
 use super::cost::{self, Cheapest};
 use super::device_files::block_stat::BlockStat;
 use super::device_files::cgroup_io::{self, CgroupIos};
-use super::device_files::process_io::ProcessIos;
 use super::device_files::sysfs_net::{self, SysfsNet};
 use super::device_files::tapdisk::Tapdisks;
 use super::device_files::xen_vbd::XenVbds;
@@ -22,6 +21,7 @@ use super::netlink::card::Card;
 use super::netlink::getstats::Rtnetlink;
 use super::netlink::hedged::Hedged;
 use super::netlink::vf_stats::{FunctionRow, VirtualFunctions};
+use super::process_io::ProcessIos;
 use super::table_file::diskstats::{Diskstats, DiskstatsFormat};
 use super::table_file::identity::{Disks, Interfaces};
 use super::table_file::line_table::{Format, LineFile};
@@ -46,7 +46,7 @@ pub(crate) fn block(roots: &Roots, rows: &[BlockRow], mut open: OpenHandles) -> 
             BlockRow::Device { number, diskseq } => devices.push(((*number, *diskseq), index)),
             BlockRow::XenVbd(vbd) => vbds.push((vbd.clone(), index)),
             BlockRow::CgroupIo(group) => groups.push((group.clone(), index)),
-            BlockRow::ProcessIo(pid) => processes.push((*pid, index)),
+            BlockRow::ProcessIo(process) => processes.push((process.clone(), index)),
             BlockRow::Tapdisk(tapdisk) => tapdisks.push((tapdisk.clone(), index)),
             BlockRow::VmmReported(latest) => vmm_reported.push((Arc::clone(latest), index)),
             BlockRow::Unsupported => unsupported.push(index),
@@ -70,7 +70,7 @@ pub(crate) fn block(roots: &Roots, rows: &[BlockRow], mut open: OpenHandles) -> 
         )));
     }
     if !processes.is_empty() {
-        sources.push(Box::new(ProcessIos::open(roots, processes, &mut open, "the I/O of a process".to_owned())));
+        sources.push(Box::new(ProcessIos::open(roots, processes, &mut open)));
     }
     if !tapdisks.is_empty() {
         sources.push(Box::new(Tapdisks::open(roots, tapdisks, &mut open, "the only counters of tapdisk".to_owned())));
@@ -222,15 +222,23 @@ fn interfaces(
             }
         }
         InterfaceSource::Hedged => hedged(rows),
-        InterfaceSource::Auto => match cost::cheapest_interface_route(tracked, lines, count) {
-            Cheapest::Sysfs if sysfs_shows_the_same_namespace(roots, path, &all) => {
-                sysfs(format!("the files of {tracked} interfaces are cheaper than a pass over all {count}"))
+        InterfaceSource::Auto => {
+            let mut route = cost::cheapest_interface_route(tracked, lines, count, true);
+            if route == Cheapest::Sysfs && !sysfs_shows_the_same_namespace(roots, path, &all) {
+                route = cost::cheapest_interface_route(tracked, lines, count, false);
             }
-            Cheapest::Hedged => hedged(rows),
-            Cheapest::Proc | Cheapest::Sysfs => {
-                proc(rows, format!("a pass over {lines} of {count} interfaces is the cheapest for {tracked} of them"))
+            match route {
+                Cheapest::Sysfs => {
+                    sysfs(format!("the files of {tracked} interfaces are cheaper than a pass over all {count}"))
+                }
+                Cheapest::Hedged => hedged(rows),
+                Cheapest::Proc => {
+                    let why =
+                        format!("a pass over {lines} of {count} interfaces is the cheapest for {tracked} of them");
+                    proc(rows, why)
+                }
             }
-        },
+        }
     }
 }
 

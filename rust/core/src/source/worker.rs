@@ -3,10 +3,12 @@
 pub(crate) mod abandoned;
 
 use std::hint::spin_loop;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::thread;
 use std::time::{Duration, Instant};
+
+use rustix::thread::gettid;
 
 use super::Failure;
 use crate::fork_guard::ForkGuard;
@@ -45,6 +47,8 @@ struct Shared<Q, A> {
     answers: AtomicU64,
     /// Outside the lock, which may stay locked after a fork.
     end: AtomicBool,
+    /// The thread's number; 0 until it runs.
+    thread: AtomicI32,
 }
 
 #[derive(Default)]
@@ -72,6 +76,7 @@ impl<Q: Default + Send + 'static, A: Default + Send + 'static> Worker<Q, A> {
             answered: Condvar::new(),
             answers: AtomicU64::new(0),
             end: AtomicBool::new(false),
+            thread: AtomicI32::new(0),
         });
         let in_thread = Arc::clone(&shared);
         // The thread is never joined, since it may be blocked in the kernel. It ends by itself.
@@ -126,6 +131,14 @@ impl<Q: Default + Send + 'static, A: Default + Send + 'static> Worker<Q, A> {
     /// The newest answer that a call has taken.
     pub(crate) fn newest(&self) -> Option<&A> {
         (self.taken > 0).then_some(&self.answer)
+    }
+
+    /// Whether the thread sleeps, in the kernel or without a request. If not, a busy machine has not run it yet.
+    pub(crate) fn sleeps(&self) -> bool {
+        let thread = self.shared.thread.load(Ordering::Relaxed);
+        let stat = || std::fs::read_to_string(format!("/proc/self/task/{thread}/stat")).ok();
+        // The state comes after the name, which is in brackets.
+        thread != 0 && stat().is_none_or(|stat| !stat.rsplit(')').next().is_some_and(|rest| rest.starts_with(" R")))
     }
 
     /// Waits until there is an answer that no call has taken, or until the time is over.
@@ -191,6 +204,7 @@ impl<Q, A> Shared<Q, A> {
         Q: Default,
         A: Default,
     {
+        self.thread.store(gettid().as_raw_nonzero().get(), Ordering::Relaxed);
         let (mut request, mut answer) = (Q::default(), A::default());
         while let Some(mut exchange) = self.wait_for_request(repeat) {
             if exchange.is_pending {
@@ -319,6 +333,26 @@ mod tests {
     }
 
     #[test]
+    fn a_thread_that_waits_sleeps_and_one_that_computes_does_not() {
+        let (send, mut worker) = blocked(None);
+        assert_eq!(worker.call(SHORT, |()| ()), None);
+        let start = Instant::now();
+        while !worker.sleeps() {
+            assert!(start.elapsed() < LONG);
+        }
+        drop(send);
+        let mut busy = Worker::<(), ()>::start("test", None, |(), ()| {
+            let start = Instant::now();
+            while start.elapsed() < 10 * SHORT {
+                spin_loop();
+            }
+        })
+        .unwrap();
+        assert_eq!(busy.call(SHORT, |()| ()), None);
+        assert!(!busy.sleeps());
+    }
+
+    #[test]
     fn refreshing_never_waits_and_returns_the_newest_answer() {
         let (send, mut worker) = blocked(Some(REPEAT));
         let start = Instant::now();
@@ -400,34 +434,5 @@ mod tests {
         send.send(2).unwrap();
         refresh_until(&mut worker, 2);
         assert!(start.elapsed() < LATE - REPEAT.interval / 2);
-    }
-
-    #[test]
-    fn a_thread_that_is_about_to_wait_hears_that_its_worker_is_dropped() {
-        let worker = Worker::<(), u32>::start("test", None, |(), _| ()).unwrap();
-        let shared = Arc::clone(&worker.shared);
-        let exchange = shared.lock();
-        assert!(!shared.has_ended());
-        // Between its check and its wait the thread holds the lock. The worker is dropped meanwhile, and the thread may
-        // not run for longer than a caller is ready to wait for the lock.
-        let dropping = thread::spawn(move || drop(worker));
-        thread::sleep(20 * LOCK);
-        let (_exchange, waited) = shared.requested.wait_timeout(exchange, LONG).unwrap();
-        assert!(!waited.timed_out());
-        dropping.join().unwrap();
-    }
-
-    #[test]
-    fn the_thread_ends_with_its_worker() {
-        for repeat in [None, Some(REPEAT)] {
-            let worker = Worker::<(), u32>::start("test", repeat, |(), _| ()).unwrap();
-            let shared = Arc::downgrade(&worker.shared);
-            drop(worker);
-            let start = Instant::now();
-            while shared.upgrade().is_some() {
-                assert!(start.elapsed() < LONG);
-                thread::yield_now();
-            }
-        }
     }
 }

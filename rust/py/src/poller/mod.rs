@@ -209,6 +209,13 @@ impl PyPoller {
         Ok(py.detach(|| poller.reopen()).map_err(CoreError::from)?)
     }
 
+    /// Whether other devices have made polls much longer since: `replan` may find cheaper sources.
+    fn has_outgrown(&self, py: Python<'_>) -> PyResult<bool> {
+        let planned = self.planned()?;
+        let poller = planned.poller()?;
+        Ok(py.detach(|| poller.has_outgrown()).map_err(CoreError::from)?)
+    }
+
     /// Polls once, and says what each source read.
     fn explain(&self, py: Python<'_>) -> PyResult<Vec<PyExplanation>> {
         let planned = self.planned()?;

@@ -7,7 +7,9 @@ use std::sync::Arc;
 
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
-use vmiostat_core::plan::{BlockRow, CgroupIo, CgroupVersion, InterfaceRow, Plan, Tapdisk, XenVbd, XenVbdKind};
+use vmiostat_core::plan::{
+    BlockRow, CgroupIo, CgroupVersion, InterfaceRow, Plan, ProcessIo, Tapdisk, XenVbd, XenVbdKind,
+};
 
 use crate::latest_stats::PyLatestStats;
 use crate::table::labels::{Labels, Name};
@@ -21,7 +23,7 @@ enum BlockCounterSource {
     // Before ProcessIo, since the first variant whose attributes all exist is taken.
     Tapdisk { pid: u32, domid: u32, devid: u32 },
     CgroupIo { cgroup: PathBuf, version: u8 },
-    ProcessIo { pid: u32 },
+    ProcessIo { pid: u32, started: Option<u64> },
     VmmReported { latest: Py<PyLatestStats> },
 }
 
@@ -151,7 +153,7 @@ fn block_row(source: Option<BlockCounterSource>, pinned: bool) -> PyResult<Block
             };
             BlockRow::CgroupIo(CgroupIo { folder: cgroup, version })
         }
-        Some(BlockCounterSource::ProcessIo { pid }) => BlockRow::ProcessIo(pid),
+        Some(BlockCounterSource::ProcessIo { pid, started }) => BlockRow::ProcessIo(ProcessIo { pid, started }),
     })
 }
 

@@ -42,7 +42,6 @@ _NETWORK = {
 _EMPTY = frozenset({"null-co", "null-aio"})
 
 _PROTOCOL = re.compile(r"([a-z][a-z0-9_-]*)(\+[a-z]+)?:")
-_CREDENTIALS = re.compile(r"//[^/@]*@")
 
 
 def storage(node: Values, nodes: Mapping[str, Values]) -> Storage:
@@ -55,7 +54,7 @@ def storage(node: Values, nodes: Mapping[str, Values]) -> Storage:
             kind, keys, between = _OTHERS[driver]
             return kind, _joined(node, keys, between)
         if driver in _NETWORK:
-            return "network", _without_credentials(f"{driver}:{_joined(node, _NETWORK[driver], '/')}")
+            return "network", f"{driver}:{_joined(node, _NETWORK[driver], '/')}"
         if driver in _EMPTY:
             return "null", driver
         beneath = below(node, "file") or nodes.get(node.get("file", ""))
@@ -86,8 +85,7 @@ def storage_called(name: str, nodes: Mapping[str, Values]) -> Storage:
     word = protocol[1] if protocol else ""
     rest = name[protocol.end() :] if protocol else name
     if word in _NETWORK:
-        # rbd:pool/image:id=admin:key=... ends with credentials.
-        return "network", f"rbd:{rest.partition(':')[0]}" if word == "rbd" else _without_credentials(name)
+        return "network", name
     if word in _EMPTY:
         return "null", word
     if word == "nvme":
@@ -101,7 +99,3 @@ def storage_called(name: str, nodes: Mapping[str, Values]) -> Storage:
 
 def _joined(node: Values, keys: tuple[str, ...], between: str) -> str:
     return between.join(node[key] for key in keys if node.get(key))
-
-
-def _without_credentials(name: str) -> str:
-    return _CREDENTIALS.sub("//", name)

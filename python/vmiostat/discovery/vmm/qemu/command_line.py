@@ -1,8 +1,10 @@
 """A virtual machine from the command line of its QEMU, as libvirt, Proxmox, Ganeti, Incus or a script wrote it."""
 
 from collections.abc import Iterable, Sequence
+from itertools import islice
 from uuid import UUID
 
+from vmiostat.discovery.limits import DEVICES
 from vmiostat.discovery.vmm.command_line import CommandLine
 from vmiostat.discovery.vmm.qemu.disks import BlockOptions, beneath, disks
 from vmiostat.discovery.vmm.qemu.netdevs import NetworkOptions, netdevs
@@ -39,7 +41,8 @@ def command_line(arguments: Sequence[str]) -> CommandLine | None:
         return None
     accelerators.append(machine.get("accel", ""))
     with_kvm = "enable-kvm" in single or any("kvm" in accelerator.split(":") for accelerator in accelerators)
-    found = list(disks(block, units=1 if "q35" in machine.get("type", "") else 2))
+    # One more than are shown, so that the cut is noticed.
+    found = list(islice(disks(block, units=1 if "q35" in machine.get("type", "") else 2), DEVICES + 1))
     domid = _number(single.get("xen-domid"))
     return CommandLine(
         name=values(single.get("name", ""), "guest").get("guest"),
@@ -49,8 +52,8 @@ def command_line(arguments: Sequence[str]) -> CommandLine | None:
         type="xen" if domid is not None else "kvm" if with_kvm else "qemu",
         disks=tuple(disk for disk, _ in found),
         read_only=frozenset(disk.target for disk, read_only in found if read_only),
-        netdevs=tuple(netdevs(network)),
-        beneath=tuple(beneath(block)),
+        netdevs=tuple(islice(netdevs(network), DEVICES + 1)),
+        beneath=tuple(islice(beneath(block), DEVICES)),
     )
 
 

@@ -2,7 +2,6 @@
 
 pub(crate) mod block_stat;
 pub(crate) mod cgroup_io;
-pub(crate) mod process_io;
 pub(crate) mod sysfs_net;
 pub(crate) mod tapdisk;
 pub(crate) mod xen_vbd;

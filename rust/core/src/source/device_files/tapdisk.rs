@@ -29,7 +29,7 @@ impl Handle for StatsPage {
     fn open(roots: &Roots, device: &Tapdisk) -> (PathBuf, Result<StatsPage, Failure>) {
         let Tapdisk { pid, domid, devid } = device;
         let path = PathBuf::from(format!("/dev/shm/td3-{pid}/vbd-{domid}-{devid}"));
-        (roots.shown(&path), roots.open_regular(&path).map(StatsPage).map_err(Failure::from))
+        (roots.shown(&path), roots.open_roots_own(&path).map(StatsPage).map_err(Failure::from))
     }
 
     fn counters(&self, _: usize, calls: &mut usize) -> Result<block::Record, Failure> {

@@ -27,6 +27,8 @@ const MIN_DEADLINE: Duration = Duration::from_millis(1);
 
 /// The longest deadline, also where the file was slow when it was measured.
 const MAX_DEADLINE: Duration = Duration::from_millis(10);
+/// A dump may become so many times as long before the source is selected again.
+const MAX_GROWTH: usize = 4;
 
 pub(crate) struct Hedged {
     thread: LinkThread,
@@ -35,6 +37,8 @@ pub(crate) struct Hedged {
     tracked: TrackedDevices<SwapRxTx>,
     deadline: Duration,
     all: usize,
+    /// System calls of the first query.
+    first_calls: Option<usize>,
 }
 
 impl Hedged {
@@ -46,7 +50,7 @@ impl Hedged {
         let mut tracked = rows.tracked.clone();
         let dump = cost::one_dump_is_cheaper(rows.names.len(), all);
         let interfaces = NetlinkInterfaces::open(rows.names.clone(), dump, &mut file, &mut tracked)?;
-        Ok(Hedged { thread, interfaces, file, tracked, deadline, all })
+        Ok(Hedged { thread, interfaces, file, tracked, deadline, all, first_calls: None })
     }
 }
 
@@ -58,12 +62,13 @@ fn deadline(time_of_file: Duration) -> Duration {
 
 impl Source for Hedged {
     fn read(&mut self, rows: &mut Rows<'_>) {
-        let Hedged { thread, interfaces, file, tracked, deadline, .. } = self;
+        let Hedged { thread, interfaces, file, tracked, deadline, first_calls, .. } = self;
         tracked.begin();
         let (query, order) = interfaces.query();
         let reply = thread.query(query, *deadline);
         // On an error, as after too many interrupted dumps, the file still has the counters.
         let outcome = if let Some(reply) = reply.filter(|reply| reply.failure.is_none()) {
+            first_calls.get_or_insert(reply.calls);
             for (position, link) in reply.links.iter().enumerate() {
                 let Some(device) = order.device_of(position, link.ifindex) else { continue };
                 let record = link.counters.as_ref().map(|counters| |swap_rx_tx| netdev::record(counters, swap_rx_tx));
@@ -85,6 +90,12 @@ impl Source for Hedged {
     fn reopened(&mut self, opened: Reopened) -> usize {
         let Hedged { interfaces, file, tracked, .. } = self;
         getstats::reopened(opened, interfaces, file, tracked)
+    }
+
+    fn has_outgrown(&self) -> bool {
+        let calls = self.thread.newest().map_or(0, |reply| reply.calls);
+        // A query for each interface takes more calls while others hold RTNL.
+        self.interfaces.dumps() && self.first_calls.is_some_and(|first| calls > MAX_GROWTH * first)
     }
 
     fn problem(&self, row: usize) -> Option<Error> {

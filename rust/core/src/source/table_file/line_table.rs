@@ -27,6 +27,8 @@ const MAX_READS: usize = 4;
 
 /// How often the file is read to find out how long that takes.
 const READS_TIMED: usize = 5;
+/// The file may become so many times as long before another source is selected.
+const MAX_GROWTH: usize = 4;
 
 /// System calls for a file of one chunk: the second one returns 0.
 const ONE_CHUNK: usize = 2;
@@ -66,6 +68,8 @@ pub(crate) struct LineTable<F: Format> {
     why: String,
     /// System calls of the last poll.
     calls: usize,
+    /// Those of the first one.
+    first_calls: Option<usize>,
 }
 
 impl<F: Format> LineTable<F> {
@@ -84,13 +88,13 @@ impl<F: Format> LineTable<F> {
                 true
             });
         }
-        LineTable { file, tracked, keys, identity, why, calls: 0 }
+        LineTable { file, tracked, keys, identity, why, calls: 0, first_calls: None }
     }
 }
 
 impl<F: Format> Source for LineTable<F> {
     fn read(&mut self, rows: &mut Rows<'_>) {
-        let LineTable { file, tracked, keys, identity, calls, .. } = self;
+        let LineTable { file, tracked, keys, identity, calls, first_calls, .. } = self;
         tracked.begin();
         let mut outcome = file.read(rows, tracked);
         *calls = file.calls();
@@ -102,7 +106,12 @@ impl<F: Format> Source for LineTable<F> {
             };
             outcome = file.read_until_sure(rows, tracked, outcome, identify);
         }
+        first_calls.get_or_insert(*calls);
         tracked.finish::<F::Table>(rows, outcome);
+    }
+
+    fn has_outgrown(&self) -> bool {
+        self.first_calls.is_some_and(|first| self.calls > MAX_GROWTH * first)
     }
 
     fn reopening(&self) -> Option<Reopening> {

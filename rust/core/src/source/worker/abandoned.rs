@@ -1,4 +1,4 @@
-//! Threads that are still in a run when their worker is dropped.
+//! The end of a worker: its thread ends too, unless it is still in a run and another worker takes it over.
 
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
@@ -42,6 +42,7 @@ mod tests {
     use std::thread;
     use std::time::{Duration, Instant};
 
+    use super::super::{LOCK, Repeat};
     use super::*;
 
     const LONG: Duration = Duration::from_secs(10);
@@ -69,5 +70,34 @@ mod tests {
             thread::yield_now();
         }
         assert!(abandoned.take_over().is_none());
+    }
+
+    #[test]
+    fn a_thread_that_is_about_to_wait_hears_that_its_worker_is_dropped() {
+        let worker = Worker::<(), u32>::start("test", None, |(), _| ()).unwrap();
+        let shared = Arc::clone(&worker.shared);
+        let exchange = shared.lock();
+        assert!(!shared.has_ended());
+        // Between its check and its wait the thread holds the lock. The worker is dropped meanwhile, and the thread may
+        // not run for longer than a caller is ready to wait for the lock.
+        let dropping = thread::spawn(move || drop(worker));
+        thread::sleep(20 * LOCK);
+        let (_exchange, waited) = shared.requested.wait_timeout(exchange, LONG).unwrap();
+        assert!(!waited.timed_out());
+        dropping.join().unwrap();
+    }
+
+    #[test]
+    fn the_thread_ends_with_its_worker() {
+        for repeat in [None, Some(Repeat { interval: SHORT, for_at_most: LONG })] {
+            let worker = Worker::<(), u32>::start("test", repeat, |(), _| ()).unwrap();
+            let shared = Arc::downgrade(&worker.shared);
+            drop(worker);
+            let start = Instant::now();
+            while shared.upgrade().is_some() {
+                assert!(start.elapsed() < LONG);
+                thread::yield_now();
+            }
+        }
     }
 }
