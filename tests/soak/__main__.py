@@ -1,10 +1,13 @@
-"""`make soak`: one hour unless SECONDS says otherwise; prints the figures, and fails where something grew."""
+"""`make soak`: one hour each unless SECONDS says otherwise, of steady polling and of changes under stress; prints the
+figures, and fails where something grew or a row was not its device.
+"""
 
 import signal
 import sys
 import tempfile
 from pathlib import Path
 
+from testkit.identity.stress import stress
 from testkit.real.devices import network_namespace
 from tests.soak.limits import check_figures
 from tests.soak.soaking import soak
@@ -16,3 +19,5 @@ with tempfile.TemporaryDirectory() as folder, network_namespace(Path(folder, "sy
     figures = soak(seconds, sysfs, Path(folder))
 print(f"{seconds:,.0f} s: {figures}", flush=True)
 check_figures(figures, seconds)
+with tempfile.TemporaryDirectory() as folder, network_namespace(Path(folder, "sys")) as sysfs:
+    print(stress(seconds, sysfs, Path(folder)), flush=True)
