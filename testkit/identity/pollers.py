@@ -1,5 +1,6 @@
 """Pollers of the changing devices: of every source, pinned and not."""
 
+import errno
 import os
 import threading
 import time
@@ -12,7 +13,7 @@ from testkit.identity.interfaces import ELSEWHERE, HERE, IDLE, NAMES, Interfaces
 from testkit.identity.journal import Device, Journal
 from testkit.identity.processes import PIDS, Processes
 from testkit.trees.libvirt import LibvirtTree
-from vmiostat import Domain, Host, Poller, Roots
+from vmiostat import Domain, Host, Poller, Roots, SourceError
 from vmiostat.counter_sources import BlockDevice, InterfaceSource, NetDevice, ProcessIo
 
 NO_SUCH = (1 << 30) + 7
@@ -48,8 +49,13 @@ class Subject:
         self._poller.reopen()
 
     def replace(self) -> None:
-        """Another poller of the same devices."""
-        poller, claims = self._open(self.name)
+        """Another poller of the same devices, unless there are too few descriptors for its host."""
+        try:
+            poller, claims = self._open(self.name)
+        except SourceError as error:
+            if error.errno != errno.EMFILE:
+                raise
+            return
         with self._lock:
             self._poller.close()
             self._poller, self._claims = poller, claims
@@ -73,6 +79,11 @@ class Subjects:
         self._journal, self._interfaces, self._disks = journal, interfaces, disks
         self._roots, self._processes_roots = Roots(sys=sys), Roots(proc=processes.proc)
         self._sys, self._tree = sys, LibvirtTree(folder / "machine")
+        drives = [
+            f"<disk type='block' device='disk'><source dev='{path}'/><target dev='{target}'/></disk>"
+            for target, (_, path) in disks.targets.items()
+        ]
+        self._tree.start(FOLLOWED, NAMES, pid=os.getpid(), disks=drives)
         self.all: list[Subject] = []
         sources: list[tuple[InterfaceSource, Sequence[str], str]] = [
             ("proc", (), HERE),
@@ -157,11 +168,6 @@ class Subjects:
         }
 
     def _following(self, name: str) -> tuple[Poller, Claims]:
-        disks = [
-            f"<disk type='block' device='disk'><source dev='{path}'/><target dev='{target}'/></disk>"
-            for target, (_, path) in self._disks.targets.items()
-        ]
-        self._tree.start(FOLLOWED, NAMES, pid=os.getpid(), disks=disks)
         host = Host(run=self._tree.root / "run", sys=self._sys, view="host")
         places: dict[str, Hashable] = {device: (HERE, device) for device in NAMES}
         places |= {target: place for target, (place, _) in self._disks.targets.items()}

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from testkit.real.devices import Loop, Tap, make_veths, remove_interface
+from testkit.real.rtnetlink import RouteSocket
 from vmiostat import Poller, Roots, Sample, SourceError
 from vmiostat.counter_sources import BlockDevice, InterfaceSource, NetDevice
 
@@ -99,6 +100,22 @@ def test_a_pinned_row_is_one_interface_alone(namespace: Path, source: InterfaceS
             # Not pinned, the row is whichever interface has the name.
             with watching(namespace, names, source, index=index) as free:
                 assert free.poll().interface[0].state == "ok"
+
+
+@pytest.mark.xfail(strict=True, reason="a pin is the number alone, which the kernel gives to a later one on request")
+@pytest.mark.parametrize("source", ["proc", "sysfs", "netlink"])
+def test_a_pinned_row_is_no_later_interface_of_the_same_name_and_number(
+    namespace: Path, source: InterfaceSource
+) -> None:
+    with RouteSocket() as route:
+        index = route.make_veth("eth0", "peer", index=500)
+        with watching(namespace, ["eth0"], source, index=index, pinned=True) as poller:
+            assert poller.poll().interface[0].state == "ok"
+            route.remove(index)
+            assert route.make_veth("eth0", "peer", index=500) == index
+            for _ in range(3):
+                assert_gone(poller.poll())
+                poller.reopen()
 
 
 def assert_gone(sample: Sample) -> None:
