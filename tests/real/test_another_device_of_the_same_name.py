@@ -102,7 +102,6 @@ def test_a_pinned_row_is_one_interface_alone(namespace: Path, source: InterfaceS
                 assert free.poll().interface[0].state == "ok"
 
 
-@pytest.mark.xfail(strict=True, reason="a pin is the number alone, which the kernel gives to a later one on request")
 @pytest.mark.parametrize("source", ["proc", "sysfs", "netlink"])
 def test_a_pinned_row_is_no_later_interface_of_the_same_name_and_number(
     namespace: Path, source: InterfaceSource

@@ -7,4 +7,5 @@ pub(crate) mod made_namespace;
 pub(crate) mod multicast;
 pub(crate) mod namespace;
 pub(crate) mod rows;
+pub(crate) mod sysfs;
 pub(crate) mod unix_listeners;

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use crate::source::tracked_devices::TrackedDevices;
+use crate::source::identity::tracked_devices::TrackedDevices;
 
 /// Whether rx and tx change places.
 pub(crate) type SwapRxTx = bool;
@@ -17,29 +17,15 @@ pub(crate) struct Named<'plan> {
     pub(crate) index: Option<u32>,
 }
 
-/// The interfaces, each once, and their rows.
-pub(crate) struct InterfaceRows {
-    /// By their index in `tracked`.
-    pub(crate) names: Vec<Box<[u8]>>,
-    pub(crate) tracked: TrackedDevices<SwapRxTx>,
-}
+/// Interfaces by name, each once, and their rows.
+pub(crate) type TrackedInterfaces = TrackedDevices<Box<[u8]>, SwapRxTx>;
 
-impl InterfaceRows {
-    pub(crate) fn new(rows: &[Named<'_>]) -> InterfaceRows {
-        let mut by_name: HashMap<&[u8], usize> = HashMap::new();
-        let (mut names, mut tracked) = (Vec::new(), TrackedDevices::new());
-        for Named { name, row, swap_rx_tx, index } in rows {
-            let device = *by_name.entry(name).or_insert_with(|| {
-                names.push(Box::from(*name));
-                tracked.push()
-            });
-            tracked.add_row(device, *row, *swap_rx_tx, index.map(u64::from));
-        }
-        InterfaceRows { names, tracked }
+pub(crate) fn tracked(rows: &[Named<'_>]) -> TrackedInterfaces {
+    let mut by_name: HashMap<&[u8], usize> = HashMap::new();
+    let mut tracked = TrackedInterfaces::new();
+    for Named { name, row, swap_rx_tx, index } in rows {
+        let device = *by_name.entry(name).or_insert_with(|| tracked.push(Box::from(*name)));
+        tracked.add_row(device, *row, *swap_rx_tx, index.map(u64::from));
     }
-
-    /// The index of each interface by its name.
-    pub(crate) fn by_name(&self) -> HashMap<Box<[u8]>, usize> {
-        self.names.iter().cloned().enumerate().map(|(device, name)| (name, device)).collect()
-    }
+    tracked
 }

@@ -4,21 +4,23 @@
 //! /proc/net/dev, which takes no lock, and sends no query until the thread is back: a driver that hangs in its firmware
 //! for minutes costs one deadline, once.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use super::getstats::{self, SHOWN};
-use super::interfaces::NetlinkInterfaces;
+use super::getstats::SHOWN;
+use super::interfaces::{NetlinkInterfaces, find_missing};
 use super::link_thread::LinkThread;
 use crate::error::Error;
 use crate::fields::interface;
 use crate::parse::netdev;
 use crate::roots::Roots;
 use crate::rows::Rows;
-use crate::source::generation::RowGeneration;
-use crate::source::net::rows::{InterfaceRows, SwapRxTx};
+use crate::source::identity::generation::RowGeneration;
+use crate::source::identity::interfaces::Interfaces;
+use crate::source::identity::verified_read::read_verified;
+use crate::source::net::rows::TrackedInterfaces;
 use crate::source::table_file::line_table::LineFile;
 use crate::source::table_file::netdev::NetDevFormat;
-use crate::source::tracked_devices::TrackedDevices;
 use crate::source::{Explanation, Failure, Reopened, Reopening, Source, cost};
 
 /// The shortest deadline. A wake-up and a query for 1,000 interfaces take the thread a third of this; on a machine
@@ -34,23 +36,31 @@ pub(crate) struct Hedged {
     thread: LinkThread,
     interfaces: NetlinkInterfaces,
     file: LineFile<NetDevFormat>,
-    tracked: TrackedDevices<SwapRxTx>,
+    tracked: TrackedInterfaces,
+    identity: Interfaces,
     deadline: Duration,
     all: usize,
+    /// System calls of the last poll.
+    calls: usize,
     /// System calls of the first query.
     first_calls: Option<usize>,
 }
 
 impl Hedged {
     /// Queries the network namespace of the calling thread, which has `all` interfaces.
-    pub(crate) fn open(roots: &Roots, path: &str, rows: &InterfaceRows, all: usize) -> Result<Hedged, Failure> {
-        let thread = LinkThread::start()?;
-        let mut file = LineFile::open(roots, path, rows.by_name());
-        let deadline = deadline(file.time_to_read(rows.names.len()));
-        let mut tracked = rows.tracked.clone();
-        let dump = cost::one_dump_is_cheaper(rows.names.len(), all);
-        let interfaces = NetlinkInterfaces::open(rows.names.clone(), dump, &mut file, &mut tracked)?;
-        Ok(Hedged { thread, interfaces, file, tracked, deadline, all, first_calls: None })
+    pub(crate) fn open(
+        roots: &Arc<Roots>,
+        path: &str,
+        tracked: &TrackedInterfaces,
+        all: usize,
+    ) -> Result<Hedged, Failure> {
+        let (thread, identity, mut tracked) =
+            (LinkThread::start()?, Interfaces::at_once(roots, path)?, tracked.clone());
+        let mut file = LineFile::open(roots, path, &tracked);
+        let deadline = deadline(file.time_to_read(tracked.len()));
+        file.identify(&mut tracked, &identity);
+        let interfaces = NetlinkInterfaces::new(cost::one_dump_is_cheaper(tracked.len(), all));
+        Ok(Hedged { thread, interfaces, file, tracked, identity, deadline, all, calls: 0, first_calls: None })
     }
 }
 
@@ -62,24 +72,26 @@ fn deadline(time_of_file: Duration) -> Duration {
 
 impl Source for Hedged {
     fn read(&mut self, rows: &mut Rows<'_>) {
-        let Hedged { thread, interfaces, file, tracked, deadline, first_calls, .. } = self;
-        tracked.begin();
-        let (query, order) = interfaces.query();
-        let reply = thread.query(query, *deadline);
-        // On an error, as after too many interrupted dumps, the file still has the counters.
-        let outcome = if let Some(reply) = reply.filter(|reply| reply.failure.is_none()) {
+        let Hedged { thread, interfaces, file, tracked, identity, deadline, calls, first_calls, .. } = self;
+        *calls = 0;
+        let outcome = read_verified(Some(identity), tracked, rows, calls, |rows, tracked, calls| {
+            let (query, order) = interfaces.query(tracked);
+            let reply = thread.query(query, *deadline);
+            // On an error, as after too many interrupted dumps, the file still has the counters.
+            let Some(reply) = reply.filter(|reply| reply.failure.is_none()) else {
+                let outcome = file.read(rows, tracked);
+                *calls += file.calls();
+                return outcome;
+            };
+            *calls += reply.calls;
             first_calls.get_or_insert(reply.calls);
             for (position, link) in reply.links.iter().enumerate() {
                 let Some(device) = order.device_of(position, link.ifindex) else { continue };
                 let record = link.counters.as_ref().map(|counters| |swap_rx_tx| netdev::record(counters, swap_rx_tx));
                 tracked.fill::<interface::Table>(device, rows, link.time, record);
             }
-            if tracked.all_found() { Ok(()) } else { interfaces.find_missing(file, tracked) }
-        } else {
-            let outcome = file.read(rows, tracked);
-            // The file has names only. Their numbers are looked up, which takes no lock either.
-            file.read_until_sure(rows, tracked, outcome, |tracked, device| interfaces.check(tracked, device))
-        };
+            find_missing(file, tracked)
+        });
         tracked.finish::<interface::Table>(rows, outcome);
     }
 
@@ -88,8 +100,12 @@ impl Source for Hedged {
     }
 
     fn reopened(&mut self, opened: Reopened) -> usize {
-        let Hedged { interfaces, file, tracked, .. } = self;
-        getstats::reopened(opened, interfaces, file, tracked)
+        self.tracked.expect_news();
+        self.file.reopened(opened)
+    }
+
+    fn catch_up(&mut self) {
+        self.tracked.drain(&mut self.identity, &mut 0);
     }
 
     fn has_outgrown(&self) -> bool {
@@ -102,7 +118,7 @@ impl Source for Hedged {
         self.tracked.problem(row, &self.file.shown)
     }
 
-    fn each_generation(&mut self, each: &mut dyn FnMut(usize, &mut RowGeneration, Option<u64>)) {
+    fn each_generation(&mut self, each: &mut dyn FnMut(usize, &mut RowGeneration)) {
         self.tracked.each_generation(each);
     }
 
@@ -111,7 +127,7 @@ impl Source for Hedged {
         Explanation {
             source: format!("{SHOWN}, by a thread; else {}", self.file.shown.display()),
             rows: self.tracked.rows(),
-            system_calls: self.thread.newest().map_or(0, |reply| reply.calls),
+            system_calls: self.calls,
             why: format!(
                 "{tracked} of {all} interfaces: netlink is the cheapest route, in a thread, so that RTNL cannot block a \
                  poll; after {:?} the poll reads the file instead. The thread's system calls are counted, waking it and \
@@ -129,7 +145,7 @@ mod tests {
     use crate::fields::Table;
     use crate::source::net::made_namespace::{in_network_namespace, ip_batch};
     use crate::source::net::namespace::THREAD_NET_DEV;
-    use crate::source::net::rows::Named;
+    use crate::source::net::rows::{Named, tracked};
     use crate::state::State;
 
     fn states(source: &mut dyn Source) -> Vec<State> {
@@ -149,14 +165,15 @@ mod tests {
     #[test]
     fn a_missing_interface_is_searched_only_after_a_change() {
         in_network_namespace(|| {
-            let (roots, named) =
-                (Roots::machine().unwrap(), |name, row| Named { name, row, swap_rx_tx: false, index: None });
-            let rows = InterfaceRows::new(&[named(b"lo", 0), named(b"late", 1)]);
+            let roots = Arc::new(Roots::machine().unwrap());
+            let named = |name, row| Named { name, row, swap_rx_tx: false, index: None };
+            let rows = tracked(&[named(b"lo", 0), named(b"late", 1)]);
             let mut hedged = Hedged::open(&roots, THREAD_NET_DEV, &rows, 2).unwrap();
             hedged.deadline = Duration::from_secs(10);
             let mut netlink = Rtnetlink::open(&roots, THREAD_NET_DEV, &rows, 2).unwrap();
             for source in [&mut hedged as &mut dyn Source, &mut netlink] {
-                assert_eq!(states(source), [State::Ok, State::Gone]);
+                // The first poll hears of earlier changes after its reading, and the second one searches.
+                (0..2).for_each(|_| assert_eq!(states(source), [State::Ok, State::Gone]));
                 let before = reads_of_files();
                 let idle = reads_of_files() - before;
                 (0..100).for_each(|_| assert_eq!(states(source), [State::Ok, State::Gone]));
