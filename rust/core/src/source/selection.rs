@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fs::File;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use super::device_files::sysfs_net;
 use super::device_files::tapdisk::Tapdisks;
 use super::device_files::xen_vbd::XenVbds;
 use super::identity::tracked_devices::TrackedDevices;
-use super::net::rows::{Named, TrackedInterfaces, tracked};
+use super::identity::tracked_interfaces::{Named, TrackedInterfaces, tracked};
 use super::net::{namespace, sysfs};
 use super::netlink::card::Card;
 use super::netlink::getstats::Rtnetlink;
@@ -24,6 +24,7 @@ use super::netlink::vf_stats::{FunctionRow, VirtualFunctions};
 use super::process_io::ProcessIos;
 use super::table_file::diskstats::{Diskstats, DiskstatsFormat};
 use super::table_file::line_table::Format;
+use super::table_file::lines::MAX_FILE;
 use super::table_file::netdev::NetDev;
 use super::unsupported::Unsupported;
 use super::vmm_reported::VmmReported;
@@ -240,5 +241,5 @@ fn interfaces(
 
 fn lines_of(roots: &Roots, path: &str) -> Option<Vec<Vec<u8>>> {
     let file = roots.open_regular(Path::new(path)).ok()?;
-    Some(BufReader::new(File::from(file)).split(b'\n').map_while(Result::ok).collect())
+    Some(BufReader::new(File::from(file)).take(MAX_FILE).split(b'\n').map_while(Result::ok).collect())
 }

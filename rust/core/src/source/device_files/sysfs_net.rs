@@ -19,8 +19,8 @@ use crate::parse::{decimal, netdev};
 use crate::roots::Roots;
 use crate::source::identity::device_id::DeviceId;
 use crate::source::identity::interfaces::Interfaces;
+use crate::source::identity::tracked_interfaces::SwapRxTx;
 use crate::source::net::namespace::NET_DEV;
-use crate::source::net::rows::SwapRxTx;
 use crate::source::net::sysfs;
 use crate::source::{Failure, OpenHandles};
 

@@ -37,4 +37,5 @@ pub(crate) mod generation;
 pub(crate) mod interfaces;
 pub(crate) mod numbering;
 pub(crate) mod tracked_devices;
+pub(crate) mod tracked_interfaces;
 pub(crate) mod verified_read;

@@ -1,6 +1,6 @@
-//! The states of `identity` in a model of the kernel: interfaces are renamed, removed, re-created and announced at every point of a poll, while readings and checks fail,
-//! messages are lost, sockets are missing and plans change. Whatever happens, no row may show a device as another one,
-//! and each row recovers.
+//! The states of `identity` under a model of the kernel: interfaces are renamed, removed, re-created and announced at
+//! every point of a poll, while readings and checks fail, messages are lost, sockets are missing and plans change.
+//! Whatever happens, no row may show a device as another one, and each row recovers.
 
 mod world;
 

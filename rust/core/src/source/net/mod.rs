@@ -1,4 +1,4 @@
-//! Network interfaces, whatever source reads them: their numbers, rows and namespaces.
+//! Network interfaces, whatever source reads them: their numbers and namespaces.
 
 pub(crate) mod index;
 pub(crate) mod interfaces;
@@ -6,6 +6,5 @@ pub(crate) mod interfaces;
 pub(crate) mod made_namespace;
 pub(crate) mod multicast;
 pub(crate) mod namespace;
-pub(crate) mod rows;
 pub(crate) mod sysfs;
 pub(crate) mod unix_listeners;

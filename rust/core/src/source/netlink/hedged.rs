@@ -17,8 +17,8 @@ use crate::roots::Roots;
 use crate::rows::Rows;
 use crate::source::identity::generation::RowGeneration;
 use crate::source::identity::interfaces::Interfaces;
+use crate::source::identity::tracked_interfaces::TrackedInterfaces;
 use crate::source::identity::verified_read::read_verified;
-use crate::source::net::rows::TrackedInterfaces;
 use crate::source::table_file::line_table::LineFile;
 use crate::source::table_file::netdev::NetDevFormat;
 use crate::source::{Explanation, Failure, Reopened, Reopening, Source, cost};
@@ -140,12 +140,17 @@ impl Source for Hedged {
 
 #[cfg(test)]
 mod tests {
+    use std::ffi::OsStr;
+    use std::os::unix::ffi::OsStrExt;
+    use std::process::Command;
+
     use super::super::getstats::Rtnetlink;
     use super::*;
     use crate::fields::Table;
+    use crate::source::identity::tracked_interfaces::{Named, tracked};
     use crate::source::net::made_namespace::{in_network_namespace, ip_batch};
     use crate::source::net::namespace::THREAD_NET_DEV;
-    use crate::source::net::rows::{Named, tracked};
+    use crate::source::table_file::netdev::NetDev;
     use crate::state::State;
 
     fn states(source: &mut dyn Source) -> Vec<State> {
@@ -185,6 +190,24 @@ mod tests {
                     ip_batch("link del late\n");
                     assert_eq!(states(source), [State::Ok, State::Gone]);
                 }
+            }
+        });
+    }
+
+    #[test]
+    fn a_name_that_is_no_utf_8() {
+        in_network_namespace(|| {
+            let name = b"tap\xff\xfe";
+            let mut ip = Command::new("ip");
+            ip.args(["link", "add", "name"]).arg(OsStr::from_bytes(name)).args(["type", "veth"]);
+            assert!(ip.status().unwrap().success());
+            let roots = Arc::new(Roots::machine().unwrap());
+            let named = |name, row| Named { name, row, swap_rx_tx: false, index: None };
+            let rows = tracked(&[named(b"lo", 0), named(name, 1)]);
+            let mut file = NetDev::open(&roots, THREAD_NET_DEV, None, rows.clone(), String::new());
+            let mut netlink = Rtnetlink::open(&roots, THREAD_NET_DEV, &rows, 2).unwrap();
+            for source in [&mut file as &mut dyn Source, &mut netlink] {
+                assert_eq!(states(source), [State::Ok, State::Ok]);
             }
         });
     }

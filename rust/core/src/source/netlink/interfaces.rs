@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use super::socket::Query;
 use crate::source::Failure;
 use crate::source::identity::device_id::DeviceId;
-use crate::source::net::rows::TrackedInterfaces;
+use crate::source::identity::tracked_interfaces::TrackedInterfaces;
 use crate::source::table_file::line_table::LineFile;
 use crate::source::table_file::netdev::NetDevFormat;
 

@@ -18,7 +18,7 @@ use crate::roots::Roots;
 use crate::rows::Rows;
 use crate::source::identity::device_id::DeviceId;
 use crate::source::identity::generation::RowGeneration;
-use crate::source::net::rows::SwapRxTx;
+use crate::source::identity::tracked_interfaces::SwapRxTx;
 use crate::source::{Explanation, Failure, OpenHandle, OpenHandles, Reopened, Reopening, Source};
 use crate::state::State;
 

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use crate::source::identity::tracked_devices::TrackedDevices;
+use super::tracked_devices::TrackedDevices;
 
 /// Whether rx and tx change places.
 pub(crate) type SwapRxTx = bool;
