@@ -169,8 +169,6 @@ class Loop:
     BLOCK = 4096
 
     def __init__(self, file: Path, *, number: int | None = None, size: int = 1 << 20) -> None:
-        with file.open("ab") as backing:
-            backing.truncate(size)
         control = os.open("/dev/loop-control", os.O_RDWR)
         try:
             # -1 lets the kernel choose. Either way the device is new, never one that the machine already uses.
@@ -182,12 +180,15 @@ class Loop:
         self.path = f"/dev/{self.name}"
         self._memory = mmap.mmap(-1, self.BLOCK)  # O_DIRECT wants aligned memory, and a mapping is
         try:
-            self._attach(file)
+            self.attach(file, size=size)
         except BaseException:
             self._remove()
             raise
 
-    def _attach(self, file: Path) -> None:
+    def attach(self, file: Path, *, size: int) -> None:
+        """Gives it a medium."""
+        with file.open("ab") as backing:
+            backing.truncate(size)
         self._fd = os.open(self.path, os.O_RDWR | os.O_DIRECT)
         backing = os.open(file, os.O_RDWR)
         try:
@@ -215,10 +216,14 @@ class Loop:
         """One discard request of so many blocks."""
         fcntl.ioctl(self._fd, _BLKDISCARD, struct.pack("QQ", 0, blocks * self.BLOCK))
 
-    def close(self) -> None:
-        """Detaches the file and removes the device."""
+    def detach(self) -> None:
+        """Takes its medium out; the device stays."""
         fcntl.ioctl(self._fd, _LOOP_CLR_FD)
         os.close(self._fd)
+
+    def close(self) -> None:
+        """Detaches the file and removes the device."""
+        self.detach()
         self._remove()
 
     def _remove(self) -> None:

@@ -155,6 +155,57 @@ def test_a_disk_that_comes_back_is_another_one_at_once(namespace: Path, tmp_path
     assert str(problem) == "/proc/diskstats: another device has taken its place"
 
 
+def by_file_or_in_one_pass(number: tuple[int, int], seq: int, *, one_pass: bool) -> list[tuple[str, str, BlockDevice]]:
+    """A row, alone or among so many that all are read from /proc/diskstats."""
+    others = disks_of_this_machine(but=number[1]) if one_pass else []
+    return [("guest", "vda", BlockDevice(*number, diskseq=seq)), *others]
+
+
+@pytest.mark.parametrize("one_pass", [False, True])
+def test_a_disk_with_another_medium_is_another_one(namespace: Path, tmp_path: Path, *, one_pass: bool) -> None:
+    with Loop(tmp_path / "disk") as loop:
+        rows = by_file_or_in_one_pass((7, loop.minor), diskseq(loop), one_pass=one_pass)
+        with Poller(Roots(), rows, []) as free, Poller(Roots(), rows, [], pinned=True) as pinned:
+            assert (free.explain()[0].source == "/proc/diskstats") == one_pass
+            loop.write(2)
+            before = free.poll()
+            assert (before.block[0].wr_req, before.block[0].capacity) == (2, 1 << 20)
+            loop.detach()
+            loop.attach(tmp_path / "other", size=1 << 21)
+            loop.write(50)
+            after, gone = free.poll(), pinned.poll()
+            assert (after.block[0].generation, after.block[0].capacity) == (1, -1)
+            assert after.rates(before).block[0].state == "replaced"
+            assert (gone.block[0].state, gone.block[0].wr_req) == ("gone", -1)
+            free.reopen()
+            again = free.poll().block[0]
+            assert (again.state, again.generation, again.capacity) == ("ok", 1, 1 << 21)
+
+
+@pytest.mark.parametrize("one_pass", [False, True])
+def test_a_partition_that_is_added_again_is_another_one(namespace: Path, tmp_path: Path, *, one_pass: bool) -> None:
+    with Loop(tmp_path / "disk") as loop:
+        subprocess.run(["addpart", loop.path, "1", "8", "64"], check=True)
+        major, minor = Path(f"/sys/block/{loop.name}/{loop.name}p1/dev").read_text().split(":")
+        number = int(major), int(minor)
+        rows = by_file_or_in_one_pass(number, diskseq(loop), one_pass=one_pass)
+        with Poller(Roots(), rows, []) as free, Poller(Roots(), rows, [], pinned=True) as pinned:
+            before = free.poll()
+            assert (before.block[0].generation, pinned.poll().block[0].state) == (0, "ok")
+            subprocess.run(["delpart", loop.path, "1"], check=True)
+            time.sleep(0.1)  # the kernel frees the number a moment later
+            subprocess.run(["addpart", loop.path, "1", "128", "64"], check=True)  # on the same disk
+            assert Path(f"/sys/block/{loop.name}/{loop.name}p1/dev").read_text() == f"{major}:{minor}"
+            free.poll()
+            free.reopen()  # its own file died with the first one
+            after = free.poll()
+            assert (after.block[0].state, after.block[0].generation) == ("ok", 1)
+            assert after.rates(before).block[0].state == "replaced"
+            pinned.poll()
+            pinned.reopen()
+            assert pinned.poll().block[0].state == "gone"
+
+
 def test_a_pinned_disk_s_own_file(namespace: Path, tmp_path: Path) -> None:
     loop = Loop(tmp_path / "disk")
     device = BlockDevice(7, loop.minor, diskseq=diskseq(loop))
