@@ -61,8 +61,9 @@ def test_a_veth_that_comes_back_twice(namespace: Path) -> None:
         assert poller.poll().interface[0].generation == 1
 
 
-def test_two_taps_that_change_names(namespace: Path) -> None:
-    with Tap("tap0") as one, Tap("tap1") as two, watching(namespace, ["tap0", "tap1"]) as poller:
+@pytest.mark.parametrize("source", ["proc", "netlink", "sysfs"])
+def test_two_taps_that_change_names(namespace: Path, source: InterfaceSource) -> None:
+    with Tap("tap0") as one, Tap("tap1") as two, watching(namespace, ["tap0", "tap1"], source) as poller:
         one.guest_sends(1, 60)
         two.guest_sends(2, 60)
         before = poller.poll()
@@ -70,6 +71,10 @@ def test_two_taps_that_change_names(namespace: Path) -> None:
         rename("tap1", "tap0")
         rename("other", "tap1")
         after = poller.poll()
+        if source == "sysfs":  # the open files are those of the other tap now
+            assert [row.state for row in after.interface] == ["gone", "gone"]
+            poller.reopen()
+            after = poller.poll()
     assert [row.tx_packets for row in before.interface] == [1, 2]
     assert [row.tx_packets for row in after.interface] == [2, 1]
     assert [row.state for row in after.rates(before).interface] == ["replaced", "replaced"]

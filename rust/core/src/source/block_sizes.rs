@@ -210,4 +210,34 @@ mod tests {
         assert_eq!(size_of(&roots, (8, 0)), None);
         assert_eq!(size_of(&roots, (8, 1)), None);
     }
+    #[test]
+    fn a_size_is_of_the_device_that_it_was_read_of() {
+        let tree = tempfile::tempdir().unwrap();
+        let at = |path: &str| tree.path().join("dev/block").join(path);
+        let make = |diskseq: u32, size: u32| {
+            fs::create_dir_all(at("8:0")).unwrap();
+            fs::write(at("8:0/stat"), "1 2 3 4 5 6 7 8 9 10 11\n").unwrap();
+            fs::write(at("8:0/diskseq"), diskseq.to_string()).unwrap();
+            fs::write(at("8:0/size"), size.to_string()).unwrap();
+        };
+        make(1, 100);
+        let roots = Arc::new(Roots::new(std::path::Path::new("/"), &[("sys", tree.path())]).unwrap());
+        let tracked = [(((8, 0), None), 0)];
+        let inner = block_stat::open(&roots, tracked, &mut crate::source::OpenHandles::new(), String::new());
+        // Another disk gets the number before the size is read, and gives it back before the first poll.
+        fs::rename(at("8:0"), at("first")).unwrap();
+        make(2, 200);
+        let mut source = WithSizes::new(&roots, [((8, 0), 0)], inner);
+        fs::rename(at("8:0"), at("second")).unwrap();
+        fs::rename(at("first"), at("8:0")).unwrap();
+        let mut capacity = || {
+            let mut words = block::UNKNOWN;
+            source.read(&mut Rows::new(bytemuck::cast_slice_mut(&mut words), 1, block::SIZE, block::SIZE).unwrap());
+            let opened = source.reopening().map(|reopening| reopening(&roots));
+            opened.into_iter().for_each(|opened| assert_eq!(source.reopened(opened), 0));
+            (words[block::state], words[block::capacity])
+        };
+        assert_eq!(capacity(), (State::Ok as i64, -1));
+        assert_eq!(capacity(), (State::Ok as i64, 100 * SECTOR));
+    }
 }
