@@ -233,6 +233,7 @@ impl Run {
             Kind::Handles => Kind::Netlink,
             Kind::Netlink => Kind::File,
         };
+        step();
         let mut open = OpenHandles::new();
         self.source.each_handle(&mut |row, handle| {
             open.insert(row, handle);

@@ -15,9 +15,13 @@ use crate::source::identity::numbering::{Effect, Identity};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Event {
     Rename(&'static str, &'static str),
+    /// `a` and `b` exchange their names.
+    Exchange,
     Remove(&'static str),
     /// A new interface, or one from another namespace; with the number of the last one that was removed.
     Create(&'static str, WithNumber),
+    /// Another interface takes the name and the number of this one.
+    Recreate(&'static str),
     /// More messages than the socket holds.
     Flood,
     FailReading,
@@ -34,7 +38,10 @@ pub(super) enum WithNumber {
     OfTheLast,
 }
 
-pub(super) const EVENTS: [Event; 15] = [
+pub(super) const EVENTS: [Event; 18] = [
+    Event::Exchange,
+    Event::Recreate("a"),
+    Event::Recreate("b"),
     Event::Rename("a", "x"),
     Event::Rename("b", "a"),
     Event::Rename("a", "b"),
@@ -53,7 +60,7 @@ pub(super) const EVENTS: [Event; 15] = [
 ];
 
 pub(super) const NAMES: [&str; 2] = ["a", "b"];
-const CAPACITY: usize = 3;
+const CAPACITY: usize = 6;
 
 pub(super) struct Device {
     /// What its counters are, and those of no other device.
@@ -157,6 +164,15 @@ impl World {
                     self.announce(index, to, false);
                 }
             }
+            Event::Exchange => {
+                for (from, to) in [("a", "y"), ("b", "a"), ("y", "b")] {
+                    self.happens(Event::Rename(from, to));
+                }
+            }
+            Event::Recreate(name) if self.named(name).is_some() => {
+                self.happens(Event::Remove(name));
+                self.create(name, WithNumber::OfTheLast);
+            }
             Event::Remove(name) => {
                 if let Some(place) = self.devices.iter().position(|device| device.name == name) {
                     let device = self.devices.remove(place);
@@ -165,7 +181,7 @@ impl World {
                 }
             }
             Event::Create(name, number) if self.named(name).is_none() => self.create(name, number),
-            Event::Rename(..) | Event::Create(..) => {}
+            Event::Rename(..) | Event::Create(..) | Event::Recreate(_) => {}
             Event::Flood => (0..=CAPACITY).for_each(|_| self.announce(99, "other", false)),
             Event::FailReading => self.fails_reading = true,
             Event::FailCheck => self.fails_check = true,
