@@ -201,6 +201,7 @@ impl Run {
 
     fn poll(&mut self) -> Vec<(State, i64)> {
         world(|world| world.held = world.devices.iter().map(|device| (device.name, device.mark)).collect());
+        step();
         let mut words = vec![0; self.pins.len() * interface::WORDS];
         let memory = bytemuck::cast_slice_mut(&mut words);
         self.source.read(&mut Rows::new(memory, self.pins.len(), interface::SIZE, interface::SIZE).unwrap());
@@ -293,6 +294,14 @@ fn two_events_at_every_point_of_a_poll() {
         for kind in KINDS {
             Run::new(kind, number % 2 == 0, schedule.clone()).run();
         }
+    }
+}
+
+#[test]
+fn a_change_that_nothing_announces() {
+    for (steps, event) in (0..30).flat_map(|steps| EVENTS.map(|event| (steps, event))) {
+        let schedule = vec![(0, Event::Shortage), (0, Event::Replan), (steps, event)];
+        KINDS.into_iter().for_each(|kind| Run::new(kind, false, schedule.clone()).run());
     }
 }
 
