@@ -4,7 +4,7 @@ use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::sync::Arc;
 
-use rustix::fs::{AtFlags, statat};
+use rustix::fs::{Mode, OFlags, fstat, openat};
 use rustix::io::Errno;
 
 use super::change_socket::{Change, ChangeSocket};
@@ -15,6 +15,8 @@ use crate::roots::Roots;
 use crate::source::Failure;
 use crate::source::net::index::InterfaceIndex;
 use crate::source::net::{namespace, sysfs};
+
+const FOLDER: OFlags = OFlags::PATH.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
 
 /// The interfaces of one network namespace.
 pub(crate) struct Interfaces {
@@ -62,13 +64,18 @@ impl Open {
         Ok(Open { index: InterfaceIndex::open()?, changes, class })
     }
 
-    /// The inode of an interface's folder in sysfs, None if there is no such folder.
-    fn folder(&self, name: &[u8]) -> Result<Option<u64>, Errno> {
+    /// The inode of the folder in sysfs of this interface. None if the name is another one's by now, or no one's.
+    fn folder(&self, name: &[u8], index: u32) -> Result<Option<u64>, Errno> {
         let Some(class) = &self.class else { return Ok(Some(0)) };
-        match statat(class, name, AtFlags::empty()) {
-            Ok(status) => Ok(Some(status.st_ino)),
-            Err(Errno::NOENT) => Ok(None),
-            Err(errno) => Err(errno),
+        let folder = match openat(class, name, FOLDER, Mode::empty()) {
+            Err(Errno::NOENT) => return Ok(None),
+            folder => folder?,
+        };
+        match sysfs::index(&folder) {
+            Ok(own) if own == index => Ok(Some(fstat(&folder)?.st_ino)),
+            Ok(_) | Err(Failure::Errno(Errno::NODEV | Errno::NOENT)) => Ok(None),
+            Err(Failure::Errno(errno)) => Err(errno),
+            Err(_) => Err(Errno::IO),
         }
     }
 }
@@ -99,7 +106,7 @@ impl Identity for Interfaces {
             _ => None,
         };
         let Some(index) = open.index.still(name, known)? else { return Ok(None) };
-        Ok(open.folder(name)?.map(|folder| DeviceId::Interface { index, folder }))
+        Ok(open.folder(name, index)?.map(|folder| DeviceId::Interface { index, folder }))
     }
 
     fn is_announced(&self) -> bool {

@@ -235,12 +235,12 @@ impl Identity for Model {
         });
         let Some(index) = index else { return Ok(None) };
         step();
-        let folder = world(|world| {
-            world
-                .devices
-                .iter()
-                .find(|device| device.name.as_bytes() == name.as_ref())
-                .map(|device| if world.has_folders { device.mark as u64 } else { 0 })
+        let folder = world(|world| match world.has_folders {
+            false => Some(0),
+            true => {
+                let is_it = |device: &&Device| device.name.as_bytes() == name.as_ref() && device.index == index;
+                world.devices.iter().find(is_it).map(|device| device.mark.cast_unsigned())
+            }
         });
         Ok(folder.map(|folder| DeviceId::Interface { index, folder }))
     }
