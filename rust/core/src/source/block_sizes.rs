@@ -69,11 +69,15 @@ impl<S: Source> Source for WithSizes<S> {
         for device in &mut self.devices {
             let state = rows.word(device.row, block::Table::STATE);
             if state == State::Gone as i64 {
-                device.generation = None;
+                // The next device of this number may be another one.
+                (device.size, device.generation) = (None, None);
             } else if state == State::Ok as i64 {
-                let generation = Some(rows.word(device.row, block::generation));
-                any_new |= device.generation != generation;
-                device.generation = generation;
+                let generation = rows.word(device.row, block::generation);
+                match device.generation.replace(generation) {
+                    Some(before) if before == generation => {}
+                    Some(_) => device.size = None,
+                    None => any_new = true,
+                }
             }
         }
         if any_new {
