@@ -29,8 +29,10 @@ class Claims:
     journal: Journal
     places: Mapping[str, Hashable]
     """By the name of a row. Others are not checked."""
-    pins: dict[Hashable, list[Device]] = field(default_factory=dict)
-    """Pinned rows: the devices that the pin can have meant when the poller was opened."""
+    pins: Mapping[Hashable, int] = field(default_factory=dict)
+    """Pinned rows: the number of the device. The first one that has it is the only one that the row ever shows: whether
+    it had been replaced before it was seen, no poller can know.
+    """
     checked: int = 0
     """Rows that were `ok`."""
     _before: "Sample | None" = None
@@ -56,8 +58,8 @@ class Claims:
         if not begin <= row.time_ns <= end:
             raise WrongDevice(f"{self.name}: {place} was read at {row.time_ns}, not in {begin} to {end}: {row}")
         present = self.journal.devices(place, begin, end)
-        pinned = self.pins.get(place)
-        allowed = present if pinned is None else [device for device in present if device in pinned]
+        pin = self.pins.get(place)
+        allowed = present if pin is None else [device for device in present if device.index == pin]
         found = [device for device in allowed if explains(device, row, begin, end)]
         if not found:
             raise WrongDevice(
@@ -67,10 +69,10 @@ class Claims:
         generation, devices = self._devices.get(row.row_id, (-1, found))
         if row.generation < generation:
             raise WrongDevice(f"{self.name}: {place} goes back from generation {generation}: {row}")
-        if row.generation == generation:
+        if row.generation == generation or pin is not None:
             found = [device for device in devices if device in found]
         if not found:
-            raise WrongDevice(f"{self.name}: {place} was {devices} before in the same generation: {row}")
+            raise WrongDevice(f"{self.name}: {place} was {devices} before, with no new generation or a pin: {row}")
         self._devices[row.row_id] = row.generation, found
 
 

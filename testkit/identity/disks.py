@@ -76,7 +76,7 @@ class Disks:
     def change(self) -> str:
         """One change at random; says which."""
         change: Callable[[Disk], object] = self._random.choice(
-            [self._change_medium, self._replace, self._resize, self._add_partition, self._replace_partition]
+            [self._change_medium, self._replace_disk, self._resize, self._add_partition, self._replace_partition]
         )
         change(self._random.choice(self._disks))
         for disk in self._random.sample(self._disks, 2):
@@ -90,7 +90,7 @@ class Disks:
         self._eject(disk)
         self._insert(disk)
 
-    def _replace(self, disk: Disk) -> None:
+    def _replace_disk(self, disk: Disk) -> None:
         """Another disk of the same number, perhaps without a medium for a while."""
         self._remove(disk)
         self._add(disk)

@@ -53,6 +53,8 @@ class Interfaces:
             self._routes[HERE].make_veth(name, f"peer-{name}")
         for name in NAMES:
             self._make(name)
+            self._move_to(name, HERE, ELSEWHERE)
+            self._make(name)
 
     def close(self) -> None:
         self._resources.close()

@@ -4,13 +4,13 @@ import errno
 import os
 import threading
 import time
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from pathlib import Path
 
 from testkit.identity.claims import Claims
 from testkit.identity.disks import Disks
 from testkit.identity.interfaces import ELSEWHERE, HERE, IDLE, NAMES, Interfaces
-from testkit.identity.journal import Device, Journal
+from testkit.identity.journal import Journal
 from testkit.identity.processes import PIDS, Processes
 from testkit.trees.libvirt import LibvirtTree
 from vmiostat import Domain, Host, Poller, Roots, SourceError
@@ -42,7 +42,7 @@ class Subject:
             self.checked, self._claims.checked = self.checked + self._claims.checked, 0
 
     def explained(self) -> set[str]:
-        """Where its rows come from now."""
+        """Where its rows come from."""
         return {f"{one.source}, {one.why}" for one in self._poller.explain()}
 
     def reopen(self) -> None:
@@ -120,11 +120,11 @@ class Subjects:
 
         def open_(name: str) -> tuple[Poller, Claims]:
             places = [(namespace, device) for device in names]
-            numbers, begin = self._numbers(places, pinned=pinned), time.monotonic_ns()
+            numbers = self._numbers(places, pinned=pinned)
             rows = [("host", at[1], NetDevice(at[1], path, numbers.get(at)), False) for at in places]
             poller = Poller(self._roots, [], rows, interface_source=source, pinned=pinned)
             watched = dict(zip(NAMES, places, strict=False))
-            return poller, Claims(name, self._journal, watched, pins=self._pins(numbers, begin))
+            return poller, Claims(name, self._journal, watched, pins=numbers)
 
         return open_
 
@@ -132,23 +132,21 @@ class Subjects:
         self, places: Sequence[tuple[int, int]], *, pinned: bool
     ) -> Callable[[str], tuple[Poller, Claims]]:
         def open_(name: str) -> tuple[Poller, Claims]:
-            numbers, begin = self._numbers(places, pinned=pinned), time.monotonic_ns()
+            numbers = self._numbers(places, pinned=pinned)
             rows = [("host", _shown(place), BlockDevice(*place, numbers.get(place))) for place in places]
             poller = Poller(self._roots, rows, [], pinned=pinned)
-            return poller, Claims(
-                name, self._journal, {_shown(place): place for place in places}, pins=self._pins(numbers, begin)
-            )
+            return poller, Claims(name, self._journal, {_shown(place): place for place in places}, pins=numbers)
 
         return open_
 
     def _process_poller(self, *, pinned: bool) -> Callable[[str], tuple[Poller, Claims]]:
         def open_(name: str) -> tuple[Poller, Claims]:
             places = [("pid", pid) for pid in PIDS]
-            numbers, begin = self._numbers(places, pinned=pinned), time.monotonic_ns()
+            numbers = self._numbers(places, pinned=pinned)
             rows = [("host", str(place[1]), ProcessIo(place[1], numbers.get(place))) for place in places]
             poller = Poller(self._processes_roots, rows, [])
             shown = {str(place[1]): place for place in places}
-            return poller, Claims(name, self._journal, shown, pins=self._pins(numbers, begin))
+            return poller, Claims(name, self._journal, shown, pins=numbers)
 
         return open_
 
@@ -159,13 +157,6 @@ class Subjects:
         now = time.monotonic_ns()
         devices = {place: self._journal.devices(place, now, now) for place in places}
         return {place: found[-1].index if found and found[-1].index else NO_SUCH for place, found in devices.items()}
-
-    def _pins(self, numbers: Mapping[Hashable, int], begin: int) -> dict[Hashable, list[Device]]:
-        end = time.monotonic_ns()
-        return {
-            place: [device for device in self._journal.devices(place, begin, end) if device.index == number]
-            for place, number in numbers.items()
-        }
 
     def _following(self, name: str) -> tuple[Poller, Claims]:
         host = Host(run=self._tree.root / "run", sys=self._sys, view="host")

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
+from itertools import cycle
 from pathlib import Path
 
 from testkit.identity.disks import Disks
@@ -27,6 +28,7 @@ class Figures:
     checked: "Counter[str]" = field(default_factory=Counter)
     """Rows that were `ok`, by poller."""
     sources: set[str] = field(default_factory=set)
+    """What `explain` said of them at first: one that was opened without descriptors takes another."""
 
     def __str__(self) -> str:
         lines = [f"{sum(self.checked.values()):,} rows of {len(self.checked)} pollers are the device that they name"]
@@ -94,8 +96,9 @@ class Stress:
 
     def _replacing(self) -> None:
         """Opens handles again, or a poller, half of the time near the limit of descriptors."""
-        while not self._ended.wait(0.2):
-            subject = self._random.choice(self._subjects.all)
+        for subject in cycle(self._subjects.all):
+            if self._ended.wait(0.1):
+                break
             act = subject.reopen if self._random.random() < 0.5 else subject.replace
             with self._opening, ExitStack() as stack:
                 if self._random.random() < 0.5:
@@ -113,6 +116,8 @@ def stress(seconds: float, sys: Path, folder: Path, seed: int | None = None) -> 
         processes = stack.enter_context(closing(Processes(journal, folder, seed)))
         subjects = stack.enter_context(closing(Subjects(journal, interfaces, disks, processes, sys, folder)))
         running = Stress(subjects, seed)
+        for subject in subjects.all:
+            running.figures.sources |= subject.explained()
         try:
             running.run(seconds, interfaces.change, disks.change, processes.change)
         except BaseException as error:
@@ -120,5 +125,4 @@ def stress(seconds: float, sys: Path, folder: Path, seed: int | None = None) -> 
             raise
         for subject in subjects.all:
             running.figures.checked[subject.name] = subject.checked
-            running.figures.sources |= subject.explained()
     return running.figures

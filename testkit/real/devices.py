@@ -187,8 +187,8 @@ class Loop:
 
     def attach(self, file: Path, *, size: int) -> None:
         """Gives it a medium."""
-        with file.open("ab") as backing:
-            backing.truncate(size)
+        with file.open("ab") as medium:
+            medium.truncate(size)
         self._fd = os.open(self.path, os.O_RDWR | os.O_DIRECT)
         backing = os.open(file, os.O_RDWR)
         try:
