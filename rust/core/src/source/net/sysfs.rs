@@ -80,3 +80,17 @@ pub(crate) fn index(folder: &OwnedFd) -> Result<u32, Failure> {
 pub(crate) fn unless_removed(errno: Errno) -> Errno {
     if errno == Errno::INVAL { Errno::NODEV } else { errno }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::made_namespace::in_network_namespace;
+    use super::*;
+
+    #[test]
+    fn a_namespace_with_lo_alone_is_another_one() {
+        let roots = Roots::machine().unwrap();
+        let before = shows_this_namespace(&roots).unwrap();
+        in_network_namespace(|| assert_eq!(shows_this_namespace(&roots), Ok(false)));
+        assert_eq!(shows_this_namespace(&roots), Ok(before));
+    }
+}
