@@ -1,6 +1,6 @@
 """What each `ok` row of a poller claims, held against the journal."""
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Collection, Hashable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -33,6 +33,8 @@ class Claims:
     """Pinned rows: the number of the device. The first one that has it is the only one that the row ever shows: whether
     it had been replaced before it was seen, no poller can know.
     """
+    only_numbered: Collection[Hashable] = ()
+    """Where no folder of /sys tells devices of one number apart: after lost messages a pin is its number alone."""
     checked: int = 0
     """Rows that were `ok`."""
     _before: "Sample | None" = None
@@ -69,7 +71,7 @@ class Claims:
         generation, devices = self._devices.get(row.row_id, (-1, found))
         if row.generation < generation:
             raise WrongDevice(f"{self.name}: {place} goes back from generation {generation}: {row}")
-        if row.generation == generation or pin is not None:
+        if row.generation == generation or (pin is not None and place not in self.only_numbered):
             found = [device for device in devices if device in found]
         if not found:
             raise WrongDevice(f"{self.name}: {place} was {devices} before, with no new generation or a pin: {row}")

@@ -124,7 +124,8 @@ class Subjects:
             rows = [("host", at[1], NetDevice(at[1], path, numbers.get(at)), False) for at in places]
             poller = Poller(self._roots, [], rows, interface_source=source, pinned=pinned)
             watched = dict(zip(NAMES, places, strict=False))
-            return poller, Claims(name, self._journal, watched, pins=numbers)
+            only_numbered = places if namespace == ELSEWHERE else ()
+            return poller, Claims(name, self._journal, watched, pins=numbers, only_numbered=only_numbered)
 
         return open_
 
