@@ -14,6 +14,7 @@ use super::device_files::cgroup_io::{self, CgroupIos};
 use super::device_files::sysfs_net;
 use super::device_files::tapdisk::Tapdisks;
 use super::device_files::xen_vbd::XenVbds;
+use super::identity::numbering::is_short;
 use super::identity::tracked_devices::TrackedDevices;
 use super::identity::tracked_interfaces::{Named, TrackedInterfaces, tracked};
 use super::net::{namespace, sysfs};
@@ -28,7 +29,7 @@ use super::table_file::lines::MAX_FILE;
 use super::table_file::netdev::NetDev;
 use super::unsupported::Unsupported;
 use super::vmm_reported::VmmReported;
-use super::{OpenHandles, Source};
+use super::{Failure, OpenHandles, Source};
 use crate::fields::{Table, block, interface};
 use crate::parse::{diskstats::DeviceNumber, netdev};
 use crate::plan::{BlockRow, InterfaceRow, InterfaceSource};
@@ -129,6 +130,11 @@ fn interfaces_elsewhere(
         if roots.has_this_network() { namespace::within(roots, namespace, inside) } else { Err(namespace::CAPTURED) };
     match (entered, namespace::file_of_process(namespace)) {
         (Ok(source), _) => source,
+        (Err(failure @ Failure::Errno(errno)), _) if is_short(errno) => {
+            let why = format!("{} cannot be entered yet", namespace.display());
+            let rows = tracked(by_name);
+            Box::new(NetDev::open_later(roots, namespace::THREAD_NET_DEV, namespace, rows, failure, why))
+        }
         (Err(failure), file) => {
             let path = file.unwrap_or_else(|| namespace.display().to_string());
             let why = format!("{} cannot be entered ({failure})", namespace.display());

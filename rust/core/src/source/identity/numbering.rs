@@ -80,7 +80,7 @@ impl Identity for Unnumbered {
 }
 
 /// Lacks that end by themselves: what could not be opened for one may be opened later.
-pub(super) fn is_short(errno: Errno) -> bool {
+pub(crate) fn is_short(errno: Errno) -> bool {
     matches!(errno, Errno::MFILE | Errno::NFILE | Errno::NOMEM | Errno::NOBUFS)
 }
 

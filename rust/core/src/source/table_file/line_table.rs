@@ -89,6 +89,20 @@ impl<F: Format + 'static> LineTable<F> {
         table
     }
 
+    /// As `open`, of a namespace that cannot be entered yet: it is, when the file is opened again.
+    pub(crate) fn open_later(
+        roots: &Roots,
+        path: &str,
+        namespace: &Path,
+        tracked: TrackedDevices<F::Key, F::View>,
+        failure: Failure,
+        why: String,
+    ) -> LineTable<F> {
+        let mut table = LineTable::open_unnumbered(roots, path, tracked, why);
+        (table.file.namespace, table.file.lines) = (Some(namespace.to_owned()), Err(failure));
+        table
+    }
+
     /// As `open`, but equal keys are the same device: nothing can tell.
     pub(crate) fn open_unnumbered(
         roots: &Roots,
@@ -126,7 +140,8 @@ impl<F: Format + 'static> Source for LineTable<F> {
 
     fn reopening(&self) -> Option<Reopening> {
         let is_short = self.identity.as_ref().is_some_and(Identity::is_short);
-        if !is_short {
+        let was_not_entered = self.file.namespace.is_some() && self.file.lines.is_err();
+        if !is_short && !was_not_entered {
             return self.file.reopening();
         }
         // Both, so that they are of one network namespace.
