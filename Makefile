@@ -168,7 +168,7 @@ fuzz: fuzz/target/.built $(VENV)/.built $(VENV)/.fuzz ## Fuzz every parser for S
 fuzz-long: fuzz/target/.built $(VENV)/.built $(VENV)/.fuzz ## Fuzz every parser with EXECUTIONS inputs (100,000,000); continues where it was stopped
 	$(BIN)/python fuzz/run.py executions $(or $(EXECUTIONS),100000000)
 
-soak: build $(VENV)/.test ## Poll at 100 Hz for SECONDS (3600) while devices come and go, and print the resources used (root)
+soak: build $(VENV)/.test ## Poll at 100 Hz for SECONDS (3600) while devices come and go, then as long under a stress of identities (root)
 	$(BIN)/python -m tests.soak $(or $(SECONDS),3600)
 
 clean: ## Remove everything that was built

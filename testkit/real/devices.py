@@ -48,11 +48,7 @@ def network_namespace(sys: Path) -> Iterator[Path]:
     try:
         _checked(_libc.unshare(_CLONE_NEWNET), "unshare(CLONE_NEWNET)")
         try:
-            # No router solicitations and the like: only frames that the test sends are to be counted.
-            for scope in ("all", "default"):
-                disable = Path(f"/proc/sys/net/ipv6/conf/{scope}/disable_ipv6")
-                if disable.exists():
-                    disable.write_text("1")
+            disable_ipv6()
             sys.mkdir(exist_ok=True)
             _checked(_libc.mount(b"sysfs", bytes(sys), b"sysfs", 0, None), f"mount sysfs at {sys}")
             try:
@@ -63,6 +59,14 @@ def network_namespace(sys: Path) -> Iterator[Path]:
             _checked(_libc.setns(home, _CLONE_NEWNET), "setns(the first network namespace)")
     finally:
         os.close(home)
+
+
+def disable_ipv6() -> None:
+    """In the calling thread's network namespace: no router solicitations, only the test's own frames are counted."""
+    for scope in ("all", "default"):
+        disable = Path(f"/proc/sys/net/ipv6/conf/{scope}/disable_ipv6")
+        if disable.exists():
+            disable.write_text("1")
 
 
 def set_up(name: str, *, up: bool = True) -> None:
@@ -165,8 +169,6 @@ class Loop:
     BLOCK = 4096
 
     def __init__(self, file: Path, *, number: int | None = None, size: int = 1 << 20) -> None:
-        with file.open("ab") as backing:
-            backing.truncate(size)
         control = os.open("/dev/loop-control", os.O_RDWR)
         try:
             # -1 lets the kernel choose. Either way the device is new, never one that the machine already uses.
@@ -178,12 +180,15 @@ class Loop:
         self.path = f"/dev/{self.name}"
         self._memory = mmap.mmap(-1, self.BLOCK)  # O_DIRECT wants aligned memory, and a mapping is
         try:
-            self._attach(file)
+            self.attach(file, size=size)
         except BaseException:
             self._remove()
             raise
 
-    def _attach(self, file: Path) -> None:
+    def attach(self, file: Path, *, size: int) -> None:
+        """Gives it a medium."""
+        with file.open("ab") as medium:
+            medium.truncate(size)
         self._fd = os.open(self.path, os.O_RDWR | os.O_DIRECT)
         backing = os.open(file, os.O_RDWR)
         try:
@@ -211,10 +216,14 @@ class Loop:
         """One discard request of so many blocks."""
         fcntl.ioctl(self._fd, _BLKDISCARD, struct.pack("QQ", 0, blocks * self.BLOCK))
 
-    def close(self) -> None:
-        """Detaches the file and removes the device."""
+    def detach(self) -> None:
+        """Takes its medium out; the device stays."""
         fcntl.ioctl(self._fd, _LOOP_CLR_FD)
         os.close(self._fd)
+
+    def close(self) -> None:
+        """Detaches the file and removes the device."""
+        self.detach()
         self._remove()
 
     def _remove(self) -> None:

@@ -163,6 +163,11 @@ def test_memory_that_cannot_be_used(machine: Machine) -> None:
         poll_into(block=np.zeros((40, 40), "i8")[::2, ::2])
     with pytest.raises(TypeError):
         poll_into(block=3)  # type: ignore[arg-type]
+    both = bytearray(1000)
+    for block, interface in ((both, both), (memoryview(both)[:500], memoryview(both)[499:])):
+        with pytest.raises(ValueError, match="each table needs memory of its own"):
+            poll_into(block=block, interface=interface)
+    poll_into(block=memoryview(both)[:500], interface=memoryview(both)[500:], interface_size=8, block_size=8)
     untouched = bytearray(b"\x55" * 1000)
     with pytest.raises(SizeError):
         poll_into(block=untouched, interface=bytearray(3))

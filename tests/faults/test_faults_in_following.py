@@ -49,7 +49,15 @@ def test_whatever_cannot_tell_of_changes_is_said_and_they_are_seen(
             process.call("follow", str(machine.xml), {"sys": str(machine.sys)})
             until(lambda: len(unheard()) == count)
             assert all(reason in problem for problem in unheard())
-            assert process.poll() == right
+            during = process.poll()
+            if (call, name) in (("socket", "EMFILE"), ("bind", "ENOBUFS")):
+                # Nothing can tell which interfaces these are, until there is a descriptor again.
+                interfaces = [row for row in during if row.kind == "interface"]
+                assert {row.state for row in interfaces} == {"unreadable"}
+                assert all(reason in str(row.problem) for row in interfaces)
+                assert [row for row in during if row.kind == "block"] == [row for row in right if row.kind == "block"]
+            else:
+                assert during == right
             new = write_domain(machine.xml, "late", bridge=["tap0"])
             until(lambda: len(process.poll()) == len(right) + 1)
         until(lambda: process.call("problems") == [])

@@ -23,8 +23,8 @@ from lab.kvm.running_lab import RunningLab
 from testkit.measured import Measured
 from testkit.polls import Poll, Polls
 from testkit.real.devices import Loop
+from testkit.real.in_namespace import Wire
 from testkit.real.process import descriptors
-from tests.kvm.in_namespace import Wire
 from vmiostat import BlockRates, BlockStats, Host, InterfaceRates, InterfaceStats, Sample
 
 RowOf = Callable[[Sample], InterfaceStats | BlockStats | None]

@@ -9,7 +9,7 @@ from lab.kvm.plain_qemu import plain_qemu
 from lab.kvm.running_lab import RunningLab
 from testkit.counters_of import counters_of
 from testkit.real.devices import Loop
-from tests.kvm.in_namespace import Wire, same_namespace
+from testkit.real.in_namespace import Wire, same_namespace
 from vmiostat import Host
 from vmiostat.counter_sources import BlockDevice, NetDevice
 

@@ -10,7 +10,7 @@ from lab.kvm import network
 from lab.kvm.plain_qemu import plain_qemu
 from lab.kvm.running_lab import RunningLab
 from testkit.real.devices import Loop
-from tests.kvm.in_namespace import Wire, same_namespace
+from testkit.real.in_namespace import Wire, same_namespace
 from vmiostat import Host, InterfaceStats
 from vmiostat.counter_sources import InterfaceSource, NetDevice
 

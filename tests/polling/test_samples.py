@@ -176,6 +176,11 @@ def test_an_interval_is_a_number_of_seconds(interval: float, poller: Poller) -> 
         poller.samples(interval)
 
 
+def test_an_interval_too_short_to_divide_by(poller: Poller) -> None:
+    with asyncio.Runner(loop_factory=FastLoop) as runner:
+        assert runner.run(times(poller, 1e-320, [0.5, 0.5, 0.0])) == [0.0, 0.5, 1.0]
+
+
 def test_a_poller_that_follows_is_opened_in_a_thread(tmp_path: Path) -> None:
     goes_on = threading.Event()
 

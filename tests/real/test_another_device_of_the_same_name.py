@@ -9,7 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from testkit.identity.failing_calls import few_descriptors
 from testkit.real.devices import Loop, Tap, make_veths, remove_interface
+from testkit.real.rtnetlink import RouteSocket
+from testkit.until import until
 from vmiostat import Poller, Roots, Sample, SourceError
 from vmiostat.counter_sources import BlockDevice, InterfaceSource, NetDevice
 
@@ -60,8 +63,9 @@ def test_a_veth_that_comes_back_twice(namespace: Path) -> None:
         assert poller.poll().interface[0].generation == 1
 
 
-def test_two_taps_that_change_names(namespace: Path) -> None:
-    with Tap("tap0") as one, Tap("tap1") as two, watching(namespace, ["tap0", "tap1"]) as poller:
+@pytest.mark.parametrize("source", ["proc", "netlink", "sysfs"])
+def test_two_taps_that_change_names(namespace: Path, source: InterfaceSource) -> None:
+    with Tap("tap0") as one, Tap("tap1") as two, watching(namespace, ["tap0", "tap1"], source) as poller:
         one.guest_sends(1, 60)
         two.guest_sends(2, 60)
         before = poller.poll()
@@ -69,6 +73,10 @@ def test_two_taps_that_change_names(namespace: Path) -> None:
         rename("tap1", "tap0")
         rename("other", "tap1")
         after = poller.poll()
+        if source == "sysfs":  # the open files are those of the other tap now
+            assert [row.state for row in after.interface] == ["gone", "gone"]
+            poller.reopen()
+            after = poller.poll()
     assert [row.tx_packets for row in before.interface] == [1, 2]
     assert [row.tx_packets for row in after.interface] == [2, 1]
     assert [row.state for row in after.rates(before).interface] == ["replaced", "replaced"]
@@ -99,6 +107,37 @@ def test_a_pinned_row_is_one_interface_alone(namespace: Path, source: InterfaceS
             # Not pinned, the row is whichever interface has the name.
             with watching(namespace, names, source, index=index) as free:
                 assert free.poll().interface[0].state == "ok"
+
+
+@pytest.mark.parametrize("source", ["proc", "sysfs", "netlink"])
+def test_a_pinned_row_is_no_later_interface_of_the_same_name_and_number(
+    namespace: Path, source: InterfaceSource
+) -> None:
+    with RouteSocket() as route:
+        index = route.make_veth("eth0", "peer", index=500)
+        with watching(namespace, ["eth0"], source, index=index, pinned=True) as poller:
+            assert poller.poll().interface[0].state == "ok"
+            route.remove(index)
+            assert route.make_veth("eth0", "peer", index=500) == index
+            for _ in range(3):
+                assert_gone(poller.poll())
+                poller.reopen()
+
+
+def test_a_pinned_row_elsewhere_is_its_interface_also_without_descriptors(namespace: Path) -> None:
+    with subprocess.Popen(["unshare", "--net", "cat"], stdin=subprocess.PIPE) as container:
+        elsewhere = Path(f"/proc/{container.pid}/ns/net")
+        until(lambda: elsewhere.readlink() != Path("/proc/self/ns/net").readlink())
+        rows = [("host", "lo", NetDevice("lo", str(elsewhere), 500), False)]
+        roots, states = Roots(), []
+        for left in range(12):
+            with few_descriptors(left):
+                poller = Poller(roots, [], rows, pinned=True)
+            poller.reopen()
+            states.append(poller.poll().interface[0].state)
+            poller.close()
+        container.communicate()
+    assert "ok" not in states, states
 
 
 def assert_gone(sample: Sample) -> None:
@@ -137,6 +176,58 @@ def test_a_disk_that_comes_back_is_another_one_at_once(namespace: Path, tmp_path
     assert after.rates(before).block[0].state == "replaced"
     assert (gone.block[0].state, gone.block[0].wr_req) == ("gone", -1)
     assert str(problem) == "/proc/diskstats: another device has taken its place"
+
+
+def by_file_or_in_one_pass(number: tuple[int, int], seq: int, *, one_pass: bool) -> list[tuple[str, str, BlockDevice]]:
+    """A row, alone or among so many that all are read from /proc/diskstats."""
+    others = disks_of_this_machine(but=number[1]) if one_pass else []
+    return [("guest", "vda", BlockDevice(*number, diskseq=seq)), *others]
+
+
+@pytest.mark.parametrize("one_pass", [False, True])
+def test_a_disk_with_another_medium_is_another_one(namespace: Path, tmp_path: Path, *, one_pass: bool) -> None:
+    with Loop(tmp_path / "disk") as loop:
+        rows = by_file_or_in_one_pass((7, loop.minor), diskseq(loop), one_pass=one_pass)
+        with Poller(Roots(), rows, []) as free, Poller(Roots(), rows, [], pinned=True) as pinned:
+            assert (free.explain()[0].source == "/proc/diskstats") == one_pass
+            loop.write(2)
+            before = free.poll()
+            assert (before.block[0].wr_req, before.block[0].capacity) == (2, 1 << 20)
+            loop.detach()
+            loop.attach(tmp_path / "other", size=1 << 21)
+            loop.write(50)
+            after, gone = free.poll(), pinned.poll()
+            assert (after.block[0].generation, after.block[0].capacity) == (1, -1)
+            assert after.rates(before).block[0].state == "replaced"
+            assert (gone.block[0].state, gone.block[0].wr_req) == ("gone", -1)
+            free.reopen()
+            again = free.poll().block[0]
+            assert (again.state, again.generation, again.capacity) == ("ok", 1, 1 << 21)
+
+
+@pytest.mark.alone  # other disks' partitions share the numbers
+@pytest.mark.parametrize("one_pass", [False, True])
+def test_a_partition_that_is_added_again_is_another_one(namespace: Path, tmp_path: Path, *, one_pass: bool) -> None:
+    with Loop(tmp_path / "disk") as loop:
+        subprocess.run(["addpart", loop.path, "1", "8", "64"], check=True)
+        major, minor = Path(f"/sys/block/{loop.name}/{loop.name}p1/dev").read_text().split(":")
+        number = int(major), int(minor)
+        rows = by_file_or_in_one_pass(number, diskseq(loop), one_pass=one_pass)
+        with Poller(Roots(), rows, []) as free, Poller(Roots(), rows, [], pinned=True) as pinned:
+            before = free.poll()
+            assert (before.block[0].generation, pinned.poll().block[0].state) == (0, "ok")
+            subprocess.run(["delpart", loop.path, "1"], check=True)
+            time.sleep(0.1)  # the kernel frees the number a moment later
+            subprocess.run(["addpart", loop.path, "1", "128", "64"], check=True)  # on the same disk
+            assert Path(f"/sys/block/{loop.name}/{loop.name}p1/dev").read_text() == f"{major}:{minor}"
+            free.poll()
+            free.reopen()  # its own file died with the first one
+            after = free.poll()
+            assert (after.block[0].state, after.block[0].generation) == ("ok", 1)
+            assert after.rates(before).block[0].state == "replaced"
+            pinned.poll()
+            pinned.reopen()
+            assert pinned.poll().block[0].state == "gone"
 
 
 def test_a_pinned_disk_s_own_file(namespace: Path, tmp_path: Path) -> None:

@@ -1,4 +1,5 @@
-"""`make soak`: one hour unless SECONDS says otherwise; prints the figures, and fails where something grew.
+"""`make soak`: one hour each unless SECONDS says otherwise, of steady polling and of changes under stress; prints the
+figures, and fails where something grew or a row was not its device.
 
 A minute of floods by unprivileged users follows.
 """
@@ -8,6 +9,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+from testkit.identity.stress import stress
 from testkit.real.devices import network_namespace
 from testkit.real.plain_qemu import plain_qemu
 from tests.hostile.test_floods import flooded
@@ -21,6 +23,8 @@ with tempfile.TemporaryDirectory() as folder, network_namespace(Path(folder, "sy
     figures = soak(seconds, sysfs, Path(folder))
 print(f"{seconds:,.0f} s: {figures}", flush=True)
 check_figures(figures, seconds)
+with tempfile.TemporaryDirectory() as folder, network_namespace(Path(folder, "sys")) as sysfs:
+    print(stress(seconds, sysfs, Path(folder)), flush=True)
 with tempfile.TemporaryDirectory() as folder, plain_qemu("honest", Path(folder)) as qemu:
     Path(folder).chmod(0o755)
     flooded(qemu, Path(folder), min(60, round(seconds)), print)

@@ -203,7 +203,7 @@ def _interval(text: str) -> float:
         raise argparse.ArgumentTypeError(
             f"{text} is not an interval: it must be above 0 and at most {LONGEST_INTERVAL} seconds"
         )
-    return seconds
+    return max(seconds, 1e-9)  # the clock's unit: dividing by less can overflow
 
 
 def _count(text: str) -> int:

@@ -27,6 +27,7 @@ async def samples(
     on_close.add(wake)
     try:
         start, tick = loop.time(), 0
+        interval = max(interval, 1e-9)  # the clock's unit: dividing by less can overflow
         while not closed():
             try:
                 sample = poll()

@@ -66,6 +66,7 @@ class QueryState:
         if not math.isfinite(interval):
             return NEVER
         now = max(now, self._left_alone_until)
+        interval = max(interval, 1e-9)  # the clock's unit: dividing by less can overflow
         # Below 0 if it was queried before it was due.
         missed = math.floor((now - self._due) / interval)
         self._due += (missed + self._back_off) * interval

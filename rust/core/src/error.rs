@@ -63,3 +63,13 @@ pub enum Error {
         has: usize,
     },
 }
+
+impl Error {
+    /// The kernel's error, where it is one.
+    pub(crate) fn errno(&self) -> Option<Errno> {
+        match self {
+            Error::Read { errno, .. } => Some(*errno),
+            _ => None,
+        }
+    }
+}

@@ -246,7 +246,7 @@ impl Rowset {
         Ok(words)
     }
 
-    fn reopen(&self, roots: &Roots) -> usize {
+    fn reopen(&self, roots: &Arc<Roots>) -> usize {
         let reopenings: Vec<_> =
             self.lock().iter().enumerate().filter_map(|(place, source)| Some((place, source.reopening()?))).collect();
         // Polls wait for the lock, so it is not held while files are opened.
@@ -276,24 +276,23 @@ impl Rowset {
         self.highest = highest;
         let mut before = HashMap::new();
         for source in sources {
-            source.each_generation(&mut |row, generation, device| {
+            // What has changed since the last poll may have been before the new plan was opened.
+            source.catch_up();
+            source.each_generation(&mut |row, generation| {
                 self.highest = self.highest.max(generation.number());
-                before.insert(row, (generation.clone(), device));
+                before.insert(row, generation.clone());
             });
         }
         let highest = self.highest;
         for source in self.lock().iter_mut() {
-            source.each_generation(&mut |row, generation, device| {
-                match carried_over.get(row).copied().flatten().and_then(|old| before.get(&old)) {
-                    Some((old, old_device)) => {
-                        *generation = old.clone();
-                        // The device was replaced while the new plan was opened.
-                        if old_device.is_some() && device.is_some() && *old_device != device {
-                            generation.lost();
-                        }
-                    }
-                    None => generation.begin_above(highest),
-                }
+            source.each_generation(&mut |row, generation| match carried_over
+                .get(row)
+                .copied()
+                .flatten()
+                .and_then(|old| before.get(&old))
+            {
+                Some(earlier) => generation.go_on(earlier),
+                None => generation.begin_above(highest),
             });
         }
     }
@@ -306,7 +305,7 @@ mod tests {
     use super::*;
     use crate::fields::block;
     use crate::source::Reopening;
-    use crate::source::generation::RowGeneration;
+    use crate::source::identity::generation::RowGeneration;
 
     struct Missing(Weak<Rowset>);
 
@@ -330,13 +329,13 @@ mod tests {
             unreachable!()
         }
 
-        fn each_generation(&mut self, _: &mut dyn FnMut(usize, &mut RowGeneration, Option<u64>)) {}
+        fn each_generation(&mut self, _: &mut dyn FnMut(usize, &mut RowGeneration)) {}
     }
 
     #[test]
     fn polls_go_on_while_files_are_opened() {
         let sources = |rowset: &Weak<Rowset>| [(); 2].map(|()| Box::new(Missing(rowset.clone())) as Box<dyn Source>);
         let rowset = Arc::new_cyclic(|rowset| Rowset::new::<block::Table>(vec![], sources(rowset).into()));
-        assert_eq!(rowset.reopen(&Roots::machine().unwrap()), 2);
+        assert_eq!(rowset.reopen(&Arc::new(Roots::machine().unwrap())), 2);
     }
 }

@@ -400,3 +400,16 @@ fn files_of_carried_over_rows_are_not_opened_again() {
     // A poll of the old plan still works.
     assert_eq!(block_row(&first.poll().unwrap(), 0)[block::rd_req], 7);
 }
+
+#[test]
+fn a_file_without_end_is_unreadable() {
+    let machine = Machine::new();
+    for path in ["proc/net/dev", "proc/diskstats"] {
+        machine.write(path, "");
+        fs::File::create(machine.0.path().join(path)).unwrap().set_len(1 << 40).unwrap();
+    }
+    let disk = BlockRow::Device { number: (8, 0), diskseq: None };
+    let sample = machine.poller(vec![disk], vec![nic("eth0", false)]).poll().unwrap();
+    let states = [sample.block[block::state], sample.interface[interface::state]];
+    assert_eq!(states, [State::Unreadable as i64; 2]);
+}

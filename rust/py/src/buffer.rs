@@ -82,13 +82,24 @@ impl Memory {
         }
     }
 
+    /// Whether a byte belongs to both.
+    pub(crate) fn overlaps(&self, other: &Memory) -> bool {
+        let range = |view: &ffi::Py_buffer| view.buf.addr()..view.buf.addr() + view.len as usize;
+        let (own, other) = (range(&self.0), range(&other.0));
+        own.start.max(other.start) < own.end.min(other.end)
+    }
+
     pub(crate) fn bytes(&self) -> &[u8] {
+        // An empty object may have no memory, and no slice may have a null pointer.
+        if self.0.buf.is_null() {
+            return &[];
+        }
         // SAFETY: a simple view is `len` contiguous bytes, which its object does not move while it is exported.
         unsafe { std::slice::from_raw_parts(self.0.buf.cast::<u8>(), self.0.len as usize) }
     }
 
     pub(crate) fn bytes_mut(&mut self) -> &mut [u8] {
-        if self.0.readonly != 0 {
+        if self.0.readonly != 0 || self.0.buf.is_null() {
             return &mut [];
         }
         // SAFETY: as above, and the object has declared its bytes writable. Another thread that reads them sees them

@@ -1,6 +1,7 @@
 //! Adds the sizes of block devices to the rows of another source: their `capacity` and `physical` are the same.
 //!
-//! A poll neither reads sizes nor waits for them. They are read when a plan is opened, and at a reopen if they are
+//! A size belongs to the device that it was read of, and not to a later one of the same number. A poll neither reads
+//! sizes nor waits for them. They are read when a plan is opened, and at a reopen if they are
 //! older than `MAX_AGE`: a volume is resized by hand, and its new size shows up after that time.
 
 use std::fs::File;
@@ -8,7 +9,10 @@ use std::io::{Read, read_to_string};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use super::generation::RowGeneration;
+use super::device_files::regular_file;
+use super::identity::device_id::DeviceId;
+use super::identity::disks::id_of;
+use super::identity::generation::RowGeneration;
 use super::{Explanation, OpenHandle, Reopened, Reopening, Source};
 use crate::error::Error;
 use crate::fields::{Table, WORD, block};
@@ -32,16 +36,19 @@ pub(crate) struct WithSizes<S> {
     read: Option<Instant>,
 }
 
-/// What a reopen read: the result of the inner source, the sizes (index of the device, its generation, size), and
-/// whether these are all sizes.
-type Refreshed = (Option<Reopened>, Vec<(usize, Option<i64>, i64)>, bool);
+/// What a reopen read: the result of the inner source, the sizes and the index of their device, and whether these are
+/// all sizes.
+type Refreshed = (Option<Reopened>, Vec<(usize, Option<Size>)>, bool);
+
+/// In bytes, and of which device.
+type Size = (DeviceId, i64);
 
 struct Device {
     number: DeviceNumber,
     row: usize,
-    /// In bytes; -1 if unknown.
-    size: i64,
-    /// The row's generation when it first had this size; None before the first poll.
+    /// None if unknown.
+    size: Option<Size>,
+    /// The generation of the row's device, which the size is of; None before the first poll.
     generation: Option<i64>,
 }
 
@@ -58,18 +65,29 @@ impl<S: Source> Source for WithSizes<S> {
         if rows.size() <= block::capacity * WORD {
             return;
         }
+        let mut any_new = false;
         for device in &mut self.devices {
             let state = rows.word(device.row, block::Table::STATE);
             if state == State::Gone as i64 {
                 // The next device of this number may be another one.
-                (device.size, device.generation) = (-1, None);
+                (device.size, device.generation) = (None, None);
             } else if state == State::Ok as i64 {
                 let generation = rows.word(device.row, block::generation);
-                if device.generation.replace(generation).is_some_and(|before| before != generation) {
-                    device.size = -1;
+                match device.generation.replace(generation) {
+                    Some(before) if before == generation => {}
+                    Some(_) => device.size = None,
+                    None => any_new = true,
                 }
-                rows.set_word(device.row, block::capacity, device.size);
-                rows.set_word(device.row, block::physical, device.size);
+            }
+        }
+        if any_new {
+            self.drop_sizes_of_others();
+        }
+        for device in self.devices.iter().filter(|device| device.generation.is_some()) {
+            if rows.word(device.row, block::Table::STATE) == State::Ok as i64 {
+                let size = device.size.map_or(-1, |(_, size)| size);
+                rows.set_word(device.row, block::capacity, size);
+                rows.set_word(device.row, block::physical, size);
             }
         }
     }
@@ -77,14 +95,13 @@ impl<S: Source> Source for WithSizes<S> {
     fn reopening(&self) -> Option<Reopening> {
         let inner = self.source.reopening();
         let all = self.read.is_none_or(|read| read.elapsed() > MAX_AGE);
-        let devices = self.devices.iter().enumerate().filter(|(_, device)| all || device.size < 0);
-        let devices: Vec<_> = devices.map(|(place, device)| (place, device.generation, device.number)).collect();
+        let devices = self.devices.iter().enumerate().filter(|(_, device)| all || device.size.is_none());
+        let devices: Vec<_> = devices.map(|(place, device)| (place, device.number)).collect();
         if inner.is_none() && devices.is_empty() {
             return None;
         }
         Some(Box::new(move |roots| {
-            let size = |(place, generation, number)| (place, generation, size_of(roots, number));
-            let sizes = devices.into_iter().map(size).collect();
+            let sizes = devices.into_iter().map(|(place, number)| (place, size_of(roots, number))).collect();
             let refreshed: Refreshed = (inner.map(|inner| inner(roots)), sizes, all);
             Box::new(refreshed)
         }))
@@ -93,11 +110,9 @@ impl<S: Source> Source for WithSizes<S> {
     fn reopened(&mut self, opened: Reopened) -> usize {
         let Ok(refreshed) = opened.downcast::<Refreshed>() else { return 0 };
         let (inner, sizes, all) = *refreshed;
-        for (place, generation, size) in sizes {
-            let device = &mut self.devices[place];
-            if device.generation == generation {
-                device.size = size;
-            }
+        for (place, size) in sizes {
+            // The next poll compares its device with the row's.
+            (self.devices[place].size, self.devices[place].generation) = (size, None);
         }
         let opened = inner.map_or(0, |inner| self.source.reopened(inner));
         if opened > 0 {
@@ -116,7 +131,11 @@ impl<S: Source> Source for WithSizes<S> {
         self.source.explain()
     }
 
-    fn each_generation(&mut self, each: &mut dyn FnMut(usize, &mut RowGeneration, Option<u64>)) {
+    fn catch_up(&mut self) {
+        self.source.catch_up();
+    }
+
+    fn each_generation(&mut self, each: &mut dyn FnMut(usize, &mut RowGeneration)) {
         self.source.each_generation(each);
     }
 
@@ -125,18 +144,39 @@ impl<S: Source> Source for WithSizes<S> {
     }
 }
 
-fn size_of(roots: &Roots, (major, minor): DeviceNumber) -> i64 {
-    let file = roots.open_regular(&PathBuf::from(format!("/sys/dev/block/{major}:{minor}/size")));
-    let text = file.ok().and_then(|file| read_to_string(File::from(file).take(MAX_LENGTH)).ok());
-    let sectors = text.and_then(|text| text.trim().parse::<i64>().ok());
-    sectors.filter(|sectors| *sectors >= 0).and_then(|sectors| sectors.checked_mul(SECTOR)).unwrap_or(-1)
+impl<S: Source> WithSizes<S> {
+    /// Forgets the sizes of devices that are not those of the rows.
+    #[cold]
+    fn drop_sizes_of_others(&mut self) {
+        let devices = &mut self.devices;
+        self.source.each_generation(&mut |row, generation| {
+            // Added in the order of their rows.
+            if let Ok(place) = devices.binary_search_by_key(&row, |device| device.row) {
+                let is_of =
+                    |(id, _): &Size| generation.id().is_some_and(|own| own == *id || own == DeviceId::Unnumbered);
+                devices[place].size = devices[place].size.filter(is_of);
+            }
+        });
+    }
+}
+
+/// The size of the device of this number; None if it is unknown.
+fn size_of(roots: &Roots, (major, minor): DeviceNumber) -> Option<Size> {
+    let folder = roots.open(&PathBuf::from(format!("/sys/dev/block/{major}:{minor}"))).ok()?;
+    let id = id_of(&folder).ok()?;
+    let text = read_to_string(File::from(regular_file(&folder, "size").ok()?).take(MAX_LENGTH)).ok()?;
+    let sectors = text.trim().parse::<i64>().ok().filter(|sectors| *sectors >= 0)?;
+    let size = sectors.checked_mul(SECTOR)?;
+    // A disk keeps its folder when it gets another medium.
+    (id_of(&folder).ok()? == id).then_some((id, size))
 }
 
 #[cfg(test)]
 mod tests {
     use std::fs;
+    use std::sync::Arc;
 
-    use super::super::device_files::block_stat::BlockStat;
+    use super::super::device_files::block_stat;
     use super::*;
 
     #[test]
@@ -146,7 +186,7 @@ mod tests {
         fs::create_dir_all(at("")).unwrap();
         fs::write(at("stat"), "1 2 3 4 5 6 7 8 9 10 11\n").unwrap();
         fs::write(at("size"), "2048\n").unwrap();
-        let roots = Roots::new(tree.path(), &[]).unwrap();
+        let roots = Arc::new(Roots::new(tree.path(), &[]).unwrap());
         let read = |source: &mut dyn Source, size: usize| {
             let mut memory = [0xAA; 2 * block::SIZE];
             source.read(&mut Rows::new(&mut memory, 1, size, block::SIZE).unwrap());
@@ -155,7 +195,7 @@ mod tests {
         };
         let word = |memory: &[u8], word: usize| i64::from_ne_bytes(memory[word * WORD..][..WORD].try_into().unwrap());
         let tracked = [(((8, 0), None), 0)];
-        let inner = BlockStat::open(&roots, tracked, &mut crate::source::OpenHandles::new(), String::new());
+        let inner = block_stat::open(&roots, tracked, &mut crate::source::OpenHandles::new(), String::new());
         let mut source = WithSizes::new(&roots, [((8, 0), 0)], inner);
         let whole = read(&mut source, block::SIZE);
         assert_eq!((word(&whole, block::rd_req), word(&whole, block::capacity)), (1, 1 << 20));
@@ -169,9 +209,39 @@ mod tests {
         assert_eq!(word(&read(&mut source, block::SIZE), block::capacity), -1);
 
         fs::write(at("size"), "9223372036854775807\n").unwrap();
-        assert_eq!(size_of(&roots, (8, 0)), -1);
+        assert_eq!(size_of(&roots, (8, 0)), None);
         fs::write(at("size"), "-1\n").unwrap();
-        assert_eq!(size_of(&roots, (8, 0)), -1);
-        assert_eq!(size_of(&roots, (8, 1)), -1);
+        assert_eq!(size_of(&roots, (8, 0)), None);
+        assert_eq!(size_of(&roots, (8, 1)), None);
+    }
+    #[test]
+    fn a_size_is_of_the_device_that_it_was_read_of() {
+        let tree = tempfile::tempdir().unwrap();
+        let at = |path: &str| tree.path().join("dev/block").join(path);
+        let make = |diskseq: u32, size: u32| {
+            fs::create_dir_all(at("8:0")).unwrap();
+            fs::write(at("8:0/stat"), "1 2 3 4 5 6 7 8 9 10 11\n").unwrap();
+            fs::write(at("8:0/diskseq"), diskseq.to_string()).unwrap();
+            fs::write(at("8:0/size"), size.to_string()).unwrap();
+        };
+        make(1, 100);
+        let roots = Arc::new(Roots::new(std::path::Path::new("/"), &[("sys", tree.path())]).unwrap());
+        let tracked = [(((8, 0), None), 0)];
+        let inner = block_stat::open(&roots, tracked, &mut crate::source::OpenHandles::new(), String::new());
+        // Another disk gets the number before the size is read, and gives it back before the first poll.
+        fs::rename(at("8:0"), at("first")).unwrap();
+        make(2, 200);
+        let mut source = WithSizes::new(&roots, [((8, 0), 0)], inner);
+        fs::rename(at("8:0"), at("second")).unwrap();
+        fs::rename(at("first"), at("8:0")).unwrap();
+        let mut capacity = || {
+            let mut words = block::UNKNOWN;
+            source.read(&mut Rows::new(bytemuck::cast_slice_mut(&mut words), 1, block::SIZE, block::SIZE).unwrap());
+            let opened = source.reopening().map(|reopening| reopening(&roots));
+            opened.into_iter().for_each(|opened| assert_eq!(source.reopened(opened), 0));
+            (words[block::state], words[block::capacity])
+        };
+        assert_eq!(capacity(), (State::Ok as i64, -1));
+        assert_eq!(capacity(), (State::Ok as i64, 100 * SECTOR));
     }
 }

@@ -3,14 +3,14 @@
 mod block_sizes;
 mod cost;
 mod device_files;
-mod diskseq;
-pub(crate) mod generation;
+pub(crate) mod identity;
+#[cfg(test)]
+mod identity_model;
 pub(crate) mod net;
 mod netlink;
 mod process_io;
 pub(crate) mod selection;
 mod table_file;
-mod tracked_devices;
 mod unsupported;
 mod vmm_reported;
 pub(crate) mod worker;
@@ -18,10 +18,11 @@ pub(crate) mod worker;
 use std::any::Any;
 use std::collections::HashMap;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use rustix::io::Errno;
 
-use generation::RowGeneration;
+use identity::generation::RowGeneration;
 
 use crate::error::Error;
 use crate::roots::Roots;
@@ -54,15 +55,18 @@ pub(crate) trait Source: Send {
     /// Describes the last poll.
     fn explain(&self) -> Explanation;
 
-    /// Calls `each` with each row's generation, and with the identity of its device where it is known.
-    fn each_generation(&mut self, each: &mut dyn FnMut(usize, &mut RowGeneration, Option<u64>));
+    /// Takes the changes that the kernel has announced, before the rows' generations go to another plan.
+    fn catch_up(&mut self) {}
+
+    /// Calls `each` with each row's generation.
+    fn each_generation(&mut self, each: &mut dyn FnMut(usize, &mut RowGeneration));
 
     /// Calls `each` with each row's open handle, if the source of another plan can use it.
     fn each_handle(&self, _each: &mut dyn FnMut(usize, OpenHandle)) {}
 }
 
 /// Opens files, which may take long.
-pub(crate) type Reopening = Box<dyn FnOnce(&Roots) -> Reopened + Send>;
+pub(crate) type Reopening = Box<dyn FnOnce(&Arc<Roots>) -> Reopened + Send>;
 
 /// What was opened; only the source that returned the `Reopening` knows its type.
 pub(crate) type Reopened = Box<dyn Any + Send>;

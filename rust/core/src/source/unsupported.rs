@@ -2,7 +2,7 @@
 
 use std::marker::PhantomData;
 
-use super::generation::RowGeneration;
+use super::identity::generation::RowGeneration;
 use super::{Explanation, Source};
 use crate::clock::monotonic_ns;
 use crate::error::Error;
@@ -38,5 +38,5 @@ impl<T: Table + Send> Source for Unsupported<T> {
         Explanation { source: "none".to_owned(), rows: self.rows.len(), system_calls: 0, why }
     }
 
-    fn each_generation(&mut self, _: &mut dyn FnMut(usize, &mut RowGeneration, Option<u64>)) {}
+    fn each_generation(&mut self, _: &mut dyn FnMut(usize, &mut RowGeneration)) {}
 }

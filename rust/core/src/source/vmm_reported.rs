@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use super::generation::RowGeneration;
+use super::identity::device_id::DeviceId;
+use super::identity::generation::RowGeneration;
 use super::{Explanation, Source};
 use crate::clock::monotonic_ns;
 use crate::error::Error;
@@ -27,7 +28,9 @@ impl VmmReported {
     pub(crate) fn new(disks: impl IntoIterator<Item = (Arc<LatestStats>, usize)>) -> VmmReported {
         let row = |(latest, row): (Arc<LatestStats>, usize)| {
             let snapshot = latest.newest().unwrap_or_else(|| Snapshot::empty(latest.run(), State::Stale));
-            Row { row, latest, snapshot, generation: RowGeneration::default() }
+            let mut generation = RowGeneration::default();
+            generation.becomes(id(&latest, &snapshot));
+            Row { row, latest, snapshot, generation }
         };
         VmmReported { rows: disks.into_iter().map(row).collect() }
     }
@@ -46,11 +49,8 @@ impl Source for VmmReported {
         latest.problem().map(|why| Error::Unanswered { client: latest.client().to_owned(), why })
     }
 
-    fn each_generation(&mut self, each: &mut dyn FnMut(usize, &mut RowGeneration, Option<u64>)) {
-        for row in &mut self.rows {
-            let run = row.snapshot.record[block::generation].cast_unsigned();
-            each(row.row, &mut row.generation, Some(run));
-        }
+    fn each_generation(&mut self, each: &mut dyn FnMut(usize, &mut RowGeneration)) {
+        self.rows.iter_mut().for_each(|row| each(row.row, &mut row.generation));
     }
 
     fn explain(&self) -> Explanation {
@@ -71,11 +71,16 @@ impl Source for VmmReported {
     }
 }
 
+fn id(latest: &Arc<LatestStats>, snapshot: &Snapshot) -> DeviceId {
+    let run = snapshot.record[block::generation].cast_unsigned();
+    DeviceId::Reported { answers: Arc::as_ptr(latest).addr(), run }
+}
+
 impl Row {
     fn record(&mut self, now: i64) -> block::Record {
         if let Some(snapshot) = self.latest.newest() {
             if snapshot.record[block::generation] != self.snapshot.record[block::generation] {
-                self.generation.lost();
+                self.generation.becomes(id(&self.latest, &snapshot));
             }
             self.snapshot = snapshot;
         }

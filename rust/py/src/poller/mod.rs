@@ -174,6 +174,9 @@ impl PyPoller {
         let poller = planned.poller()?;
         let mut block = block.map(Memory::writable).transpose()?;
         let mut interface = interface.map(Memory::writable).transpose()?;
+        if block.as_ref().zip(interface.as_ref()).is_some_and(|(block, interface)| block.overlaps(interface)) {
+            return Err(PyValueError::new_err("block and interface overlap: each table needs memory of its own"));
+        }
         let block = block.as_mut().map(|memory| target(memory, block_size, block::SIZE));
         let interface = interface.as_mut().map(|memory| target(memory, interface_size, interface::SIZE));
         let (has_block, has_interface) = (block.is_some(), interface.is_some());

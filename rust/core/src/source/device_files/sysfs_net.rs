@@ -2,22 +2,27 @@
 //!
 //! For each read the kernel collects all counters of the interface (dev_get_stats), so this pays only for a few
 //! interfaces of many. It takes no lock. After the interface is removed, an open file returns 0, then EINVAL for a
-//! moment, then ENODEV for ever. A rename does not affect it.
+//! moment, then ENODEV for ever. A rename does not affect it, but the row is gone: the name may be another interface's.
 
 use std::ffi::OsStr;
-use std::fs;
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
+use rustix::fs::fstat;
 use rustix::io::{Errno, pread, retry_on_intr};
 
-use super::{DeviceFiles, Handle, if_expected};
+use super::{DeviceFiles, Handle, regular_file};
 use crate::fields::{WORD, interface};
 use crate::parse::{decimal, netdev};
 use crate::roots::Roots;
-use crate::source::Failure;
-use crate::source::net::rows::SwapRxTx;
+use crate::source::identity::device_id::DeviceId;
+use crate::source::identity::interfaces::Interfaces;
+use crate::source::identity::tracked_interfaces::SwapRxTx;
+use crate::source::net::namespace::NET_DEV;
+use crate::source::net::sysfs;
+use crate::source::{Failure, OpenHandles};
 
 /// The files whose sum is each column of /proc/net/dev (dev_seq_printf_stats).
 const COLUMNS: [&[&str]; 16] = [
@@ -39,9 +44,22 @@ const COLUMNS: [&[&str]; 16] = [
     &["tx_compressed"],
 ];
 
-pub(crate) type SysfsNet = DeviceFiles<Statistics>;
+pub(crate) type SysfsNet = DeviceFiles<Statistics, Interfaces>;
 
-const CLASS: &str = "/sys/class/net";
+/// Opens the interfaces of the machine's network namespace, which /sys shows, too.
+pub(crate) fn open(
+    roots: &Arc<Roots>,
+    interfaces: impl IntoIterator<Item = (Interface, usize)>,
+    open: &mut OpenHandles,
+    why: String,
+) -> SysfsNet {
+    #[expect(clippy::borrowed_box, reason = "it is the key of the identity")]
+    fn name(interface: &Interface) -> &Box<[u8]> {
+        &interface.name
+    }
+    let identity = Interfaces::open(roots, NET_DEV).map(|identity| (identity, name as _));
+    SysfsNet::open_numbered(roots, interfaces, open, why, identity)
+}
 
 /// An interface to open.
 #[derive(Clone, PartialEq)]
@@ -52,24 +70,11 @@ pub(crate) struct Interface {
     pub(crate) index: Option<u32>,
 }
 
-/// The number of the interface of this name in the network namespace of /sys.
-pub(crate) fn index_in_sysfs(roots: &Roots, name: &[u8]) -> Result<u32, Failure> {
-    let file = roots.open_regular(&Path::new(CLASS).join(OsStr::from_bytes(name)).join("ifindex"))?;
-    let text = std::io::read_to_string(fs::File::from(file));
-    let text = text.map_err(|error| unless_removed(Errno::from_io_error(&error).unwrap_or(Errno::IO)))?;
-    let number = decimal::only(text.as_bytes()).and_then(|number| u32::try_from(number).ok());
-    number.ok_or(Failure::Malformed("the interface has no number"))
-}
-
-/// EINVAL means that the interface is being removed.
-fn unless_removed(errno: Errno) -> Errno {
-    if errno == Errno::INVAL { Errno::NODEV } else { errno }
-}
-
 /// The open files of an interface.
 pub(crate) struct Statistics {
     files: Vec<File>,
     swap_rx_tx: SwapRxTx,
+    id: DeviceId,
 }
 
 struct File {
@@ -84,24 +89,17 @@ impl Handle for Statistics {
     type Device = Interface;
     type Table = interface::Table;
 
-    fn open(
-        roots: &Roots,
-        Interface { name, swap_rx_tx, index }: &Interface,
-    ) -> (PathBuf, Result<Statistics, Failure>) {
-        let folder = Path::new(CLASS).join(OsStr::from_bytes(name)).join("statistics");
-        let (swap_rx_tx, mut files) = (*swap_rx_tx, Vec::new());
-        for (column, names) in COLUMNS.iter().enumerate() {
-            // The guest's view has no word for some columns.
-            let Some(offset) = offset_of(column, swap_rx_tx) else { continue };
-            for name in *names {
-                match roots.open_regular(&folder.join(name)) {
-                    Ok(file) => files.push(File { file, column, offset }),
-                    Err(error) => return (roots.shown(&folder), Err(error.into())),
-                }
-            }
-        }
-        let actual = || index_in_sysfs(roots, name).map(Some);
-        (roots.shown(&folder), if_expected(Statistics { files, swap_rx_tx }, *index, actual))
+    fn open(roots: &Roots, Interface { name, swap_rx_tx, .. }: &Interface) -> (PathBuf, Result<Statistics, Failure>) {
+        let path = Path::new(sysfs::CLASS).join(OsStr::from_bytes(name)).join("statistics");
+        (roots.shown(&path), Statistics::open(roots, name, *swap_rx_tx))
+    }
+
+    fn id(&self) -> Option<DeviceId> {
+        Some(self.id)
+    }
+
+    fn pin(interface: &Interface) -> Option<u64> {
+        interface.index.map(u64::from)
     }
 
     fn counters(&self, size: usize, calls: &mut usize) -> Result<interface::Record, Failure> {
@@ -109,13 +107,36 @@ impl Handle for Statistics {
         for File { file, column, .. } in self.files.iter().filter(|file| file.offset < size) {
             let mut text = [0; 32];
             *calls += 1;
-            let length = retry_on_intr(|| pread(file, &mut text, 0)).map_err(unless_removed)?;
+            let length = retry_on_intr(|| pread(file, &mut text, 0)).map_err(sysfs::unless_removed)?;
             let number = decimal::only(&text[..length]).filter(|number| *number >= 0);
             columns[*column] = number
                 .and_then(|number| number.checked_add(columns[*column]))
                 .ok_or(Failure::Malformed("not a counter"))?;
         }
         Ok(netdev::record(&columns, self.swap_rx_tx))
+    }
+}
+
+impl Statistics {
+    /// Opens the files below the interface's folder: by their paths they could belong to several that change names.
+    fn open(roots: &Roots, name: &[u8], swap_rx_tx: SwapRxTx) -> Result<Statistics, Failure> {
+        let folder = sysfs::folder(roots, name)?;
+        let id = match sysfs::index(&folder) {
+            Ok(index) => DeviceId::Interface { index, folder: fstat(&folder)?.st_ino },
+            // Only a captured machine may lack it.
+            Err(Failure::Errno(Errno::NOENT)) => DeviceId::Unnumbered,
+            Err(failure) => return Err(failure),
+        };
+        let mut files = Vec::new();
+        for (column, names) in COLUMNS.iter().enumerate() {
+            // The guest's view has no word for some columns.
+            let Some(offset) = offset_of(column, swap_rx_tx) else { continue };
+            for name in *names {
+                let file = regular_file(&folder, &format!("statistics/{name}"))?;
+                files.push(File { file, column, offset });
+            }
+        }
+        Ok(Statistics { files, swap_rx_tx, id })
     }
 }
 

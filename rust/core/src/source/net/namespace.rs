@@ -38,6 +38,13 @@ pub(crate) fn sockets_see(roots: &Roots, path: &str) -> Result<(), Failure> {
     }
 }
 
+/// The network namespace of the calling thread: the device and inode of its file. They are unique as long as the
+/// namespace exists, and a socket in it keeps it alive.
+pub(crate) fn of_this_thread() -> Result<(u64, u64), Errno> {
+    let file = rustix::fs::stat("/proc/thread-self/ns/net")?;
+    Ok((file.st_dev, file.st_ino))
+}
+
 /// Runs `work` in a network namespace: `/run/netns/NAME`, `/proc/PID/ns/net`. Needs CAP_SYS_ADMIN.
 pub(crate) fn within<T: Send>(roots: &Roots, namespace: &Path, work: impl FnOnce() -> T + Send) -> Result<T, Failure> {
     let path = namespace.to_owned();

@@ -2,22 +2,23 @@
 //! (see `socket.rs`).
 
 use std::path::Path;
+use std::sync::Arc;
 
 use rustix::io::Errno;
 
-use super::interfaces::NetlinkInterfaces;
+use super::interfaces::{NetlinkInterfaces, find_missing};
 use super::socket::{NetlinkSocket, Query};
 use crate::error::Error;
 use crate::fields::interface;
 use crate::parse::{link_stats, netdev};
 use crate::roots::Roots;
 use crate::rows::Rows;
-use crate::source::generation::RowGeneration;
-use crate::source::net::index::InterfaceIndex;
-use crate::source::net::rows::{InterfaceRows, SwapRxTx};
+use crate::source::identity::generation::RowGeneration;
+use crate::source::identity::interfaces::Interfaces;
+use crate::source::identity::tracked_interfaces::TrackedInterfaces;
+use crate::source::identity::verified_read::read_verified;
 use crate::source::table_file::line_table::LineFile;
 use crate::source::table_file::netdev::NetDevFormat;
-use crate::source::tracked_devices::TrackedDevices;
 use crate::source::{Explanation, Failure, Reopened, Reopening, Source, cost};
 
 /// Shown in place of a path.
@@ -25,55 +26,61 @@ pub(crate) const SHOWN: &str = "rtnetlink (RTM_GETSTATS)";
 
 pub(crate) struct Rtnetlink {
     socket: NetlinkSocket,
-    index: InterfaceIndex,
     interfaces: NetlinkInterfaces,
-    /// Read only while an interface is missing, to see when its name is back.
+    /// Read only when an interface is missing and some have changed, to see whether its name is back.
     file: LineFile<NetDevFormat>,
-    tracked: TrackedDevices<SwapRxTx>,
+    tracked: TrackedInterfaces,
+    identity: Interfaces,
     /// The number of interfaces in the namespace when it was opened.
     all: usize,
+    /// System calls of the last poll.
+    calls: usize,
 }
 
 impl Rtnetlink {
     /// Queries the network namespace of the calling thread, which has `all` interfaces.
-    pub(crate) fn open(roots: &Roots, path: &str, rows: &InterfaceRows, all: usize) -> Result<Rtnetlink, Failure> {
-        let (socket, index) = (NetlinkSocket::open()?, InterfaceIndex::open()?);
-        let mut tracked = rows.tracked.clone();
-        let dump = cost::one_dump_is_cheaper(rows.names.len(), all);
-        let mut interfaces = NetlinkInterfaces::new(rows.names.clone(), dump);
-        let mut file = LineFile::open(roots, path, rows.by_name());
-        let _ = file.find(|device| {
-            interfaces.look_up(&index, &mut tracked, device);
-            true
-        });
-        Ok(Rtnetlink { socket, index, interfaces, file, tracked, all })
+    pub(crate) fn open(
+        roots: &Arc<Roots>,
+        path: &str,
+        tracked: &TrackedInterfaces,
+        all: usize,
+    ) -> Result<Rtnetlink, Failure> {
+        let (socket, identity, mut tracked) =
+            (NetlinkSocket::open()?, Interfaces::at_once(roots, path)?, tracked.clone());
+        let mut file = LineFile::open(roots, path, &tracked);
+        file.identify(&mut tracked, &identity);
+        let interfaces = NetlinkInterfaces::new(cost::one_dump_is_cheaper(tracked.len(), all));
+        Ok(Rtnetlink { socket, interfaces, file, tracked, identity, all, calls: 0 })
     }
 }
 
 impl Source for Rtnetlink {
     fn read(&mut self, rows: &mut Rows<'_>) {
-        let Rtnetlink { socket, index, interfaces, file, tracked, .. } = self;
-        tracked.begin();
-        let mut position = 0;
-        let (query, order) = interfaces.query();
-        let mut outcome = socket.query(query, |index, attributes, time| {
-            let device = order.device_of(position, index);
-            position += 1;
-            let Some(device) = device else { return };
-            fill(tracked, rows, device, attributes, time);
-        });
-        if matches!(outcome, Err(Failure::Errno(Errno::INTR))) {
-            // Changes have interrupted every dump. A single query cannot be interrupted.
-            let missing = interfaces.missing(tracked);
-            outcome = socket.query(Query::Some(&missing), |index, attributes, time| {
-                let Some(device) = interfaces.device_of(index) else { return };
+        let Rtnetlink { socket, interfaces, file, tracked, identity, calls, .. } = self;
+        *calls = 0;
+        let outcome = read_verified(Some(identity), tracked, rows, calls, |rows, tracked, calls| {
+            let mut position = 0;
+            let (query, order) = interfaces.query(tracked);
+            let mut outcome = socket.query(query, |index, attributes, time| {
+                let device = order.device_of(position, index);
+                position += 1;
+                let Some(device) = device else { return };
                 fill(tracked, rows, device, attributes, time);
             });
-        }
-        if !tracked.all_found() {
-            let found = find_missing(interfaces, index, file, tracked);
-            tracked.finish::<interface::Table>(rows, outcome.and(found));
-        }
+            *calls += socket.calls();
+            if matches!(outcome, Err(Failure::Errno(Errno::INTR))) {
+                // Changes have interrupted every dump. A single query cannot be interrupted.
+                let missing = interfaces.missing(tracked);
+                outcome = socket.query(Query::Some(&missing), |index, attributes, time| {
+                    let Some(device) = interfaces.device_of(index) else { return };
+                    fill(tracked, rows, device, attributes, time);
+                });
+                *calls += socket.calls();
+            }
+            let found = find_missing(file, tracked);
+            outcome.and(found)
+        });
+        tracked.finish::<interface::Table>(rows, outcome);
     }
 
     fn reopening(&self) -> Option<Reopening> {
@@ -81,15 +88,19 @@ impl Source for Rtnetlink {
     }
 
     fn reopened(&mut self, opened: Reopened) -> usize {
-        let Rtnetlink { index, interfaces, file, tracked, .. } = self;
-        reopened(opened, interfaces, index, file, tracked)
+        self.tracked.expect_news();
+        self.file.reopened(opened)
+    }
+
+    fn catch_up(&mut self) {
+        self.tracked.drain(&mut self.identity, &mut 0);
     }
 
     fn problem(&self, row: usize) -> Option<Error> {
         self.tracked.problem(row, Path::new(SHOWN))
     }
 
-    fn each_generation(&mut self, each: &mut dyn FnMut(usize, &mut RowGeneration, Option<u64>)) {
+    fn each_generation(&mut self, each: &mut dyn FnMut(usize, &mut RowGeneration)) {
         self.tracked.each_generation(each);
     }
 
@@ -100,45 +111,12 @@ impl Source for Rtnetlink {
         } else {
             format!("{tracked} queries are cheaper than a dump of all {all} interfaces")
         };
-        Explanation { source: SHOWN.to_owned(), rows: self.tracked.rows(), system_calls: self.socket.calls(), why }
+        Explanation { source: SHOWN.to_owned(), rows: self.tracked.rows(), system_calls: self.calls, why }
     }
 }
 
-fn fill(tracked: &mut TrackedDevices<SwapRxTx>, rows: &mut Rows<'_>, device: usize, attributes: &[u8], time: i64) {
+fn fill(tracked: &mut TrackedInterfaces, rows: &mut Rows<'_>, device: usize, attributes: &[u8], time: i64) {
     let counters = link_stats::counters(attributes);
     let record = counters.as_ref().map(|counters| |swap_rx_tx| netdev::record(counters, swap_rx_tx));
     tracked.fill::<interface::Table>(device, rows, time, record);
-}
-
-/// Takes over the file, which could not be opened before, and looks up missing interfaces at once.
-pub(crate) fn reopened(
-    opened: Reopened,
-    interfaces: &mut NetlinkInterfaces,
-    index: &InterfaceIndex,
-    file: &mut LineFile<NetDevFormat>,
-    tracked: &mut TrackedDevices<SwapRxTx>,
-) -> usize {
-    let opened = file.reopened(opened);
-    if opened > 0 {
-        // If it cannot be read, the next poll says so.
-        let _ = find_missing(interfaces, index, file, tracked);
-    }
-    opened
-}
-
-/// Looks up interfaces that the poll has not found, so that the next poll finds one that was recreated under its name.
-/// It fails if the file cannot be read: they may exist, or not.
-#[cold]
-pub(crate) fn find_missing(
-    interfaces: &mut NetlinkInterfaces,
-    index: &InterfaceIndex,
-    file: &mut LineFile<NetDevFormat>,
-    tracked: &mut TrackedDevices<SwapRxTx>,
-) -> Result<(), Failure> {
-    file.find(|device| {
-        if tracked.is_missing(device) {
-            interfaces.look_up(index, tracked, device);
-        }
-        true
-    })
 }

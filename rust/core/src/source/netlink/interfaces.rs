@@ -1,87 +1,59 @@
-//! The tracked interfaces by number, which is how RTM_GETSTATS identifies them.
+//! The tracked interfaces by number, which is how RTM_GETSTATS names them.
 
 use std::collections::HashMap;
 
-use rustix::io::Errno;
-
 use super::socket::Query;
-use crate::source::net::index::InterfaceIndex;
-use crate::source::net::rows::SwapRxTx;
-use crate::source::tracked_devices::TrackedDevices;
+use crate::source::Failure;
+use crate::source::identity::device_id::DeviceId;
+use crate::source::identity::tracked_interfaces::TrackedInterfaces;
+use crate::source::table_file::line_table::LineFile;
+use crate::source::table_file::netdev::NetDevFormat;
 
-/// The current number of each tracked interface. A number belongs to one interface only, so that a NIC that was
-/// recreated under its name is recognized as another one, even between two polls.
+/// The numbers of the verified interfaces.
 pub(crate) struct NetlinkInterfaces {
-    names: Vec<Box<[u8]>>,
-    /// By interface; None for a missing one.
-    indices: Vec<Option<u32>>,
-    /// The numbers of those that exist, for single queries.
-    present: Vec<u32>,
+    /// For single queries.
+    numbers: Vec<u32>,
+    /// What they were taken from.
+    version: u64,
     replies: ReplyOrder,
-    /// Whether a number has changed since the last query.
-    changed: bool,
     /// Whether to query all interfaces by one dump.
     dump: bool,
 }
 
 impl NetlinkInterfaces {
-    pub(crate) fn new(names: Vec<Box<[u8]>>, dump: bool) -> NetlinkInterfaces {
-        let (indices, present) = (vec![None; names.len()], Vec::new());
-        NetlinkInterfaces { names, indices, present, replies: ReplyOrder::default(), changed: false, dump }
+    pub(crate) fn new(dump: bool) -> NetlinkInterfaces {
+        NetlinkInterfaces { numbers: Vec::new(), version: 0, replies: ReplyOrder::default(), dump }
     }
 
-    /// Looks up the number of an existing interface; a new number means a new interface.
-    pub(crate) fn look_up(&mut self, index: &InterfaceIndex, tracked: &mut TrackedDevices<SwapRxTx>, device: usize) {
-        let now = index.of(&self.names[device]);
-        self.identify(tracked, device, now);
+    /// Takes the numbers of all verified interfaces: after a change any of them may have another one, or another's.
+    #[cold]
+    fn renumber(&mut self, tracked: &TrackedInterfaces) {
+        self.version = tracked.version();
+        let by_index = &mut self.replies.by_index;
+        by_index.clear();
+        by_index.extend(tracked.verified().filter_map(|(device, id)| match id {
+            DeviceId::Interface { index, .. } => Some((index, device)),
+            _ => None,
+        }));
+        self.numbers.clear();
+        self.numbers.extend(by_index.keys());
+        self.numbers.sort_unstable();
+        self.replies.order.clear();
     }
 
-    /// Checks an existing interface; returns whether it is still the same, as `TrackedDevices::identify`.
-    pub(crate) fn check(
-        &mut self,
-        index: &InterfaceIndex,
-        tracked: &mut TrackedDevices<SwapRxTx>,
-        device: usize,
-    ) -> bool {
-        let known = tracked.id(device).and_then(|known| u32::try_from(known).ok());
-        let now = index.still(&self.names[device], known);
-        self.identify(tracked, device, now)
-    }
-
-    fn identify(
-        &mut self,
-        tracked: &mut TrackedDevices<SwapRxTx>,
-        device: usize,
-        index: Result<Option<u32>, Errno>,
-    ) -> bool {
-        let same = tracked.identify(device, index.map(|index| index.map(u64::from)));
-        let Some(index) = index.ok().filter(|index| *index != self.indices[device]) else { return same };
-        if let Some(old) = self.indices[device] {
-            self.replies.by_index.remove(&old);
+    /// The query for all verified interfaces, and the order of its replies.
+    pub(crate) fn query(&mut self, tracked: &TrackedInterfaces) -> (Query<'_>, &mut ReplyOrder) {
+        if self.version != tracked.version() {
+            self.renumber(tracked);
         }
-        if let Some(index) = index {
-            self.replies.by_index.insert(index, device);
-        }
-        self.indices[device] = index;
-        self.changed = true;
-        same
-    }
-
-    /// The query for all existing tracked interfaces, and the order of its replies.
-    pub(crate) fn query(&mut self) -> (Query<'_>, &mut ReplyOrder) {
-        if std::mem::take(&mut self.changed) {
-            self.present.clear();
-            self.present.extend(self.indices.iter().flatten());
-            self.replies.order.clear();
-        }
-        let query = if self.dump { Query::All } else { Query::Some(&self.present) };
+        let query = if self.dump { Query::All } else { Query::Some(&self.numbers) };
         (query, &mut self.replies)
     }
 
-    /// The numbers of those that this poll has not found yet.
-    pub(crate) fn missing(&self, tracked: &TrackedDevices<SwapRxTx>) -> Vec<u32> {
-        let devices = self.indices.iter().enumerate().filter(|(device, _)| tracked.is_missing(*device));
-        devices.filter_map(|(_, index)| *index).collect()
+    /// The numbers of those that this reading has not found yet.
+    pub(crate) fn missing(&self, tracked: &TrackedInterfaces) -> Vec<u32> {
+        let missing = |number: &u32| self.device_of(*number).is_some_and(|device| tracked.is_missing(device));
+        self.numbers.iter().copied().filter(missing).collect()
     }
 
     /// The tracked interface of this number.
@@ -93,6 +65,19 @@ impl NetlinkInterfaces {
     pub(crate) fn dumps(&self) -> bool {
         self.dump
     }
+}
+
+/// Searches the file for the names of interfaces that the reading has not found, if any interface has changed since the
+/// last time. It fails if the file cannot be read: they may exist, or not.
+pub(crate) fn find_missing(file: &mut LineFile<NetDevFormat>, tracked: &mut TrackedInterfaces) -> Result<(), Failure> {
+    if tracked.all_found() || !tracked.take_news() {
+        return Ok(());
+    }
+    let outcome = file.find(|device| {
+        tracked.appeared(device);
+        true
+    });
+    outcome.inspect_err(|_| tracked.expect_news())
 }
 
 /// Maps replies to tracked interfaces.

@@ -4,6 +4,7 @@ pub(crate) mod card;
 pub(crate) mod getstats;
 pub(crate) mod hedged;
 mod interfaces;
+mod link_thread;
 mod recvmmsg;
 mod socket;
 pub(crate) mod vf_stats;

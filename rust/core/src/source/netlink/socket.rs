@@ -40,6 +40,8 @@ const REPLY: usize = DUMP_BUFFER / BATCH;
 const BATCH: usize = recvmmsg::MAX_DATAGRAMS;
 /// Attempts at a dump while interfaces appear or disappear and interrupt it.
 const MAX_DUMPS: usize = 3;
+/// A batch that took longer has waited for RTNL, perhaps between two of its queries.
+const MAX_BATCH_NS: i64 = 1_000_000;
 
 /// A query for all interfaces of the namespace, or for these.
 #[derive(Clone, Copy)]
@@ -53,7 +55,8 @@ pub(crate) struct NetlinkSocket {
     sequence: u32,
     buffer: Box<[u8]>,
     requests: Vec<u8>,
-    /// System calls since `begin`.
+    max_batch_ns: i64,
+    /// System calls of the last query.
     calls: usize,
 }
 
@@ -62,8 +65,14 @@ impl NetlinkSocket {
     pub(crate) fn open() -> Result<NetlinkSocket, Errno> {
         let socket = socket_with(AddressFamily::NETLINK, SocketType::RAW, SocketFlags::CLOEXEC, ROUTE)?;
         bind(&socket, &netlink::SocketAddrNetlink::new(0, 0))?;
-        let buffer = vec![0; DUMP_BUFFER].into_boxed_slice();
-        Ok(NetlinkSocket { socket, sequence: 0, buffer, requests: Vec::with_capacity(BATCH * STATS_REQUEST), calls: 0 })
+        Ok(NetlinkSocket {
+            socket,
+            sequence: 0,
+            buffer: vec![0; DUMP_BUFFER].into_boxed_slice(),
+            requests: Vec::with_capacity(BATCH * STATS_REQUEST),
+            max_batch_ns: MAX_BATCH_NS,
+            calls: 0,
+        })
     }
 
     /// System calls of the last query.
@@ -71,8 +80,9 @@ impl NetlinkSocket {
         self.calls
     }
 
-    /// Queries counters: calls `each` with an interface, its attributes, and the time of the reply. It is not called
-    /// for a missing interface, and may be called twice for one that an interrupted dump had already returned.
+    /// Queries counters: calls `each` with an interface, its attributes, and the time at which the kernel read them. It
+    /// is not called for a missing interface, and may be called twice for one that an interrupted dump had already
+    /// returned.
     pub(crate) fn query(&mut self, query: Query<'_>, each: impl FnMut(u32, &[u8], i64)) -> Result<(), Failure> {
         self.calls = 0;
         match query {
@@ -97,13 +107,16 @@ impl NetlinkSocket {
         self.begin();
         self.add_stats_request(NLM_F_DUMP, 0);
         self.send()?;
+        // The kernel fills the first datagram in send(), and each of the others at the end of the recv() of the one
+        // before (netlink_recvmsg, net/netlink/af_netlink.c), both after the wait for RTNL.
+        let mut filled = monotonic_ns();
         let (mut interrupted, mut done) = (false, false);
         while !done {
             self.calls += 1;
             let flags = RecvFlags::DONTWAIT | RecvFlags::TRUNC;
             let (_, whole) = retry_on_intr(|| recv(&self.socket, &mut *self.buffer, flags))?;
+            let time = std::mem::replace(&mut filled, monotonic_ns());
             let datagram = self.buffer.get(..whole).ok_or(TOO_LONG)?;
-            let time = monotonic_ns();
             each_reply(datagram, self.sequence, |message| {
                 interrupted |= message.interrupted;
                 match message.body {
@@ -118,39 +131,60 @@ impl NetlinkSocket {
 
     fn query_each(&mut self, indices: &[u32], mut each: impl FnMut(u32, &[u8], i64)) -> Result<(), Failure> {
         for batch in indices.chunks(BATCH) {
-            self.begin();
-            for ifindex in batch {
-                self.add_stats_request(0, *ifindex);
+            let start = monotonic_ns();
+            let time = self.send_batch(batch)?;
+            if batch.len() == 1 || time - start <= self.max_batch_ns {
+                self.receive_batch(batch, |ifindex, attributes| each(ifindex, attributes, time))?;
+                continue;
             }
-            self.send()?;
-            let mut outstanding = batch.len();
-            while outstanding > 0 {
-                self.calls += 1;
-                let mut lengths = [0; recvmmsg::MAX_DATAGRAMS];
-                let room = &mut self.buffer[..outstanding * REPLY];
-                // All replies have arrived when send() returns: a missing one was lost.
-                let lengths = recvmmsg(&self.socket, room, REPLY, &mut lengths)?;
-                let time = monotonic_ns();
-                for (slot, length) in self.buffer.chunks_exact(REPLY).zip(lengths) {
-                    each_reply(slot.get(..*length).ok_or(TOO_LONG)?, self.sequence, |message| {
-                        outstanding = outstanding.saturating_sub(1);
-                        if let Body::Stats { ifindex, attributes } = message.body {
-                            each(ifindex, attributes, time);
-                        }
-                    })?;
-                }
+            // When the kernel read which of them is unknown.
+            self.receive_batch(batch, |_, _| ())?;
+            for alone in batch.chunks(1) {
+                let time = self.send_batch(alone)?;
+                self.receive_batch(alone, |ifindex, attributes| each(ifindex, attributes, time))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Queries each interface. The kernel has read them all when this returns; the result is the time.
+    fn send_batch(&mut self, indices: &[u32]) -> Result<i64, Failure> {
+        self.begin();
+        for ifindex in indices {
+            self.add_stats_request(0, *ifindex);
+        }
+        self.send()?;
+        Ok(monotonic_ns())
+    }
+
+    fn receive_batch(&mut self, indices: &[u32], mut each: impl FnMut(u32, &[u8])) -> Result<(), Failure> {
+        let mut outstanding = indices.len();
+        while outstanding > 0 {
+            self.calls += 1;
+            let mut lengths = [0; recvmmsg::MAX_DATAGRAMS];
+            let room = &mut self.buffer[..outstanding * REPLY];
+            // All replies have arrived when send() returns: a missing one was lost.
+            let lengths = recvmmsg(&self.socket, room, REPLY, &mut lengths)?;
+            for (slot, length) in self.buffer.chunks_exact(REPLY).zip(lengths) {
+                each_reply(slot.get(..*length).ok_or(TOO_LONG)?, self.sequence, |message| {
+                    outstanding = outstanding.saturating_sub(1);
+                    if let Body::Stats { ifindex, attributes } = message.body {
+                        each(ifindex, attributes);
+                    }
+                })?;
             }
         }
         Ok(())
     }
 
     /// Queries the interface of this name and its virtual functions: calls `each` with its number, its attributes, and
-    /// the time of the reply. Before it replies, the kernel asks the card's firmware for the counters of each function.
+    /// the time at which the kernel had read them. It asks the card's firmware for the counters of each function.
     pub(crate) fn query_link(&mut self, name: &[u8], mut each: impl FnMut(u32, &[u8], i64)) -> Result<(), Failure> {
         self.begin();
         self.calls = 0;
         self.add_link_request(name);
         self.send()?;
+        let time = monotonic_ns();
         let mut outcome = None;
         while outcome.is_none() {
             self.calls += 2;
@@ -161,7 +195,6 @@ impl NetlinkSocket {
                 self.buffer = vec![0; whole].into_boxed_slice();
             }
             let (_, length) = retry_on_intr(|| recv(&self.socket, &mut *self.buffer, flags))?;
-            let time = monotonic_ns();
             each_reply(self.buffer.get(..length).ok_or(TOO_LONG)?, self.sequence, |message| match message.body {
                 Body::Link { ifindex, attributes } => {
                     each(ifindex, attributes, time);
@@ -243,6 +276,10 @@ fn each_reply(bytes: &[u8], sequence: u32, mut each: impl FnMut(link_stats::Repl
 mod tests {
     use super::*;
     use crate::source::net::index::InterfaceIndex;
+    use crate::source::net::made_namespace::{in_network_namespace, ip_batch};
+
+    /// The position of tx_packets in `Counters`.
+    const TX_PACKETS: usize = 9;
 
     fn message(kind: u16, sequence: u32, payload: &[u8]) -> Vec<u8> {
         let length = (16 + payload.len()) as u32;
@@ -304,6 +341,68 @@ mod tests {
             assert!(matches!(outcome, Err(Failure::Errno(_))), "{outcome:?}");
         }
         assert!(socket.query_link(b"lo", |_, _, _| ()).is_ok());
+    }
+
+    /// Sends a frame out of an interface.
+    #[allow(unsafe_code)]
+    fn send_frame(ifindex: u32) {
+        // SAFETY: plain system calls on a socket of their own; the address and the frame live until sendto returns.
+        unsafe {
+            let socket = libc::socket(libc::AF_PACKET, libc::SOCK_RAW, 0);
+            let mut address: libc::sockaddr_ll = std::mem::zeroed();
+            (address.sll_family, address.sll_ifindex) = (libc::AF_PACKET as u16, ifindex as i32);
+            let (frame, length) = ([0xffu8; 60], size_of_val(&address) as u32);
+            let sent = libc::sendto(socket, frame.as_ptr().cast(), 60, 0, (&raw const address).cast(), length);
+            assert_eq!(sent, 60);
+            libc::close(socket);
+        }
+    }
+
+    #[test]
+    fn a_datagram_of_a_dump_has_the_time_at_which_the_kernel_filled_it() {
+        in_network_namespace(|| {
+            let pairs = (0..100).map(|pair| format!("link add a{pair} type veth peer name b{pair}\n"));
+            ip_batch(&(pairs.collect::<String>() + "link set a99 up\nlink set b99 up\n"));
+            let index = InterfaceIndex::open().unwrap();
+            let (first, last) = (index.of(b"lo").unwrap().unwrap(), index.of(b"a99").unwrap().unwrap());
+            let mut socket = NetlinkSocket::open().unwrap();
+            // A frame leaves after the first datagram was received. The second has been filled by then.
+            let mut sent_at = 0;
+            let mut read = |socket: &mut NetlinkSocket| {
+                let mut found = None;
+                let outcome = socket.query(Query::All, |index, attributes, time| {
+                    if index == first {
+                        sent_at = monotonic_ns();
+                        send_frame(last);
+                    }
+                    if index == last {
+                        found = link_stats::counters(attributes).map(|counters| (counters[TX_PACKETS], time));
+                    }
+                });
+                outcome.unwrap();
+                assert!(socket.calls() >= 3, "the dump has several datagrams");
+                let (packets, time) = found.unwrap();
+                (packets, time < sent_at)
+            };
+            read(&mut socket); // the kernel's first dump for a socket has smaller datagrams
+            let (before, is_earlier) = read(&mut socket);
+            assert!(is_earlier);
+            assert_eq!(read(&mut socket), (before + 1, true), "its own frame is not counted yet");
+        });
+    }
+
+    #[test]
+    fn after_a_wait_within_a_batch_each_interface_is_read_at_its_own_time() {
+        let mut socket = NetlinkSocket::open().unwrap();
+        let lo = InterfaceIndex::open().unwrap().of(b"lo").unwrap().unwrap();
+        for (max_batch_ns, expected, calls) in [(i64::MAX, 3, 6), (-1, 150, 6 + 2 * 150)] {
+            socket.max_batch_ns = max_batch_ns;
+            let mut times = Vec::new();
+            socket.query(Query::Some(&[lo; 150]), |_, _, time| times.push(time)).unwrap();
+            assert!(times.len() == 150 && times.is_sorted());
+            times.dedup();
+            assert_eq!((times.len(), socket.calls()), (expected, calls));
+        }
     }
 
     #[test]

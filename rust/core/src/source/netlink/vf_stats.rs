@@ -16,8 +16,9 @@ use crate::fields::{Table, interface};
 use crate::parse::netdev;
 use crate::roots::Roots;
 use crate::rows::Rows;
-use crate::source::generation::RowGeneration;
-use crate::source::net::rows::SwapRxTx;
+use crate::source::identity::device_id::DeviceId;
+use crate::source::identity::generation::RowGeneration;
+use crate::source::identity::tracked_interfaces::SwapRxTx;
 use crate::source::{Explanation, Failure, OpenHandle, OpenHandles, Reopened, Reopening, Source};
 use crate::state::State;
 
@@ -115,9 +116,9 @@ impl Source for VirtualFunctions {
         row.failure.map(|failure| failure.error(card.shown()))
     }
 
-    fn each_generation(&mut self, each: &mut dyn FnMut(usize, &mut RowGeneration, Option<u64>)) {
+    fn each_generation(&mut self, each: &mut dyn FnMut(usize, &mut RowGeneration)) {
         for card in &mut self.cards {
-            card.rows.iter_mut().for_each(|row| each(row.row, &mut row.generation, card.index.map(u64::from)));
+            card.rows.iter_mut().for_each(|row| each(row.row, &mut row.generation));
         }
     }
 
@@ -160,7 +161,9 @@ impl Functions {
             Some(reply.index)
         };
         let index = thread.as_ref().ok().and_then(|worker| index(&lock(worker)));
-        Functions { card, thread, rows: rows.into_iter().map(row).collect(), index }
+        let mut rows: Vec<_> = rows.into_iter().map(row).collect();
+        index.into_iter().for_each(|index| rows.iter_mut().for_each(|row| row.is_of(index)));
+        Functions { card, thread, rows, index }
     }
 
     /// System calls of the newest reply's query.
@@ -181,8 +184,9 @@ impl Functions {
         let Some(reply) = worker.refresh() else {
             return self.rows.iter_mut().for_each(|row| row.fail(rows, NOT_YET, State::Stale, now));
         };
-        if reply.failure.is_none() && self.index.replace(reply.index).is_some_and(|index| index != reply.index) {
-            self.rows.iter_mut().for_each(|row| row.generation.lost());
+        if reply.failure.is_none() && self.index != Some(reply.index) {
+            self.index = Some(reply.index);
+            self.rows.iter_mut().for_each(|row| row.is_of(reply.index));
         }
         for row in &mut self.rows {
             match reply.function(row.number) {
@@ -208,6 +212,11 @@ impl Functions {
 const NOT_YET: Failure = Failure::Malformed("the card has not replied yet");
 
 impl Row {
+    /// Its card has this number.
+    fn is_of(&mut self, card: u32) {
+        self.generation.becomes(DeviceId::Function { card, number: self.number });
+    }
+
     #[cold]
     fn fail(&mut self, rows: &mut Rows<'_>, failure: Failure, state: State, time: i64) {
         self.failure = Some(failure);
@@ -352,8 +361,9 @@ mod tests {
         let mut next = VirtualFunctions::open(&Roots::machine().unwrap(), cards, &mut open);
         assert!(open.is_empty());
         let mut found = Vec::new();
-        next.each_generation(&mut |row, _, device| found.push((row, device)));
-        assert_eq!(found, [(0, Some(5)), (1, Some(5))]);
+        next.each_generation(&mut |row, generation| found.push((row, generation.id())));
+        let id = |number| Some(DeviceId::Function { card: 5, number });
+        assert_eq!(found, [(0, id(3)), (1, id(0))]);
         drop(source);
         let rows = read(&mut next);
         assert_eq!((rows[0][0], rows[1][0]), (300, 100), "the newest reply is available at once");
@@ -389,7 +399,7 @@ mod tests {
     fn a_captured_machine_has_no_cards_to_query() {
         let tree = tempfile::tempdir().unwrap();
         let cards = BTreeMap::from([((None, "eth0".into()), vec![(0, 0, false), (1, 1, false)])]);
-        let roots = Roots::new(tree.path(), &[]).unwrap();
+        let roots = Arc::new(Roots::new(tree.path(), &[]).unwrap());
         let mut source = VirtualFunctions::open(&roots, cards, &mut OpenHandles::new());
         assert_eq!(standing(&read(&mut source)[1]), (-1, State::Unreadable));
         assert!(source.problem(1).unwrap().to_string().ends_with("the machine is a captured one"));

@@ -22,7 +22,8 @@ use crate::fields::{Table, block};
 use crate::plan::ProcessIo;
 use crate::roots::Roots;
 use crate::rows::Rows;
-use crate::source::generation::RowGeneration;
+use crate::source::identity::device_id::DeviceId;
+use crate::source::identity::generation::RowGeneration;
 use crate::state::State;
 
 /// A poll waits this long, and for each file this much longer, before it finds out whether the thread hangs. Reading a
@@ -79,7 +80,9 @@ impl ProcessIos {
                 None => IoFile::open(roots, &process),
             };
             let failure = file.as_ref().err().copied();
-            Row { row, process, shown, file, failure, generation: RowGeneration::default() }
+            let mut row = Row { row, process, shown, file, failure, generation: RowGeneration::default() };
+            row.identify();
+            row
         };
         let rows = processes.into_iter().map(row).collect();
         let hanging = Vec::with_capacity(MAX_HANGING);
@@ -182,6 +185,7 @@ impl Source for ProcessIos {
             if row.file.is_err() {
                 count += usize::from(file.is_ok());
                 (row.shown, row.file) = (shown, file);
+                row.identify();
             }
         }
         count
@@ -192,10 +196,8 @@ impl Source for ProcessIos {
         row.failure.map(|failure| failure.error(row.shown.clone()))
     }
 
-    fn each_generation(&mut self, each: &mut dyn FnMut(usize, &mut RowGeneration, Option<u64>)) {
-        for Row { row, file, generation, .. } in &mut self.rows {
-            each(*row, generation, file.as_ref().ok().and_then(|file| file.started()));
-        }
+    fn each_generation(&mut self, each: &mut dyn FnMut(usize, &mut RowGeneration)) {
+        self.rows.iter_mut().for_each(|row| each(row.row, &mut row.generation));
     }
 
     fn each_handle(&self, each: &mut dyn FnMut(usize, OpenHandle)) {
@@ -223,6 +225,13 @@ impl Source for ProcessIos {
 impl Row {
     fn file(&self) -> Option<&Arc<IoFile>> {
         self.file.as_ref().ok()
+    }
+
+    /// Its file was just opened, or could not be.
+    fn identify(&mut self) {
+        if let Ok(file) = &self.file {
+            self.generation.becomes(DeviceId::Process { pid: self.process.pid, started: file.started() });
+        }
     }
 
     fn fresh(&mut self, time: i64, outcome: Outcome) -> block::Record {

@@ -13,13 +13,13 @@ const LONG: Duration = Duration::from_secs(20);
 /// A captured machine whose processes started at 5.
 struct Machine {
     tree: TempDir,
-    roots: Roots,
+    roots: Arc<Roots>,
 }
 
 impl Machine {
     fn new(pids: std::ops::RangeInclusive<u32>) -> Machine {
         let tree = tempfile::tempdir().unwrap();
-        let roots = Roots::new(tree.path(), &[]).unwrap();
+        let roots = Arc::new(Roots::new(tree.path(), &[]).unwrap());
         let machine = Machine { tree, roots };
         pids.for_each(|pid| machine.run(pid, 5));
         machine
@@ -142,8 +142,8 @@ fn a_row_is_one_process() {
         assert_eq!(rows(&mut source), [(70, 0, State::Ok)]);
         assert_eq!(rows(&mut source), [(70, 0, State::Ok)]);
         let mut identity = None;
-        source.each_generation(&mut |_, _, device| identity = device);
-        assert_eq!(identity, Some(6));
+        source.each_generation(&mut |_, generation| identity = generation.id());
+        assert_eq!(identity, Some(DeviceId::Process { pid: 70, started: Some(6) }));
     }
     machine.end(70);
     assert_eq!(rows(&mut machine.open(70..=71))[0], (-1, -1, State::Gone));

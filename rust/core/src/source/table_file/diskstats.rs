@@ -1,10 +1,13 @@
 //! /proc/diskstats, kept open: all block devices of the host in one pass.
 
-use super::identity::Disks;
+use std::sync::Arc;
+
 use super::line_table::{Format, LineTable};
 use crate::fields::block;
 use crate::parse::block_stat;
 use crate::parse::diskstats::{self, DeviceNumber};
+use crate::roots::Roots;
+use crate::source::identity::disks::Disks;
 
 pub(crate) type Diskstats = LineTable<DiskstatsFormat>;
 
@@ -17,6 +20,10 @@ impl Format for DiskstatsFormat {
     type Counters = block::Record;
     type Table = block::Table;
     type Identity = Disks;
+
+    fn identity(roots: &Arc<Roots>, _: &str) -> Option<Disks> {
+        Disks::open(roots)
+    }
 
     fn split(line: &[u8]) -> Option<(DeviceNumber, &[u8])> {
         diskstats::device(line)

@@ -11,7 +11,7 @@ use crate::source::Failure;
 /// Far more than any line of the kernel: those of /proc/net/dev have at most 350 bytes.
 pub(crate) const MAX_LINE: usize = 16 << 10;
 /// 10,000 interfaces are 2 MB of /proc/net/dev. An endless file is no counter file.
-const MAX_FILE: u64 = 64 << 20;
+pub(crate) const MAX_FILE: u64 = 64 << 20;
 
 /// The file and a buffer. A read returns at most a page (the buffer of seq_file, fs/seq_file.c), so the text is parsed
 /// chunk by chunk, while it still is in the L1 cache.

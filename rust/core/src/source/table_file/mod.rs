@@ -1,8 +1,6 @@
 //! A kernel file with a line for each device, kept open.
 
-mod change_socket;
 pub(crate) mod diskstats;
-pub(crate) mod identity;
 pub(crate) mod line_table;
 pub(crate) mod lines;
 pub(crate) mod netdev;

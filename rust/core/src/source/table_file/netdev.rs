@@ -1,10 +1,13 @@
 //! /proc/net/dev, kept open. It always shows the network namespace in which it was opened, and reading it takes RCU
 //! only, no lock that a driver or network configuration can hold (net/core/net-procfs.c).
 
-use super::identity::Interfaces;
+use std::sync::Arc;
+
 use super::line_table::{Format, LineTable};
 use crate::fields::interface;
 use crate::parse::netdev;
+use crate::roots::Roots;
+use crate::source::identity::interfaces::Interfaces;
 use crate::source::net::namespace::NET_DEV;
 
 pub(crate) type NetDev = LineTable<NetDevFormat>;
@@ -18,6 +21,10 @@ impl Format for NetDevFormat {
     type Counters = netdev::Counters;
     type Table = interface::Table;
     type Identity = Interfaces;
+
+    fn identity(roots: &Arc<Roots>, path: &str) -> Option<Interfaces> {
+        Interfaces::open(roots, path)
+    }
 
     fn split(line: &[u8]) -> Option<(Box<[u8]>, &[u8])> {
         netdev::split(line).map(|(name, numbers)| (Box::from(name), numbers))

@@ -1,4 +1,6 @@
-//! Which device a row shows: a row stands for the device, not for its name.
+//! The generation of a row: how many devices have had its place.
+
+use super::device_id::DeviceId;
 
 /// A row's generation: it goes up when another device takes the row's place.
 #[derive(Clone, Debug)]
@@ -7,11 +9,13 @@ pub(crate) struct RowGeneration {
     /// The next device's number is at least this.
     least: i64,
     present: bool,
+    /// The device of the number, once it is known.
+    id: Option<DeviceId>,
 }
 
 impl Default for RowGeneration {
     fn default() -> RowGeneration {
-        RowGeneration { number: -1, least: 0, present: false }
+        RowGeneration { number: -1, least: 0, present: false, id: None }
     }
 }
 
@@ -31,6 +35,22 @@ impl RowGeneration {
         self.present = false;
     }
 
+    /// The row's device is this one: another one than before gets another number.
+    pub(crate) fn becomes(&mut self, id: DeviceId) {
+        if self.id.replace(id).is_some_and(|before| before != id) {
+            self.lost();
+        }
+    }
+
+    /// Goes on where the row was in an earlier plan; in this one its device may be known already.
+    pub(crate) fn go_on(&mut self, earlier: &RowGeneration) {
+        let id = self.id;
+        self.clone_from(earlier);
+        if let Some(id) = id {
+            self.becomes(id);
+        }
+    }
+
     /// The first device gets a number above `highest`.
     pub(crate) fn begin_above(&mut self, highest: i64) {
         self.least = highest + 1;
@@ -41,11 +61,16 @@ impl RowGeneration {
     pub(crate) fn number(&self) -> i64 {
         self.number
     }
+
+    /// The device of that number, where it is known.
+    pub(crate) fn id(&self) -> Option<DeviceId> {
+        self.id
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::RowGeneration;
+    use super::*;
 
     #[test]
     fn a_device_that_comes_back_is_a_new_generation() {
@@ -65,5 +90,23 @@ mod tests {
         assert_eq!((generation.seen(), generation.seen()), (5, 5));
         generation.lost();
         assert_eq!(generation.seen(), 6);
+    }
+
+    #[test]
+    fn only_the_same_device_goes_on() {
+        let (one, other) = (DeviceId::OpenFile(1), DeviceId::OpenFile(2));
+        let mut earlier = RowGeneration::default();
+        earlier.becomes(one);
+        earlier.becomes(one);
+        assert_eq!((earlier.seen(), earlier.id()), (0, Some(one)));
+        for (known, checked, number) in
+            [(None, one, 0), (None, other, 1), (Some(one), one, 0), (Some(other), other, 1), (Some(other), one, 1)]
+        {
+            let mut later = RowGeneration::default();
+            known.into_iter().for_each(|id| later.becomes(id));
+            later.go_on(&earlier);
+            later.becomes(checked);
+            assert_eq!(later.seen(), number, "{known:?} {checked:?}");
+        }
     }
 }
