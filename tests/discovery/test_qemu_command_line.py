@@ -150,6 +150,22 @@ def test_the_type_of_a_domain(words: list[str], kind: str) -> None:
     assert found.type == kind
 
 
+@pytest.mark.parametrize(
+    ("words", "kind"),
+    [
+        (["/usr/bin/kvm"], "kvm"),
+        (["/usr/libexec/qemu-kvm", "-M", "q35"], "kvm"),
+        (["/usr/bin/kvm", "-accel", "tcg"], "qemu"),
+        (["/usr/bin/kvm", "-M", "pc,accel=tcg"], "qemu"),
+        (["/usr/bin/qemu-system-x86_64", "-M", "pc"], "qemu"),
+    ],
+)
+def test_a_program_whose_name_ends_in_kvm_uses_it_by_default(words: list[str], kind: str) -> None:
+    found = command_line(words)
+    assert found is not None
+    assert found.type == kind
+
+
 def test_a_uuid_of_zeros_is_none() -> None:
     words = ["qemu", "-uuid", "00000000-0000-0000-0000-000000000000"]
     found = command_line(words)

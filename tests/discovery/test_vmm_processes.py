@@ -326,12 +326,22 @@ def test_a_hostile_command_line_affects_only_itself(tree: ProcessTree) -> None:
 
 
 def test_the_other_names_of_a_program(tree: ProcessTree) -> None:
-    names = [".qemu-system-x86_64-wrapped", "qemu-kvm", "firecracker-v1.13.1-x86_64", "cloud-hypervisor-static"]
+    names = [".qemu-system-x86_64-wrapped", "qemu-kvm", "firecracker-v1.13.1-x86_64", "cloud-hypervisor-static",
+             "qemu-virtiofs-system-x86_64", "kvm-spice", "qemu-dm", "xen-qemu-system-i386"]  # fmt: skip
     for pid, name in enumerate(names, 500):
         tree.process(pid, [f"/somewhere/{name}"])
     assert [domain.name for domain in VmmProcesses().scan(ScanContext(tree.roots)).domains] == [
-        f"pid {500 + n}" for n in range(4)
+        f"pid {500 + n}" for n in range(8)
     ]
+
+
+@pytest.mark.parametrize(
+    "name", ["firecracker-containerd", "cloud-hypervisor-exporter", "crosvm-monitor", "kvm_stat", "qemu-ga"]
+)
+def test_a_program_whose_name_begins_with_a_vmm_s_is_none(name: str, tree: ProcessTree) -> None:
+    tree.process(500, [f"/usr/bin/{name}", "run"], name=name)
+    assert VmmProcesses().scan(ScanContext(tree.roots)) == Found()
+    assert [domain.type for domain in Host(tree.root).domains()] == ["host"]
 
 
 def test_a_disk_in_the_process_s_own_dev(tree: ProcessTree) -> None:

@@ -21,6 +21,7 @@ from vmiostat.errors import SourceError
 from vmiostat.model import Domain, Process
 from vmiostat.system.descriptors import Descriptors, descriptors, open_numbers, open_paths
 from vmiostat.system.processes import command_line
+from vmiostat.system.vmm_programs import vmm
 
 PROVIDER = "processes"
 
@@ -66,7 +67,7 @@ def vmm_process(
         raise SourceError(errno.ESRCH, "the process has ended", roots.shown(f"/proc/{pid}"))
     paths = _open_paths(pid, roots)
     # Firecracker's jailer gives it a root of its own, in which device nodes have any name.
-    nodes_anywhere = _is_firecracker(_program(arguments))
+    nodes_anywhere = vmm(_program(arguments)) == "firecracker"
     opened = None if paths is None else descriptors(pid, roots, paths, DESCRIPTORS, nodes_anywhere=nodes_anywhere)
     # A Xen guest's disks are found by their backends.
     its_disks = () if parsed.type == "xen" else tuple(islice(disks(parsed, opened, process, roots), DEVICES + 1))
@@ -119,10 +120,9 @@ def _parse(arguments: Sequence[str], has_vm: bool) -> CommandLine | None:
     """The machine that the command line describes; None if it is not a VMM's."""
     if not arguments:
         return None
-    program = _program(arguments)
-    for matches, parse in _VMMS:
-        if matches(program):
-            return parse(arguments)
+    parse = _COMMAND_LINES.get(vmm(_program(arguments)))
+    if parse is not None:
+        return parse(arguments)
     return CommandLine(type="kvm") if has_vm else None
 
 
@@ -130,19 +130,12 @@ def _program(arguments: Sequence[str]) -> str:
     return arguments[0].rpartition("/")[2]
 
 
-def _is(program: str) -> Callable[[str], bool]:
-    """Matches the program and its variants: firecracker-v1.13.1-x86_64, cloud-hypervisor-static."""
-    return lambda name: name.startswith(program)
-
-
-_is_firecracker = _is("firecracker")
-
-_VMMS: tuple[tuple[Callable[[str], bool], Callable[[Sequence[str]], CommandLine | None]], ...] = (
-    (qemu_command_line.is_qemu, qemu_command_line.command_line),
-    (_is("cloud-hypervisor"), cloud_hypervisor_command_line.command_line),
-    (_is_firecracker, firecracker_command_line.command_line),
-    (_is("crosvm"), crosvm_command_line.command_line),
-)
+_COMMAND_LINES: Mapping[str | None, Callable[[Sequence[str]], CommandLine | None]] = {
+    "qemu": qemu_command_line.command_line,
+    "cloud-hypervisor": cloud_hypervisor_command_line.command_line,
+    "firecracker": firecracker_command_line.command_line,
+    "crosvm": crosvm_command_line.command_line,
+}
 
 
 def _type(parsed: CommandLine, opened: Descriptors | None) -> str:

@@ -39,8 +39,10 @@ def command_line(arguments: Sequence[str]) -> CommandLine | None:
                 single[name] = text
     if machine.get("type") == "none" or not _NO_MACHINE.isdisjoint(single):
         return None
-    accelerators.append(machine.get("accel", ""))
+    accelerators = [accelerator for accelerator in (*accelerators, machine.get("accel")) if accelerator]
     with_kvm = "enable-kvm" in single or any("kvm" in accelerator.split(":") for accelerator in accelerators)
+    if not accelerators:  # then QEMU takes the one that its own name ends with (configure_accelerators, system/vl.c)
+        with_kvm |= arguments[0].endswith("kvm")
     # One more than are shown, so that the cut is noticed.
     found = list(islice(disks(block, units=1 if "q35" in machine.get("type", "") else 2), DEVICES + 1))
     domid = _number(single.get("xen-domid"))
@@ -55,15 +57,6 @@ def command_line(arguments: Sequence[str]) -> CommandLine | None:
         netdevs=tuple(islice(netdevs(network), DEVICES + 1)),
         beneath=tuple(islice(beneath(block), DEVICES)),
     )
-
-
-def is_qemu(program: str) -> bool:
-    """Whether a program of this name is a QEMU that runs machines: not qemu-img, nor user mode's qemu-x86_64.
-
-    NixOS and Guix wrap it (.qemu-system-x86_64-wrapped); Debian has another one for Xen (xen-qemu-system-i386).
-    """
-    name = program.removeprefix(".").removeprefix("xen-")
-    return name.startswith("qemu-system-") or name in ("qemu-kvm", "kvm", "qemu", "qemu-dm")
 
 
 def _uuid(texts: Iterable[str | None]) -> str | None:
