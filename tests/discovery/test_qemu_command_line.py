@@ -9,8 +9,9 @@ from vmiostat import Roots
 from vmiostat.discovery.vmm import cloud_hypervisor as cloud_hypervisor_command_line
 from vmiostat.discovery.vmm import crosvm as crosvm_command_line
 from vmiostat.discovery.vmm import firecracker as firecracker_command_line
-from vmiostat.discovery.vmm.devices import disks, interfaces
+from vmiostat.discovery.vmm.disks import disks
 from vmiostat.discovery.vmm.interface_by_mac import InterfaceByMac
+from vmiostat.discovery.vmm.interfaces import interfaces
 from vmiostat.discovery.vmm.qemu.command_line import command_line
 from vmiostat.discovery.vmm.qemu.options import options, values
 from vmiostat.model import Process
@@ -115,6 +116,7 @@ def test_a_cyclic_chain_ends() -> None:
 def test_where_packets_go() -> None:
     found = command_line(
         ["kvm", "-netdev", "bridge,id=a,br=br0", "-device", "e1000,netdev=a,mac=52:54:00:AB:00:01",
+         *(word for name in "bcd" for word in ("-device", f"virtio-net,netdev={name}")),
          "-netdev", "stream,id=b,addr.type=unix,addr.path=/run/passt_1.socket", "-netdev", "vhost-user,id=c,chardev=x",
          "-nic", "tap,ifname=tap7,mac=52:54:00:00:00:02", "-nic", "none",
          "-net", "nic,macaddr=52:54:00:00:00:03", "-net", "tap,fd=9", "-netdev", "tap,fds=4:5,id=d"]
@@ -131,6 +133,23 @@ def test_where_packets_go() -> None:
     assert [(netdev.interface, netdev.descriptors) for netdev in found.netdevs[3:]] == [
         ("tap7", ()), (None, (9,)), (None, (4, 5))
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("words", "names"),
+    [
+        (["-netdev", "user,id=a,guestfwd=tcp:10.0.2.100:80-cmd:cat"], []),
+        (["-net", "user,guestfwd=tcp:10.0.2.100:80-cmd:cat"], []),
+        (["-netdev", "vhost-user,id=a,chardev=c", "-netdev", "user,id=b", "-device", "virtio-net-pci,netdev=b"], ["b"]),
+        (["-netdev", "tap,id=a,fd=3", "-net", "nic,netdev=a"], ["a"]),
+        (["-net", "nic", "-net", "user"], ["user.0"]),
+        (["-nic", "user,model=e1000"], ["user.0"]),
+    ],
+)
+def test_a_netdev_without_a_card_is_no_network_card(words: list[str], names: list[str]) -> None:
+    found = command_line(["qemu-system-x86_64", *words])
+    assert found is not None
+    assert [netdev.id for netdev in found.netdevs] == names
 
 
 @pytest.mark.parametrize(

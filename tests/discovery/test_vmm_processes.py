@@ -276,7 +276,7 @@ def test_two_of_one_name(tree: ProcessTree) -> None:
 def test_without_rights_the_problem_says_which_it_takes(tree: ProcessTree, closed: str) -> None:
     tree.root.chmod(0o755)
     tree.process(500, LIBVIRT, {11: "/dev/dm-3"}, {31: "vnet0"})
-    tree.process(501, ["kvm", "-name", "b", "-netdev", "tap,id=n,ifname=vnet1",
+    tree.process(501, ["kvm", "-name", "b", "-netdev", "tap,id=n,ifname=vnet1", "-device", "e1000,netdev=n",
                        "-nic", "bridge,mac=52:54:00:00:00:04"], taps={9: "vnet1"})  # fmt: skip
     # A tap of libvirt has nearly the address of its guest's card. One fits the second card, two fit the first.
     for name, address in (

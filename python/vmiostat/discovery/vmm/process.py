@@ -1,7 +1,7 @@
 """A process that runs a virtual machine, and the machine as its command line and its open files show it."""
 
 import errno
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
@@ -14,8 +14,9 @@ from vmiostat.discovery.vmm import cloud_hypervisor as cloud_hypervisor_command_
 from vmiostat.discovery.vmm import crosvm as crosvm_command_line
 from vmiostat.discovery.vmm import firecracker as firecracker_command_line
 from vmiostat.discovery.vmm.command_line import CommandLine
-from vmiostat.discovery.vmm.devices import disks, interfaces
+from vmiostat.discovery.vmm.disks import disks
 from vmiostat.discovery.vmm.interface_by_mac import InterfaceByMac
+from vmiostat.discovery.vmm.interfaces import interfaces
 from vmiostat.discovery.vmm.qemu import command_line as qemu_command_line
 from vmiostat.errors import SourceError
 from vmiostat.model import Domain, Process

@@ -55,7 +55,7 @@ def command_line(arguments: Sequence[str]) -> CommandLine | None:
         disks=tuple(disk for disk, _ in found),
         read_only=frozenset(disk.target for disk, read_only in found if read_only),
         netdevs=tuple(islice(netdevs(network), DEVICES + 1)),
-        beneath=tuple(islice(beneath(block), DEVICES)),
+        beneath=tuple(islice(beneath(block, machine), DEVICES)),
     )
 
 

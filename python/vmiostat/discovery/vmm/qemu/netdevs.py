@@ -25,7 +25,7 @@ class NetworkOptions:
             case "netdev":
                 self.netdevs.append(values(text, "type"))
             case "nic":
-                self.netdevs.append(values(text, "type"))
+                self.netdevs.append({"nic": "on", **values(text, "type")})
             case "net" | "device":
                 found = values(text, "type" if name == "net" else "driver")
                 if "netdev" in found:
@@ -37,7 +37,10 @@ class NetworkOptions:
 
 
 def netdevs(options: NetworkOptions) -> Iterator[Netdev]:
-    """Where each card's packets go. A netdev without an id is named by its type and position: user.0."""
+    """Where each card's packets go. A netdev without an id is named by its type and position: user.0.
+
+    One without a card is left out: the guest sees none of it.
+    """
     macs = {card["netdev"]: card.get("mac") or card.get("macaddr") for card in options.cards}
     old_cards = iter(options.old_cards)
     for position, found in enumerate(options.netdevs):
@@ -45,6 +48,8 @@ def netdevs(options: NetworkOptions) -> Iterator[Netdev]:
         if kind == "none":
             continue
         name = found.get("id") or f"{kind}.{position}"
+        if name not in macs and "nic" not in found and not ("net" in found and options.old_cards):
+            continue
         mac = macs.get(name) or found.get("mac")
         if mac is None and "net" in found:
             mac = next(old_cards, {}).get("macaddr")
