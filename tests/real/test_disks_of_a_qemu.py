@@ -83,3 +83,11 @@ def test_a_device_with_the_variables_of_a_firmware_is_no_disk(loop: Loop, tmp_pa
     with qemu(*words) as pid:
         until(lambda: any("loop" in str(file.readlink()) for file in Path(f"/proc/{pid}/fd").iterdir()))
         assert [(disk.target, disk.type) for disk in disks(pid)] == [("d0", "file")]
+
+
+def test_a_configuration_file(loop: Loop, tmp_path: Path) -> None:
+    file = tmp_path / "qemu.conf"
+    drive = f'file = "{loop.path}"\nformat = "raw"\nif = "none"'
+    file.write_text(f'[drive "drive0"]\n{drive}\n[device "d0"]\ndriver = "virtio-blk-pci"\ndrive = "drive0"\n')
+    with qemu("-readconfig", str(file)) as pid:
+        check_only_disk(pid, "d0", loop)

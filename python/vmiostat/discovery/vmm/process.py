@@ -14,6 +14,7 @@ from vmiostat.discovery.vmm import cloud_hypervisor as cloud_hypervisor_command_
 from vmiostat.discovery.vmm import crosvm as crosvm_command_line
 from vmiostat.discovery.vmm import firecracker as firecracker_command_line
 from vmiostat.discovery.vmm.command_line import CommandLine
+from vmiostat.discovery.vmm.configurations import Configurations
 from vmiostat.discovery.vmm.disks import disks
 from vmiostat.discovery.vmm.interface_by_mac import InterfaceByMac
 from vmiostat.discovery.vmm.interfaces import interfaces
@@ -45,6 +46,8 @@ class VmmProcess:
     domain: Domain
     cut: bool
     """Whether something of it goes beyond the limits."""
+    unread: tuple[str, ...] = ()
+    """Files with devices that are not shown."""
 
 
 def vmm_process(
@@ -60,7 +63,9 @@ def vmm_process(
         return before
     arguments = command_line(pid, roots)
     same = before is not None and (before.arguments, before.has_vm) == (digest(arguments), has_vm)
-    parsed = (before.parsed if before is not None and same else None) or _parse(arguments, has_vm)
+    parsed = before.parsed if before is not None and same else None
+    if parsed is None or (parsed.unread and context.full):
+        parsed = _parse(arguments, has_vm, Configurations(pid, roots))
     if parsed is None:
         return None
     process = running_process(pid, roots)
@@ -85,7 +90,8 @@ def vmm_process(
     )
     cut = len(its_disks) + len(its_interfaces) > DEVICES or _is_cut(parsed, opened)
     open_files = None if paths is None else digest(paths)
-    return VmmProcess(digest(arguments), has_vm, parsed, process, open_files, with_row_names(domain), cut)
+    domain = with_row_names(domain)
+    return VmmProcess(digest(arguments), has_vm, parsed, process, open_files, domain, cut, parsed.unread)
 
 
 def digest(values: Iterable[str | int]) -> int:
@@ -117,13 +123,13 @@ def _open_paths(pid: int, roots: Roots) -> dict[int, str] | None:
         raise
 
 
-def _parse(arguments: Sequence[str], has_vm: bool) -> CommandLine | None:
+def _parse(arguments: Sequence[str], has_vm: bool, files: Configurations) -> CommandLine | None:
     """The machine that the command line describes; None if it is not a VMM's."""
     if not arguments:
         return None
     parse = _COMMAND_LINES.get(vmm(_program(arguments)))
     if parse is not None:
-        return parse(arguments)
+        return parse(arguments, files)
     return CommandLine(type="kvm") if has_vm else None
 
 
@@ -131,7 +137,7 @@ def _program(arguments: Sequence[str]) -> str:
     return arguments[0].rpartition("/")[2]
 
 
-_COMMAND_LINES: Mapping[str | None, Callable[[Sequence[str]], CommandLine | None]] = {
+_COMMAND_LINES: Mapping[str | None, Callable[[Sequence[str], Configurations], CommandLine | None]] = {
     "qemu": qemu_command_line.command_line,
     "cloud-hypervisor": cloud_hypervisor_command_line.command_line,
     "firecracker": firecracker_command_line.command_line,

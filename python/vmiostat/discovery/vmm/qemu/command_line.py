@@ -1,20 +1,22 @@
 """A virtual machine from the command line of its QEMU, as libvirt, Proxmox, Ganeti, Incus or a script wrote it."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from uuid import UUID
 
 from vmiostat.discovery.limits import DEVICES
 from vmiostat.discovery.vmm.command_line import CommandLine
+from vmiostat.discovery.vmm.configurations import Configurations
 from vmiostat.discovery.vmm.qemu.disks import BlockOptions, beneath, disks
 from vmiostat.discovery.vmm.qemu.netdevs import NetworkOptions, netdevs
 from vmiostat.discovery.vmm.qemu.options import options, values
+from vmiostat.discovery.vmm.qemu.readconfig import sections
 
 _NO_MACHINE = frozenset({"h", "help", "version"})
 _NO_UUID = UUID(int=0)
 
 
-def command_line(arguments: Sequence[str]) -> CommandLine | None:
+def command_line(arguments: Sequence[str], files: Configurations | None = None) -> CommandLine | None:
     """The machine that it starts; None if it starts none, as when libvirt probes a QEMU's capabilities.
 
     >>> command_line(["kvm", "-id", "100", "-name", "web1,debug-threads=on"]).name
@@ -25,7 +27,7 @@ def command_line(arguments: Sequence[str]) -> CommandLine | None:
     machine: dict[str, str] = {}
     accelerators = []
     identities = []
-    for name, text in options(arguments):
+    for name, text in _with_files(arguments, files):
         block.add(name, text)
         network.add(name, text)
         match name:
@@ -56,7 +58,17 @@ def command_line(arguments: Sequence[str]) -> CommandLine | None:
         read_only=frozenset(disk.target for disk, read_only in found if read_only),
         netdevs=tuple(islice(netdevs(network), DEVICES + 1)),
         beneath=tuple(islice(beneath(block, machine), DEVICES)),
+        unread=() if files is None else tuple(files.unread),
     )
+
+
+def _with_files(arguments: Sequence[str], files: Configurations | None) -> Iterator[tuple[str, str]]:
+    """The options, with those of the configuration files where these are named."""
+    for name, text in options(arguments):
+        if name == "readconfig" and files is not None:
+            yield from sections(files.read(text))
+        else:
+            yield name, text
 
 
 def _uuid(texts: Iterable[str | None]) -> str | None:

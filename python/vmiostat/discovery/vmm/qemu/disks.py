@@ -11,14 +11,15 @@ _SHORT = {"hda": 0, "hdb": 1, "hdc": 2, "hdd": 3, "": 0}
 """Options that stand for -drive index=N; an image without any option is the first disk, too."""
 _REMOVABLE = {"ide-cd": "cdrom", "scsi-cd": "cdrom", "floppy": "floppy"}
 _PASSED_THROUGH = frozenset({"scsi-block", "scsi-generic"})
+_PMEM = ("pmem", "memdev")
 _OUTSIDE_QEMU = {
     "vhost-user-blk": ("vhostuser", "chardev"),
     "vhost-user-scsi": ("vhostuser", "chardev"),
     "vhost-scsi": ("vhostscsi", "wwpn"),
     "vhost-vdpa-device": ("vdpa", "vhostdev"),
     "vfio-user": ("vfiouser", "socket.path"),
-    "virtio-pmem": ("pmem", "memdev"),
-    "nvdimm": ("pmem", "memdev"),
+    "virtio-pmem": _PMEM,
+    "nvdimm": _PMEM,
 }
 """Devices whose requests QEMU does not see: the type of the disk, and the property that names its source."""
 _FIRMWARE = frozenset({"pflash", "mtd"})
@@ -101,7 +102,7 @@ def disks(options: BlockOptions, *, units: int = 2) -> Iterator[tuple[Disk, bool
 
 
 def beneath(options: BlockOptions, machine: Values) -> Iterator[str]:
-    """Files that are opened but are not disks: backing files, a quorum's children, firmware.
+    """Files that are opened but are not disks: backing files, a quorum's children, firmware, memory.
 
     Firmware is a drive of its own kind, or a node that the machine's options refer to (-machine pflash0=NODE).
     """
@@ -110,6 +111,9 @@ def beneath(options: BlockOptions, machine: Values) -> Iterator[str]:
     firmware = [_of_drive(drive, options.nodes)[1] for drive in options.drives if drive.get("if") in _FIRMWARE]
     firmware += [storage(options.nodes.get(machine.get(chip, ""), {}), options.nodes)[1] for chip in _FLASH_CHIPS]
     yield from filter(None, firmware)
+    for device in options.devices:
+        if _outside_qemu(device.get("driver", "")) == _PMEM and device.get("memdev") in options.memory:
+            yield options.memory[device["memdev"]]
 
 
 def _outside_qemu(driver: str) -> tuple[str, str] | None:
