@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from testkit.fixture_trees import FIXTURES
 from vmiostat import Roots
+from vmiostat.discovery.row_names import with_row_names
 from vmiostat.discovery.vmm import cloud_hypervisor as cloud_hypervisor_command_line
 from vmiostat.discovery.vmm import crosvm as crosvm_command_line
 from vmiostat.discovery.vmm import firecracker as firecracker_command_line
@@ -14,7 +15,7 @@ from vmiostat.discovery.vmm.interface_by_mac import InterfaceByMac
 from vmiostat.discovery.vmm.interfaces import interfaces
 from vmiostat.discovery.vmm.qemu.command_line import command_line
 from vmiostat.discovery.vmm.qemu.options import options, values
-from vmiostat.model import Process
+from vmiostat.model import Domain, Process
 from vmiostat.system.descriptors import Descriptors
 from vmiostat.system.netns import NetworkNamespaces
 
@@ -135,6 +136,17 @@ def test_where_packets_go() -> None:
     ]  # fmt: skip
 
 
+def test_a_vhost_user_card_says_who_is_at_the_other_end() -> None:
+    words = ["-chardev", "socket,id=c0,path=/run/passt_2.socket", "-netdev", "vhost-user,id=a,chardev=c0",
+             "-chardev", "socket,id=c1,path=/run/openvswitch/vhu1", "-netdev", "vhost-user,id=b,chardev=c1",
+             "-device", "virtio-net-pci,netdev=a", "-device", "virtio-net-pci,netdev=b"]  # fmt: skip
+    found = command_line(["kvm", *words])
+    assert found is not None
+    assert [(netdev.type, netdev.source) for netdev in found.netdevs] == [
+        ("vhostuser", "passt"), ("vhostuser", "/run/openvswitch/vhu1")
+    ]  # fmt: skip
+
+
 @pytest.mark.parametrize(
     ("words", "names"),
     [
@@ -237,10 +249,9 @@ def test_any_command_line_gives_unique_names(words: list[str]) -> None:
             for opened in (None, OPENED):
                 namespaces = NetworkNamespaces(ROOTS)
                 nics = interfaces(found, opened, process, namespaces, InterfaceByMac(namespaces, ROOTS))
-                for targets in (
-                    [disk.target for disk in disks(found, opened, process, ROOTS)],
-                    [nic.target for nic in nics],
-                ):
+                given = Domain("x", disks=tuple(disks(found, opened, process, ROOTS)), interfaces=tuple(nics))
+                named = with_row_names(given)
+                for targets in ([disk.target for disk in named.disks], [nic.target for nic in named.interfaces]):
                     assert all(targets)
                     assert len(set(targets)) == len(targets)
 

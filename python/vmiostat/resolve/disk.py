@@ -10,6 +10,7 @@ from vmiostat._core import Roots
 from vmiostat.counter_sources import BlockCounterSource, BlockDevice, Tapdisk, XenVbd
 from vmiostat.errors import SourceError
 from vmiostat.model import Disk, Domain
+from vmiostat.resolve.not_running import not_running
 from vmiostat.resolve.tapdisk_page import tapdisk_pid
 from vmiostat.system.block_device import Number, device_number, device_number_seen_by, diskseq
 from vmiostat.system.probe.pool import ProbeTimeout
@@ -18,6 +19,11 @@ from vmiostat.system.xen_vbd_number import xen_device_number
 
 _VMM = dict.fromkeys(("kvm", "qemu", "hvf", "xen"), "QEMU")
 _VMM_OF_DRIVER = {"cloud-hypervisor": "cloud-hypervisor", "firecracker": "Firecracker", "crosvm": "crosvm"}
+
+_PASSED_ON = (
+    "the guest's SCSI commands are passed on to the device ({source}): the kernel does not count them as requests, on "
+    "the newest kernels unless the device's queue/iostats_passthrough is 1"
+)
 
 _REASONS = {
     "file": "in a file: only {vmm} counts its requests",
@@ -35,14 +41,11 @@ _REASONS = {
     "target's LUNs, if these are devices (targetcli ls)",
     "pmem": "persistent memory: the guest reads and writes the mapped file ({source}) without requests",
     "quorum": "{vmm} keeps copies of it ({source}): only {vmm} counts its requests",
+    "scsi": _PASSED_ON,
     "null": "a null device of {vmm}: only {vmm} counts its requests",
 }
 _GENERIC = re.compile(r"/dev/(sg|bsg/)[0-9:]+", re.ASCII)
-_PASSED_ON = (
-    "the guest's SCSI commands are passed on to the device ({}): the kernel does not count them as requests of a disk, "
-    "on the newest kernels unless the device's queue/iostats_passthrough is 1"
-)
-_NOT_THROUGH_QEMU = frozenset({"vhostuser", "vdpa", "vfiouser", "vhostscsi", "pmem"})
+_NOT_THROUGH_QEMU = frozenset({"vhostuser", "vdpa", "vfiouser", "vhostscsi", "pmem", "scsi"})
 _QUERY = "; --qemu-interval or Host.poller(qemu_interval=...) queries QEMU"
 """What helps if QEMU counts the requests; other VMMs cannot be queried."""
 _DRIVES = ("cdrom", "floppy")
@@ -70,7 +73,8 @@ def resolve_disk(disk: Disk, domain: Domain, roots: Roots) -> Disk:
         disk = replace(disk, reason=found) if isinstance(found, str) else replace(disk, counter_source=found)
     if isinstance(device := disk.counter_source, BlockDevice):
         found_as = replace(device, diskseq=diskseq((device.major, device.minor), roots))
-        return replace(disk, counter_source=found_as, reason=disk.reason or _switched_off(found_as, roots))
+        reason = disk.reason or _switched_off(found_as, roots) or not_running(domain)
+        return replace(disk, counter_source=found_as, reason=reason)
     if isinstance(disk.counter_source, XenVbd) and not disk.reason:
         return replace(disk, reason=not_connected(backend_folder(str(disk.counter_source), roots), roots))
     return disk
@@ -102,7 +106,7 @@ def _block_device(path: str, domain: Domain, roots: Roots) -> BlockDevice | str:
         if number is None:
             return f"{path} cannot be opened: {error.strerror}"
     if number is None:
-        return _PASSED_ON.format(path) if _GENERIC.fullmatch(path) else f"{path} is not a block device"
+        return _PASSED_ON.format(source=path) if _GENERIC.fullmatch(path) else f"{path} is not a block device"
     return BlockDevice(*number)
 
 

@@ -18,6 +18,8 @@ class NetworkOptions:
     cards: list[Values] = field(default_factory=list)
     old_cards: list[Values] = field(default_factory=list)
     """-net nic: the first one belongs to the first -net of another type, and so on."""
+    sockets: dict[str, str] = field(default_factory=dict)
+    """The path of each chardev that is a UNIX socket."""
 
     def add(self, name: str, text: str) -> None:
         """Takes an option if it is one of these."""
@@ -26,6 +28,10 @@ class NetworkOptions:
                 self.netdevs.append(values(text, "type"))
             case "nic":
                 self.netdevs.append({"nic": "on", **values(text, "type")})
+            case "chardev":
+                found = values(text, "backend")
+                if "path" in found:
+                    self.sockets[found.get("id", "")] = found["path"]
             case "net" | "device":
                 found = values(text, "type" if name == "net" else "driver")
                 if "netdev" in found:
@@ -53,11 +59,12 @@ def netdevs(options: NetworkOptions) -> Iterator[Netdev]:
         mac = macs.get(name) or found.get("mac")
         if mac is None and "net" in found:
             mac = next(old_cards, {}).get("macaddr")
+        socket = options.sockets.get(found.get("chardev", ""))
         yield Netdev(
             id=name,
             type=_TYPES.get(kind, kind) if not _is_passt(found) else "user",
             mac=mac.lower() if mac else None,
-            source="passt" if _is_passt(found) else found.get("br"),
+            source="passt" if _is_passt(found) or "passt" in (socket or "") else found.get("br") or socket,
             interface=found.get("ifname") if kind == "tap" else None,
             descriptors=tuple(_descriptors(found)),
         )
