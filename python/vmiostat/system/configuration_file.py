@@ -6,7 +6,6 @@ everyone may read: nobody has another file read that way, and makes its contents
 """
 
 import errno
-import os
 from contextlib import suppress
 
 from vmiostat._core import Roots
@@ -34,5 +33,5 @@ def configuration_file(pid: int, path: str, roots: Roots) -> str:
 
 def _captured(root: str, path: str, roots: Roots) -> str:
     with suppress(SourceError):
-        return os.fsdecode(roots.read(f"{root}{path}"))
-    return os.fsdecode(roots.read(path))
+        return roots.read(f"{root}{path}").decode(errors="surrogateescape")
+    return roots.read(path).decode(errors="surrogateescape")
