@@ -1,8 +1,8 @@
 """The text of a configuration file that a process names in its command line.
 
 A helper process reads it, below the process's own root, where each link of the path stays: it may lead to a file system
-that hangs. Only a file of root's that no one else may write is opened, and for a process of another user one that
-everyone may read: nobody has another file read that way, and makes its contents appear in a name.
+that hangs. Only a file of root's that no one else may write is opened, and for a process of another user only one that
+everyone may read: otherwise the contents of a secret could appear in a name.
 """
 
 import errno

@@ -5,7 +5,7 @@ from vmiostat.discovery.limits import cut_name
 from vmiostat.errors import SourceError
 from vmiostat.system.configuration_file import configuration_file
 
-_MOST = 8
+MOST = 8
 """Files of one process that are read: each takes a call of a helper process."""
 
 
@@ -22,8 +22,8 @@ class Configurations:
     def read(self, path: str) -> str:
         """The text of a file; empty if it cannot be read."""
         self._read += 1
-        if self._read > _MOST:
-            self.refuse(path, f"of a command line up to {_MOST} files are read")
+        if self._read > MOST:
+            self.refuse(path, f"of a command line up to {MOST} files are read")
             return ""
         try:
             return configuration_file(self._pid, path, self._roots)
@@ -33,5 +33,5 @@ class Configurations:
 
     def refuse(self, path: str, why: str) -> None:
         """What a file describes is not shown."""
-        if len(self.unread) < _MOST:
+        if len(self.unread) < MOST:
             self.unread.append(f"{cut_name(path)} ({why})")
