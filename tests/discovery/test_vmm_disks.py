@@ -147,3 +147,29 @@ def test_a_disk_that_qemu_does_not_serve(device: str, kind: str, reason: str, tr
     found = Host(tree.root).domains()[0].disks[0].reason
     assert reason in found
     assert "--qemu-interval" not in found
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["kvm", "-device", "vfio-pci,host=3b:02.1,id=0000:3b:02.1", "-device",
+         '{"driver":"vfio-pci","sysfsdev":"/sys/bus/pci/devices/0000:01:00.0"}', "-device", "vfio-pci,host=00:02.0"],
+        ["cloud-hypervisor", "--device", "path=/sys/bus/pci/devices/0000:3b:02.1",
+         "path=/sys/bus/pci/devices/0000:01:00.0/",
+         "path=/sys/bus/pci/devices/0000:00:02.0"],
+        ["crosvm", "run", "--vfio", "/sys/bus/pci/devices/0000:3b:02.1,iommu=viommu",
+         "--vfio", "/sys/bus/pci/devices/0000:01:00.0", "--vfio", "/sys/bus/pci/devices/0000:00:02.0"],
+    ],
+    ids=["qemu", "cloud-hypervisor", "crosvm"],
+)  # fmt: skip
+def test_a_disk_and_a_card_that_the_guest_drives_itself(words: list[str], tree: ProcessTree) -> None:
+    """A virtual function, an NVMe device and a graphics card."""
+    for address, kind in (("0000:3b:02.1", "020000"), ("0000:01:00.0", "010802"), ("0000:00:02.0", "030000")):
+        tree.write(f"sys/bus/pci/devices/{address}/class", f"0x{kind}\n")
+    tree.process(500, words)
+    (machine,) = Host(tree.root).domains()
+    ((disk,), (nic,)) = machine.disks, machine.interfaces
+    assert (disk.target, disk.type, disk.counter_source) == ("0000:01:00.0", "pci", None)
+    assert "the guest drives itself" in disk.reason
+    assert (nic.target, nic.type, nic.source) == ("0000:3b:02.1", "hostdev", "0000:3b:02.1")
+    assert "PCI device" in nic.reason

@@ -35,6 +35,7 @@ _REASONS = {
     "vhostvdpa": "{vmm} drives the vDPA device ({source}) itself: only {vmm} counts its requests",
     "vdpa": "a vDPA device ({source}), a disk or a network card: the guest talks to it directly, and the kernel does "
     "not see its requests",
+    "pci": "a PCI device ({source}) that the guest drives itself: the host's kernel does not see its requests",
     "vfiouser": "a PCI device that another process emulates (vfio-user, {source}), a disk or a network card: the "
     "kernel does not see its requests",
     "vhostscsi": "its requests go to the kernel's SCSI target ({source}), and are counted at the devices of the "
@@ -45,7 +46,7 @@ _REASONS = {
     "null": "a null device of {vmm}: only {vmm} counts its requests",
 }
 _GENERIC = re.compile(r"/dev/(sg|bsg/)[0-9:]+", re.ASCII)
-_NOT_THROUGH_QEMU = frozenset({"vhostuser", "vdpa", "vfiouser", "vhostscsi", "pmem", "scsi"})
+_NOT_THROUGH_QEMU = frozenset({"vhostuser", "vdpa", "vfiouser", "vhostscsi", "pmem", "scsi", "pci"})
 _QUERY = "; --qemu-interval or Host.poller(qemu_interval=...) queries QEMU"
 """What helps if QEMU counts the requests; other VMMs cannot be queried."""
 _DRIVES = ("cdrom", "floppy")

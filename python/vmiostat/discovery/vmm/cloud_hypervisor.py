@@ -3,10 +3,11 @@
 Its only name is the path of its API socket; --disk and --net each take several values of key=value,...
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from vmiostat.discovery.vmm.command_line import CommandLine, Netdev
 from vmiostat.discovery.vmm.configurations import Configurations
+from vmiostat.discovery.vmm.pci_devices import pci_address
 from vmiostat.discovery.vmm.qemu.options import Values, values
 from vmiostat.disk_source import without_secrets
 from vmiostat.model import Disk
@@ -30,6 +31,7 @@ def command_line(arguments: Sequence[str], _: Configurations | None = None) -> C
             *(_other(values(text), name, index) for name in _OTHERS for index, text in enumerate(_all(found, name))),
         ),
         netdevs=tuple(_netdev(values(text), index) for index, text in enumerate(_all(found, "net"))),
+        pci_devices=tuple(_pci_devices(values(text) for text in _all(found, "device"))),
         beneath=tuple(filter(None, (values(text).get("file") for text in _all(found, "pmem")))),
     )
 
@@ -56,6 +58,12 @@ def _disk(disk: Values, index: int) -> Disk:
         return Disk(disk.get("id", f"disk{index}"), type="vhostuser", source=disk.get("socket"), driver=DRIVER)
     kind = "block" if path is not None and path.startswith("/dev/") else "file"
     return Disk(disk.get("id") or without_secrets(path or f"disk{index}"), kind, source=path, driver=DRIVER)
+
+
+def _pci_devices(devices: Iterable[Values]) -> Iterator[tuple[str, str]]:
+    for device in devices:
+        if address := pci_address(device.get("path", "")):
+            yield device.get("id") or address, address
 
 
 def _other(device: Values, option: str, index: int) -> Disk:

@@ -36,5 +36,7 @@ class CommandLine:
     netdevs: tuple[Netdev, ...] = ()
     beneath: tuple[str, ...] = ()
     """Files that it opens but that are no disks with requests: backing files, firmware, persistent memory."""
+    pci_devices: tuple[tuple[str, str], ...] = ()
+    """The name and address of each PCI device of the host that the guest drives itself."""
     unread: tuple[str, ...] = ()
     """Files that describe more devices and could not be read: /run/qemu.conf (Permission denied)."""

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 
 from vmiostat.discovery.vmm.command_line import CommandLine, Netdev
 from vmiostat.discovery.vmm.configurations import Configurations
+from vmiostat.discovery.vmm.pci_devices import pci_address
 from vmiostat.discovery.vmm.qemu.options import values
 from vmiostat.disk_source import without_secrets
 from vmiostat.model import Disk
@@ -28,6 +29,7 @@ def command_line(arguments: Sequence[str], files: Configurations | None = None) 
     disks: dict[str, Disk] = {}
     netdevs: list[Netdev] = []
     beneath: list[str] = []
+    pci_devices: list[tuple[str, str]] = []
     for name, text in _options(arguments):
         if name in _DISKS and (path := values(text, "path").get("path")):
             disks[path] = _disk(path, "block" if path.startswith("/dev/") else "file")
@@ -45,6 +47,8 @@ def command_line(arguments: Sequence[str], files: Configurations | None = None) 
                 disks[socket] = _disk(socket, "vhostuser")
             elif kind == "net":
                 netdevs.append(Netdev(socket, "vhostuser"))
+        elif name == "vfio" and (address := pci_address(values(text, "path").get("path", ""))):
+            pci_devices.append((address, address))
         elif name == "cfg" and files is not None:
             files.refuse(text, "crosvm's configuration files are not read")
         elif name in ("name", "socket"):
@@ -55,6 +59,7 @@ def command_line(arguments: Sequence[str], files: Configurations | None = None) 
         disks=tuple(disks.values()),
         netdevs=tuple(netdevs),
         beneath=tuple(beneath),
+        pci_devices=tuple(pci_devices),
         unread=() if files is None else tuple(files.unread),
     )
 

@@ -1,9 +1,9 @@
 """A process that runs a virtual machine, and the machine as its command line and its open files show it."""
 
 import errno
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import islice
+from itertools import chain, islice
 
 from vmiostat._core import Roots
 from vmiostat.discovery.limits import DESCRIPTORS, DEVICES, OPEN_FILES, cut_name
@@ -18,9 +18,10 @@ from vmiostat.discovery.vmm.configurations import Configurations
 from vmiostat.discovery.vmm.disks import disks
 from vmiostat.discovery.vmm.interface_by_mac import InterfaceByMac
 from vmiostat.discovery.vmm.interfaces import interfaces
+from vmiostat.discovery.vmm.pci_devices import pci_disks, pci_interfaces
 from vmiostat.discovery.vmm.qemu import command_line as qemu_command_line
 from vmiostat.errors import SourceError
-from vmiostat.model import Domain, Process
+from vmiostat.model import Disk, Domain, Process
 from vmiostat.system.descriptors import Descriptors, descriptors, open_numbers, open_paths
 from vmiostat.system.processes import command_line
 from vmiostat.system.vmm_programs import vmm
@@ -76,8 +77,9 @@ def vmm_process(
     nodes_anywhere = vmm(_program(arguments)) == "firecracker"
     opened = None if paths is None else descriptors(pid, roots, paths, DESCRIPTORS, nodes_anywhere=nodes_anywhere)
     # A Xen guest's disks are found by their backends.
-    its_disks = () if parsed.type == "xen" else tuple(islice(disks(parsed, opened, process, roots), DEVICES + 1))
-    its_interfaces = tuple(islice(interfaces(parsed, opened, process, context.namespaces, by_mac), DEVICES + 1))
+    its_disks = () if parsed.type == "xen" else tuple(islice(_disks(parsed, opened, process, roots), DEVICES + 1))
+    open_interfaces = interfaces(parsed, opened, process, context.namespaces, by_mac)
+    its_interfaces = tuple(islice(chain(open_interfaces, pci_interfaces(parsed, roots)), DEVICES + 1))
     domain = Domain(
         name=parsed.name or f"pid {pid}",
         id=parsed.id,
@@ -92,6 +94,10 @@ def vmm_process(
     open_files = None if paths is None else digest(paths)
     domain = with_row_names(domain)
     return VmmProcess(digest(arguments), has_vm, parsed, process, open_files, domain, cut, parsed.unread)
+
+
+def _disks(parsed: CommandLine, opened: Descriptors | None, process: Process, roots: Roots) -> Iterator[Disk]:
+    return chain(disks(parsed, opened, process, roots), pci_disks(parsed, roots))
 
 
 def digest(values: Iterable[str | int]) -> int:

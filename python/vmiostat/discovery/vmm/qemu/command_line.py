@@ -7,9 +7,10 @@ from uuid import UUID
 from vmiostat.discovery.limits import DEVICES
 from vmiostat.discovery.vmm.command_line import CommandLine
 from vmiostat.discovery.vmm.configurations import Configurations
+from vmiostat.discovery.vmm.pci_devices import pci_address
 from vmiostat.discovery.vmm.qemu.disks import BlockOptions, beneath, disks
 from vmiostat.discovery.vmm.qemu.netdevs import NetworkOptions, netdevs
-from vmiostat.discovery.vmm.qemu.options import options, values
+from vmiostat.discovery.vmm.qemu.options import Values, options, values
 from vmiostat.discovery.vmm.qemu.readconfig import sections
 
 _NO_MACHINE = frozenset({"h", "help", "version"})
@@ -58,6 +59,7 @@ def command_line(arguments: Sequence[str], files: Configurations | None = None) 
         read_only=frozenset(disk.target for disk, read_only in found if read_only),
         netdevs=tuple(islice(netdevs(network), DEVICES + 1)),
         beneath=tuple(islice(beneath(block, machine), DEVICES)),
+        pci_devices=tuple(islice(_pci_devices(block.devices), DEVICES)),
         unread=() if files is None else tuple(files.unread),
     )
 
@@ -69,6 +71,14 @@ def _with_files(arguments: Sequence[str], files: Configurations | None) -> Itera
             yield from sections(files.read(text))
         else:
             yield name, text
+
+
+def _pci_devices(devices: Iterable[Values]) -> Iterator[tuple[str, str]]:
+    """-device vfio-pci,host=01:00.0 or sysfsdev=/sys/bus/pci/devices/0000:01:00.0"""
+    for device in devices:
+        is_vfio = device.get("driver", "").startswith("vfio-pci")
+        if is_vfio and (address := pci_address(device.get("host") or device.get("sysfsdev", ""))):
+            yield device.get("id") or address, address
 
 
 def _uuid(texts: Iterable[str | None]) -> str | None:
