@@ -121,5 +121,5 @@ def test_so_many_problems_are_printed_and_the_rest_counted(capsys: pytest.Captur
     for _ in range(2):
         warnings.update(RuntimeError(f"file {number} is empty") for number in range(984))
     *printed, last = capsys.readouterr().err.splitlines()
-    assert printed == [f"vmiostat: warning: file {number} is empty" for number in range(20)]
-    assert last == "vmiostat: warning: and 964 more problems (Host.problems has all of them)"
+    assert printed == [f"vmiostat: warning: file {number} is empty" for number in range(30)]
+    assert last == "vmiostat: warning: and 954 more problems (Host.problems has all of them)"

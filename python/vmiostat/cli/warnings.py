@@ -13,8 +13,9 @@ if TYPE_CHECKING:
 
 _SECONDS = re.compile(r"\b[0-9]+ s\b")
 """How long something has lasted: the same problem has another age each time."""
-_MOST = 20
-"""Problems that are printed at a time: those of a thousand definitions would push the report off the screen."""
+_MOST = 30
+"""Problems that are printed at a time: those of a thousand definitions would push the report off the screen. More than
+one scan of this machine has: it counts the rest itself."""
 _AWAY = 600.0
 """Seconds after which it is printed again that a limit was reached: others may make that come and go."""
 
