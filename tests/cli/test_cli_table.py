@@ -10,10 +10,19 @@ from vmiostat.cli.rows import BLOCK, INTERFACE, Report, Row, Section
 from vmiostat.cli.table import Table
 
 
-def row(section: Section, domain: str, device: str, state: str = "ok", time_ns: int = -1, **rates: float | None) -> Row:
+def row(
+    section: Section,
+    domain: str,
+    device: str,
+    state: str = "ok",
+    time_ns: int = -1,
+    total: dict[str, int] | None = None,
+    **rates: float | None,
+) -> Row:
     known = dict.fromkeys((field.name for field in section.numbers), None if state != "ok" else 0.0)
     made: Any = SimpleNamespace(**(known | rates), interval=1.0, state=state)
-    stats: Any = SimpleNamespace(time_ns=time_ns)
+    totals = {name: -1 if (known | rates)[name] is None else 7 for name in known}
+    stats: Any = SimpleNamespace(**(totals | (total or {})), time_ns=time_ns)
     kind = "disk" if section is BLOCK else "interface"
     return Row(domain, device, kind, stats, made)
 
@@ -118,8 +127,16 @@ def test_time_has_a_fraction_where_reports_come_within_a_second() -> None:
 
 def test_a_row_is_idle_if_nothing_moved_and_nothing_is_wrong() -> None:
     assert row(BLOCK, "web1", "vda").idle(BLOCK)
-    assert row(BLOCK, "web1", "vda", "unsupported").idle(BLOCK)
     assert not row(BLOCK, "web1", "vda", rd_merged=0.1).idle(BLOCK)
     assert not row(BLOCK, "web1", "vda", in_flight=1.0).idle(BLOCK)
     assert row(BLOCK, "web1", "vda", allocation=1e9, capacity=1e9, physical=1e9, wr_highest=1e9).idle(BLOCK)
-    assert not row(BLOCK, "web1", "vda", "gone").idle(BLOCK)
+    for state in ("unsupported", "gone", "stale", "unreadable", "new"):
+        assert not row(BLOCK, "web1", "vda", state).idle(BLOCK)
+
+
+def test_a_row_with_an_unknown_number_is_not_idle() -> None:
+    """Unless its source never has that number, as a process's I/O has no requests."""
+    assert row(BLOCK, "web1", "total", rd_req=None, wr_req=None).idle(BLOCK)
+    assert not row(BLOCK, "web1", "vda", total={"busy_time": 3}, busy_time=None).idle(BLOCK)
+    unknown: dict[str, Any] = dict.fromkeys(field.name for field in BLOCK.numbers)
+    assert not row(BLOCK, "web1", "vda", **unknown).idle(BLOCK)

@@ -114,3 +114,12 @@ def test_a_problem_of_another_age_is_not_printed_again(capsys: pytest.CaptureFix
         warnings.update(map(RuntimeError, problems))
     printed = capsys.readouterr().err.splitlines()
     assert printed == [f"vmiostat: warning: {text}" for text in ("no answer for 1 s", "gone", "no answer for 30 s")]
+
+
+def test_so_many_problems_are_printed_and_the_rest_counted(capsys: pytest.CaptureFixture[str]) -> None:
+    warnings = Warnings()
+    for _ in range(2):
+        warnings.update(RuntimeError(f"file {number} is empty") for number in range(984))
+    *printed, last = capsys.readouterr().err.splitlines()
+    assert printed == [f"vmiostat: warning: file {number} is empty" for number in range(30)]
+    assert last == "vmiostat: warning: and 954 more problems (Host.problems has all of them)"

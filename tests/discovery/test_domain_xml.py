@@ -65,13 +65,14 @@ def test_every_disk_type(by_name: dict[str, Domain]) -> None:
         ("vdp", "file", "disk", "/dev/loop7"),
         ("sdj", "block", "disk", "/dev/not-there"),
         ("sdk", "file", "disk", "/srv/card.img"),
+        ("scsi_host0 0:0:0", "scsi", "lun", "scsi_host0 0:0:0"),  # a hostdev, which has no target
     ]
 
 
 def test_every_interface_type(by_name: dict[str, Domain]) -> None:
     nics = [(nic.target, nic.type, nic.source, nic.managed) for nic in by_name["every-interface"].interfaces]
     assert nics == [
-        ("vnet0", "bridge", "virbr0", True),
+        ("vnet0", "bridge", "default (virbr0)", True),
         ("vnet1", "network", "isolated", True),
         ("tap-managed", "ethernet", None, True),
         ("tap-foreign", "ethernet", None, False),
@@ -100,11 +101,11 @@ def test_a_status_file_has_the_live_type_of_each_network(by_name: dict[str, Doma
     assert domain.id == 14
     assert domain.disks == (Disk("vda", "block", "disk", "/dev/vg0/status", "qemu"),)
     assert [(nic.target, nic.type, nic.source) for nic in domain.interfaces] == [
-        ("vnet14", "network", "virbr0"),
-        ("macvtap14", "direct", "eth1"),
-        ("vnet15", "bridge", "br14"),
+        ("vnet14", "network", "default (virbr0)"),
+        ("macvtap14", "direct", "pool-of-devices (eth1)"),
+        ("vnet15", "bridge", "bridged (br14)"),
         ("52:54:00:00:14:03", "hostdev", "0000:3b:02.2"),
-        ("52:54:00:00:14:04", "vdpa", "/dev/vhost-vdpa-2"),
+        ("52:54:00:00:14:04", "vdpa", "vdpa-pool (/dev/vhost-vdpa-2)"),
     ]
 
 
@@ -211,3 +212,63 @@ def test_blanks_at_a_name_s_ends_distinguish_domains() -> None:
     names = ("web", " web", "web ")
     found = [parse(f"<domain><name>{name}</name></domain>".encode(), "a.xml").domain.name for name in names]
     assert tuple(found) == names
+
+
+def domain(devices: str, *, kind: str = "kvm", number: str = "") -> Domain:
+    text = f"<domain type='{kind}'{number}><name>a</name><devices>{devices}</devices></domain>"
+    found = parse(text.encode(), "a.xml")
+    assert found.problems == ()
+    return found.domain
+
+
+@pytest.mark.parametrize(
+    ("target", "kind", "name"),
+    [
+        ("<target dev='vnet0'/>", "kvm", ""),
+        ("<target dev='macvtap3'/>", "kvm", ""),
+        ("<target dev='vif1.0-emu'/>", "xen", ""),
+        ("<target dev='vif1.0'/>", "kvm", "vif1.0"),
+        ("<target dev='veth1'/>", "lxc", "veth1"),
+        ("<target dev='vnet7' managed='no'/>", "kvm", "vnet7"),
+        ("<target dev='web1'/>", "kvm", "web1"),
+    ],
+)
+def test_a_stored_definition_loses_the_names_that_libvirt_ignores(target: str, kind: str, name: str) -> None:
+    nic = f"<interface type='ethernet'>{target}</interface>"
+    (found,) = domain(nic, kind=kind).interfaces
+    assert found.target == (name or "net:0")
+    assert ("a name that libvirt generated" in found.reason) == (name == "")
+    assert domain(nic, kind=kind, number=" id='3'").interfaces[0].target != "net:0"
+
+
+@pytest.mark.parametrize(
+    ("hostdev", "disk"),
+    [
+        ("<hostdev mode='capabilities' type='storage'><source><block>/dev/sdf1</block></source></hostdev>",
+         Disk("/dev/sdf1", "block", "disk", "/dev/sdf1")),
+        ("<hostdev mode='subsystem' type='scsi'><source><adapter name='scsi_host2'/>"
+         "<address bus='0' target='1' unit='3'/></source><alias name='hostdev0'/></hostdev>",
+         Disk("hostdev0", "scsi", "lun", "scsi_host2 0:1:3", alias="hostdev0")),
+        ("<hostdev mode='subsystem' type='scsi'><source protocol='iscsi' name='iqn.2014-07.example:a/1'/></hostdev>",
+         Disk("iscsi:iqn.2014-07.example:a/1", "network", "lun", "iscsi:iqn.2014-07.example:a/1")),
+        ("<hostdev mode='subsystem' type='scsi_host'><source protocol='vhost' wwpn='naa.500'/></hostdev>",
+         Disk("naa.500", "vhostscsi", "lun", "naa.500")),
+        ("<hostdev mode='capabilities' type='misc'><source><char>/dev/x</char></source></hostdev>", None),
+        ("<hostdev mode='subsystem' type='usb'><source><vendor id='0x1'/></source></hostdev>", None),
+    ],
+)  # fmt: skip
+def test_a_disk_that_is_passed_through(hostdev: str, disk: Disk | None) -> None:
+    assert domain(hostdev).disks == (() if disk is None else (disk,))
+
+
+def test_a_vhost_user_card_of_passt() -> None:
+    backend = "<source type='unix' path='/run/s' mode='server'/><backend type='passt'/>"
+    (nic,) = domain(f"<interface type='vhostuser'>{backend}</interface>").interfaces
+    assert (nic.type, nic.source) == ("vhostuser", "passt")
+
+
+def test_another_vmm_than_qemu_serves_its_disks() -> None:
+    disk = "<disk type='file'><source file='/a.raw'/><target dev='vda'/></disk>"
+    for emulator, driver in (("cloud-hypervisor", "cloud-hypervisor"), ("qemu-system-x86_64", None)):
+        (found,) = domain(f"<emulator>/usr/bin/{emulator}</emulator>{disk}").disks
+        assert found.driver == driver

@@ -53,7 +53,7 @@ def test_a_cut_name_has_whole_letters(name: str) -> None:
 
 
 def test_a_vm_has_no_more_than_so_many_devices(tree: ProcessTree) -> None:
-    cards = [word for number in range(10) for word in ("-netdev", f"user,id=n{number}")]
+    cards = [word for number in range(10) for word in ("-nic", f"user,id=n{number}")]
     tree.process(500, ["kvm", "-name", "a", *drives(limits.DEVICES + 1), *cards])
     tree.process(501, ["kvm", "-name", "b", *drives(limits.DEVICES - 5), *cards])
     tree.process(502, ["kvm", "-name", "c", *drives(limits.DEVICES - 10), *cards])

@@ -6,14 +6,16 @@ from hypothesis import strategies as st
 
 from testkit.fixture_trees import FIXTURES
 from vmiostat import Roots
+from vmiostat.discovery.row_names import with_row_names
 from vmiostat.discovery.vmm import cloud_hypervisor as cloud_hypervisor_command_line
 from vmiostat.discovery.vmm import crosvm as crosvm_command_line
 from vmiostat.discovery.vmm import firecracker as firecracker_command_line
-from vmiostat.discovery.vmm.devices import disks, interfaces
+from vmiostat.discovery.vmm.disks import disks
 from vmiostat.discovery.vmm.interface_by_mac import InterfaceByMac
+from vmiostat.discovery.vmm.interfaces import interfaces
 from vmiostat.discovery.vmm.qemu.command_line import command_line
 from vmiostat.discovery.vmm.qemu.options import options, values
-from vmiostat.model import Process
+from vmiostat.model import Domain, Process
 from vmiostat.system.descriptors import Descriptors
 from vmiostat.system.netns import NetworkNamespaces
 
@@ -115,6 +117,7 @@ def test_a_cyclic_chain_ends() -> None:
 def test_where_packets_go() -> None:
     found = command_line(
         ["kvm", "-netdev", "bridge,id=a,br=br0", "-device", "e1000,netdev=a,mac=52:54:00:AB:00:01",
+         *(word for name in "bcd" for word in ("-device", f"virtio-net,netdev={name}")),
          "-netdev", "stream,id=b,addr.type=unix,addr.path=/run/passt_1.socket", "-netdev", "vhost-user,id=c,chardev=x",
          "-nic", "tap,ifname=tap7,mac=52:54:00:00:00:02", "-nic", "none",
          "-net", "nic,macaddr=52:54:00:00:00:03", "-net", "tap,fd=9", "-netdev", "tap,fds=4:5,id=d"]
@@ -133,6 +136,34 @@ def test_where_packets_go() -> None:
     ]  # fmt: skip
 
 
+def test_a_vhost_user_card_says_who_is_at_the_other_end() -> None:
+    words = ["-chardev", "socket,id=c0,path=/run/passt_2.socket", "-netdev", "vhost-user,id=a,chardev=c0",
+             "-chardev", "socket,id=c1,path=/run/openvswitch/vhu1", "-netdev", "vhost-user,id=b,chardev=c1",
+             "-device", "virtio-net-pci,netdev=a", "-device", "virtio-net-pci,netdev=b"]  # fmt: skip
+    found = command_line(["kvm", *words])
+    assert found is not None
+    assert [(netdev.type, netdev.source) for netdev in found.netdevs] == [
+        ("vhostuser", "passt"), ("vhostuser", "/run/openvswitch/vhu1")
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("words", "names"),
+    [
+        (["-netdev", "user,id=a,guestfwd=tcp:10.0.2.100:80-cmd:cat"], []),
+        (["-net", "user,guestfwd=tcp:10.0.2.100:80-cmd:cat"], []),
+        (["-netdev", "vhost-user,id=a,chardev=c", "-netdev", "user,id=b", "-device", "virtio-net-pci,netdev=b"], ["b"]),
+        (["-netdev", "tap,id=a,fd=3", "-net", "nic,netdev=a"], ["a"]),
+        (["-net", "nic", "-net", "user"], ["user.0"]),
+        (["-nic", "user,model=e1000"], ["user.0"]),
+    ],
+)
+def test_a_netdev_without_a_card_is_no_network_card(words: list[str], names: list[str]) -> None:
+    found = command_line(["qemu-system-x86_64", *words])
+    assert found is not None
+    assert [netdev.id for netdev in found.netdevs] == names
+
+
 @pytest.mark.parametrize(
     ("words", "kind"),
     [
@@ -146,6 +177,22 @@ def test_where_packets_go() -> None:
 )
 def test_the_type_of_a_domain(words: list[str], kind: str) -> None:
     found = command_line(["qemu-system-x86_64", *words])
+    assert found is not None
+    assert found.type == kind
+
+
+@pytest.mark.parametrize(
+    ("words", "kind"),
+    [
+        (["/usr/bin/kvm"], "kvm"),
+        (["/usr/libexec/qemu-kvm", "-M", "q35"], "kvm"),
+        (["/usr/bin/kvm", "-accel", "tcg"], "qemu"),
+        (["/usr/bin/kvm", "-M", "pc,accel=tcg"], "qemu"),
+        (["/usr/bin/qemu-system-x86_64", "-M", "pc"], "qemu"),
+    ],
+)
+def test_a_program_whose_name_ends_in_kvm_uses_it_by_default(words: list[str], kind: str) -> None:
+    found = command_line(words)
     assert found is not None
     assert found.type == kind
 
@@ -202,10 +249,9 @@ def test_any_command_line_gives_unique_names(words: list[str]) -> None:
             for opened in (None, OPENED):
                 namespaces = NetworkNamespaces(ROOTS)
                 nics = interfaces(found, opened, process, namespaces, InterfaceByMac(namespaces, ROOTS))
-                for targets in (
-                    [disk.target for disk in disks(found, opened, process, ROOTS)],
-                    [nic.target for nic in nics],
-                ):
+                given = Domain("x", disks=tuple(disks(found, opened, process, ROOTS)), interfaces=tuple(nics))
+                named = with_row_names(given)
+                for targets in ([disk.target for disk in named.disks], [nic.target for nic in named.interfaces]):
                     assert all(targets)
                     assert len(set(targets)) == len(targets)
 

@@ -10,7 +10,7 @@ import pytest
 
 from testkit.targets import targets
 from testkit.trees.processes import ProcessTree
-from vmiostat import Host, Roots
+from vmiostat import Domain, Host, Roots
 from vmiostat.counter_sources import BlockDevice, NetDevice
 from vmiostat.discovery.provider import Found, ScanContext
 from vmiostat.discovery.vmm.processes import VmmProcesses
@@ -159,6 +159,122 @@ def test_firecracker_and_cloud_hypervisor_and_crosvm(tree: ProcessTree) -> None:
     assert (crosvm.name, targets(crosvm.disks), targets(crosvm.interfaces)) == ("/s", ["/dev/sdb"], ["vnet1"])
 
 
+def rows(domain: Domain) -> list[tuple[str, str, str | None]]:
+    return [(disk.target, disk.type, disk.source) for disk in domain.disks]
+
+
+def test_every_disk_and_card_of_a_crosvm(tree: ProcessTree) -> None:
+    words = ["crosvm", "run", "-b", "/dev/vg/a,root", "--block", "path=/b.img,ro", "-r", "/c.img", "-d", "/d.img",
+             "--rwdisk", "/e.img", "--scsi-block", "path=/f.img", "--pmem-device", "/g.img", "--pmem", "path=/dev/sdb",
+             "--pflash", "path=/vars", "--vhost-user", "block,socket=/run/h", "--vhost-user-blk", "/run/i",
+             "--vhost-user", "type=fs,socket=/run/fs", "--vhost-user-net", "/run/j", "--net", "tap-name=vnet0",
+             "--tap-fd", "33", "bzImage"]  # fmt: skip
+    tree.process(7, words, {9: "/dev/kvm", 10: "/dev/dm-3", 11: "/dev/sdb"}, {12: "vnet0", 33: "vnet1"})
+    (crosvm,) = Host(tree.root).domains()
+    assert rows(crosvm) == [
+        ("/dev/vg/a", "block", "/dev/vg/a"),
+        *((f"/{name}.img", "file", f"/{name}.img") for name in "bcdef"),
+        ("/g.img", "pmem", "/g.img"),
+        ("/dev/sdb", "pmem", "/dev/sdb"),
+        ("/run/h", "vhostuser", "/run/h"),
+        ("/run/i", "vhostuser", "/run/i"),
+    ]
+    assert targets(crosvm.interfaces) == ["vnet0", "vnet1", "/run/j"]
+    assert all("QEMU" not in disk.reason for disk in crosvm.disks)
+
+
+def test_other_disks_of_a_cloud_hypervisor(tree: ProcessTree) -> None:
+    words = ["cloud-hypervisor", "--disk", "path=/a.raw", "--pmem", "file=/dev/sdb", "file=/p.img,id=p1",
+             "--vdpa", "path=/dev/vhost-vdpa-0,num_queues=1", "--user-device", "socket=/run/nvme.sock"]  # fmt: skip
+    tree.process(7, words, {9: "/dev/kvm", 10: "/dev/sdb"})
+    (machine,) = Host(tree.root).domains()
+    assert rows(machine) == [
+        ("/a.raw", "file", "/a.raw"),
+        ("pmem0", "pmem", "/dev/sdb"),
+        ("p1", "pmem", "/p.img"),
+        ("vdpa0", "vdpa", "/dev/vhost-vdpa-0"),
+        ("user-device0", "vfiouser", "/run/nvme.sock"),
+    ]
+    assert all(disk.reason and disk.counter_source is None for disk in machine.disks)
+
+
+READCONFIG = """# of Incus
+[machine]
+type = "q35"
+[drive "d0"]
+  file = "/dev/vg/a"
+  if = "none"
+[device "dev0"]
+driver = "virtio-blk-pci"
+drive = "d0"
+[netdev "n0"]
+  type = "tap"
+  ifname = "vnet0"
+[device "card0"]
+  driver = "virtio-net-pci"
+  netdev = "n0"
+  mac = "52:54:00:00:00:09"
+"""
+
+
+def test_devices_in_a_configuration_file_of_qemu(tree: ProcessTree) -> None:
+    tree.write("proc/500/root/run/qemu.conf", READCONFIG)
+    tree.process(500, ["qemu-system-x86_64", "-readconfig", "/run/qemu.conf"], {12: "/dev/dm-3"}, {40: "vnet0"})
+    host = Host(tree.root)
+    (machine,) = host.domains()
+    assert rows(machine) == [("dev0", "block", "/dev/vg/a")]
+    assert machine.disks[0].counter_source == BlockDevice(253, 3)
+    assert [(nic.target, nic.mac) for nic in machine.interfaces] == [("vnet0", "52:54:00:00:00:09")]
+    assert host.problems == ()
+
+
+CONFIG_FILE = """{"boot-source": {"kernel_image_path": "vmlinux"},
+ "drives": [{"drive_id": "rootfs", "path_on_host": "/root.ext4", "is_root_device": true, "is_read_only": true},
+            {"drive_id": "data", "path_on_host": "/data", "is_root_device": false},
+            {"drive_id": "fast", "socket": "/run/spdk"}, 7],
+ "pmem": [{"id": "p0", "path_on_host": "/p.img"}],
+ "network-interfaces": [{"iface_id": "eth0", "guest_mac": "06:00:AC:10:00:02", "host_dev_name": "vnet0"}]}"""
+
+
+def test_devices_in_a_configuration_file_of_firecracker(tree: ProcessTree) -> None:
+    """In its jail, where a device node has any name."""
+    tree.write("proc/5/root/vm.json", CONFIG_FILE)
+    tree.link("proc/5/root/data", "/dev/sdb")
+    tree.process(5, ["/firecracker", "--id=fc1", "--config-file", "/vm.json"], {10: "/dev/sdb"}, {11: "vnet0"})
+    (machine,) = Host(tree.root).domains()
+    assert rows(machine) == [
+        ("rootfs", "file", "/root.ext4"),
+        ("data", "block", "/data"),
+        ("fast", "vhostuser", "/run/spdk"),
+        ("p0", "pmem", "/p.img"),
+    ]
+    assert machine.disks[1].counter_source == BlockDevice(8, 16)
+    assert "only Firecracker" in machine.disks[0].reason
+    assert [(nic.target, nic.mac) for nic in machine.interfaces] == [("vnet0", "06:00:ac:10:00:02")]
+
+
+@pytest.mark.parametrize(
+    ("words", "why"),
+    [
+        (["kvm", "-name", "a", "-readconfig", "/run/gone.conf"], "/run/gone.conf (No such file or directory)"),
+        (["kvm", "-name", "a", "-readconfig", "qemu.conf"], "qemu.conf (its path is relative)"),
+        (["firecracker", "--id", "a", "--config-file", "/odd.json"], "/odd.json (it is no JSON object)"),
+        (["crosvm", "run", "--name", "a", "--cfg", "/c.json"], "/c.json (crosvm's configuration files are not read)"),
+    ],
+)
+def test_a_configuration_file_that_is_not_read_is_a_problem(words: list[str], why: str, tree: ProcessTree) -> None:
+    tree.write("proc/500/root/odd.json", "[" * 100_000)
+    tree.process(500, words)
+    host = Host(tree.root)
+    host.domains()
+    (problem,) = host.problems
+    assert f"'a': {why}" in str(problem)
+    if "gone" in why:
+        tree.write("proc/500/root/run/gone.conf", READCONFIG)
+        host.domains()
+        assert host.problems == ()
+
+
 @pytest.mark.parametrize(
     "words",
     [
@@ -276,7 +392,7 @@ def test_two_of_one_name(tree: ProcessTree) -> None:
 def test_without_rights_the_problem_says_which_it_takes(tree: ProcessTree, closed: str) -> None:
     tree.root.chmod(0o755)
     tree.process(500, LIBVIRT, {11: "/dev/dm-3"}, {31: "vnet0"})
-    tree.process(501, ["kvm", "-name", "b", "-netdev", "tap,id=n,ifname=vnet1",
+    tree.process(501, ["kvm", "-name", "b", "-netdev", "tap,id=n,ifname=vnet1", "-device", "e1000,netdev=n",
                        "-nic", "bridge,mac=52:54:00:00:00:04"], taps={9: "vnet1"})  # fmt: skip
     # A tap of libvirt has nearly the address of its guest's card. One fits the second card, two fit the first.
     for name, address in (
@@ -326,12 +442,22 @@ def test_a_hostile_command_line_affects_only_itself(tree: ProcessTree) -> None:
 
 
 def test_the_other_names_of_a_program(tree: ProcessTree) -> None:
-    names = [".qemu-system-x86_64-wrapped", "qemu-kvm", "firecracker-v1.13.1-x86_64", "cloud-hypervisor-static"]
+    names = [".qemu-system-x86_64-wrapped", "qemu-kvm", "firecracker-v1.13.1-x86_64", "cloud-hypervisor-static",
+             "qemu-virtiofs-system-x86_64", "kvm-spice", "qemu-dm", "xen-qemu-system-i386"]  # fmt: skip
     for pid, name in enumerate(names, 500):
         tree.process(pid, [f"/somewhere/{name}"])
     assert [domain.name for domain in VmmProcesses().scan(ScanContext(tree.roots)).domains] == [
-        f"pid {500 + n}" for n in range(4)
+        f"pid {500 + n}" for n in range(8)
     ]
+
+
+@pytest.mark.parametrize(
+    "name", ["firecracker-containerd", "cloud-hypervisor-exporter", "crosvm-monitor", "kvm_stat", "qemu-ga"]
+)
+def test_a_program_whose_name_begins_with_a_vmm_s_is_none(name: str, tree: ProcessTree) -> None:
+    tree.process(500, [f"/usr/bin/{name}", "run"], name=name)
+    assert VmmProcesses().scan(ScanContext(tree.roots)) == Found()
+    assert [domain.type for domain in Host(tree.root).domains()] == ["host"]
 
 
 def test_a_disk_in_the_process_s_own_dev(tree: ProcessTree) -> None:

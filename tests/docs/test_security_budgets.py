@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 
 from vmiostat.discovery import limits
-from vmiostat.discovery.vmm import processes
+from vmiostat.discovery.vmm import configurations, processes
 from vmiostat.qemu_stats import qmp_client, qmp_conversation, query_loop, query_queue
+from vmiostat.system import configuration_file
 from vmiostat.system.probe import pool
 from vmiostat.system.processes import COMMAND_LINE_LIMIT
 
@@ -38,6 +39,12 @@ TEXTS = {
     "descriptors of a process: listed, and probed for devices": f"{limits.OPEN_FILES:,} and {limits.DESCRIPTORS:,}",
     "CPU time of a scan for the processes of a user": f"{limits.SCAN_TIME_OF_A_USER:g} s",
     "either, because of paths in definitions": f"{pool.MOST_STUCK_BY_A_USER} and {pool.MOST_HANGS_BY_A_USER}",
+    "either, because of paths outside `/dev` in command lines": (
+        f"{pool.MOST_STUCK_BY_A_USER} and {pool.MOST_HANGS_BY_A_USER}"
+    ),
+    "configuration files of a process, and bytes of one": (
+        f"{configurations.MOST} and {configuration_file.LIMIT >> 20} MiB"
+    ),
     "bytes of a query over QMP, and of a line": (
         f"{qmp_conversation.MAX_LENGTH >> 20} MiB and {qmp_conversation.MAX_LINE_LENGTH >> 20} MiB"
     ),

@@ -89,7 +89,9 @@ def test_hot_plug_is_told_of_and_is_there_by_then(lab: RunningLab, roots: Roots,
     listener = connection.changes()
     before = set(targets(vm1(connection, roots).interfaces))
     xml = "<interface type='bridge'><mac address='52:54:00:91:01:77'/><source bridge='{}'/></interface>"
-    bridge = next(nic.source for nic in vm1(connection, roots).interfaces if nic.type == "bridge")
+    source = next(nic.source for nic in vm1(connection, roots).interfaces if nic.type == "bridge")
+    assert source is not None
+    bridge = source.rpartition("(")[2].removesuffix(")")  # network (bridge)
     nic = file_of(tmp_path, "nic.xml", xml.format(bridge))
     lab.virsh("attach-device", lab.RICH, nic, "--live")
     try:

@@ -179,3 +179,14 @@ def test_unchanged_files_are_not_parsed_again(tmp_path: Path, monkeypatch: pytes
     (a,) = provider.scan(ScanContext(roots)).domains
     assert (a.id, parsed[3:]) == (9, ["a.xml"])
     assert not any("b.xml" in str(path) for path in provider._known)
+
+
+def test_the_disks_of_a_cloud_hypervisor_are_its_own(tmp_path: Path) -> None:
+    """Its domains are of type kvm, like those of QEMU, and no QEMU can be queried about them."""
+    disk = "<devices><disk type='file'><source file='/a.raw'/><target dev='vda'/></disk></devices>"
+    for driver in ("ch", "qemu"):
+        text = status(driver).replace("</domain>", f"{disk}</domain>")
+        run_libvirt(tmp_path, {f"{driver}/{driver}.xml": text})
+    reasons = {domain.name: domain.disks[0].reason for domain in Host(tmp_path).domains()}
+    assert reasons["ch"] == "in a file: only cloud-hypervisor counts its requests"
+    assert "QEMU" in reasons["qemu"]

@@ -1,6 +1,8 @@
 """What counts each device, and the reason where nothing does."""
 
+import os
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -8,7 +10,10 @@ import pytest
 from testkit.this_host import this_host
 from vmiostat import Disk, Domain, Interface, Roots
 from vmiostat.counter_sources import BlockDevice, NetDevice
+from vmiostat.model import Process
+from vmiostat.qemu_stats.selection import QemuStats
 from vmiostat.resolve import resolve
+from vmiostat.resolve.disk import is_served_by_qemu
 
 Tree = Callable[..., Roots]
 
@@ -100,6 +105,42 @@ def test_the_reason_says_whether_qemu_can_be_queried(disk: Disk, kind: str, quer
     assert found.reason.endswith("; --qemu-interval or Host.poller(qemu_interval=...) queries QEMU") == queried
 
 
+@pytest.mark.parametrize("driver", ["cloud-hypervisor", "firecracker", "crosvm"])
+def test_no_query_of_qemu_is_promised_for_another_vmm(driver: str, tree: Tree) -> None:
+    disk = Disk("vda", type="file", source="/a.raw", driver=driver)
+    domain = Domain("web1", id=1, type="kvm", process=Process(os.getpid()), disks=(disk,))
+    assert not is_served_by_qemu(disk, domain)
+    stats = QemuStats(tree(), 1.0)
+    try:
+        assert stats.attach([domain]) == [domain]
+    finally:
+        stats.close()
+
+
+@pytest.mark.parametrize(
+    ("disk", "reason"),
+    [
+        (Disk("vda", type="holographic"), "of the unknown type 'holographic'"),
+        (Disk("vda", type="quorum", source="/dev/a, /dev/b"), "QEMU keeps copies of it (/dev/a, /dev/b)"),
+        (Disk("vda", type="file"), "its definition names no storage"),
+        (Disk("sda", type="block", device="cdrom"), "an empty drive"),
+    ],
+)
+def test_only_a_drive_can_be_empty(disk: Disk, reason: str, tree: Tree) -> None:
+    assert disk_of(disk, tree()).reason.startswith(reason)
+
+
+def test_the_devices_of_a_stopped_domain_say_that_it_does_not_run(tree: Tree) -> None:
+    roots = tree(sys__class__block__sdb__dev="8:16\n", dev__sdb="", proc__net__dev=NET_DEV)
+    domain = Domain("web1", type="kvm", disks=(Disk("vda", source="/dev/sdb"),), interfaces=(Interface("vnet0"),))
+    stopped, running = resolve(domain, roots), resolve(replace(domain, id=1), roots)
+    assert stopped.disks[0].counter_source == BlockDevice(8, 16)
+    assert stopped.interfaces[0].counter_source == NetDevice("vnet0")
+    assert "the domain is not running" in stopped.disks[0].reason
+    assert "the domain is not running" in stopped.interfaces[0].reason
+    assert (running.disks[0].reason, running.interfaces[0].reason) == ("", "")
+
+
 def test_an_empty_drive(tree: Tree) -> None:
     assert disk_of(Disk("sda", type="file", device="cdrom"), tree()).reason == "an empty drive"
 
@@ -173,6 +214,17 @@ def test_a_macvtap_by_its_folder(tree: Tree) -> None:
 def test_a_tap_is_no_macvtap(child: str, tree: Tree) -> None:
     roots = tree(**{"proc__net__dev": NET_DEV, f"sys__class__net__vnet0__{child}": "1"})
     assert nic_of(Interface("vnet0", type="ethernet", managed=False), roots).swap_rx_tx
+
+
+def test_a_long_alternative_name_is_not_called_impossible_for_the_kernel(tree: Tree) -> None:
+    found = nic_of(Interface("an-alternative-name"), tree(proc__net__dev=NET_DEV))
+    assert "an alternative name (ip link property) is not looked up" in found.reason
+
+
+def test_a_vhost_user_card_of_passt_asks_no_switch(tree: Tree) -> None:
+    found = nic_of(Interface("a", type="vhostuser", source="passt"), tree(proc__net__dev=NET_DEV))
+    assert "connections of passt" in found.reason
+    assert "ovs-vsctl" not in found.reason
 
 
 def test_the_reason_names_passt(tree: Tree) -> None:

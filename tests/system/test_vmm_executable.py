@@ -54,6 +54,24 @@ def test_a_thread_of_the_kernel_runs_no_vmm() -> None:
     assert verdict(2) is Verdict.OTHER
 
 
+@pytest.mark.parametrize("name", ["firecracker-containerd", "cloud-hypervisor-exporter"])
+def test_another_program_is_none_although_its_name_begins_like_a_vmm_s(name: str, tmp_path: Path) -> None:
+    with running(shutil.copy("/bin/cat", tmp_path / name)) as pid:
+        assert verdict(pid) is Verdict.OTHER
+
+
+def test_a_script_that_is_called_like_a_vmm_is_unverified(tmp_path: Path) -> None:
+    """Its executable is Python's: only the name that it gives itself is a VMM's."""
+    script = tmp_path / "cloud-hypervisor"
+    script.write_text(f"#!{sys.executable}\nprint(flush=True); input()\n")
+    script.chmod(0o755)
+    with subprocess.Popen([script], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        assert verdict(process.pid) is Verdict.UNVERIFIED
+        process.communicate(b"\n")
+
+
 def test_a_file_of_that_name_elsewhere_is_unverified(program: Path) -> None:
     with running(program) as pid:
         assert verdict(pid) is Verdict.UNVERIFIED

@@ -60,7 +60,7 @@ def parser() -> arguments.Parser:
     made.add_argument("interval", nargs="?", type=_interval, help="seconds between two reports; 0.001 is possible")
     made.add_argument("count", nargs="?", type=_count, help="how many reports; without it they do not end")
     made.add_argument("-y", dest="omit_first", action="store_true", help="with an interval: omit the first report")
-    made.add_argument("-z", dest="hide_idle", action="store_true", help="omit idle devices, and those without counters")
+    made.add_argument("-z", dest="hide_idle", action="store_true", help="omit idle devices")
     qemu = made.add_argument_group("disks that only QEMU counts")
     qemu.add_argument(
         "--qemu-interval",

@@ -67,9 +67,11 @@ class Row(NamedTuple):
         return None if number == -1 else number
 
     def idle(self, section: Section) -> bool:
-        """Whether nothing is known to have moved; of a device without counters nothing ever is."""
-        quiet = self.rates.state in ("ok", "unsupported")
-        return quiet and not any(self.rate(field) for field in section.active)
+        """Whether it is known that nothing has moved. A field that the source does not have does not count."""
+        if self.rates.state != "ok":
+            return False
+        known = [field for field in section.active if self.total(field) is not None]
+        return bool(known) and all(self.rate(field) == 0 for field in known)
 
 
 class Report(NamedTuple):

@@ -16,18 +16,13 @@ from vmiostat.qemu_stats.qmp_client import QmpClient
 from vmiostat.qemu_stats.qmp_socket import qmp_socket
 from vmiostat.qemu_stats.query_thread import OnDemand, QueryThread
 from vmiostat.qemu_stats.xen_qdisk import is_qdisk, node_names
+from vmiostat.resolve.disk import is_served_by_qemu
 from vmiostat.system.processes import command_line
 
 BlockSource = Literal["kernel", "qemu"]
 
 DEADLINE = 2.0
 """Seconds that a QEMU may take to answer. A healthy one takes a millisecond."""
-
-_QEMU = frozenset({"kvm", "qemu", "hvf", "xen"})
-"""Types of domains whose disks a QEMU may serve."""
-
-_OUTSIDE_QEMU = frozenset({"vhostuser", "vhostvdpa"})
-"""Types of disks whose requests do not pass through QEMU."""
 
 Names = dict[str, tuple[str, ...]]
 """The names by which QEMU may know each disk, by the disk's target."""
@@ -119,7 +114,7 @@ class QemuStats:
         wanted = disk.counter_source is None or self._block_source == "qemu"
         if domain.type == "xen":  # blkback and driver domains serve disks without QEMU
             return wanted and is_qdisk(disk, domain, self._roots)
-        return wanted and domain.type in _QEMU and disk.type not in _OUTSIDE_QEMU and disk.device != "filesystem"
+        return wanted and is_served_by_qemu(disk, domain)
 
     def _select_client(self, domain: Domain, names: Names, before: dict[str, LatestStats]) -> _Queried:
         """Selects the client. The latest stats of one with the same name are carried over."""

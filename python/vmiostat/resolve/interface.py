@@ -8,11 +8,14 @@ from vmiostat._core import Roots
 from vmiostat.counter_sources import NetDevice
 from vmiostat.errors import SourceError
 from vmiostat.model import Domain, Interface
+from vmiostat.resolve.not_running import not_running
 from vmiostat.resolve.rx_tx_view import rx_tx_view
 from vmiostat.resolve.virtual_function import COUNTED, virtual_function
 from vmiostat.system.netns import Interfaces, NetworkNamespaces
 from vmiostat.system.xen_backend import not_connected, renamed
 
+_INIT = 1
+"""The first process of a PID namespace; the host's, where its /proc is seen."""
 _NAME_SIZE = 16
 """IFNAMSIZ, with the final zero byte."""
 _NOT_IN_A_NAME = re.compile(r"[/:\s\0\ud800-\udc7f\udd00-\udfff]")
@@ -21,8 +24,8 @@ _SOCKET = "QEMU sends its packets through a socket ({}): no host interface count
 
 _NO_DEVICE = {
     "user": "its packets leave as connections of the VMM (user mode networking): no host interface counts them",
-    "vhostuser": "its packets go through memory shared with a switch outside the kernel, which counts them "
-    "(ovs-vsctl get Interface NAME statistics)",
+    "vhostuser": "its packets go through memory shared with another process, and the kernel does not see them; if that "
+    "is Open vSwitch, it counts them (ovs-vsctl get Interface NAME statistics)",
     "vdpa": "its packets go directly to the card (vDPA), whose driver may count them (vdpa dev vstats show)",
     "server": _SOCKET.format("type server"),
     "client": _SOCKET.format("type client"),
@@ -55,7 +58,7 @@ def resolve_interface(nic: Interface, domain: Domain, namespaces: NetworkNamespa
     if reason := _no_device(nic):
         return replace(nic, reason=reason)
     try:
-        namespace, there = _where(nic.target, domain, namespaces)
+        namespace, there = _where(nic.target, domain, namespaces, roots)
     except SourceError as error:
         return replace(nic, reason=f"the host's interfaces cannot be read: {error}")
     if nic.target not in there and domain.type == "xen" and domain.id is not None:
@@ -65,13 +68,22 @@ def resolve_interface(nic: Interface, domain: Domain, namespaces: NetworkNamespa
     counters = NetDevice(nic.target, namespace, there.get(nic.target))
     swapped, why = (nic.swap_rx_tx, nic.rx_tx_view) if nic.rx_tx_view else rx_tx_view(nic, counters, domain, roots)
     # An absent interface gets a counter source, too: its row becomes ok when it appears.
-    reason = _unused(nic, namespace, domain, there, roots) if nic.target in there else _absent(nic, namespace)
+    if nic.target in there:
+        reason = _unused(nic, namespace, domain, there, roots) or not_running(domain)
+    else:
+        reason = _absent(nic, namespace, domain)
     return replace(nic, counter_source=counters, swap_rx_tx=swapped, rx_tx_view=why, reason=reason)
 
 
-def _where(name: str, domain: Domain, namespaces: NetworkNamespaces) -> tuple[str | None, Interfaces]:
-    """The namespace in which the interface is or should be, and its interfaces. Raises SourceError."""
-    its_own = None if domain.process is None else namespaces.of(domain.process.pid)
+def _where(name: str, domain: Domain, namespaces: NetworkNamespaces, roots: Roots) -> tuple[str | None, Interfaces]:
+    """The namespace in which the interface is or should be, and its interfaces. Raises SourceError.
+
+    That of the domain's process. Where it is unknown, that of process 1: in a container with the host's /proc it is the
+    host's, and the container's own is not.
+    """
+    if domain.process is None and roots.shown("/proc") == "/proc" and name in namespaces.interfaces():
+        return None, namespaces.interfaces()
+    its_own = namespaces.of(_INIT if domain.process is None else domain.process.pid)
     if its_own is not None:
         try:
             there = namespaces.interfaces(its_own)
@@ -92,7 +104,7 @@ def _virtual_function(nic: Interface, roots: Roots) -> Interface:
 
 
 def _no_device(nic: Interface) -> str:
-    if nic.type == "user" and nic.source == "passt":
+    if nic.type in ("user", "vhostuser") and nic.source == "passt":
         return _PASST
     return _NO_DEVICE.get(nic.type, "")
 
@@ -107,16 +119,20 @@ def _can_be_a_name(target: str) -> bool:
 def _nameless(nic: Interface, domain: Domain) -> str:
     # A MAC address or net:0 is the target if the definition names no interface.
     if ":" not in nic.target:
-        return f"{nic.target!r} is not a possible name of an interface"
+        return (
+            f"{nic.target!r} is no name that an interface can have; an alternative name (ip link property) is not "
+            "looked up: name the interface itself"
+        )
     if domain.id is None:
         return "according to its definition the domain is not running (it has no id), and it names no host interface"
     return "the definition names no host interface (<target dev='...'>)"
 
 
-def _absent(nic: Interface, namespace: str | None) -> str:
+def _absent(nic: Interface, namespace: str | None, domain: Domain) -> str:
     if namespace is not None:
+        whose = "its process" if domain.process is not None else "process 1"
         return (
-            f"neither the host nor the network namespace of its process ({namespace}) has an interface {nic.target!r}: "
+            f"neither the host nor the network namespace of {whose} ({namespace}) has an interface {nic.target!r}: "
             "it is not up yet or is gone"
         )
     return (

@@ -11,12 +11,14 @@ import stat
 from collections.abc import Iterable
 from enum import Enum
 from fnmatch import fnmatchcase
+from itertools import chain
 from pathlib import PurePath
 
 from vmiostat._core import Roots
 from vmiostat.errors import SourceError
 from vmiostat.system.probe.pool import PROBE
 from vmiostat.system.processes import is_kernel_thread, start_time, user
+from vmiostat.system.vmm_programs import PROGRAMS, is_short_for_a_vmm, vmm
 
 FOLDERS = (
     "/usr/bin",
@@ -29,22 +31,6 @@ FOLDERS = (
     "/opt/kata/bin",
 )
 """Where distributions, Xen and Kata install VMMs."""
-PROGRAMS = (
-    "qemu-system-*",
-    "qemu-virtiofs-system-*",
-    "xen-qemu-system-*",
-    "qemu-kvm",
-    "qemu-dm",
-    "kvm",
-    "kvm-spice",
-    "qemu",
-    "cloud-hypervisor",
-    "cloud-hypervisor-static*",
-    "firecracker",
-    "firecracker-v[0-9]*",
-    "crosvm",
-)
-_COMMS = ("qemu-system-", "xen-qemu-system", "qemu-kvm", "cloud-hyperviso", "firecracker", "crosvm")
 LIST = "/etc/vmiostat/vmms"
 """Where the administrator lists more: a path on each line, with * for any part of its last name."""
 
@@ -107,9 +93,12 @@ class VmmExecutables:
         if not self._listed:
             self._list()
         known = path.removesuffix(_DELETED)
-        if not self._is_named_like_a_vmm(known) and known not in self._files.values():
-            comm = (self._roots.read_or_none(f"{folder}/comm") or b"").decode(errors="surrogateescape").rstrip("\n")
-            return Verdict.UNVERIFIED if _is_short_for_a_vmm(comm) else Verdict.OTHER
+        if vmm(known.rpartition("/")[2]) is None and known not in self._files.values():
+            comm = (self._roots.read_or_none(f"{folder}/comm") or b"").rstrip(b"\n")
+            # cloud-hypervisor-exporter is no VMM, although the kernel shortens its name to that of one.
+            by_its_name = os.fsencode(known.rpartition("/")[2]).startswith(comm)
+            is_called = not by_its_name and is_short_for_a_vmm(comm.decode(errors="surrogateescape"))
+            return Verdict.UNVERIFIED if is_called else Verdict.OTHER
         if _link(folder, "ns/user", self._roots) not in (_INITIAL_USER_NAMESPACE, self._own_user_namespace):
             return Verdict.UNVERIFIED
         try:
@@ -137,7 +126,7 @@ class VmmExecutables:
 
     def _places(self) -> dict[str, list[str]]:
         """Patterns of names by folder."""
-        places = {folder: list(PROGRAMS) for folder in FOLDERS}
+        places = {folder: list(chain.from_iterable(PROGRAMS.values())) for folder in FOLDERS}
         listed = (self._roots.read_or_none(LIST) or b"").decode(errors="surrogateescape").split("\n")
         for line in (*self._more, *(line for line in listed if not _COMMENT.fullmatch(line))):
             path = PurePath(line.strip())
@@ -157,15 +146,6 @@ class VmmExecutables:
     def _is_listed(self, path: str) -> bool:
         folder, _, name = path.rpartition("/")
         return any(fnmatchcase(name, pattern) for pattern in self._places().get(folder, ()))
-
-    def _is_named_like_a_vmm(self, path: str) -> bool:
-        name = path.rpartition("/")[2]
-        return any(fnmatchcase(name, pattern) for pattern in PROGRAMS)
-
-
-def _is_short_for_a_vmm(comm: str) -> bool:
-    """Whether a process calls itself like a VMM; the kernel keeps 15 bytes of the name."""
-    return comm == "kvm" or comm.startswith(_COMMS)
 
 
 def _is_roots(owner: int, mode: int) -> bool:

@@ -8,6 +8,7 @@ them.
 import errno
 import os
 import stat
+from dataclasses import replace
 
 from vmiostat._core import Roots
 from vmiostat.discovery.libvirt.process import with_process
@@ -20,6 +21,8 @@ from vmiostat.errors import SourceError, TopologyError
 DRIVERS = ("qemu", "libxl", "xen", "lxc", "ch", "bhyve", "uml")
 """Drivers of domains, by the name of their folder. Other folders (network, storage, nodedev) have no domains."""
 
+_VMMS = {"ch": "cloud-hypervisor"}
+"""Drivers of a VMM that has a domain type of QEMU's, and serves its disks."""
 _NOT_THERE = (errno.ENOENT, errno.ENOTDIR)
 _CLOSED = (errno.EACCES, errno.EPERM)
 
@@ -53,7 +56,7 @@ class LibvirtStatus:
                 try:
                     known = before.get(file)
                     if known is None or version is None or known.version != version:
-                        known = FileDefinition(version, _definition(file, roots))
+                        known = FileDefinition(version, _definition(file, driver, roots))
                     definition = known.definition
                     if isinstance(definition, TopologyError):
                         problems.append(definition)
@@ -91,13 +94,17 @@ def _version(name: str, folder: int) -> Version | None:
     return (status.st_ino, status.st_mtime_ns, status.st_size) if stat.S_ISREG(status.st_mode) else None
 
 
-def _definition(file: str, roots: Roots) -> Definition | TopologyError:
+def _definition(file: str, driver: str, roots: Roots) -> Definition | TopologyError:
     """Raises SourceError."""
     path = roots.shown(file)
     try:
-        return parse(read_descriptor(roots.open(file), path), path, LibvirtStatus.name)
+        found = parse(read_descriptor(roots.open(file), path), path, LibvirtStatus.name)
     except TopologyError as error:
         return error
+    if driver not in _VMMS:
+        return found
+    disks = tuple(replace(disk, driver=_VMMS[driver]) for disk in found.domain.disks)
+    return replace(found, domain=replace(found.domain, disks=disks))
 
 
 def _running(definition: Definition, driver: str, context: ScanContext) -> Definition | None:

@@ -3,17 +3,22 @@
 Its only name is the path of its API socket; --disk and --net each take several values of key=value,...
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from vmiostat.discovery.vmm.command_line import CommandLine, Netdev
+from vmiostat.discovery.vmm.configurations import Configurations
+from vmiostat.discovery.vmm.pci_devices import pci_address
 from vmiostat.discovery.vmm.qemu.options import Values, values
 from vmiostat.disk_source import without_secrets
 from vmiostat.model import Disk
 
 DRIVER = "cloud-hypervisor"
 
+_OTHERS = {"pmem": ("pmem", "file"), "vdpa": ("vdpa", "path"), "user-device": ("vfiouser", "socket")}
+"""Options that give a guest another kind of disk: its type, and the key that names its source."""
 
-def command_line(arguments: Sequence[str]) -> CommandLine:
+
+def command_line(arguments: Sequence[str], _: Configurations | None = None) -> CommandLine:
     """The machine that it starts; only a socket where the machine is created later, through the API."""
     found = list(_options(arguments))
     sockets = [values(text, "path").get("path") for name, text in found if name == "api-socket"]
@@ -21,8 +26,13 @@ def command_line(arguments: Sequence[str]) -> CommandLine:
         name=next(filter(None, sockets), None),
         uuid=None,
         type="kvm",
-        disks=tuple(_disk(values(text, "path"), index) for index, text in enumerate(_all(found, "disk"))),
+        disks=(
+            *(_disk(values(text, "path"), index) for index, text in enumerate(_all(found, "disk"))),
+            *(_other(values(text), name, index) for name in _OTHERS for index, text in enumerate(_all(found, name))),
+        ),
         netdevs=tuple(_netdev(values(text), index) for index, text in enumerate(_all(found, "net"))),
+        pci_devices=tuple(_pci_devices(values(text) for text in _all(found, "device"))),
+        beneath=tuple(filter(None, (values(text).get("file") for text in _all(found, "pmem")))),
     )
 
 
@@ -48,6 +58,17 @@ def _disk(disk: Values, index: int) -> Disk:
         return Disk(disk.get("id", f"disk{index}"), type="vhostuser", source=disk.get("socket"), driver=DRIVER)
     kind = "block" if path is not None and path.startswith("/dev/") else "file"
     return Disk(disk.get("id") or without_secrets(path or f"disk{index}"), kind, source=path, driver=DRIVER)
+
+
+def _pci_devices(devices: Iterable[Values]) -> Iterator[tuple[str, str]]:
+    for device in devices:
+        if address := pci_address(device.get("path", "")):
+            yield device.get("id") or address, address
+
+
+def _other(device: Values, option: str, index: int) -> Disk:
+    kind, key = _OTHERS[option]
+    return Disk(device.get("id", f"{option}{index}"), kind, source=device.get(key), driver=DRIVER)
 
 
 def _netdev(net: Values, index: int) -> Netdev:

@@ -35,4 +35,8 @@ class CommandLine:
     """The targets of disks that are read-only for the guest."""
     netdevs: tuple[Netdev, ...] = ()
     beneath: tuple[str, ...] = ()
-    """Files that it opens but that are not disks: backing files, firmware."""
+    """Files that it opens but that are no disks with requests: backing files, firmware, persistent memory."""
+    pci_devices: tuple[tuple[str, str], ...] = ()
+    """The name and address of each PCI device of the host that the guest drives itself."""
+    unread: tuple[str, ...] = ()
+    """Files that describe more devices and could not be read: /run/qemu.conf (Permission denied)."""

@@ -1,9 +1,9 @@
 """A process that runs a virtual machine, and the machine as its command line and its open files show it."""
 
 import errno
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import islice
+from itertools import chain, islice
 
 from vmiostat._core import Roots
 from vmiostat.discovery.limits import DESCRIPTORS, DEVICES, OPEN_FILES, cut_name
@@ -14,13 +14,17 @@ from vmiostat.discovery.vmm import cloud_hypervisor as cloud_hypervisor_command_
 from vmiostat.discovery.vmm import crosvm as crosvm_command_line
 from vmiostat.discovery.vmm import firecracker as firecracker_command_line
 from vmiostat.discovery.vmm.command_line import CommandLine
-from vmiostat.discovery.vmm.devices import disks, interfaces
+from vmiostat.discovery.vmm.configurations import Configurations
+from vmiostat.discovery.vmm.disks import disks
 from vmiostat.discovery.vmm.interface_by_mac import InterfaceByMac
+from vmiostat.discovery.vmm.interfaces import interfaces
+from vmiostat.discovery.vmm.pci_devices import pci_disks, pci_interfaces
 from vmiostat.discovery.vmm.qemu import command_line as qemu_command_line
 from vmiostat.errors import SourceError
-from vmiostat.model import Domain, Process
+from vmiostat.model import Disk, Domain, Process
 from vmiostat.system.descriptors import Descriptors, descriptors, open_numbers, open_paths
 from vmiostat.system.processes import command_line
+from vmiostat.system.vmm_programs import vmm
 
 PROVIDER = "processes"
 
@@ -43,6 +47,8 @@ class VmmProcess:
     domain: Domain
     cut: bool
     """Whether something of it goes beyond the limits."""
+    unread: tuple[str, ...] = ()
+    """Files with devices that are not shown."""
 
 
 def vmm_process(
@@ -58,7 +64,9 @@ def vmm_process(
         return before
     arguments = command_line(pid, roots)
     same = before is not None and (before.arguments, before.has_vm) == (digest(arguments), has_vm)
-    parsed = (before.parsed if before is not None and same else None) or _parse(arguments, has_vm)
+    parsed = before.parsed if before is not None and same else None
+    if parsed is None or (parsed.unread and context.full):
+        parsed = _parse(arguments, has_vm, Configurations(pid, roots))
     if parsed is None:
         return None
     process = running_process(pid, roots)
@@ -66,11 +74,12 @@ def vmm_process(
         raise SourceError(errno.ESRCH, "the process has ended", roots.shown(f"/proc/{pid}"))
     paths = _open_paths(pid, roots)
     # Firecracker's jailer gives it a root of its own, in which device nodes have any name.
-    nodes_anywhere = _is_firecracker(_program(arguments))
+    nodes_anywhere = vmm(_program(arguments)) == "firecracker"
     opened = None if paths is None else descriptors(pid, roots, paths, DESCRIPTORS, nodes_anywhere=nodes_anywhere)
     # A Xen guest's disks are found by their backends.
-    its_disks = () if parsed.type == "xen" else tuple(islice(disks(parsed, opened, process, roots), DEVICES + 1))
-    its_interfaces = tuple(islice(interfaces(parsed, opened, process, context.namespaces, by_mac), DEVICES + 1))
+    its_disks = () if parsed.type == "xen" else tuple(islice(_disks(parsed, opened, process, roots), DEVICES + 1))
+    open_interfaces = interfaces(parsed, opened, process, context.namespaces, by_mac)
+    its_interfaces = tuple(islice(chain(open_interfaces, pci_interfaces(parsed, roots)), DEVICES + 1))
     domain = Domain(
         name=parsed.name or f"pid {pid}",
         id=parsed.id,
@@ -83,7 +92,12 @@ def vmm_process(
     )
     cut = len(its_disks) + len(its_interfaces) > DEVICES or _is_cut(parsed, opened)
     open_files = None if paths is None else digest(paths)
-    return VmmProcess(digest(arguments), has_vm, parsed, process, open_files, with_row_names(domain), cut)
+    domain = with_row_names(domain)
+    return VmmProcess(digest(arguments), has_vm, parsed, process, open_files, domain, cut, parsed.unread)
+
+
+def _disks(parsed: CommandLine, opened: Descriptors | None, process: Process, roots: Roots) -> Iterator[Disk]:
+    return chain(disks(parsed, opened, process, roots), pci_disks(parsed, roots))
 
 
 def digest(values: Iterable[str | int]) -> int:
@@ -115,14 +129,13 @@ def _open_paths(pid: int, roots: Roots) -> dict[int, str] | None:
         raise
 
 
-def _parse(arguments: Sequence[str], has_vm: bool) -> CommandLine | None:
+def _parse(arguments: Sequence[str], has_vm: bool, files: Configurations) -> CommandLine | None:
     """The machine that the command line describes; None if it is not a VMM's."""
     if not arguments:
         return None
-    program = _program(arguments)
-    for matches, parse in _VMMS:
-        if matches(program):
-            return parse(arguments)
+    parse = _COMMAND_LINES.get(vmm(_program(arguments)))
+    if parse is not None:
+        return parse(arguments, files)
     return CommandLine(type="kvm") if has_vm else None
 
 
@@ -130,19 +143,12 @@ def _program(arguments: Sequence[str]) -> str:
     return arguments[0].rpartition("/")[2]
 
 
-def _is(program: str) -> Callable[[str], bool]:
-    """Matches the program and its variants: firecracker-v1.13.1-x86_64, cloud-hypervisor-static."""
-    return lambda name: name.startswith(program)
-
-
-_is_firecracker = _is("firecracker")
-
-_VMMS: tuple[tuple[Callable[[str], bool], Callable[[Sequence[str]], CommandLine | None]], ...] = (
-    (qemu_command_line.is_qemu, qemu_command_line.command_line),
-    (_is("cloud-hypervisor"), cloud_hypervisor_command_line.command_line),
-    (_is_firecracker, firecracker_command_line.command_line),
-    (_is("crosvm"), crosvm_command_line.command_line),
-)
+_COMMAND_LINES: Mapping[str | None, Callable[[Sequence[str], Configurations], CommandLine | None]] = {
+    "qemu": qemu_command_line.command_line,
+    "cloud-hypervisor": cloud_hypervisor_command_line.command_line,
+    "firecracker": firecracker_command_line.command_line,
+    "crosvm": crosvm_command_line.command_line,
+}
 
 
 def _type(parsed: CommandLine, opened: Descriptors | None) -> str:

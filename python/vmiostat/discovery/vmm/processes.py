@@ -15,6 +15,7 @@ import errno
 import re
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from itertools import islice
 
 from vmiostat._core import Roots
 from vmiostat.discovery.limits import DESCRIPTORS, DEVICES, NAME_BYTES, OPEN_FILES, LimitReached
@@ -99,6 +100,7 @@ class VmmProcesses:
             *_unseen(context.pids, hidden, bool(machines), roots),
             *_strangers(unverified, self._shown, roots),
             *_cut([vmm.domain for vmm in found.values() if vmm.cut], roots),
+            *_unread({vmm.domain.name: vmm.unread for vmm in found.values() if vmm.unread}, roots),
             *budget.problems(),
             *_errors(errors, roots),
         ]
@@ -182,6 +184,19 @@ def _cut(cut: Sequence[Domain], roots: Roots) -> Iterator[Error]:
             f"{DESCRIPTORS} descriptors of devices, {OPEN_FILES} of any kind, {NAME_BYTES} bytes of a name",
             roots.shown("/proc"),
             "parts",
+        )
+
+
+def _unread(unread: Mapping[str, Sequence[str]], roots: Roots) -> Iterator[Error]:
+    """By the name of the machine."""
+    if unread:
+        some = "; ".join(f"{name!r}: {files[0]}" for name, files in islice(unread.items(), _MAX_NAMED))
+        more = "; ..." if len(unread) > _MAX_NAMED else ""
+        yield LimitReached(
+            f"devices of {len(unread)} virtual machines are not shown, since files that describe them are not read: "
+            f"{some}{more}",
+            roots.shown("/proc"),
+            "configurations",
         )
 
 

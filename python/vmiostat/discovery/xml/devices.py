@@ -5,9 +5,10 @@ from dataclasses import replace
 
 from lxml import etree
 
-from vmiostat.discovery.xml.disk import CONTAINERS, disk, filesystem
+from vmiostat.discovery.xml.disk import CONTAINERS, disk, filesystem, passed_through
 from vmiostat.discovery.xml.interface import interface, moved_interface
 from vmiostat.model import Disk, Interface
+from vmiostat.system.vmm_programs import vmm
 
 Problem = Callable[[str, etree._Element], None]
 """Takes a sentence and the element that it is about."""
@@ -16,12 +17,16 @@ Problem = Callable[[str, etree._Element], None]
 def disks(domain: etree._Element, problem: Problem) -> Iterator[Disk]:
     """The domain's disks, in the definition's order."""
     seen = set()
+    served_by = _other_vmm(domain)
     for element in domain.iterfind("devices/*"):
+        found: Disk | None = None
         if element.tag == "disk":
             found = disk(element)
+        elif element.tag == "hostdev":
+            found = passed_through(element)
         elif element.tag == "filesystem" and domain.get("type") in CONTAINERS:
             found = filesystem(element)
-        else:
+        if found is None:
             continue
         if not found.target:
             source = "" if found.source is None else f" (source {found.source!r})"
@@ -30,7 +35,13 @@ def disks(domain: etree._Element, problem: Problem) -> Iterator[Disk]:
             problem(f"{element.tag} {found.target!r} is defined twice; this one is left out", element)
         else:
             seen.add(found.target)
-            yield found
+            yield found if served_by is None else replace(found, driver=served_by)
+
+
+def _other_vmm(domain: etree._Element) -> str | None:
+    """The VMM that serves the disks, where that is not QEMU: cloud-hypervisor."""
+    program = vmm((domain.findtext("devices/emulator") or "").strip().rpartition("/")[2])
+    return None if program == "qemu" else program
 
 
 def interfaces(domain: etree._Element, problem: Problem, *, live: bool) -> Iterator[Interface]:
@@ -44,7 +55,7 @@ def interfaces(domain: etree._Element, problem: Problem, *, live: bool) -> Itera
     index = 0
     for element in domain.iterfind("devices/*"):
         if element.tag == "interface":
-            found: Interface | None = interface(element, live=live)
+            found: Interface | None = interface(element, live=live, xen=domain.get("type") == "xen")
         elif element.tag == "hostdev":
             found = moved_interface(element)
         else:

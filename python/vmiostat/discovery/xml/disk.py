@@ -23,6 +23,32 @@ def disk(element: etree._Element) -> Disk:
     )
 
 
+def passed_through(element: etree._Element) -> Disk | None:
+    """The disk that a <hostdev> gives to the guest: a LUN, or a container's block device; None for anything else.
+
+    It has no target: its name is libvirt's alias, else that of the device.
+    """
+    alias, source = _attribute(element, "alias", "name"), element.find("source")
+    if source is None:
+        return None
+    match element.get("mode"), element.get("type"):
+        case "capabilities", "storage":
+            path = (source.findtext("block") or "").strip()
+            return Disk(path, "block", source=path, alias=alias) if path else None
+        case "subsystem", "scsi" if source.get("protocol"):
+            name = _joined(":", source.get("protocol"), source.get("name"))
+            return Disk(alias or name or "scsi", "network", "lun", name, alias=alias)
+        case "subsystem", "scsi":
+            address = source.find("address")
+            numbers = [] if address is None else [_bare(address, part) for part in ("bus", "target", "unit")]
+            name = _joined(" ", _attribute(source, "adapter", "name"), ":".join(numbers))
+            return Disk(alias or name or "scsi", "scsi", "lun", name, alias=alias)
+        case "subsystem", "scsi_host":
+            name = source.get("wwpn")
+            return Disk(alias or name or "scsi_host", "vhostscsi", "lun", name, alias=alias)
+    return None
+
+
 def filesystem(element: etree._Element) -> Disk:
     """A container's <filesystem>, named after the folder on which it is mounted."""
     kind = element.get("type", "mount")

@@ -1,16 +1,17 @@
 """A definition's network interfaces: libvirt's <interface>, and host interfaces that are moved into a container."""
 
-import re
-
 from lxml import etree
 
 from vmiostat.discovery.driver_domain import served_by
 from vmiostat.model import Interface
 
-_GENERATED = re.compile(r"(vnet|veth|macvtap|macvlan)[0-9]+|vif[0-9]+\.[0-9]+(-emu)?", re.ASCII)
+_GENERATED = ("vnet", "macvtap", "macvlan")
+_GENERATED_FOR_XEN = (*_GENERATED, "vif")
+"""How names begin that libvirt generates (virDomainNetDefParseXML): it ignores them in a stored definition."""
+_NOT_RUNNING = "the domain does not run: {!r} is a name that libvirt generated, and generates again at the next start"
 
 
-def interface(element: etree._Element, *, live: bool) -> Interface:
+def interface(element: etree._Element, *, live: bool, xen: bool = False) -> Interface:
     """An <interface>; its target is empty if the definition names no device of the host.
 
     For a network, a status file has the type of connection that it resolved to in <actual>. In the XML from libvirt's
@@ -24,18 +25,20 @@ def interface(element: etree._Element, *, live: bool) -> Interface:
         sources.insert(0, actual.find("source"))
     target = element.find("target")
     name = "" if target is None else target.get("dev", "")
-    # A name that libvirt generated at start may belong to another domain by the time a stored definition is read.
-    if not live and _GENERATED.fullmatch(name):
-        name = ""
-    mac = element.find("mac")
+    managed = target is None or target.get("managed") != "no"
     server = element.find("backenddomain")
+    reason = "" if server is None else served_by(server.get("name", ""))
+    # A name that libvirt generated at start may belong to another domain by the time a stored definition is read.
+    if not live and managed and name.startswith(_GENERATED_FOR_XEN if xen else _GENERATED):
+        name, reason = "", reason or _NOT_RUNNING.format(name)
+    mac = element.find("mac")
     return Interface(
         target=name,
         type=kind,
         mac=None if mac is None else mac.get("address", "").lower() or None,
         source=_source(element, kind, sources),
-        managed=target is None or target.get("managed") != "no",
-        reason="" if server is None else served_by(server.get("name", "")),
+        managed=managed,
+        reason=reason,
     )
 
 
@@ -53,19 +56,27 @@ def moved_interface(element: etree._Element) -> Interface | None:
 
 
 def _source(element: etree._Element, kind: str, sources: list[etree._Element | None]) -> str | None:
-    if kind == "user":
-        backend = element.find("backend")
-        return None if backend is None else backend.get("type")
-    for source in sources:
-        if source is None:
-            continue
-        if kind == "hostdev" and (device := _pci_address(source.find("address"))):
-            return device
-        for name in ("bridge", "network", "dev", "path", "name", "switchid"):
-            if value := source.get(name):
-                return value
-        if address := source.get("address"):
-            return f"{address}:{source.get('port', '?')}"
+    """What it is connected to; of a network, its name and the bridge or device that provides it."""
+    backend = element.find("backend")
+    backend_type = None if backend is None else backend.get("type")
+    if kind == "user" or (kind == "vhostuser" and backend_type == "passt"):
+        return backend_type
+    found = [source for source in sources if source is not None]
+    network = next(filter(None, (source.get("network") for source in found)), None)
+    provides = next(filter(None, (_place(source, kind) for source in found)), None)
+    if kind == "hostdev" or network is None:
+        return provides or network
+    return network if provides is None else f"{network} ({provides})"
+
+
+def _place(source: etree._Element, kind: str) -> str | None:
+    if kind == "hostdev" and (device := _pci_address(source.find("address"))):
+        return device
+    for name in ("bridge", "dev", "path", "name", "switchid"):
+        if value := source.get(name):
+            return value
+    if address := source.get("address"):
+        return f"{address}:{source.get('port', '?')}"
     return None
 
 

@@ -5,7 +5,7 @@ Run as `python -I -S server.py` with the socket as its standard input, without v
 ever (a FUSE file system, an mmap lock, a dead NFS server): then only this process hangs.
 
 No file that a stranger named is opened but with O_PATH, which asks no driver and no file system to open anything: a
-watchdog starts to run when its node is opened.
+watchdog starts to run when its node is opened. Only a regular file of root's is, once O_PATH has shown that it is one.
 """
 
 import errno
@@ -205,6 +205,29 @@ def block_device(path: str, root: str) -> Answer:
         os.close(node)
 
 
+def configuration(path: str, root: str, may_be_private: bool, limit: int) -> Answer:
+    """The text of a regular file below a root, if root owns it and no one else may write it.
+
+    Unless it may be private, everyone must be permitted to read it.
+    """
+    node = _open_below(path, root)
+    try:
+        status = os.fstat(node)
+        if not stat.S_ISREG(status.st_mode):
+            raise OSError(errno.EINVAL, "it is no regular file")
+        if status.st_uid != 0 or status.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+            raise OSError(errno.EPERM, "others than root may write it")
+        if not may_be_private and not status.st_mode & stat.S_IROTH:
+            raise OSError(errno.EACCES, "not everyone may read it")
+        with open(f"/proc/self/fd/{node}", "rb") as file:  # noqa: PTH123
+            text = file.read(limit + 1)
+    finally:
+        os.close(node)
+    if len(text) > limit:
+        raise OSError(errno.EFBIG, f"it is longer than {limit} bytes")
+    return os.fsdecode(text), None
+
+
 def connect(path: str, root: str, inodes: Sequence[int] | None) -> Answer:
     """A connection to the UNIX socket at a path, if its file has one of these inodes (their lower 32 bits).
 
@@ -259,7 +282,8 @@ def _block_device(status: os.stat_result) -> list[int] | None:
 
 
 OPERATIONS: dict[str, Callable[..., Answer]] = {
-    operation.__name__: operation for operation in (command_line, descriptors, executable, block_device, connect)
+    operation.__name__: operation
+    for operation in (command_line, descriptors, executable, block_device, configuration, connect)
 }
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
-from vmiostat.discovery.vmm.qemu.block_nodes import UNKNOWN, Storage, backing_files, storage, storage_called
+from vmiostat.discovery.vmm.qemu.block_nodes import UNKNOWN, Storage, files_beneath, storage, storage_called
 from vmiostat.discovery.vmm.qemu.options import Values, values
 from vmiostat.model import Disk
 
@@ -11,7 +11,21 @@ _SHORT = {"hda": 0, "hdb": 1, "hdc": 2, "hdd": 3, "": 0}
 """Options that stand for -drive index=N; an image without any option is the first disk, too."""
 _REMOVABLE = {"ide-cd": "cdrom", "scsi-cd": "cdrom", "floppy": "floppy"}
 _PASSED_THROUGH = frozenset({"scsi-block", "scsi-generic"})
+_PMEM = ("pmem", "memdev")
+_OUTSIDE_QEMU = {
+    "vhost-user-blk": ("vhostuser", "chardev"),
+    "vhost-user-scsi": ("vhostuser", "chardev"),
+    "vhost-scsi": ("vhostscsi", "wwpn"),
+    "vhost-vdpa-device": ("vdpa", "vhostdev"),
+    "vfio-user": ("vfiouser", "socket.path"),
+    "virtio-pmem": _PMEM,
+    "nvdimm": _PMEM,
+}
+"""Devices whose requests QEMU does not see: the type of the disk, and the property that names its source."""
 _FIRMWARE = frozenset({"pflash", "mtd"})
+_FLASH_CHIPS = ("pflash0", "pflash1")
+_FORMATS = frozenset({"raw", "qcow2"})
+"""Drivers that an empty drive may name."""
 _UNITS = {"ide": 2, "scsi": 7}
 """Units on a bus that the machine has by default."""
 
@@ -23,6 +37,8 @@ class BlockOptions:
     nodes: dict[str, Values] = field(default_factory=dict)
     drives: list[Values] = field(default_factory=list)
     devices: list[Values] = field(default_factory=list)
+    memory: dict[str, str] = field(default_factory=dict)
+    """The file of each memory backend."""
 
     def add(self, name: str, text: str) -> None:
         """Takes an option if it is one of these."""
@@ -34,6 +50,10 @@ class BlockOptions:
                 self.drives.append(values(text))
             case "device":
                 self.devices.append(values(text, "driver"))
+            case "object":
+                found = values(text, "qom-type")
+                if "id" in found and "mem-path" in found:
+                    self.memory[found["id"]] = found["mem-path"]
             case "cdrom":
                 self.drives.append({"file": text, "if": "ide", "index": "2", "media": "cdrom"})
             case "fda" | "fdb":
@@ -60,8 +80,10 @@ def disks(options: BlockOptions, *, units: int = 2) -> Iterator[tuple[Disk, bool
         target = device.get("id") or reference or driver
         if not target:
             continue
-        if driver.startswith("vhost-user-blk"):
-            found = Disk(target, type="vhostuser", source=device.get("chardev"), driver="qemu")
+        if outside := _outside_qemu(driver):
+            kind, key = outside
+            source = device.get(key)
+            found = Disk(target, kind, source=options.memory.get(source or "", source), driver="qemu")
         elif reference is not None:
             drive = by_name.pop(reference, None)
             found = _of_reference(target, driver, reference, drive, options.nodes)
@@ -79,13 +101,24 @@ def disks(options: BlockOptions, *, units: int = 2) -> Iterator[tuple[Disk, bool
             yield _disk(name, kind, _of_drive(drive, options.nodes)), _is_read_only(drive)
 
 
-def beneath(options: BlockOptions) -> Iterator[str]:
-    """Files that are opened but are not disks: backing files, firmware."""
-    for node in options.nodes.values():
-        yield from backing_files(node, options.nodes)
-    for drive in options.drives:
-        if drive.get("if") in _FIRMWARE and (path := _of_drive(drive, options.nodes)[1]):
-            yield path
+def beneath(options: BlockOptions, machine: Values) -> Iterator[str]:
+    """Files that are opened but are not disks: backing files, a quorum's children, firmware, memory.
+
+    Firmware is a drive of its own kind, or a node that the machine's options refer to (-machine pflash0=NODE).
+    """
+    for node in (*options.nodes.values(), *options.drives):
+        yield from files_beneath(node, options.nodes)
+    firmware = [_of_drive(drive, options.nodes)[1] for drive in options.drives if drive.get("if") in _FIRMWARE]
+    firmware += [storage(options.nodes.get(machine.get(chip, ""), {}), options.nodes)[1] for chip in _FLASH_CHIPS]
+    yield from filter(None, firmware)
+    for device in options.devices:
+        if _outside_qemu(device.get("driver", "")) == _PMEM and device.get("memdev") in options.memory:
+            yield options.memory[device["memdev"]]
+
+
+def _outside_qemu(driver: str) -> tuple[str, str] | None:
+    """vhost-user-blk-pci is vhost-user-blk on a PCI bus."""
+    return next((_OUTSIDE_QEMU[name] for name in _OUTSIDE_QEMU if f"{driver}-".startswith(f"{name}-")), None)
 
 
 def _is_read_only(node: Values) -> bool:
@@ -102,8 +135,9 @@ def _of_reference(target: str, driver: str, reference: str, drive: Values | None
 def _of_drive(drive: Values, nodes: Mapping[str, Values]) -> Storage:
     if drive.get("file"):
         return storage_called(drive["file"], nodes)
-    # Without a file, and without file.driver and the like: an empty drive.
-    return storage(drive, nodes) if any(key.startswith("file.") for key in drive) else ("file", None)
+    # The storage may also be described by its driver's options: file.driver=..., driver=nbd,host=...
+    is_empty = drive.get("driver", "raw") in _FORMATS and not any("." in key or key == "filename" for key in drive)
+    return ("file", None) if is_empty else storage(drive, nodes)
 
 
 def _disk(target: str, kind: str, found: Storage) -> Disk:

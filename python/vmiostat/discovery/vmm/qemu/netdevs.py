@@ -18,6 +18,8 @@ class NetworkOptions:
     cards: list[Values] = field(default_factory=list)
     old_cards: list[Values] = field(default_factory=list)
     """-net nic: the first one belongs to the first -net of another type, and so on."""
+    sockets: dict[str, str] = field(default_factory=dict)
+    """The path of each chardev that is a UNIX socket."""
 
     def add(self, name: str, text: str) -> None:
         """Takes an option if it is one of these."""
@@ -25,7 +27,11 @@ class NetworkOptions:
             case "netdev":
                 self.netdevs.append(values(text, "type"))
             case "nic":
-                self.netdevs.append(values(text, "type"))
+                self.netdevs.append({"nic": "on", **values(text, "type")})
+            case "chardev":
+                found = values(text, "backend")
+                if "path" in found:
+                    self.sockets[found.get("id", "")] = found["path"]
             case "net" | "device":
                 found = values(text, "type" if name == "net" else "driver")
                 if "netdev" in found:
@@ -37,7 +43,10 @@ class NetworkOptions:
 
 
 def netdevs(options: NetworkOptions) -> Iterator[Netdev]:
-    """Where each card's packets go. A netdev without an id is named by its type and position: user.0."""
+    """Where each card's packets go. A netdev without an id is named by its type and position: user.0.
+
+    One without a card is left out: the guest sees none of it.
+    """
     macs = {card["netdev"]: card.get("mac") or card.get("macaddr") for card in options.cards}
     old_cards = iter(options.old_cards)
     for position, found in enumerate(options.netdevs):
@@ -45,14 +54,17 @@ def netdevs(options: NetworkOptions) -> Iterator[Netdev]:
         if kind == "none":
             continue
         name = found.get("id") or f"{kind}.{position}"
+        if name not in macs and "nic" not in found and not ("net" in found and options.old_cards):
+            continue
         mac = macs.get(name) or found.get("mac")
         if mac is None and "net" in found:
             mac = next(old_cards, {}).get("macaddr")
+        socket = options.sockets.get(found.get("chardev", ""))
         yield Netdev(
             id=name,
             type=_TYPES.get(kind, kind) if not _is_passt(found) else "user",
             mac=mac.lower() if mac else None,
-            source="passt" if _is_passt(found) else found.get("br"),
+            source="passt" if _is_passt(found) or "passt" in (socket or "") else found.get("br") or socket,
             interface=found.get("ifname") if kind == "tap" else None,
             descriptors=tuple(_descriptors(found)),
         )

@@ -1,28 +1,19 @@
-"""A VMM's devices: those that it has open, under the names that its command line gives them."""
+"""A VMM's interfaces: those that it has open, with what its command line says about them."""
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
 from dataclasses import replace
 from itertools import chain
 
-from vmiostat._core import Roots
-from vmiostat.counter_sources import BlockDevice, NetDevice
-from vmiostat.discovery.limits import DEVICES
+from vmiostat.counter_sources import NetDevice
 from vmiostat.discovery.vmm.command_line import CommandLine, Netdev
 from vmiostat.discovery.vmm.interface_by_mac import InterfaceByMac
 from vmiostat.errors import SourceError
-from vmiostat.model import Disk, Interface, Process
-from vmiostat.system.block_device import Number, device_number, device_number_seen_by
+from vmiostat.model import Interface, Process
 from vmiostat.system.descriptors import Descriptors
 from vmiostat.system.netns import NetworkNamespaces
-from vmiostat.system.processes import user
 
 _TAP = "the VMM has it open as a tap: the guest's rx is the host device's tx"
-_READ_ONLY = (
-    "the VMM has it open read-only, like the disk below a snapshot's overlay: the guest's writes go elsewhere and are "
-    "not counted here"
-)
 _UNNUMBERED = (
     "/dev/{name} belongs to the interface with that number, and interface numbers of its network namespace cannot be "
     "read: this takes CAP_SYS_ADMIN (a captured machine has none)"
@@ -35,49 +26,6 @@ _NAMELESS = (
     "only the descriptors of process {pid} (/proc/{pid}/fdinfo) show which host interface it is: reading them takes "
     "root or CAP_SYS_PTRACE"
 )
-
-
-def disks(line: CommandLine, opened: Descriptors | None, process: Process, roots: Roots) -> Iterator[Disk]:
-    """The disks of the command line, except block devices that are no longer open; then other open block devices.
-
-    A file that is plugged or unplugged later goes unnoticed: an open file does not show whether it is a disk.
-    """
-    return iter(line.disks) if opened is None else _open_disks(line, opened, process, roots)
-
-
-def _open_disks(line: CommandLine, opened: Descriptors, process: Process, roots: Roots) -> Iterator[Disk]:
-    open_devices = {number: descriptor for descriptor, number in reversed(opened.block_devices.items())}
-    by_path = {opened.paths[descriptor]: number for descriptor, number in opened.block_devices.items()}
-    writable = {number for descriptor, number in opened.block_devices.items() if descriptor not in opened.read_only}
-    # Looking up a path takes longer than all else here, and finds nothing that is not open.
-    looked_up = line.beneath[:DEVICES] if open_devices else ()
-    beneath = {_number(path, by_path, process, roots) for path in looked_up if path.startswith("/dev/")}
-    seen: set[Number] = set()
-    for disk in line.disks[:DEVICES]:
-        if disk.type != "block" or disk.source is None:
-            yield disk
-            continue
-        number = _number(disk.source, by_path, process, roots) if open_devices else None
-        if number in open_devices and number is not None:
-            seen.add(number)
-            read_only = disk.device == "disk" and disk.target not in line.read_only and number not in writable
-            yield replace(disk, counter_source=BlockDevice(*number), reason=_READ_ONLY if read_only else "")
-    for number, descriptor in sorted(open_devices.items(), key=lambda item: item[1]):
-        path = opened.paths[descriptor]
-        if number not in seen and number not in beneath:
-            yield Disk(path, "block", source=path, counter_source=BlockDevice(*number))
-
-
-def _number(path: str, open_by_path: Mapping[str, Number], process: Process, roots: Roots) -> Number | None:
-    """The number of a block device of the command line: of the open file, else by the process's /dev, else by ours."""
-    if path in open_by_path:
-        return open_by_path[path]
-    by = user(process.pid, roots)
-    with suppress(SourceError):
-        return device_number_seen_by(process.pid, path, roots, by)
-    with suppress(SourceError):
-        return device_number(path, roots, by)
-    return None
 
 
 def interfaces(
