@@ -51,7 +51,7 @@ fn values(bytes: &[u8]) -> Vec<(u16, &[u8])> {
 pub fn columns(stats: &[u8]) -> Option<[i64; 16]> {
     let word = |at: usize| -> Option<i64> {
         let word = u64::from_ne_bytes(stats.get(8 * at..8 * at + 8)?.try_into().unwrap());
-        (word < 1 << 61).then_some(word as i64)
+        Some(i64::try_from(word).unwrap_or(-1))
     };
     let mut all = [0; 23];
     for (at, value) in all.iter_mut().enumerate() {
@@ -75,5 +75,7 @@ pub fn columns(stats: &[u8]) -> Option<[i64; 16]> {
         &[17, 16, 20, 19],
         &[22],
     ];
-    Some(SUMS.map(|parts| parts.iter().map(|at| all[*at]).sum()))
+    let known = |parts: &[usize]| parts.iter().all(|at| all[*at] >= 0);
+    let sum = |parts: &[usize]| -> i128 { parts.iter().map(|at| i128::from(all[*at])).sum() };
+    Some(SUMS.map(|parts| if known(parts) { sum(parts).try_into().unwrap_or(-1) } else { -1 }))
 }

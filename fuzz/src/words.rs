@@ -1,10 +1,16 @@
 //! Numbers in text.
 
-/// The value of a word of decimal digits, if it fits.
+/// The value of a word of decimal digits; -1 if it fits only without a sign.
 pub fn number(word: &[u8]) -> Option<i64> {
     let digits = std::str::from_utf8(word).ok()?;
     // The standard library also takes a sign.
-    digits.bytes().all(|byte| byte.is_ascii_digit()).then(|| digits.parse().ok())?
+    let value: u64 = digits.bytes().all(|byte| byte.is_ascii_digit()).then(|| digits.parse().ok())??;
+    Some(value.try_into().unwrap_or(-1))
+}
+
+/// A number in other units; -1 if it is unknown or does not fit.
+pub fn scaled(number: i64, unit: i64) -> i64 {
+    i64::try_from(i128::from(number) * i128::from(unit)).map_or(-1, |scaled| scaled.max(-1))
 }
 
 /// At most this many numbers before the end of the line; the rest is ignored.
@@ -22,11 +28,16 @@ pub fn numbers(mut text: &[u8], at_most: usize) -> Option<Vec<i64>> {
     Some(found)
 }
 
-/// The value of a text of one number, with an optional sign and only blanks and a newline after it.
+/// The value of a text of one number, with only blanks and a newline after it.
+pub fn counter(text: &[u8]) -> Option<i64> {
+    let found = numbers(text, 2).filter(|found| found.len() == 1 && text[0].is_ascii_digit())?;
+    Some(found[0])
+}
+
+/// The same with an optional sign. None if it does not fit.
 pub fn only(text: &[u8]) -> Option<i64> {
     let (sign, unsigned) = text.strip_prefix(b"-").map_or((1, text), |unsigned| (-1, unsigned));
-    let found = numbers(unsigned, 2).filter(|found| found.len() == 1 && unsigned[0].is_ascii_digit())?;
-    Some(sign * found[0])
+    Some(sign * counter(unsigned).filter(|value| *value >= 0)?)
 }
 
 /// The words separated by spaces.
@@ -118,8 +129,11 @@ pub fn block_record(text: &[u8]) -> Option<vmiostat_core::fields::block::Record>
     let mut record = vmiostat_core::fields::block::UNKNOWN;
     for (word, unit, at) in FIELDS {
         if let Some(&number) = found.get(at).filter(|number| **number >= 0) {
-            record[word] = number.checked_mul(unit)?;
+            record[word] = scaled(number, unit);
         }
     }
+    // A 32-bit number that has fallen below zero.
+    let in_flight = &mut record[vmiostat_core::fields::block::in_flight];
+    *in_flight = if *in_flight > i64::from(i32::MAX) { -1 } else { *in_flight };
     Some(record)
 }

@@ -206,7 +206,9 @@ class Sample:
         """The rates between an earlier sample and this one, each by the time of its own row.
 
         Rows are paired by `row_id`, wherever a change of the plan has moved them. A row that `before` lacks has no
-        rate: its state is `replaced` if `before` has another row of the same name, and otherwise `new`.
+        rate: its state is `replaced` if `before` has another row of the same name, and otherwise `new`. A counter that
+        wrapped at 32 bits, or fell while the device's others grew, has none, and the row's others have theirs. One
+        sample of counters that are too low makes no spike, if `before` was itself given the sample before it.
 
         Parameters
         ----------

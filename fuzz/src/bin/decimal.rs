@@ -15,6 +15,7 @@ fuzz_target!(|bytes: &[u8]| {
     }
 
     assert_eq!(decimal::only(bytes), words::only(bytes));
+    assert_eq!(decimal::counter(bytes), words::counter(bytes));
 
     let (mut rest, mut found) = (bytes, Some(Vec::new()));
     while let Some(list) = &mut found

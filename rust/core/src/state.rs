@@ -6,11 +6,12 @@
 pub enum State {
     /// The counters are current: read in this poll, or reported in time by the VMM.
     Ok = 0,
-    /// No rate: the device's counters restarted from 0 (a Xen frontend reconnected, a driver was reset).
+    /// No rate: the device's counters restarted (a Xen frontend reconnected, a driver was reset), or one sample of them was
+    /// too low.
     Reset = 1,
     /// No rate: another device has taken this row's place since the earlier sample.
     Replaced = 2,
-    /// No rate: a 32-bit counter of the kernel wrapped.
+    /// No rate: all counters of the row wrapped at 32 bits.
     Wrapped = 3,
     /// The device does not exist (any more).
     Gone = 4,
@@ -57,9 +58,9 @@ impl State {
     pub const fn help(self) -> &'static str {
         match self {
             State::Ok => "the counters are current: read in this poll, or reported in time by the VMM",
-            State::Reset => "the device's counters restarted from 0 since the earlier sample",
+            State::Reset => "the device's counters restarted since the earlier sample, or one sample of them was too low",
             State::Replaced => "another device has taken this row's place since the earlier sample",
-            State::Wrapped => "a 32-bit counter of the kernel wrapped since the earlier sample",
+            State::Wrapped => "all counters that the row has wrapped at 32 bits since the earlier sample",
             State::Gone => "the device does not exist",
             State::Stale => "the counters are old (see time_ns), or there are none yet: no answer came in time",
             State::Unsupported => {

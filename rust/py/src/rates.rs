@@ -1,5 +1,6 @@
 //! The rates between two samples: an array of structs of 64-bit floats for each table, and its rows in Python.
 
+use std::collections::HashMap;
 use std::ffi::{CStr, CString};
 use std::sync::{Arc, LazyLock};
 
@@ -10,7 +11,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyIterator, PyTuple};
 use vmiostat_core::error::Error;
 use vmiostat_core::fields::{Field, Kind, Table, block, interface};
-use vmiostat_core::rates::{between, fields, since_boot, unpaired};
+use vmiostat_core::rates::{between, fields, lost, since_boot, unpaired};
 use vmiostat_core::state::State;
 
 use crate::arrow::rates_schema;
@@ -55,13 +56,16 @@ impl Rates {
 
 /// What the rates of a row are made from.
 pub(crate) enum Earlier<'words> {
-    /// Its words in the earlier sample.
-    Row(&'words [i64]),
+    /// Its words in the earlier sample, and what its counters had fallen from there.
+    Row(&'words [i64], Option<&'words [i64]>),
     /// The boot time, when every counter was 0.
     Boot(i64),
     /// Nothing: the earlier sample does not have the row; if it was `replaced`, it has another one of the same name.
     None { replaced: bool },
 }
+
+/// What the counters of some rows have fallen from, by row id.
+pub(crate) type Lost = HashMap<i64, Box<[i64]>>;
 
 /// A rate, or None where there is none.
 fn number(bits: i64) -> Option<f64> {
@@ -197,13 +201,14 @@ macro_rules! rates_classes {
             /// The words of a row: each field and the interval (bits of a float), and the state.
             const WORDS: usize = [$(stringify!($name)),+].len() + 2;
 
-            /// The rates of the rows in `words`. `earlier` gets the index and the id of a row.
+            /// The rates of the rows in `words`, and what rows' counters have fallen from. `earlier` gets the index and
+            /// the id of a row.
             pub(crate) fn new<'words>(
                 labels: Arc<Labels>,
                 words: &[i64],
                 mut earlier: impl FnMut(usize, i64) -> PyResult<Earlier<'words>>,
-            ) -> PyResult<$table> {
-                let mut rates = Vec::new();
+            ) -> PyResult<($table, Lost)> {
+                let (mut rates, mut fallen) = (Vec::new(), Lost::new());
                 let rows = words.len() / $module::WORDS;
                 let room = rates.try_reserve_exact(rows * $table::WORDS);
                 room.map_err(|_| CoreError::from(Error::Memory { rows }))?;
@@ -211,8 +216,13 @@ macro_rules! rates_classes {
                 for (row, after) in words.chunks_exact($module::WORDS).enumerate() {
                     let after = record::<$module::Table>(after);
                     let outcome = match earlier(row, after[$module::row_id])? {
-                        Earlier::Row(before) => {
-                            between::<$module::Table>(&record::<$module::Table>(before), &after, &mut values)
+                        Earlier::Row(before, from) => {
+                            let before = record::<$module::Table>(before);
+                            let from = from.map(record::<$module::Table>);
+                            if let Some(from) = lost::<$module::Table>(from.as_ref(), &before, &after) {
+                                fallen.insert(after[$module::row_id], from.into());
+                            }
+                            between::<$module::Table>(from.as_ref(), &before, &after, &mut values)
                         }
                         Earlier::Boot(boot_time_ns) => since_boot::<$module::Table>(&after, boot_time_ns, &mut values),
                         Earlier::None { replaced } => unpaired::<$module::Table>(&after, replaced, &mut values),
@@ -221,7 +231,7 @@ macro_rules! rates_classes {
                     rates.extend(floats.map(|value| value.to_bits().cast_signed()));
                     rates.push(outcome.state as i64);
                 }
-                Ok($table::of(labels, rates))
+                Ok(($table::of(labels, rates), fallen))
             }
 
             fn row(words: &[i64]) -> PyResult<$row> {

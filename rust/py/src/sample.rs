@@ -1,7 +1,7 @@
 //! A sample: two arrays of structs. A row becomes a Python object when it is used.
 
 use std::ffi::{CStr, CString};
-use std::sync::{Arc, LazyLock};
+use std::sync::{Arc, LazyLock, OnceLock};
 
 use arrow_schema::Schema;
 use pyo3::prelude::*;
@@ -12,7 +12,7 @@ use vmiostat_core::plan_id::PlanId;
 
 use crate::arrow::counters_schema;
 use crate::error::CoreError;
-use crate::rates::{BlockRatesTable, Earlier, InterfaceRatesTable, Rates};
+use crate::rates::{BlockRatesTable, Earlier, InterfaceRatesTable, Lost, Rates};
 use crate::stats::{BlockStats, InterfaceStats, struct_format};
 use crate::table::table_class;
 
@@ -56,16 +56,18 @@ macro_rules! counters_table {
             }
 
             fn rates_since_boot(&self, boot_time_ns: Option<i64>) -> PyResult<$rates> {
-                $rates::new(Arc::clone(&self.labels), &self.words, |_, _| {
+                let rates = $rates::new(Arc::clone(&self.labels), &self.words, |_, _| {
                     Ok(boot_time_ns.map_or(Earlier::None { replaced: false }, Earlier::Boot))
-                })
+                });
+                Ok(rates?.0)
             }
 
-            fn rates(&self, py: Python<'_>, before: &$class) -> PyResult<$rates> {
+            /// `lost` is what counters have fallen from in `before`.
+            fn rates(&self, py: Python<'_>, before: &$class, lost: Option<&Lost>) -> PyResult<($rates, Lost)> {
                 let mut rows = EarlierRows::of::<$module::Table>(&before.words);
                 $rates::new(Arc::clone(&self.labels), &self.words, |row, row_id| {
                     match rows.find(row_id).map_err(CoreError::from)? {
-                        Some(words) => Ok(Earlier::Row(words)),
+                        Some(words) => Ok(Earlier::Row(words, lost.and_then(|lost| lost.get(&row_id)).map(|lost| &**lost))),
                         // The name decides no more than the state of a row without a rate.
                         None => {
                             let name = self.labels.name(py, row)?;
@@ -93,6 +95,20 @@ pub(crate) struct Sample {
     pub(crate) plan: PlanId,
     /// When the machine booted, if that is known.
     pub(crate) boot_time_ns: Option<i64>,
+    /// What the counters of block devices and of interfaces have fallen from, once rates were made of this sample and an
+    /// earlier one.
+    lost: OnceLock<(Lost, Lost)>,
+}
+
+impl Sample {
+    pub(crate) fn new(
+        block: Py<BlockTable>,
+        interface: Py<InterfaceTable>,
+        plan: PlanId,
+        boot_time_ns: Option<i64>,
+    ) -> Sample {
+        Sample { block, interface, plan, boot_time_ns, lost: OnceLock::new() }
+    }
 }
 
 #[pymethods]
@@ -106,7 +122,9 @@ impl Sample {
     /// The rates between an earlier sample and this one, each by the time of its own row.
     ///
     /// Rows are paired by `row_id`, wherever a change of the plan has moved them. A row that `before` lacks has no
-    /// rate: its state is `replaced` if `before` has another row of the same name, and otherwise `new`.
+    /// rate: its state is `replaced` if `before` has another row of the same name, and otherwise `new`. A counter that
+    /// wrapped at 32 bits, or fell while the device's others grew, has none, and the row's others have theirs. One
+    /// sample of counters that are too low makes no spike, if `before` was itself given the sample before it.
     ///
     /// Parameters
     /// ----------
@@ -139,7 +157,12 @@ impl Sample {
             None => (block.rates_since_boot(self.boot_time_ns)?, interface.rates_since_boot(self.boot_time_ns)?),
             Some(before) => {
                 self.plan.same_poller(before.plan).map_err(CoreError::from)?;
-                (block.rates(py, before.block.get())?, interface.rates(py, before.interface.get())?)
+                let (blocks, interfaces) = before.lost.get().map(|(block, interface)| (block, interface)).unzip();
+                let (block, of_blocks) = block.rates(py, before.block.get(), blocks)?;
+                let (interface, of_interfaces) = interface.rates(py, before.interface.get(), interfaces)?;
+                // Rates against several samples: what the first of them shows is kept.
+                self.lost.get_or_init(|| (of_blocks, of_interfaces));
+                (block, interface)
             }
         };
         Ok(Rates { block: Py::new(py, block)?, interface: Py::new(py, interface)? })
@@ -164,7 +187,7 @@ impl Sample {
         plan: i64,
         boot_time_ns: Option<i64>,
     ) -> Sample {
-        Sample { block, interface, plan: PlanId { poller, number: plan }, boot_time_ns }
+        Sample::new(block, interface, PlanId { poller, number: plan }, boot_time_ns)
     }
 
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<(Bound<'py, PyAny>, Bound<'py, PyTuple>)> {

@@ -5,7 +5,8 @@
 //! 2.6.25 has only 4. Any further numbers are ignored.
 //!
 //! A sector is 512 bytes, whatever the device's own sector size is. Times are milliseconds in 32 bits, which
-//! wrap after 49.7 days.
+//! wrap after 49.7 days. The number of requests in flight is a 32-bit one, too, and some drivers' falls below zero: it is
+//! unknown then (-1), as is any number that does not fit into a word.
 
 use crate::fields::block;
 
@@ -18,7 +19,7 @@ const MAX_NUMBERS: usize = 17;
 /// Version 1 needs the numbers up to the sectors written.
 const V1_NUMBERS: usize = 7;
 
-/// Parses the numbers of one device, up to the end of the line. None if they are too few, too large or not numbers.
+/// Parses the numbers of one device, up to the end of the line. None if they are too few or not numbers.
 pub fn record(numbers: &[u8]) -> Option<block::Record> {
     let (found, count) = take::<MAX_NUMBERS>(numbers)?;
     match count {
@@ -63,24 +64,24 @@ fn whole(found: &[i64; MAX_NUMBERS], count: usize) -> Option<block::Record> {
     let mut record = block::UNKNOWN;
     record[word::rd_req] = rd_req;
     record[word::rd_merged] = rd_merged;
-    record[word::rd_bytes] = rd_sectors.checked_mul(SECTOR)?;
-    record[word::rd_time] = rd_ms.checked_mul(MILLISECOND)?;
+    record[word::rd_bytes] = decimal::scaled(rd_sectors, SECTOR);
+    record[word::rd_time] = decimal::scaled(rd_ms, MILLISECOND);
     record[word::wr_req] = wr_req;
     record[word::wr_merged] = wr_merged;
-    record[word::wr_bytes] = wr_sectors.checked_mul(SECTOR)?;
-    record[word::wr_time] = wr_ms.checked_mul(MILLISECOND)?;
-    record[word::in_flight] = in_flight;
-    record[word::busy_time] = busy_ms.checked_mul(MILLISECOND)?;
-    record[word::queue_time] = queue_ms.checked_mul(MILLISECOND)?;
+    record[word::wr_bytes] = decimal::scaled(wr_sectors, SECTOR);
+    record[word::wr_time] = decimal::scaled(wr_ms, MILLISECOND);
+    record[word::in_flight] = if i32::try_from(in_flight).is_ok() { in_flight } else { -1 };
+    record[word::busy_time] = decimal::scaled(busy_ms, MILLISECOND);
+    record[word::queue_time] = decimal::scaled(queue_ms, MILLISECOND);
     if count >= 15 {
         record[word::ds_req] = found[11];
         record[word::ds_merged] = found[12];
-        record[word::ds_bytes] = found[13].checked_mul(SECTOR)?;
-        record[word::ds_time] = found[14].checked_mul(MILLISECOND)?;
+        record[word::ds_bytes] = decimal::scaled(found[13], SECTOR);
+        record[word::ds_time] = decimal::scaled(found[14], MILLISECOND);
     }
     if count >= 17 {
         record[word::fl_req] = found[15];
-        record[word::fl_time] = found[16].checked_mul(MILLISECOND)?;
+        record[word::fl_time] = decimal::scaled(found[16], MILLISECOND);
     }
     Some(record)
 }
@@ -94,9 +95,9 @@ fn requests_and_sectors(rd_req: i64, rd_sectors: i64, wr_req: i64, wr_sectors: i
     use block as word;
     let mut record = block::UNKNOWN;
     record[word::rd_req] = rd_req;
-    record[word::rd_bytes] = rd_sectors.checked_mul(SECTOR)?;
+    record[word::rd_bytes] = decimal::scaled(rd_sectors, SECTOR);
     record[word::wr_req] = wr_req;
-    record[word::wr_bytes] = wr_sectors.checked_mul(SECTOR)?;
+    record[word::wr_bytes] = decimal::scaled(wr_sectors, SECTOR);
     Some(record)
 }
 
@@ -132,13 +133,30 @@ mod tests {
     }
 
     #[test]
-    fn too_few_too_large_or_no_numbers() {
+    fn too_few_or_no_numbers() {
         for count in (0..11).filter(|count| *count != 4) {
             assert_eq!(record(line(count).as_bytes()), None, "{count}");
         }
-        assert_eq!(record(line(17).replace(" 3 ", " 18014398509481984 ").as_bytes()), None, "bytes over 63 bits");
         assert_eq!(record(line(17).replace(" 9 ", " nine ").as_bytes()), None);
         assert_eq!(record(line(17).replace(" 9 ", " -9 ").as_bytes()), None);
+    }
+
+    #[test]
+    fn a_number_that_does_not_fit_costs_no_other() {
+        let right = record(line(17).as_bytes()).unwrap();
+        for (there, instead, word) in [
+            (" 3 ", " 18014398509481984 ", block::rd_bytes),
+            (" 5 ", " 9223372036854775808 ", block::wr_req),
+            (" 8 ", " 18446744073709551615 ", block::wr_time),
+            (" 9 ", " 4294967295 ", block::in_flight),
+        ] {
+            let text = line(17).replace(there, instead);
+            let mut expected = right;
+            expected[word] = -1;
+            assert_eq!(record(text.as_bytes()), Some(expected), "{text}");
+        }
+        let within = record_within(b"1 2 18014398509481984 4 5 6 7 8 9 10 11", 40).unwrap();
+        assert_eq!(within[..5], [1, -1, 5, 7 * 512, -1]);
     }
 
     #[test]
@@ -170,7 +188,7 @@ mod tests {
                 plain(0, 1), plain(2, 512), plain(4, 1), plain(6, 512), -1,
                 after(17, 15, 1), after(15, 11, 1), after(15, 13, 512),
                 plain(3, ms), plain(7, ms), after(17, 16, ms), after(15, 14, ms),
-                plain(1, 1), plain(5, 1), plain(8, 1), plain(9, ms), plain(10, ms),
+                plain(1, 1), plain(5, 1), numbers[8].try_into().map_or(-1, |count: i32| count.into()), plain(9, ms), plain(10, ms),
             ]);
         }
     }

@@ -5,6 +5,7 @@
 //! than the message. They are summed to the columns of /proc/net/dev as the kernel sums them there, so that every
 //! source makes the same record of an interface.
 
+use super::decimal;
 use super::netdev::Counters;
 use super::netlink::{self, Message, u32_at};
 
@@ -79,7 +80,7 @@ pub fn next<'bytes>(bytes: &mut &'bytes [u8]) -> Option<Reply<'bytes>> {
     Some(Reply { sequence, interrupted: flags & NLM_F_DUMP_INTR != 0, body })
 }
 
-/// The counters of an interface, in the order of /proc/net/dev. None if there are none, or if one overflows a word.
+/// The counters of an interface, in the order of /proc/net/dev. None if there are none.
 pub fn counters(attributes: &[u8]) -> Option<Counters> {
     // An empty attribute of type 0 may precede them for alignment (nla_reserve_64bit).
     netlink::attribute(attributes, IFLA_STATS_LINK_64).and_then(summed)
@@ -90,9 +91,18 @@ fn summed(stats: &[u8]) -> Option<Counters> {
     let words = words.first_chunk::<WORDS>()?.map(u64::from_ne_bytes);
     // The sum of four counters below 2^61 always fits into a word. Checking the union of all bits is cheaper than
     // checking each sum.
-    if words.iter().fold(0, |bits, word| bits | word) >> 61 != 0 {
-        return None;
-    }
+    let fit = words.iter().fold(0, |bits, word| bits | word) >> 61 == 0;
+    Some(if fit { columns(words.map(u64::cast_signed), |one, other| one + other) } else { large(words) })
+}
+
+/// Where a number may not fit, and is -1.
+#[cold]
+fn large(words: [u64; WORDS]) -> Counters {
+    columns(words.map(decimal::or_unknown), decimal::sum)
+}
+
+#[inline]
+fn columns(words: [i64; WORDS], sum: impl Fn(i64, i64) -> i64) -> Counters {
     let [
         rx_packets,
         tx_packets,
@@ -117,14 +127,14 @@ fn summed(stats: &[u8]) -> Option<Counters> {
         tx_window,
         rx_compressed,
         tx_compressed,
-    ] = words.map(u64::cast_signed);
-    Some([
+    ] = words;
+    [
         rx_bytes,
         rx_packets,
         rx_errors,
-        rx_dropped + rx_missed,
+        sum(rx_dropped, rx_missed),
         rx_fifo,
-        rx_length + rx_over + rx_crc + rx_frame,
+        sum(sum(rx_length, rx_over), sum(rx_crc, rx_frame)),
         rx_compressed,
         multicast,
         tx_bytes,
@@ -133,9 +143,9 @@ fn summed(stats: &[u8]) -> Option<Counters> {
         tx_dropped,
         tx_fifo,
         collisions,
-        tx_carrier + tx_aborted + tx_window + tx_heartbeat,
+        sum(sum(tx_carrier, tx_aborted), sum(tx_window, tx_heartbeat)),
         tx_compressed,
-    ])
+    ]
 }
 
 #[cfg(test)]
@@ -190,6 +200,19 @@ mod tests {
     }
 
     #[test]
+    fn a_number_that_does_not_fit_costs_no_other() {
+        let mut words: [u64; 23] = std::array::from_fn(|at| at as u64 + 1);
+        let attribute = |words: [u64; 23]| attribute(IFLA_STATS_LINK_64, &words.map(u64::to_ne_bytes).concat());
+        let mut expected = counters(&attribute(words)).unwrap();
+        (words[0], words[10]) = (1 << 63, i64::MAX as u64);
+        (expected[1], expected[5]) = (-1, -1);
+        assert_eq!(counters(&attribute(words)), Some(expected));
+        words[10] = 1 << 62;
+        expected[5] = (1 << 62) + 12 + 13 + 14;
+        assert_eq!(counters(&attribute(words)), Some(expected));
+    }
+
+    #[test]
     fn what_is_cut_is_no_message() {
         let bytes = message(RTM_NEWSTATS, 0, 1, &stats(1, 1..=23));
         for length in 0..bytes.len() {
@@ -199,7 +222,6 @@ mod tests {
         for length in 0..attributes.len() {
             assert_eq!(counters(&attributes[..length]), None, "{length}");
         }
-        assert_eq!(counters(&attribute(IFLA_STATS_LINK_64, &[0xFF; 23 * 8])), None, "over 63 bits");
         assert_eq!(counters(&[0, 0, 1, 0]), None, "an attribute shorter than its header");
     }
 

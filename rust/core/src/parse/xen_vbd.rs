@@ -7,19 +7,18 @@ use super::decimal;
 
 const SECTOR: i64 = 512;
 
-/// The count in a file, never negative. None if it is not a number, or not one that a kernel prints.
+/// The count in a file; -1 if it does not fit. None if it is not a number, or not one that a kernel prints.
 pub fn count(text: &[u8]) -> Option<i64> {
-    let printed = decimal::only(text)?;
-    if printed >= 0 {
-        return Some(printed);
+    if !text.starts_with(b"-") {
+        return decimal::counter(text);
     }
-    i32::try_from(printed).ok().map(|as_int| i64::from(as_int.cast_unsigned()))
+    i32::try_from(decimal::only(text)?).ok().map(|as_int| i64::from(as_int.cast_unsigned()))
 }
 
 /// The bytes of a count of sectors, which always have 512 bytes in blkback. (libvirt multiplies by the physical sector
 /// size, so its value is 8 times too large for disks with 4096-byte sectors.)
 pub fn bytes(text: &[u8]) -> Option<i64> {
-    count(text)?.checked_mul(SECTOR)
+    Some(decimal::scaled(count(text)?, SECTOR))
 }
 
 #[cfg(test)]
@@ -40,10 +39,11 @@ mod tests {
 
     #[test]
     fn numbers_that_no_kernel_prints() {
-        for text in ["", "\n", "-", "-2147483649", "12 13", "0x1f", "twelve", "18446744073709551615"] {
+        for text in ["", "\n", "-", "-2147483649", "12 13", "0x1f", "twelve", "18446744073709551616"] {
             assert_eq!(count(text.as_bytes()), None, "{text:?}");
         }
-        assert_eq!(bytes(b"18014398509481984"), None, "2^54 sectors are 2^63 bytes");
+        assert_eq!(bytes(b"18014398509481984"), Some(-1), "2^54 sectors are 2^63 bytes");
+        assert_eq!(count(b"18446744073709551615"), Some(-1));
         assert_eq!(bytes(b"18014398509481983"), Some(i64::MAX - 511));
     }
 

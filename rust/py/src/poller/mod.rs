@@ -152,12 +152,12 @@ impl PyPoller {
         let planned = self.planned()?;
         let poller = planned.poller()?;
         let read = py.detach(|| poller.poll()).map_err(CoreError::from)?;
-        Ok(Sample {
-            block: Py::new(py, BlockTable::of(Arc::clone(&planned.block), read.block))?,
-            interface: Py::new(py, InterfaceTable::of(Arc::clone(&planned.interface), read.interface))?,
-            plan: read.plan,
-            boot_time_ns: self.boot_time_ns,
-        })
+        Ok(Sample::new(
+            Py::new(py, BlockTable::of(Arc::clone(&planned.block), read.block))?,
+            Py::new(py, InterfaceTable::of(Arc::clone(&planned.interface), read.interface))?,
+            read.plan,
+            self.boot_time_ns,
+        ))
     }
 
     /// Reads every row into the caller's memory.

@@ -108,10 +108,8 @@ impl Handle for Statistics {
             let mut text = [0; 32];
             *calls += 1;
             let length = retry_on_intr(|| pread(file, &mut text, 0)).map_err(sysfs::unless_removed)?;
-            let number = decimal::only(&text[..length]).filter(|number| *number >= 0);
-            columns[*column] = number
-                .and_then(|number| number.checked_add(columns[*column]))
-                .ok_or(Failure::Malformed("not a counter"))?;
+            let number = decimal::counter(&text[..length]).ok_or(Failure::Malformed("not a counter"))?;
+            columns[*column] = decimal::sum(columns[*column], number);
         }
         Ok(netdev::record(&columns, self.swap_rx_tx))
     }
