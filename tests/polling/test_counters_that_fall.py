@@ -1,6 +1,7 @@
 """Counters that fall, wrap or are read wrongly once: no rate is a spike, and none costs the rate of another counter."""
 
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -37,19 +38,13 @@ def machine(tmp_path: Path) -> Iterator[Machine]:
 
 
 def test_one_sample_of_zeros_makes_no_spike(machine: Machine) -> None:
-    samples = [
-        machine.sample(disk, interface)
-        for disk, interface in [
-            ((10**12,) * 17, (10**12,) * 16),
-            ((0,) * 17, (0,) * 16),
-            ((10**12 + 9,) * 17, (10**12 + 9,) * 16),
-        ]
-    ]
-    samples.append(machine.sample((10**12 + 18,) * 17, (10**12 + 18,) * 16))
-    rates = [after.rates(before) for before, after in zip(samples, samples[1:], strict=False)]
+    large = 10**12
+    samples = [machine.sample((value,) * 17, (value,) * 16) for value in (large, 0, large + 9, large + 18)]
+    rates = [after.rates(before) for before, after in pairwise(samples)]
     assert [rate.block[DISK].state for rate in rates] == ["reset", "reset", "ok"]
     assert [rate.interface[NIC].state for rate in rates] == ["reset", "reset", "ok"]
     growth = rates[2].interface[NIC]
+    assert growth.interval
     assert growth.rx_bytes == pytest.approx(9 / growth.interval)
 
 
@@ -62,6 +57,8 @@ def test_a_column_that_wraps_or_falls_alone_costs_no_other(machine: Machine) -> 
     rates = machine.sample(after, falls).rates(first)
     disk, interface = rates.block[DISK], rates.interface[NIC]
     assert (disk.state, disk.busy_time, interface.state, interface.rx_multicast) == ("ok", None, "ok", None)
+    assert disk.interval
+    assert interface.interval
     assert disk.rd_bytes == pytest.approx(100 * 512 / disk.interval)
     assert interface.rx_bytes == pytest.approx(100 / interface.interval)
 
