@@ -6,6 +6,7 @@ procfs is read without its file system. To identify a file may take a request to
 does that where the path is not an installed VMM's.
 """
 
+import os
 import re
 import stat
 from collections.abc import Iterable

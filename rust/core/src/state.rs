@@ -58,7 +58,9 @@ impl State {
     pub const fn help(self) -> &'static str {
         match self {
             State::Ok => "the counters are current: read in this poll, or reported in time by the VMM",
-            State::Reset => "the device's counters restarted since the earlier sample, or one sample of them was too low",
+            State::Reset => {
+                "the device's counters restarted since the earlier sample, or one sample of them was too low"
+            }
             State::Replaced => "another device has taken this row's place since the earlier sample",
             State::Wrapped => "all counters that the row has wrapped at 32 bits since the earlier sample",
             State::Gone => "the device does not exist",
