@@ -84,8 +84,8 @@ def explains(device: Device, row: "Row", begin: int, end: int) -> bool:
     for counter, count in device.counts.items():
         least, most = count.within(begin - LATE if counter == "wr_req" else begin, end)
         number, size, bytes_ = getattr(row, counter), device.sizes[counter], getattr(row, BYTES.get(counter, counter))
-        # A disk's numbers are set to 0 before it is removed. A veth has perhaps lost its peer, which counts for it; that
-        # may happen between two files of sysfs.
+        # A disk's numbers are set to 0 before it is removed. A veth may lose its peer, which counts for it, at any time
+        # between two files of sysfs.
         zero: set[int] = {0} if is_ending else set()
         if number not in zero and not least <= number <= most:
             return False
