@@ -84,10 +84,12 @@ def explains(device: Device, row: "Row", begin: int, end: int) -> bool:
     for counter, count in device.counts.items():
         least, most = count.within(begin - LATE if counter == "wr_req" else begin, end)
         number, size, bytes_ = getattr(row, counter), device.sizes[counter], getattr(row, BYTES.get(counter, counter))
-        if is_ending and number == bytes_ == 0:
-            # A disk's numbers are set to 0 before it is removed. A veth has perhaps lost its peer, which counts for it.
-            continue
-        if not (least <= number <= most and least * size <= bytes_ <= most * size):
+        # A disk's numbers are set to 0 before it is removed. A veth may lose its peer, which counts for it, at any time
+        # between two files of sysfs.
+        zero: set[int] = {0} if is_ending else set()
+        if number not in zero and not least <= number <= most:
+            return False
+        if bytes_ not in zero and not least * size <= bytes_ <= most * size:
             return False
     capacity = getattr(row, "capacity", -1)
     return capacity == -1 or not device.capacities or capacity in device.capacities
