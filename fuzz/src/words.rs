@@ -69,9 +69,10 @@ pub fn interface(line: &[u8]) -> Option<(&[u8], &[u8])> {
     (start < colon).then(|| (&line[start..colon], &line[colon + 1..]))
 }
 
-/// The numbers after such a name, if they are exactly sixteen.
+/// The numbers after such a name, if they are exactly sixteen and one fits.
 pub fn interface_counters(text: &[u8]) -> Option<[i64; 16]> {
-    numbers(text, 17)?.try_into().ok()
+    let found: [i64; 16] = numbers(text, 17)?.try_into().ok()?;
+    found.iter().any(|number| *number >= 0).then_some(found)
 }
 
 /// The device number in a line of /proc/diskstats, and the rest of the line.
@@ -131,6 +132,9 @@ pub fn block_record(text: &[u8]) -> Option<vmiostat_core::fields::block::Record>
         if let Some(&number) = found.get(at).filter(|number| **number >= 0) {
             record[word] = scaled(number, unit);
         }
+    }
+    if [0, 1, 2, 3].iter().all(|word| record[*word] < 0) {
+        return None;
     }
     // A 32-bit number that has fallen below zero.
     let in_flight = &mut record[vmiostat_core::fields::block::in_flight];

@@ -33,6 +33,7 @@ def machine(folder: Path, *names: str) -> ProcessTree:
     for pid, name in enumerate(names, 500):
         quoted = name.replace(",", ",,")
         words = ["-drive", f"file=/srv/{quoted},id={quoted}", "-netdev", f"user,id={quoted}"]
+        words += ["-device", f"virtio-net-pci,netdev={quoted}"]
         tree.process(pid, ["kvm", "-name", f"guest={quoted}", *words])
     return tree
 

@@ -70,7 +70,11 @@ def test_a_namespace_that_is_crowded_afterwards(name: str) -> None:
         until(lambda: sum(explained.system_calls for explained in core.explain()) < MOST_CALLS)
         until(lambda: "RTM_GETSTATS" in core.explain()[0].source)
         (row,) = core.poll().rates(before).interface
-        assert row.state == "ok", "it goes on being the same row"
+        # Messages about so many changes are lost, and nothing else tells devices apart: /sys shows another namespace.
+        assert row.state in ("ok", "replaced"), "it goes on being the same row"
+        before = core.poll()
+        (row,) = core.poll().rates(before).interface
+        assert row.state == "ok"
     finally:
         plan.close()
         core.close()

@@ -11,7 +11,8 @@ def check_figures(figures: Figures, seconds: float) -> None:
     assert figures.polls > 0.3 * seconds / POLL_EVERY
     assert figures.rounds > 0.1 * seconds / ROUND_EVERY
     assert set(figures.states) == {"ok", "gone"}, figures.states
-    assert set(figures.followed) == {"ok", "gone", "ended", "disk ok", "disk stale"}, figures.followed
+    seen = set(figures.followed) - {"ended"}  # its QEMU may be back before a scan has missed it
+    assert seen == {"ok", "gone", "disk ok", "disk stale"}, figures.followed
     assert figures.memory_grown() < MEMORY, figures.memory
     assert len(figures.held) == 1, figures.held
     assert not figures.left, figures.left

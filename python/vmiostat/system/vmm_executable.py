@@ -11,7 +11,7 @@ import re
 import stat
 from collections.abc import Iterable
 from enum import Enum
-from fnmatch import fnmatchcase
+from fnmatch import fnmatchcase, translate
 from itertools import chain
 from pathlib import PurePath
 
@@ -69,9 +69,9 @@ class VmmExecutables:
     def _list(self) -> None:
         self._files, self._folders, self._listed = {}, set(), True
         for folder, patterns in self._places().items():
-            for name in self._roots.list_or_empty(folder):
-                if any(fnmatchcase(name, pattern) for pattern in patterns):
-                    self._add(f"{folder}/{name}")
+            matches = re.compile("|".join(map(translate, patterns))).match  # of a thousand names in each scan
+            for name in filter(matches, self._roots.list_or_empty(folder)):
+                self._add(f"{folder}/{name}")
             try:
                 self._folders.add(self._roots.file_identity(folder)[0])
             except SourceError:

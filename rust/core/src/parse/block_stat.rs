@@ -19,14 +19,22 @@ const MAX_NUMBERS: usize = 17;
 /// Version 1 needs the numbers up to the sectors written.
 const V1_NUMBERS: usize = 7;
 
-/// Parses the numbers of one device, up to the end of the line. None if they are too few or not numbers.
+/// Parses the numbers of one device, up to the end of the line. None if they are too few, or not numbers, or none of the
+/// first ones fits.
 pub fn record(numbers: &[u8]) -> Option<block::Record> {
     let (found, count) = take::<MAX_NUMBERS>(numbers)?;
-    match count {
+    let record = match count {
         4 => old_partition(&found),
         11.. => whole(&found, count),
         _ => None,
-    }
+    };
+    record.filter(has_a_number)
+}
+
+/// Whether any of version 1's numbers fits into a word.
+#[inline]
+fn has_a_number(record: &block::Record) -> bool {
+    [block::rd_req, block::rd_bytes, block::wr_req, block::wr_bytes].into_iter().any(|word| record[word] >= 0)
 }
 
 /// As `record`, but only for the first `size` bytes of the struct: for version 1, later numbers are not parsed.
@@ -35,14 +43,15 @@ pub fn record_within(numbers: &[u8], size: usize) -> Option<block::Record> {
     if size > block::V1_SIZE {
         return record(numbers);
     }
-    match take::<V1_NUMBERS>(numbers)? {
+    let record = match take::<V1_NUMBERS>(numbers)? {
         (found, V1_NUMBERS) => {
             let [rd_req, _, rd_sectors, _, wr_req, _, wr_sectors] = found;
             requests_and_sectors(rd_req, rd_sectors, wr_req, wr_sectors)
         }
         (found, 4) => old_partition(&found),
         _ => None,
-    }
+    };
+    record.filter(has_a_number)
 }
 
 /// At most the first `AT_MOST` numbers, and how many there were.

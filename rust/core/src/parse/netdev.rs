@@ -28,13 +28,13 @@ pub fn numbers_of<'line>(line: &'line [u8], name: &[u8]) -> Option<&'line [u8]> 
     (!longer_name).then_some(numbers)
 }
 
-/// Exactly sixteen numbers.
+/// Exactly sixteen numbers, of which one fits into a word.
 pub fn counters(mut numbers: &[u8]) -> Option<Counters> {
     let mut counters = [0; 16];
     for counter in &mut counters {
         *counter = decimal::next(&mut numbers)?;
     }
-    decimal::at_end(numbers).then_some(counters)
+    (decimal::at_end(numbers) && counters.iter().any(|counter| *counter >= 0)).then_some(counters)
 }
 
 /// The record of an interface's counters. With `swap_rx_tx`, counters of one direction only (frame and multicast, colls

@@ -3,8 +3,6 @@
 use crate::fields::{Field, Kind, Table, Unit};
 use crate::state::State;
 
-use super::fields;
-
 /// What became of a row's counters; a bit for each word.
 #[derive(Default)]
 pub(super) struct Changes {
@@ -24,7 +22,7 @@ impl Changes {
     pub(super) fn of<T: Table>(lost: Option<&[i64]>, before: &[i64], after: &[i64]) -> Changes {
         const { assert!(T::SIZE / size_of::<i64>() <= 64) };
         let mut changes = Changes::default();
-        for field in fields::<T>().filter(|field| field.kind == Kind::Counter) {
+        for field in T::FIELDS.iter().filter(|field| field.kind == Kind::Counter) {
             let (earlier, later) = (before[field.word()], after[field.word()]);
             let bit = 1 << field.word();
             changes.had |= if earlier > 0 { bit } else { 0 };
@@ -78,7 +76,7 @@ pub(super) fn may_have_wrapped(field: &Field, value: i64, seconds: f64) -> bool 
 fn passed_32_bits<T: Table>(field: &Field, before: &[i64], after: &[i64]) -> bool {
     const HALF: i64 = 1 << 31;
     // The kernel's unit: block devices count sectors and milliseconds.
-    let counts_sectors = field.unit == Unit::Bytes && fields::<T>().any(|other| other.unit == Unit::Requests);
+    let counts_sectors = field.unit == Unit::Bytes && T::FIELDS.iter().any(|other| other.unit == Unit::Requests);
     let unit = match field.unit {
         Unit::Nanoseconds => 1_000_000,
         Unit::Bytes if counts_sectors => 512,

@@ -15,8 +15,8 @@ pub(crate) enum DeviceId {
     Function { card: u32, number: u32 },
     /// A disk that a VMM counts: where its answers are, and the run of the VMM.
     Reported { answers: usize, run: u64 },
-    /// A process: its pid and its start time, where /proc shows that.
-    Process { pid: u32, started: Option<u64> },
+    /// A process: its pid and its start time.
+    Process { pid: u32, started: u64 },
     /// The device that an open file belongs to, which no other device inherits.
     OpenFile(usize),
     /// Whatever has the key. Successive devices cannot be distinguished: on a captured machine they do not change.

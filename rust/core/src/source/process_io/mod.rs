@@ -227,10 +227,10 @@ impl Row {
         self.file.as_ref().ok()
     }
 
-    /// Its file was just opened, or could not be.
+    /// The thread reads the start time before the first counters.
     fn identify(&mut self) {
-        if let Ok(file) = &self.file {
-            self.generation.becomes(DeviceId::Process { pid: self.process.pid, started: file.started() });
+        if let Some(started) = self.file().and_then(|file| file.started()) {
+            self.generation.becomes(DeviceId::Process { pid: self.process.pid, started });
         }
     }
 
@@ -238,6 +238,7 @@ impl Row {
         match outcome {
             Ok(counters) => {
                 self.failure = None;
+                self.identify();
                 block::Table::stamped(counters, time, self.generation.seen(), State::Ok)
             }
             Err(failure) => self.failed(time, failure),

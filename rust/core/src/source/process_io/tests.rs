@@ -143,7 +143,7 @@ fn a_row_is_one_process() {
         assert_eq!(rows(&mut source), [(70, 0, State::Ok)]);
         let mut identity = None;
         source.each_generation(&mut |_, generation| identity = generation.id());
-        assert_eq!(identity, Some(DeviceId::Process { pid: 70, started: Some(6) }));
+        assert_eq!(identity, Some(DeviceId::Process { pid: 70, started: 6 }));
     }
     machine.end(70);
     assert_eq!(rows(&mut machine.open(70..=71))[0], (-1, -1, State::Gone));

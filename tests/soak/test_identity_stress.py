@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from testkit.identity.stress import stress
+from testkit.real.needs import own_network
 
 SECONDS = 60.0
 
@@ -24,8 +25,9 @@ ROUTES = [
 @pytest.mark.slow
 @pytest.mark.alone
 @pytest.mark.timeout(300)
-def test_a_row_is_the_device_that_it_names(namespace: Path, tmp_path: Path) -> None:
-    figures = stress(SECONDS, namespace, tmp_path)
+def test_a_row_is_the_device_that_it_names(tmp_path: Path) -> None:
+    with own_network(tmp_path / "sys") as sys:
+        figures = stress(SECONDS, sys, tmp_path)
     assert all(figures.checked.values()), figures
     assert all(any(route in source for source in figures.sources) for route in ROUTES), figures.sources
     assert len(figures.changes) == 16, figures
