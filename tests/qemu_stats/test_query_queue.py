@@ -75,7 +75,7 @@ def started(queue: QueryQueue) -> list[int | None]:
     return users
 
 
-def test_users_take_turns() -> None:
+def test_queries_of_users_alternate() -> None:
     queue = QueryQueue(InFlightLimit(32))
     queue.set_users({1, 2, 3})
     for user, count in ((1, 200), (2, 3), (3, 1)):

@@ -26,7 +26,7 @@ pub(super) enum Event {
     Flood,
     FailReading,
     FailCheck,
-    /// No descriptors for the next poll's sockets, which are opened anew.
+    /// No descriptors for the next poll's sockets, which are opened again.
     Shortage,
     /// The next plan has another kind of source.
     Replan,
