@@ -192,6 +192,7 @@ $(VENV)/.built: .venv/.built | $(VENV)/.venv
 	$(BIN)/python -m pip install -q $$($(BIN)/python -c \
 		'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["project"]["dependencies"])')
 	cp -r .venv/lib/python3.*/site-packages/vmiostat* $(VENV)/lib/python3.*/site-packages/
+	sed '1s|.*|#!$(abspath $(BIN))/python|' .venv/bin/vmiostat >$(BIN)/vmiostat && chmod +x $(BIN)/vmiostat
 	touch $@
 endif
 

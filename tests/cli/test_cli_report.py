@@ -290,6 +290,7 @@ def test_ticks_do_not_drift_and_skip_what_has_passed(monkeypatch: pytest.MonkeyP
     assert met == [0.51, 1.01, 1.51, 3.51, 4.01]
 
 
+@pytest.mark.alone  # other tests run what is only called like a VMM, which is a warning
 def test_this_machine() -> None:
     text = vmiostat("-y", "0.1", "3")
     assert text.count("T") > 0

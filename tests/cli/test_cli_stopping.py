@@ -67,6 +67,7 @@ def test_a_closed_pipe_is_no_error(options: list[str], tmp_path: Path) -> None:
     assert (done.stdout, done.stderr) == ("0\n", "")
 
 
+@pytest.mark.alone  # other tests run what is only called like a VMM, which is a warning
 @pytest.mark.parametrize("options", [["1"], ["devices"], ["--help"], ["--version"]])
 def test_a_pipe_without_a_reader_is_no_error(options: list[str]) -> None:
     ours, theirs = os.pipe()

@@ -131,7 +131,8 @@ def test_who_does_not_see_every_process_is_told(options: list[str], mount: str, 
     if done.returncode and "unshare" in done.stderr:
         skip(f"may not make namespaces: {done.stderr.strip()}")
     assert done.returncode == 0, done.stderr
-    (sentence,) = done.stdout.splitlines()
+    # Other tests run what is only called like a VMM.
+    (sentence,) = (line for line in done.stdout.splitlines() if "are called like a VMM" not in line)
     assert sentence.startswith("/proc: ")
     assert told in sentence
 

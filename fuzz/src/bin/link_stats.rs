@@ -43,5 +43,9 @@ fuzz_target!(|bytes: &[u8]| {
 });
 
 fn check(bytes: &[u8]) {
-    assert_eq!(link_stats::counters(bytes), attributes::find(bytes, 1).and_then(attributes::columns));
+    let counters = attributes::find(bytes, 1).and_then(attributes::columns);
+    assert_eq!(link_stats::large_counters(bytes), counters);
+    if let Some(found) = link_stats::counters(bytes) {
+        assert_eq!(Some(found), counters);
+    }
 }

@@ -116,7 +116,16 @@ impl Source for Rtnetlink {
 }
 
 fn fill(tracked: &mut TrackedInterfaces, rows: &mut Rows<'_>, device: usize, attributes: &[u8], time: i64) {
-    let counters = link_stats::counters(attributes);
+    let Some(counters) = link_stats::counters(attributes) else {
+        return fill_large(tracked, rows, device, attributes, time);
+    };
+    let record = |swap_rx_tx| netdev::record(&counters, swap_rx_tx);
+    tracked.fill::<interface::Table>(device, rows, time, Some(record));
+}
+
+#[cold]
+fn fill_large(tracked: &mut TrackedInterfaces, rows: &mut Rows<'_>, device: usize, attributes: &[u8], time: i64) {
+    let counters = link_stats::large_counters(attributes);
     let record = counters.as_ref().map(|counters| |swap_rx_tx| netdev::record(counters, swap_rx_tx));
     tracked.fill::<interface::Table>(device, rows, time, record);
 }

@@ -54,7 +54,8 @@ impl LinkThread {
             Worker::start("vmiostat-link", None, move |request: &Request, reply: &mut Reply| {
                 reply.links.clear();
                 let outcome = socket.query(request.query(), |ifindex, attributes, time| {
-                    reply.links.push(Link { ifindex, counters: link_stats::counters(attributes), time });
+                    let counters = link_stats::counters(attributes).or_else(|| link_stats::large_counters(attributes));
+                    reply.links.push(Link { ifindex, counters, time });
                 });
                 (reply.failure, reply.calls) = (outcome.err(), socket.calls());
             })
