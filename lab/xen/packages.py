@@ -33,7 +33,7 @@ DOM0 = (
 DOM0_MODULES = (
     *("virtio_pci", "virtio_blk", "virtio_console", "ext4", "crc32c_generic"),
     *("xenfs", "xen-privcmd", "xen-evtchn", "xen-gntdev", "xen-gntalloc", "xen-blkback", "xen-netback"),
-    *("bridge", "loop", "tun", "dummy"),
+    *("bridge", "loop", "tun", "dummy", "unix_diag"),
 )
 """The modules that dom0's image has."""
 

@@ -8,6 +8,7 @@ from typing import Any
 from testkit.polls import Polls
 from testkit.real.process import descriptors
 from vmiostat import BlockRatesTable, BlockStats, Host, InterfaceRatesTable, InterfaceStats, Sample
+from vmiostat.system.probe.pool import AT_ONCE
 
 _WITHIN = 60.0
 
@@ -52,7 +53,7 @@ def followed(host: Host, at_most: int) -> Iterator[Followed]:
     with host.follow() as poller, Polls(poller.poll, interval=0.1) as polls:
         polls.wait_for(lambda sample: True)
         yield Followed(polls)
-    assert descriptors() <= before
+    assert descriptors() <= before + AT_ONCE, "but for helper processes that wait for calls"
     _check_rates([poll.sample for poll in polls.seen], at_most)
 
 

@@ -19,10 +19,16 @@ const UDIAG_SHOW_VFS: u32 = 2;
 /// The kernel fills the reader's buffer up to this size.
 const BUFFER: usize = 32 << 10;
 const SOCK_DIAG: &str = "NETLINK_SOCK_DIAG";
+/// The kernel loads the module by itself, where it is installed.
+const NO_UNIX_DIAG: &str =
+    "the kernel's module unix_diag, which shows what process listens on a socket, is not there (modprobe unix_diag)";
 
 /// The listening UNIX sockets that are bound to files: those of this process's network namespace, or of another one.
 pub fn unix_listeners(roots: &Roots, namespace: Option<&Path>) -> Result<Vec<UnixListener>, Error> {
-    let failed = |errno| Error::Read { path: SOCK_DIAG.into(), errno };
+    let failed = |errno| match errno {
+        Errno::NOENT => Error::Malformed { path: SOCK_DIAG.into(), what: NO_UNIX_DIAG },
+        errno => Error::Read { path: SOCK_DIAG.into(), errno },
+    };
     match namespace {
         None => listeners().map_err(failed),
         Some(namespace) => {
