@@ -57,6 +57,7 @@ def test_a_pipe_that_is_not_read_does_not_keep_the_command(number: signal.Signal
         assert command.wait(60) in (0, 128 + number)
 
 
+@pytest.mark.alone  # other tests run what is only called like a VMM, which is a warning
 @pytest.mark.parametrize(
     "options", [["0.01"], ["--json", "0.01"], ["--csv", "0.01"], ["--help"], ["devices", "--help"]]
 )
