@@ -9,7 +9,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from itertools import islice, takewhile
 from pathlib import Path
 from subprocess import PIPE, Popen
@@ -129,13 +129,26 @@ def test_an_honest_vm_s_rows_stay_and_the_cost_has_limits(tmp_path: Path, everyb
         flooded(qemu, everybodys, 16, measured)
 
 
+@contextmanager
+def at_the_lowest_priority(processes: AbstractContextManager[None]) -> Iterator[None]:
+    """Who gets a processor is up to the scheduler. Whatever else a poll waits for is vmiostat's own affair."""
+    with ExitStack() as stack:
+        before = os.getpriority(os.PRIO_PROCESS, 0)
+        os.setpriority(os.PRIO_PROCESS, 0, 19)
+        try:
+            stack.enter_context(processes)
+        finally:
+            os.setpriority(os.PRIO_PROCESS, 0, before)
+        yield
+
+
 @pytest.mark.alone
 @pytest.mark.timing
 def test_the_slowest_poll_takes_hardly_longer(tmp_path: Path, everybodys: Path, measured: Measured) -> None:
     with plain_qemu("honest", tmp_path) as qemu, observer(qemu.name, "only") as seconds:
         settled(seconds)
         without = statistics.median(next(seconds)["slowest"] for _ in range(9))
-        with flood(everybodys):
+        with at_the_lowest_priority(flood(everybodys)):
             ready = time.monotonic()
             during = (second["slowest"] for second in seconds if second["ended"] > ready + 1.0)
             beside = statistics.median(islice(during, 9))
