@@ -8,7 +8,7 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from itertools import islice, takewhile
 from pathlib import Path
@@ -142,15 +142,22 @@ def at_the_lowest_priority(processes: AbstractContextManager[None]) -> Iterator[
         yield
 
 
+def quartile(seconds: Iterable[float]) -> float:
+    """The lower one: a busy machine delays some polls, but a flood that delayed them would do so in each second."""
+    return statistics.quantiles(seconds, n=4)[0]
+
+
 @pytest.mark.alone
 @pytest.mark.timing
 def test_the_slowest_poll_takes_hardly_longer(tmp_path: Path, everybodys: Path, measured: Measured) -> None:
     with plain_qemu("honest", tmp_path) as qemu, observer(qemu.name, "only") as seconds:
         settled(seconds)
-        without = statistics.median(next(seconds)["slowest"] for _ in range(9))
+        without = quartile(next(seconds)["slowest"] for _ in range(9))
         with at_the_lowest_priority(flood(everybodys)):
             ready = time.monotonic()
             during = (second["slowest"] for second in seconds if second["ended"] > ready + 1.0)
-            beside = statistics.median(islice(during, 9))
-    measured(f"slowest poll of a second, median of 9: {without * 1e6:.0f} us, beside the floods {beside * 1e6:.0f} us")
+            beside = quartile(islice(during, 9))
+    measured(
+        f"slowest poll of a second, lower quartile of 9: {without * 1e6:.0f} us, beside the floods {beside * 1e6:.0f} us"
+    )
     assert beside < 1.5 * without
