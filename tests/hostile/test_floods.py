@@ -158,6 +158,6 @@ def test_the_slowest_poll_takes_hardly_longer(tmp_path: Path, everybodys: Path, 
             during = (second["slowest"] for second in seconds if second["ended"] > ready + 1.0)
             beside = quartile(islice(during, 9))
     measured(
-        f"slowest poll of a second, lower quartile of 9: {without * 1e6:.0f} us, beside the floods {beside * 1e6:.0f} us"
+        f"slowest poll of a second, a quartile of 9: {without * 1e6:.0f} us, beside the floods {beside * 1e6:.0f} us"
     )
     assert beside < 1.5 * without
