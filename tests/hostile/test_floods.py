@@ -10,7 +10,7 @@ import tempfile
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
-from itertools import islice, takewhile
+from itertools import islice, pairwise, takewhile
 from pathlib import Path
 from subprocess import PIPE, Popen
 from typing import Any
@@ -76,7 +76,9 @@ def check(before: Second, during: list[Second]) -> None:
     assert statistics.mean(second["cpu"] for second in during) < CPU
     assert max(second["memory"] for second in during) < before["memory"] + MEMORY
     assert max(second["threads"] for second in during) <= THREADS
-    assert all(second["descriptors"] < before["descriptors"] + 2 * second["all"] for second in during)
+    # A new plan opens what its rows read before it takes the old one's place, maybe in the next second.
+    for second, following in pairwise([*during, during[-1]]):
+        assert second["descriptors"] < before["descriptors"] + 2 * max(second["all"], following["all"])
     assert all(len(second["problems"]) <= 21 for second in during)
 
 
