@@ -23,7 +23,8 @@ class HostItself:
         nics: tuple[Interface, ...] = ()
         disks: tuple[Disk, ...] = ()
         try:
-            nics = tuple(_interface(name, context.roots) for name in context.roots.interfaces())
+            names = context.namespaces.interfaces(context.namespaces.host())
+            nics = tuple(_interface(name, context.roots) for name in names)
         except SourceError as error:
             problems.append(error)
         try:

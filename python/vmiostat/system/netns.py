@@ -9,6 +9,8 @@ from vmiostat.errors import SourceError
 Interfaces = dict[str, int | None]
 """Names in the kernel's order, each with its ifindex, if known."""
 
+_INIT = 1
+"""The first process of a PID namespace; the host's, where its /proc is seen."""
 _NAMED = "/run/netns"
 """Where `ip netns add` names namespaces."""
 
@@ -44,6 +46,12 @@ class NetworkNamespaces:
                 first = self._first_pids[identity] = pid
             paths[identity] = f"/proc/{first}/ns/net"
         return paths[identity]
+
+    def host(self) -> str | None:
+        """The namespace of process 1 of a procfs mounted elsewhere: in a container that was given the host's, its own
+        /proc/net/dev is not the host's. Else the machine's own.
+        """
+        return None if self._roots.shown("/proc") == "/proc" or self._roots.captured else self.of(_INIT)
 
     def with_inode(self, inode: int) -> str | None:
         """The namespace with this inode number. Raises LookupError if it has no name and no process that was found."""
