@@ -22,7 +22,7 @@ from vmiostat.counter_sources import ProcessIo
 from vmiostat.discovery.running_process import running_process
 
 WITHOUT_THE_LOCK = tuple(map(int, os.uname().release.split(".")[:2])) >= (7, 3)
-"""This kernel reads the I/O of a process without the lock that its execve() holds: 6.12 was seen to take it, 7.3 not."""
+"""It reads the I/O of a process without the lock that its execve() holds: 6.12 was seen to take it, 7.3 not."""
 
 EXECUTES = """
 import os, sys
