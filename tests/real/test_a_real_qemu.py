@@ -1,5 +1,6 @@
 """Disks that only a QEMU counts: what a real one says of them, and what becomes of a poll while it stands still."""
 
+import json
 import signal
 import socket
 import statistics
@@ -215,6 +216,15 @@ def asking_command(qemu: PlainQemu) -> "subprocess.Popen[str]":
     assert process.stdout is not None
     assert qemu.name in process.stdout.readline()
     return process
+
+
+def test_each_interval_of_the_command_is_about_the_reports(qemu: PlainQemu) -> None:
+    process = started("-b", "-y", "--json", "--qemu-interval", "0.4", "0.4", "4")
+    printed, _ = process.communicate(timeout=60)
+    rows = [row for line in printed.splitlines() for row in json.loads(line)["block"]]
+    intervals = [row["interval"] for row in rows if (row["domain"], row["device"]) == (qemu.name, "raw0")]
+    assert len(intervals) == 4
+    assert min(intervals) > 0.1, "two answers right after each other"
 
 
 PROGRAM = """

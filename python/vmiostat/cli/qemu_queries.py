@@ -1,39 +1,37 @@
-"""When a command queries QEMU: right after a report, so that there is time for the answers until the next one."""
+"""When a command queries QEMU: some time before a report, so that there is time for the answers.
+
+Each answer then comes about as long before its report as any other, so that an interval between two answers, the first
+one too, is about as long as one between their reports.
+"""
 
 from __future__ import annotations
 
 import math
-import time
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from vmiostat import Poller
 
 FIRST = 3.0
-"""Seconds that the first report waits for answers: more than the deadline of a query."""
+"""Seconds that the first report waits for answers, without which it would say nothing: more than a query's deadline."""
+LEAD = 1.0
+"""Seconds before a report, at most; at most half of its interval, since the first answer came before all reports."""
 
 
-class QemuQueries:
-    """At most one query every `interval` seconds; none where that is None."""
+class QueryTimes:
+    """When to query, at most once every `interval` seconds; never where that is None."""
 
-    def __init__(self, poller: Poller, interval: float | None) -> None:
-        self._poller = None if interval is None else poller
+    def __init__(self, interval: float | None) -> None:
         self._interval = interval or math.inf
-        self._start = self._next = 0.0
+        self._passed = 0
 
-    def before_first(self) -> None:
-        """Waits for the first answers: a report without them would say nothing."""
-        if self._poller is not None:
-            self._poller.query(FIRST)
+    def lead(self, time: float, interval: float) -> float | None:
+        """How long before the report at this time to query; None if the last answer is for this report, too.
 
-    def begin(self, start: float) -> None:
-        """Starts to count intervals, when the reports start to count theirs."""
-        self._start = self._next = start
+        Both are in seconds: the time since the first report, and the interval of the reports.
 
-    def after_poll(self) -> None:
-        """Queries, if it is time, for the answers that the next poll takes."""
-        now = time.monotonic()
-        if self._poller is not None and now >= self._next:
-            self._poller.query()
-            passed = math.floor((now - self._start) / self._interval)
-            self._next = self._start + (passed + 1) * self._interval
+        >>> times = QueryTimes(2.0)
+        >>> [times.lead(time, 0.5) for time in (0.5, 1.0, 1.5, 2.0, 2.5)]
+        [None, None, None, 0.25, None]
+        """
+        passed = math.floor(time / self._interval + 1e-6)  # 0.3 / 0.1 is 2.9999999999999996
+        if passed == self._passed:
+            return None
+        self._passed = passed
+        return min(LEAD, interval / 2)

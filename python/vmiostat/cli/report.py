@@ -10,8 +10,7 @@ from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from vmiostat.cli import arguments
-from vmiostat.cli.qemu_queries import QemuQueries
+from vmiostat.cli import arguments, qemu_queries
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -142,38 +141,43 @@ def reports(poller: Poller, sections: Sequence[Section], options: argparse.Names
     """A report at each tick."""
     from vmiostat.cli import rows
 
-    queries = QemuQueries(poller, options.qemu_interval)
-    queries.before_first()
+    if options.qemu_interval is not None:
+        poller.query(qemu_queries.FIRST)
+    query_times = qemu_queries.QueryTimes(options.qemu_interval)
     start = time.monotonic()
-    queries.begin(start)
     before = poller.poll()
-    queries.after_poll()
     if options.interval is None or not options.omit_first:
         yield rows.report(before, before.rates(), sections, since_boot=True, hide_idle=options.hide_idle)
     if options.interval is None:
         return
     reopen_at = start + REOPEN_EVERY
-    for now in ticks(start, options.interval):
-        if now >= reopen_at:
+    for tick in ticks(start, options.interval):
+        if (lead := query_times.lead(tick - start, options.interval)) is not None:
+            sleep_until(tick - lead)
+            poller.query()
+        sleep_until(tick)
+        if time.monotonic() >= reopen_at:
             poller.reopen()
-            reopen_at = now + REOPEN_EVERY
+            reopen_at = time.monotonic() + REOPEN_EVERY
         after = poller.poll()
-        queries.after_poll()
         yield rows.report(after, after.rates(before), sections, since_boot=False, hide_idle=options.hide_idle)
         before = after
 
 
 def ticks(start: float, interval: float) -> Iterator[float]:
-    """Sleeps until the next whole number of intervals after `start`, again and again.
+    """The next whole number of intervals after `start`, again and again.
 
     So the ticks do not drift. Ticks that have passed already are skipped.
     """
     number = 0
     while True:
-        now = time.monotonic()
-        number = max(number + 1, math.ceil((now - start) / interval))
-        time.sleep(max(0.0, start + number * interval - now))
-        yield time.monotonic()
+        number = max(number + 1, math.ceil((time.monotonic() - start) / interval))
+        yield start + number * interval
+
+
+def sleep_until(end: float) -> None:
+    """Sleeps until this time of the monotonic clock, if it has not passed."""
+    time.sleep(max(0.0, end - time.monotonic()))
 
 
 def _form(options: argparse.Namespace, host: Host, sections: Sequence[Section]) -> Form:
