@@ -11,6 +11,9 @@
 //!
 //! A stacked device (device-mapper, md, loop) counts a request and passes it on to the devices below, which count it
 //! again for the same group. So the sum leaves out stacked devices, by their major number.
+//!
+//! A disk without a backing_dev_info device, as a hidden path of a multipath NVMe disk, is `(unknown)` in both
+//! (bdi_dev_name, mm/backing-dev.c).
 
 use super::decimal;
 use super::diskstats::DeviceNumber;
@@ -100,7 +103,13 @@ pub fn stacked_majors(devices: &[u8]) -> Vec<u32> {
     block.split(|byte| *byte == b'\n').filter_map(major).collect()
 }
 
+/// The number that no block device has.
+const UNNAMED: DeviceNumber = (0, 0);
+
 fn device(part: &[u8]) -> Option<DeviceNumber> {
+    if part == b"(unknown)" {
+        return Some(UNNAMED);
+    }
     let colon = memchr::memchr(b':', part)?;
     let number = |digits: &[u8]| u32::try_from(decimal::only(digits)?).ok();
     Some((number(&part[..colon])?, number(&part[colon + 1..])?))
@@ -154,6 +163,14 @@ mod tests {
         assert_eq!(sums(v2("8:0 rbytes=1 wbytes=2 rios=3 wios=4", none).unwrap()), [3, 1, 4, 2, -1, -1], "before 4.20");
         assert_eq!(sums(v2("8:0 cost.usage=7 cost.wait=0\n8:1\n", none).unwrap()), [0, 0, 0, 0, -1, -1]);
         assert_eq!(sums(v2("", none).unwrap()), [0, 0, 0, 0, -1, -1]);
+    }
+
+    #[test]
+    fn a_device_without_a_name_is_one_like_another() {
+        let text = "(unknown) rbytes=1 wbytes=2 rios=3 wios=4 dbytes=5 dios=6\n8:0 rbytes=10 wbytes=20 rios=30 wios=40 dbytes=50 dios=60\n";
+        assert_eq!(sums(v2(text, none).unwrap()), [33, 11, 44, 22, 66, 55]);
+        assert_eq!(sums(v1("(unknown) Read 1\n8:0 Read 2\nTotal 3\n", "", none).unwrap()), [0, 3, 0, 0, -1, -1]);
+        assert_eq!(v2("(null) rbytes=1", none), None);
     }
 
     #[test]
