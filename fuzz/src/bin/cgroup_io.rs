@@ -81,8 +81,11 @@ fn count(text: &[u8]) -> Option<i64> {
     words::only(text).filter(|number| *number >= 0)
 }
 
-/// The major number of `8:0`.
+/// The major number of `8:0`; 0 of a device without a name.
 fn device(word: &[u8]) -> Option<u32> {
+    if word == b"(unknown)" {
+        return Some(0);
+    }
     let (major, minor) = words::halves(word, b':')?;
     let number = |text| u32::try_from(words::only(text)?).ok();
     number(minor)?;
