@@ -31,7 +31,7 @@ PACKAGE := pyproject.toml README.md $(wildcard LICENSE-*) $(shell find python -n
 PYTEST := $(BIN)/python -m pytest
 # Most tests wait more than they compute. Those that other tests would disturb follow, one at a time.
 WORKERS ?= $(shell echo $$((2 * $$(nproc))))
-PARALLEL := -n $(WORKERS) --dist worksteal
+PARALLEL := --tx '$(WORKERS)*popen//python=tests/worker $(BIN)/python' --dist worksteal
 ALONE := timing or alone
 QUICK := python tests --ignore tests/real --ignore tests/faults --ignore tests/soak --ignore tests/kvm --ignore tests/xen --ignore tests/kernels
 # The rest read real devices with the compiled module, which is the same for every Python.

@@ -13,6 +13,7 @@ from itertools import count
 from pathlib import Path
 
 from testkit.identity.journal import Count, Device, Journal
+from testkit.real.own_number import OWN_NUMBER
 from testkit.until import until
 
 _LOOP_CONFIGURE, _LOOP_CLR_FD, _LOOP_SET_CAPACITY = 0x4C0A, 0x4C01, 0x4C07
@@ -56,7 +57,7 @@ class Disks:
         self._memory = mmap.mmap(-1, _SIZES.stop * _SECTOR)
         self._control = os.open("/dev/loop-control", os.O_RDWR)
         # Far from the numbers that the kernel gives by itself.
-        self._disks = [Disk(os.getpid() % 100_000 + 1000 + n) for n in range(4)]
+        self._disks = [Disk(OWN_NUMBER % 100_000 + 1000 + n) for n in range(4)]
         self.places: list[Place] = [disk.place for disk in self._disks]
         self.targets = {
             f"vd{letter}": (disk.place, disk.path) for letter, disk in zip("abcd", self._disks, strict=True)

@@ -1,7 +1,6 @@
 """A real QEMU of the test's own, without a guest: its monitor reads and writes its disks. No root, no KVM."""
 
 import json
-import os
 import signal
 import socket
 import subprocess
@@ -12,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from testkit.real.needs import need_program
+from testkit.real.own_number import OWN_NUMBER
 
 QEMU = "qemu-system-x86_64"
 MIB = 1 << 20
@@ -24,7 +24,7 @@ class PlainQemu:
 
     def __init__(self, name: str, folder: Path) -> None:
         # Of no other test's that runs at the same time: of two machines of one name one is called otherwise.
-        self.name = f"{name}-{os.getpid()}"
+        self.name = f"{name}-{OWN_NUMBER}"
         self.raw, self.qcow2 = folder / f"{name}.raw", folder / f"{name}.qcow2"
         self.qmp, self._control = folder / f"{name}.qmp", folder / f"{name}.control"
         _image(self.raw, "raw", 4 * MIB)

@@ -1,6 +1,5 @@
 """A network namespace whose name and last process go while a poller reads in it: it costs no row, and nobody else's."""
 
-import os
 import subprocess
 import time
 from pathlib import Path
@@ -10,13 +9,14 @@ import pytest
 from testkit.counters_of import counters_of
 from testkit.real.devices import host_sends
 from testkit.real.machine import Machine
+from testkit.real.own_number import OWN_NUMBER
 from vmiostat import Poller, Roots
 from vmiostat.counter_sources import InterfaceSource, NetDevice
 
 
 @pytest.mark.parametrize("source", ["proc", "netlink", "auto"])
 def test_it_lives_as_long_as_the_poller(machine: Machine, source: InterfaceSource) -> None:
-    name = f"vmiostat-{os.getpid()}"
+    name = f"vmiostat-{OWN_NUMBER}"
     subprocess.run(["ip", "netns", "add", name], check=True)
     try:
         wire = ["type", "veth", "peer", "name", "there0", "netns", name]

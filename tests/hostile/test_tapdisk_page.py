@@ -8,13 +8,14 @@ from pathlib import Path
 import pytest
 
 from testkit.real.needs import skip
+from testkit.real.own_number import OWN_NUMBER
 from vmiostat import Poller, Roots
 from vmiostat.counter_sources import Tapdisk
 from vmiostat.resolve.tapdisk_page import tapdisk_pid
 
 NOBODY = 65534
-DOMID, XVDA = 100_000_000 + os.getpid(), 51712
-STRANGERS, LINK, ROOTS_LINK, ROOTS = range(500_000_000 + 4 * os.getpid(), 500_000_004 + 4 * os.getpid())
+DOMID, XVDA = 100_000_000 + OWN_NUMBER, 51712
+STRANGERS, LINK, ROOTS_LINK, ROOTS = range(500_000_000 + 4 * OWN_NUMBER, 500_000_004 + 4 * OWN_NUMBER)
 """Pids that no process has: the kernel's highest is 4194304. No other test's process has the same ones."""
 
 

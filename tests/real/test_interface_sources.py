@@ -14,6 +14,7 @@ import pytest
 from testkit.real.devices import Tap, host_sends, make_veths
 from testkit.real.domain import write_domain
 from testkit.real.machine import DOMAINS, Machine
+from testkit.real.own_number import OWN_NUMBER
 from vmiostat import Host, InterfaceStats, Poller, Roots
 from vmiostat.counter_sources import InterfaceSource, NetDevice
 
@@ -112,7 +113,7 @@ def another_namespace(name: str) -> Iterator[str]:
 def test_interfaces_of_several_namespaces_in_one_plan(
     namespace: Path, source: InterfaceSource, *, by_process: bool
 ) -> None:
-    name = f"vmiostat-{os.getpid()}"
+    name = f"vmiostat-{OWN_NUMBER}"
     threads = set(threading.enumerate())
     with another_namespace(name) as there:
         # The same name at both ends of the wire: what one sends, the other receives.

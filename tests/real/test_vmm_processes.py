@@ -11,6 +11,7 @@ import pytest
 
 from testkit.real.devices import Loop
 from testkit.real.needs import need_devices, need_program, skip
+from testkit.real.own_number import OWN_NUMBER
 from testkit.real.plain_qemu import QEMU
 from testkit.targets import targets
 from testkit.until import until
@@ -139,7 +140,7 @@ def test_who_does_not_see_every_process_is_told(options: list[str], mount: str, 
 
 def test_a_qemu_that_forks_for_its_teardown_is_one_machine() -> None:
     need_program(QEMU)
-    name = f"forks-{os.getpid()}"
+    name = f"forks-{OWN_NUMBER}"
     words = ["-name", name, "-m", "16", "-display", "none", "-nodefaults", "-S", "-async-teardown"]
     with subprocess.Popen([QEMU, *words], stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as process:
         try:

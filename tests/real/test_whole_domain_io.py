@@ -11,6 +11,7 @@ import pytest
 
 from testkit.real.devices import Loop
 from testkit.real.needs import need_devices, skip
+from testkit.real.own_number import OWN_NUMBER
 from vmiostat import BlockStats, Poller, Roots
 from vmiostat.counter_sources import BlockCounterSource, CgroupIo, ProcessIo
 
@@ -110,7 +111,7 @@ def test_another_user_s_process_says_what_it_takes(loop: Loop) -> None:
 @contextmanager
 def own_group(parent: str) -> Iterator[Path]:
     """A control group of the test's own."""
-    group = Path(parent) / f"vmiostat-test-{os.getpid()}"
+    group = Path(parent) / f"vmiostat-test-{OWN_NUMBER}"
     try:
         group.mkdir()
     except OSError as error:

@@ -1,6 +1,5 @@
 """Polls a hundred times a second while devices come and go, and writes down what that takes of the machine."""
 
-import os
 import threading
 import time
 from collections import Counter
@@ -12,6 +11,7 @@ from statistics import median
 
 from testkit.real.devices import Loop, Tap, make_veths, remove_interface
 from testkit.real.domain import write_domain
+from testkit.real.own_number import OWN_NUMBER
 from testkit.real.process import descriptors, resident_bytes
 from tests.soak.followed_guest import FollowedGuest
 from vmiostat import Host, Poller, Sample
@@ -90,7 +90,7 @@ class ComingAndGoing:
         self._folder = folder
         self.steady = Tap(STEADY)
         # Far from the numbers that the kernel gives by itself, one of which another process may take in between.
-        self.disks = [Loop(folder / f"disk{n}", number=os.getpid() + n) for n in range(2)]
+        self.disks = [Loop(folder / f"disk{n}", number=OWN_NUMBER + n) for n in range(2)]
         self._taps: list[Tap] = []
         make_veths([(name, f"peer-{name}") for name in IDLE])
         self._come()

@@ -12,6 +12,7 @@ SECONDS = 20.0
 
 
 @pytest.mark.slow
+@pytest.mark.alone  # among processes of its own, an ended QEMU may be a hidden one
 def test_twenty_seconds_of_devices_that_come_and_go(tmp_path: Path) -> None:
     with own_network(tmp_path / "sys") as sys:
         figures = soak(SECONDS, sys, tmp_path)

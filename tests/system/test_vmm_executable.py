@@ -48,6 +48,7 @@ def test_a_command_line_proves_nothing() -> None:
         assert verdict(pid) is Verdict.OTHER
 
 
+@pytest.mark.alone  # among processes of its own, a worker sees none of the kernel's
 def test_a_thread_of_the_kernel_runs_no_vmm() -> None:
     if not sees_every_process(Roots()):
         skip("needs the machine's own /proc")
