@@ -6,7 +6,6 @@ import re
 import signal
 import statistics
 import sys
-import tempfile
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
@@ -20,7 +19,7 @@ import pytest
 from testkit.command import COMMAND
 from testkit.measured import Measured
 from testkit.real.flood import VMMS, flood
-from testkit.real.needs import need_program, skip
+from testkit.real.needs import need_program
 from testkit.real.plain_qemu import QEMU, PlainQemu, plain_qemu
 from testkit.until import until
 
@@ -37,18 +36,8 @@ Second = dict[str, Any]
 
 
 @pytest.fixture(autouse=True)
-def root() -> None:
-    if os.geteuid():
-        skip("an attack on root needs root")
+def real_qemu() -> None:
     need_program(QEMU)
-
-
-@pytest.fixture
-def everybodys() -> Iterator[Path]:
-    """A folder that any user may enter: pytest's own are root's alone."""
-    with tempfile.TemporaryDirectory() as folder:
-        Path(folder).chmod(0o755)
-        yield Path(folder)
 
 
 @contextmanager
@@ -95,13 +84,13 @@ def identities(report: str, name: str) -> list[str]:
     return [re.sub(r": -?[0-9][0-9.e+-]*", ": 0", json.dumps(row)) for row in rows]
 
 
-def flooded(qemu: PlainQemu, folder: Path, length: int, measured: Measured) -> None:
+def flooded(qemu: PlainQemu, tmp_path: Path, folder: Path, length: int, measured: Measured) -> None:
     """An observer and the command, both of root, without the floods and beside them."""
     command = [*COMMAND, "-y", "--json", "--vmm", *VMMS, "--qemu-interval", "1", "1"]
     with (
         observer(qemu.name, "all") as seconds,
-        (folder / "reports").open("w+") as reports,
-        (folder / "warnings").open("w+") as warnings,
+        (tmp_path / "reports").open("w+") as reports,
+        (tmp_path / "warnings").open("w+") as warnings,
         Popen(command, stdout=reports, stderr=warnings, cwd=ROOT) as process,
     ):
         before = settled(seconds)
@@ -128,7 +117,7 @@ def flooded(qemu: PlainQemu, folder: Path, length: int, measured: Measured) -> N
 @pytest.mark.alone
 def test_an_honest_vm_s_rows_stay_and_the_cost_has_limits(tmp_path: Path, everybodys: Path, measured: Measured) -> None:
     with plain_qemu("honest", tmp_path) as qemu:
-        flooded(qemu, everybodys, 16, measured)
+        flooded(qemu, tmp_path, everybodys, 16, measured)
 
 
 @contextmanager

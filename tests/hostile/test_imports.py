@@ -12,7 +12,6 @@ from pathlib import Path
 import pytest
 
 from testkit.command import COMMAND, XEN
-from testkit.real.needs import skip
 
 ROOT = Path(__file__).parents[2]
 NOBODY = 65534
@@ -21,10 +20,7 @@ OPTIONS = ["devices", "--root", str(XEN)]
 MODULES = "import json, sys; print(json.dumps([name.partition('.')[0] for name in sys.modules]))"
 
 
-@pytest.fixture(autouse=True)
-def root() -> None:
-    if os.geteuid():
-        skip("an attack on root needs root")
+pytestmark = pytest.mark.usefixtures("root")
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""Every open and connect of root's command while unprivileged users name paths to it: O_PATH, and their own sockets."""
+"""Opens and connects of root's processes while unprivileged users name paths to it: O_PATH, and their own sockets."""
 
 import os
 import re
@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
+from testkit.real.flood import VMMS, flood
 from testkit.real.needs import need_program, skip
 from testkit.until import until
-from tests.hostile.test_unprivileged_user import NOBODY, everybodys, qemu, root, started
-
-__all__ = ["everybodys", "root"]
+from tests.hostile.conftest import STRANGERS
+from tests.hostile.test_unprivileged_user import NOBODY, qemu, started
 
 CALLS = "open,openat,openat2,connect,execve"
 TAPDISK = "/dev/shm/td3-999999999"
@@ -73,6 +73,29 @@ def traced(folder: Path, *options: str) -> tuple[list[str], str]:
     return [line for log in folder.iterdir() for line in log.read_text().splitlines()], done.stdout
 
 
+def test_root_opens_no_file_that_a_command_line_names(tmp_path: Path) -> None:
+    """Opening the node of a watchdog would start it. Here its place is taken by a FIFO."""
+    need_program("strace")
+    named = [tmp_path / "a", tmp_path / "b", tmp_path / "c"]
+    named[0].mkdir()
+    os.mkfifo(named[1])
+    named[2].write_text("x")
+    words = [f"string={path}/x" for path in named]
+    options = [word for text in words for word in ("-fw_cfg", f"name=opt/{len(text)}{text[-3]},{text}")]
+    qmp = ["-name", f"a,process=-qmp unix:{named[1]}/x"]
+    with qemu(*options, *qmp) as pid:
+        program = "import vmiostat; host = vmiostat.Host(); poller = host.poller(qemu_interval='on demand'); "
+        program += "poller.query(5.0); print([d.process.pid for d in poller.domains if d.process])"
+        log = tmp_path / "strace"
+        command = ["strace", "-f", "-qq", "-e", "trace=open,openat,openat2", "-o", str(log), sys.executable, "-c"]
+        done = subprocess.run([*command, program], capture_output=True, text=True, timeout=60, check=False)
+        if "ptrace" in done.stderr:
+            skip("may not trace")
+        assert str(pid) in done.stdout, done.stderr
+    opened = [line for line in log.read_text().splitlines() if any(str(path) in line for path in named)]
+    assert [line for line in opened if "O_PATH" not in line] == []
+
+
 def test_only_o_path_opens_what_a_stranger_names(attackers: list[str], tmp_path: Path) -> None:
     need_program("strace")
     backend = tmp_path / "sys/bus/xen-backend/devices/vbd3-5-51712"
@@ -92,3 +115,42 @@ def test_only_o_path_opens_what_a_stranger_names(attackers: list[str], tmp_path:
     assert any('sun_path="/proc/self/fd/' in line for line in connects)
     assert [line for line in connects if any(prefix in line for prefix in attackers)] == []
     assert [line for line in calls if line.startswith("execve") and any(prefix in line for prefix in attackers)] == []
+
+
+USERS = "setuid,setreuid,setresuid,clone,clone3,fork,vfork"
+BECOMES = re.compile(r'set(?:re|res)?uid\((?!0)[0-9]+.* = 0$|execve\("[a-z/]*/rm", .* = 0$')
+MAKES = re.compile(r"(?:clone3?|v?fork)\(.* = ([0-9]+)$")
+
+
+def calls_of_root(logs: Path) -> Iterator[str]:
+    """The calls of each process until it is another user's or rm, without those of the processes that it makes then."""
+    processes = {int(log.suffix[1:]): log.read_text().splitlines() for log in logs.iterdir()}
+    strangers: set[int] = set()
+    for pid, calls in sorted(processes.items()):
+        own = len(calls) if pid not in strangers else 0
+        own = next((number for number, call in enumerate(calls[:own]) if BECOMES.search(call)), own)
+        strangers |= {int(made[1]) for call in calls[own:] if (made := MAKES.match(call))}
+        yield from calls[:own]
+
+
+@pytest.mark.slow
+@pytest.mark.alone
+def test_only_o_path_opens_a_stranger_s_file_in_any_attack(everybodys: Path, tmp_path: Path) -> None:
+    """All other attacks of this folder, traced. What tests write into a stranger's folder is not read."""
+    need_program("strace")
+    folder, logs = Path(__file__).parent, tmp_path / "logs"
+    logs.mkdir()
+    trace = ["strace", "-ff", "-y", "-qq", "-s", "4096", "--seccomp-bpf", "-e", f"trace={CALLS},{USERS}"]
+    command = [*trace, "-o", str(logs / "of"), sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"]
+    command += ["--ignore", __file__, "--ignore", str(folder / "test_floods.py"), str(folder)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=110, check=False, cwd=folder.parents[1])
+    if "ptrace" in done.stderr:
+        skip("may not trace")
+    assert done.returncode == 0, done.stdout
+    with flood(everybodys):
+        beside, _ = traced(tmp_path / "floods", "--json", "--vmm", *VMMS, "--qemu-interval", "1", "1", "8")
+    for calls in (calls_of_root(logs), beside):
+        opens = [call for call in calls if call.startswith("open") and re.search(rf"{STRANGERS}\w+/", call)]
+        read = [call for call in opens if not re.search("O_WRONLY|O_RDWR|O_CREAT", call)]
+        assert any("O_PATH" in call for call in read), "no attack named a path"
+        assert [call for call in read if "O_PATH" not in call] == []

@@ -17,7 +17,6 @@ import pytest
 
 from testkit.command import COMMAND, vmiostat
 from testkit.real.needs import need_program, skip
-from testkit.real.own_number import OWN_NUMBER
 from testkit.trees.processes import ProcessTree
 from testkit.until import until
 from vmiostat import Host
@@ -236,16 +235,6 @@ def called_like_a_vmm(folder: Path) -> Iterator[int]:
         until(lambda: Path(f"/proc/{process.pid}/comm").read_text().startswith("qemu-system"))
         yield process.pid
         process.kill()
-
-
-@pytest.fixture
-def everybodys(tmp_path: Path) -> Iterator[Path]:
-    if os.geteuid():
-        skip("starts a process of another user")
-    folder = Path("/tmp") / f"vmiostat-{OWN_NUMBER}-{tmp_path.name}"
-    folder.mkdir(mode=0o755)
-    yield folder
-    shutil.rmtree(folder)
 
 
 def with_options(*words: str | Path) -> Host:

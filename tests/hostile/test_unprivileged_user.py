@@ -6,7 +6,6 @@ import resource
 import socket
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -14,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from testkit.real.devices import Loop
-from testkit.real.needs import need_devices, need_program, skip
+from testkit.real.needs import need_devices, need_program
 from testkit.real.plain_qemu import QEMU
 from testkit.targets import targets
 from testkit.until import until
@@ -29,11 +28,7 @@ from vmiostat.system.processes import user
 
 NOBODY = 65534
 
-
-@pytest.fixture(autouse=True)
-def root() -> None:
-    if os.geteuid():
-        skip("an attack on root needs root")
+pytestmark = pytest.mark.usefixtures("root")
 
 
 @contextmanager
@@ -65,14 +60,6 @@ def of(pid: int, domains: Sequence[Domain]) -> list[Domain]:
 def test_a_command_line_makes_no_virtual_machine() -> None:
     with started("/bin/cat", "-name", name=QEMU) as pid:
         assert of(pid, Host().domains()) == []
-
-
-@pytest.fixture
-def everybodys() -> Iterator[Path]:
-    """A folder that the unprivileged user may enter: pytest's own are root's alone."""
-    with tempfile.TemporaryDirectory() as folder:
-        Path(folder).chmod(0o755)
-        yield Path(folder)
 
 
 def test_a_program_called_like_a_vmm_is_shown_as_unverified(everybodys: Path) -> None:
@@ -166,29 +153,6 @@ def _process(pid: int, host: Host) -> Process:
     found = running_process(pid, host.roots)
     assert found is not None
     return found
-
-
-def test_root_opens_no_file_that_a_command_line_names(tmp_path: Path) -> None:
-    """Opening the node of a watchdog would start it. Here its place is taken by a FIFO."""
-    need_program("strace")
-    named = [tmp_path / "a", tmp_path / "b", tmp_path / "c"]
-    named[0].mkdir()
-    os.mkfifo(named[1])
-    named[2].write_text("x")
-    words = [f"string={path}/x" for path in named]
-    options = [word for text in words for word in ("-fw_cfg", f"name=opt/{len(text)}{text[-3]},{text}")]
-    qmp = ["-name", f"a,process=-qmp unix:{named[1]}/x"]
-    with qemu(*options, *qmp) as pid:
-        program = "import vmiostat; host = vmiostat.Host(); poller = host.poller(qemu_interval='on demand'); "
-        program += "poller.query(5.0); print([d.process.pid for d in poller.domains if d.process])"
-        log = tmp_path / "strace"
-        command = ["strace", "-f", "-qq", "-e", "trace=open,openat,openat2", "-o", str(log), sys.executable, "-c"]
-        done = subprocess.run([*command, program], capture_output=True, text=True, timeout=60, check=False)
-        if "ptrace" in done.stderr:
-            skip("may not trace")
-        assert str(pid) in done.stdout, done.stderr
-    opened = [line for line in log.read_text().splitlines() if any(str(path) in line for path in named)]
-    assert [line for line in opened if "O_PATH" not in line] == []
 
 
 def test_a_scan_without_descriptors_loses_no_domain() -> None:

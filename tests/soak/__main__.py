@@ -25,6 +25,7 @@ print(f"{seconds:,.0f} s: {figures}", flush=True)
 check_figures(figures, seconds)
 with tempfile.TemporaryDirectory() as folder, network_namespace(Path(folder, "sys")) as sysfs:
     print(stress(seconds, sysfs, Path(folder)), flush=True)
-with tempfile.TemporaryDirectory() as folder, plain_qemu("honest", Path(folder)) as qemu:
-    Path(folder).chmod(0o755)
-    flooded(qemu, Path(folder), min(60, round(seconds)), print)
+with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryDirectory() as everybodys:
+    Path(everybodys).chmod(0o755)
+    with plain_qemu("honest", Path(folder)) as qemu:
+        flooded(qemu, Path(folder), Path(everybodys), min(60, round(seconds)), print)
