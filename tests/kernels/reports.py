@@ -111,6 +111,13 @@ def reporting(*options: str) -> Iterator[Reports]:
         reports.close()
 
 
+def usual_end(by: int) -> float:
+    """How long the command takes to end by this signal while nothing hangs."""
+    with reporting() as reports:
+        reported(lambda: reports.lines)
+        return reports.end(by)
+
+
 def stat(pid: int) -> list[str]:
     """From the state on; it takes no lock that can be held."""
     return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()

@@ -6,6 +6,7 @@ system that answers no FLUSH.
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -17,6 +18,8 @@ import pytest
 
 from testkit.until import until
 from tests.kernels.hanging_fuse import NOBODY, HangingFuse, Operation, hanging_fuse
+from tests.kernels.reports import reported, reporting, usual_end
+from tests.kernels.vmms import PYTHON, listed
 from vmiostat import Poller, Roots
 from vmiostat.counter_sources import ProcessIo
 from vmiostat.discovery.running_process import running_process
@@ -62,7 +65,9 @@ def about_to_execute(fuse: HangingFuse, *words: str) -> Iterator[subprocess.Pope
     """
     descriptor = fuse.copy(fuse.fuse)
     with subprocess.Popen(
-        [sys.executable, "-I", "-S", "-c", EXECUTES, str(descriptor), *words],
+        ["qemu-system-x86_64", "-ISc", EXECUTES, str(descriptor), *words],
+        executable=PYTHON,
+        env={"PYTHONHOME": sys.base_prefix},
         pass_fds=[descriptor],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
@@ -140,3 +145,17 @@ def test_an_execve_that_waits_for_its_file_blocks_nothing(unread: HangingFuse) -
         execute(process)
         until(lambda: Path(f"/proc/{process.pid}/wchan").read_text() not in ("0", "pipe_read", "anon_pipe_read"))
         assert states(poller) == ["ok"]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_the_command_ends(fuse: HangingFuse, number: signal.Signals) -> None:
+    """The process counts as a virtual machine: the administrator lists its program."""
+    usual = usual_end(number)
+    with about_to_execute(fuse, "/bin/true") as process, listed(), reporting() as reports:
+        name = f"pid {process.pid}"
+        reported(lambda: reports.rows(name).get(f"{name} total") == "ok")
+        fuse.hang()
+        execute(process)
+        if not WITHOUT_THE_LOCK:
+            reported(lambda: reports.rows(name).get(f"{name} total") == "stale")
+        assert reports.end(number) < usual + 1.0, "the read never returns"

@@ -39,6 +39,8 @@ _IFREQ = 40
 """Bytes of struct ifreq, which begins with the interface's name."""
 
 _O_PATH = os.O_PATH | os.O_CLOEXEC
+_AUTOFS = 0x0187
+"""AUTOFS_SUPER_MAGIC, in the f_type of struct statfs."""
 
 
 class Ended(OSError):
@@ -259,6 +261,8 @@ def _open_below(path: str, root: str, links: int = 40) -> int:
                 if len(folders) > 1:
                     os.close(folders.pop())
                 continue
+            if _would_be_mounted(name, folders[-1]):
+                raise OSError(errno.ENOENT, "autofs has not mounted it")
             node = os.open(name, _O_PATH | os.O_NOFOLLOW, dir_fd=folders[-1])
             folders.append(node)
             if stat.S_ISLNK(os.fstat(node).st_mode):
@@ -275,6 +279,24 @@ def _open_below(path: str, root: str, links: int = 40) -> int:
     finally:
         for folder in folders:
             os.close(folder)
+
+
+def _would_be_mounted(name: str, folder: int) -> bool:
+    """Whether opening the name would make autofs ask its daemon to mount it: where there is no such file yet.
+
+    For a file that is there O_PATH does not (follow_automount, fs/namei.c), and its type is the mounted one's if it is
+    mounted.
+    """
+    import ctypes
+
+    status = (ctypes.c_long * 32)()  # struct statfs is shorter, and begins with f_type
+    if _libc().fstatfs(folder, status) or status[0] != _AUTOFS:
+        return False
+    listed = os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=folder)
+    try:
+        return name not in os.listdir(listed)  # noqa: PTH208
+    finally:
+        os.close(listed)
 
 
 def _block_device(status: os.stat_result) -> list[int] | None:
