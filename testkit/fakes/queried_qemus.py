@@ -67,7 +67,7 @@ class FailingClient:
 
     def __init__(
         self,
-        error: Exception,
+        error: BaseException,
         *,
         later: bool = False,
         limit: InFlightLimit = IN_FLIGHT_LIMIT,

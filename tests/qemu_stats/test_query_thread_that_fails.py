@@ -30,14 +30,19 @@ def test_many_clients_fail_at_once(qemus: QueriedQemus) -> None:
     assert thread.query(10.0), "the thread goes on"
 
 
+class Panic(BaseException):
+    """As a panic of the core."""
+
+
 @pytest.mark.parametrize("later", [False, True])
-def test_an_internal_error_affects_its_own_row_only(qemus: QueriedQemus, *, later: bool) -> None:
+@pytest.mark.parametrize("error", [KeyError("what"), Panic("what")])
+def test_an_internal_error_affects_its_own_row_only(qemus: QueriedQemus, error: BaseException, *, later: bool) -> None:
     qemus.qemu("good")
-    failing = FailingClient(KeyError("what"), later=later)
+    failing = FailingClient(error, later=later)
     thread, poller = qemus.query_thread(0.05), qemus.poller()
     thread.set_clients([failing, *qemus.clients.values()])
     until(lambda: failing.queries > 2)
-    assert failing.latest_stats[0].problem == "internal error in vmiostat: KeyError('what')"
+    assert failing.latest_stats[0].problem == f"internal error in vmiostat: {error!r}"
     until(lambda: states(poller) == ["ok"])
 
 

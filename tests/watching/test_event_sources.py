@@ -22,6 +22,8 @@ from vmiostat.watching.event_sources import EventSources
 class Broken:
     """An event source whose descriptor is always readable, but cannot be read."""
 
+    error: BaseException = OSError(5, "Input/output error")
+
     def __init__(self) -> None:
         self._descriptor = os.eventfd(1)
 
@@ -29,13 +31,21 @@ class Broken:
         return self._descriptor
 
     def drain(self) -> bool:
-        raise OSError(5, "Input/output error")
+        raise self.error
 
     def close(self) -> None:
         os.close(self._descriptor)
 
 
-def test_a_source_that_fails_is_a_problem_and_affects_no_other(tmp_path: Path) -> None:
+class Panic(BaseException):
+    """As a panic of the core."""
+
+
+@pytest.mark.parametrize("error", [OSError(5, "Input/output error"), Panic("Input/output error")])
+def test_a_source_that_fails_is_a_problem_and_affects_no_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: BaseException
+) -> None:
+    monkeypatch.setattr(Broken, "error", error)
     (tmp_path / "run/libvirt/qemu").mkdir(parents=True)
     sources = EventSources(Roots(tmp_path), None, {"it breaks": Broken})
     try:

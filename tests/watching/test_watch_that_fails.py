@@ -22,8 +22,15 @@ from vmiostat.watching.event_sources import EventSources
 from vmiostat.watching.watch import Watch
 
 
-@pytest.mark.parametrize("error", [RuntimeError("broken"), OSError(5, "Input/output error"), Error("broken")])
-def test_a_scan_that_fails_is_a_problem_until_the_next(tmp_path: Path, error: Exception) -> None:
+class Panic(BaseException):
+    """As PyO3's PanicException, which a panic of the core becomes, it is no Exception."""
+
+
+ERRORS = [RuntimeError("broken"), OSError(5, "Input/output error"), Error("broken"), Panic("broken")]
+
+
+@pytest.mark.parametrize("error", ERRORS)
+def test_a_scan_that_fails_is_a_problem_until_the_next(tmp_path: Path, error: BaseException) -> None:
     fails = iter([False, True, True])
 
     def scan(full: bool) -> tuple[list[Domain], tuple[Error, ...]]:
@@ -117,12 +124,13 @@ def test_a_first_scan_that_hangs_gives_a_poller_without_rows(
         until(lambda: poller.problems == ())
 
 
+@pytest.mark.parametrize("error", [RuntimeError("broken"), Panic("broken")])
 @pytest.mark.parametrize("breaks", ["opening", "wait", "renew"])
 def test_a_watch_that_ends_after_an_internal_error_says_so(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, breaks: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, breaks: str, error: BaseException
 ) -> None:
     def broken(*arguments: object) -> EventSources:
-        raise RuntimeError("broken")
+        raise error
 
     if breaks != "opening":
         monkeypatch.setattr(EventSources, breaks, broken)

@@ -43,7 +43,7 @@ class FollowedPlan:
         self._opened, self._select, self._queries = opened, select, queries
         # A weak reference: the thread must not keep a poller alive that its owner has deleted.
         replan = weakref.WeakMethod(self._replan)
-        failed: list[Exception] = []
+        failed: list[BaseException] = []
         planned = False
 
         def on_change(domains: tuple[Domain, ...]) -> None:
@@ -51,7 +51,7 @@ class FollowedPlan:
                 return
             try:
                 now(domains)
-            except Exception as error:
+            except BaseException as error:
                 if not planned:  # not later: an exception keeps its frames alive, and so the poller
                     failed.append(error)
                 raise

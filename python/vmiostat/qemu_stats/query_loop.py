@@ -155,7 +155,7 @@ class QueryLoop:
         try:
             state.query = state.client.query()
             self._select(state)
-        except Exception as error:  # whatever it is, it must affect this client only
+        except BaseException as error:  # whatever it is, also a panic of the core, it must affect this client only
             self._finish(state, error)
         else:
             self._set_timer(state, time.monotonic() + self._deadline)
@@ -171,9 +171,9 @@ class QueryLoop:
                 state.client.store(query, time_ns, self._fresh_ns)
             else:
                 self._select(state)
-        except Exception as error:  # as above
+        except BaseException as error:  # as above
             answered = False
-            failure: Exception | None = error
+            failure: BaseException | None = error
         else:
             failure = None
         state.cpu_time += time.thread_time() - cpu_time
@@ -182,7 +182,7 @@ class QueryLoop:
         if answered or failure is not None:
             self._finish(state, failure)
 
-    def _finish(self, state: QueryState, failure: Exception | None = None) -> None:
+    def _finish(self, state: QueryState, failure: BaseException | None = None) -> None:
         """The query was answered, or failed: schedules the next one."""
         now = time.monotonic()
         if state.query is not None:
@@ -237,5 +237,5 @@ class QueryLoop:
             query.close()
 
 
-def _reason(error: Exception) -> str:
+def _reason(error: BaseException) -> str:
     return str(error) if isinstance(error, QueryError | OSError) else f"internal error in vmiostat: {error!r}"

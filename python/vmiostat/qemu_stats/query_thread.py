@@ -108,7 +108,7 @@ class QueryThread:
         try:
             while self._take_orders(loop):
                 loop.run_once()
-        except Exception as error:  # a bug in vmiostat: the rows must not appear fresh
+        except BaseException as error:  # a bug in vmiostat: the rows must not appear fresh
             loop.fail(f"queries have ended after an internal error in vmiostat: {error!r}")
         finally:
             with self._changed:  # callers must not wait for it any more, and the next call starts another thread

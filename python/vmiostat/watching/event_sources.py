@@ -81,7 +81,7 @@ class EventSources:
                 changed |= self._sources[key].drain()
                 if _is_namespace(key):
                     self._rest()
-            except Exception as error:  # whatever it is, it must not affect the others
+            except BaseException as error:  # whatever it is, also a panic of the core, it must not affect the others
                 self._drop(key)
                 self._failed[key] = _no_events(error, key if isinstance(key, str) else "interfaces come or go")
                 changed = True
@@ -142,7 +142,7 @@ class EventSources:
         for what in [what for what in self._openers if what not in self._sources]:
             try:
                 source = self._openers[what]()
-            except Exception as error:  # whatever it is: the other sources work, and a full scan finds everything
+            except BaseException as error:  # as above: the other sources work, and a full scan finds everything
                 self._failed[what] = _no_events(error, what)
                 continue
             self._failed.pop(what, None)
@@ -203,6 +203,6 @@ def _xenstore_changes(roots: Roots) -> XenstoreChanges | None:
     return XenstoreChanges(roots) if is_there(roots) else None
 
 
-def _no_events(error: Exception, what: str) -> Error:
+def _no_events(error: BaseException, what: str) -> Error:
     reason = error.strerror if isinstance(error, OSError) and error.strerror else repr(error)
     return SourceError(f"no event announces when {what}: {reason}; the next full scan finds the change")

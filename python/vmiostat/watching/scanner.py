@@ -119,7 +119,7 @@ class Scanner:
             if self._wake >= 0:
                 events.wake_by(self._wake)
             self._scan_until_stopped(events)
-        except Exception as error:  # a bug in vmiostat: users must be able to see that the thread has ended
+        except BaseException as error:  # a bug in vmiostat: users must be able to see that the thread has ended
             self.result = self.result._replace(problems=(Error(f"changes are no longer followed: {error!r}"),))
         finally:
             with self.changed:
@@ -189,7 +189,8 @@ class Scanner:
             events.follow(domains)
             if self._on_change is not None:
                 self._on_change(domains)
-        except Exception as error:  # whatever it is: the next scan may succeed, and the thread must go on
+        # Whatever it is, also a panic of the core, which is no Exception: the next scan may succeed.
+        except BaseException as error:
             problems = (error if isinstance(error, Error) else Error(f"the last scan failed: {error!r}"),)
         changes = before.changes + (domains != before.domains or before.changes == 0)
         with self.changed:

@@ -27,6 +27,9 @@ pub enum Error {
     /// locked for ever because its holder does not exist in the fork.
     #[error("this Poller was opened before a fork, in another process: open one in this process")]
     Forked,
+    /// A poller whose rows another plan has taken over: what it would see now, that one would not know of.
+    #[error("another plan has taken over this poller's rows: poll that one")]
+    TakenOver,
     /// Rates of samples that two pollers read: each numbers its rows by itself.
     #[error("these samples are of two pollers, and rates are of one: take both samples from the same Poller")]
     TwoPollers,

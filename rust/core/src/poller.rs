@@ -1,6 +1,7 @@
 //! Keeps the handles of a plan open and reads them all in one call.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::error::Error;
@@ -66,6 +67,8 @@ struct Rowset {
     limit: usize,
     /// The highest generation of any row of an earlier plan.
     highest: i64,
+    /// Another plan has taken the rows over; written and read while `sources` is locked.
+    taken_over: AtomicBool,
     sources: Mutex<Vec<Box<dyn Source>>>,
 }
 
@@ -116,7 +119,8 @@ impl Poller {
     /// generation; a new row gets a row id and a generation above all earlier ones.
     ///
     /// `take_over` gets the new poller while no poll of this one runs, so that the new one knows all that this one has
-    /// seen. Polls go on while files are opened.
+    /// seen. Polls go on while files are opened. A later poll of this one returns `Error::TakenOver`: it would count
+    /// generations that the new one counts, too.
     pub fn replan(&self, plan: &Plan, carried_over: &CarriedOver, take_over: impl FnOnce(Poller)) -> Result<(), Error> {
         self.check_process()?;
         let roots = Arc::clone(&self.roots);
@@ -127,6 +131,8 @@ impl Poller {
         let (mut block, mut interface) = (self.block.lock(), self.interface.lock());
         next.block.inherit(self.block.highest, &mut block, &carried_over.block);
         next.interface.inherit(self.interface.highest, &mut interface, &carried_over.interface);
+        self.block.taken_over.store(true, Ordering::Relaxed);
+        self.interface.taken_over.store(true, Ordering::Relaxed);
         take_over(next);
         Ok(())
     }
@@ -162,11 +168,11 @@ impl Poller {
         let block = block.map(|target| self.block.rows_in(target)).transpose()?;
         let interface = interface.map(|target| self.interface.rows_in(target)).transpose()?;
         if let Some(mut rows) = block {
-            self.block.read(&mut rows);
+            self.block.read(&mut rows)?;
             rows.fill_spare(&self.block.no_row);
         }
         if let Some(mut rows) = interface {
-            self.interface.read(&mut rows);
+            self.interface.read(&mut rows)?;
             rows.fill_spare(&self.interface.no_row);
         }
         Ok(())
@@ -216,7 +222,15 @@ impl Poller {
 impl Rowset {
     fn new<T: Table>(row_ids: Vec<i64>, sources: Vec<Box<dyn Source>>) -> Rowset {
         let no_row = T::stamped(T::UNKNOWN, -1, -1, State::Gone).as_ref().to_vec();
-        Rowset { row_ids, row_id: T::ROW_ID, no_row, limit: T::SIZE, highest: -1, sources: Mutex::new(sources) }
+        Rowset {
+            row_ids,
+            row_id: T::ROW_ID,
+            no_row,
+            limit: T::SIZE,
+            highest: -1,
+            taken_over: AtomicBool::new(false),
+            sources: Mutex::new(sources),
+        }
     }
 
     /// The sources are consistent after every row, so that a panic in another thread's poll does no harm.
@@ -228,21 +242,26 @@ impl Rowset {
         Rows::new(target.bytes, self.row_ids.len(), target.size, self.limit)
     }
 
-    fn read(&self, rows: &mut Rows<'_>) {
+    fn read(&self, rows: &mut Rows<'_>) -> Result<(), Error> {
         if rows.size() == 0 || self.row_ids.is_empty() {
-            return;
+            return Ok(());
         }
-        for source in self.lock().iter_mut() {
+        let mut sources = self.lock();
+        if self.taken_over.load(Ordering::Relaxed) {
+            return Err(Error::TakenOver);
+        }
+        for source in sources.iter_mut() {
             source.read(rows);
         }
         rows.set_words(self.row_id, &self.row_ids);
+        Ok(())
     }
 
     fn read_all(&self) -> Result<Vec<i64>, Error> {
         let (count, mut words) = (self.row_ids.len() * (self.limit / WORD), Vec::new());
         words.try_reserve_exact(count).map_err(|_| Error::Memory { rows: self.row_ids.len() })?;
         words.resize(count, -1);
-        self.read(&mut self.rows_in(Target { bytes: bytemuck::cast_slice_mut(&mut words), size: self.limit })?);
+        self.read(&mut self.rows_in(Target { bytes: bytemuck::cast_slice_mut(&mut words), size: self.limit })?)?;
         Ok(words)
     }
 
@@ -330,6 +349,17 @@ mod tests {
         }
 
         fn each_generation(&mut self, _: &mut dyn FnMut(usize, &mut RowGeneration)) {}
+    }
+
+    #[test]
+    fn rows_that_were_taken_over_are_read_by_the_new_plan_alone() {
+        let plan = Plan { block: vec![crate::plan::BlockRow::Unsupported], interface: vec![] };
+        let old = Poller::open(Arc::new(Roots::machine().unwrap()), &plan, InterfaceSource::Auto);
+        let carried_over = CarriedOver { block: vec![Some(0)], interface: vec![] };
+        let mut next = None;
+        old.replan(&plan, &carried_over, |poller| next = Some(poller)).unwrap();
+        assert!(matches!(old.poll(), Err(Error::TakenOver)));
+        next.unwrap().poll().unwrap();
     }
 
     #[test]

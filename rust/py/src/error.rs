@@ -31,7 +31,7 @@ impl From<CoreError> for PyErr {
             }
             Error::Memory { .. } => PyMemoryError::new_err(text),
             // A ValueError, like the use of a closed poller.
-            Error::Forked | Error::TwoPollers => PyValueError::new_err(text),
+            Error::Forked | Error::TakenOver | Error::TwoPollers => PyValueError::new_err(text),
             Error::Malformed { .. } | Error::Unanswered { .. } => SourceError::new_err(text),
             Error::Size { .. } | Error::Buffer { .. } => SizeError::new_err(text),
         }

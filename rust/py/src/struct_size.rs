@@ -5,6 +5,7 @@ use pyo3::prelude::*;
 
 use crate::error::SizeError;
 
+#[derive(Clone, Copy)]
 pub(crate) struct StructSize(pub(crate) usize);
 
 impl FromPyObject<'_, '_> for StructSize {

@@ -143,6 +143,7 @@ impl From<Error> for Failure {
             Error::Read { errno, .. } => Failure::Errno(errno),
             Error::Malformed { what, .. } => Failure::Malformed(what),
             Error::Forked
+            | Error::TakenOver
             | Error::TwoPollers
             | Error::Memory { .. }
             | Error::Unanswered { .. }

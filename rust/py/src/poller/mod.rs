@@ -29,7 +29,8 @@ use crate::table::labels::Labels;
 /// The open handles of a plan, which one call reads. vmiostat.Poller is the public class.
 #[pyclass(name = "Poller", module = "vmiostat._core", frozen)]
 pub(crate) struct PyPoller {
-    /// Held for a moment only: a call works on the plan that it finds, even if there is another one before it ends.
+    /// Held for a moment only: a call works on the plan that it finds, even if there is another one before it ends. A
+    /// poll that finds its rows taken over begins again.
     planned: Mutex<Arc<Planned>>,
     /// Held while a new plan is opened.
     replanning: Mutex<()>,
@@ -54,6 +55,22 @@ impl PyPoller {
             return Err(CoreError::from(Error::Forked).into());
         }
         Ok(Arc::clone(&lock(&self.planned)))
+    }
+
+    /// Polls the newest plan, detached from Python.
+    fn with_current<T: Send>(
+        &self,
+        py: Python<'_>,
+        mut poll: impl FnMut(&Poller) -> Result<T, Error> + Send,
+    ) -> PyResult<(Arc<Planned>, T)> {
+        loop {
+            let planned = self.planned()?;
+            let poller = planned.poller()?;
+            match py.detach(|| poll(poller)) {
+                Err(Error::TakenOver) => {}
+                polled => return Ok((Arc::clone(&planned), polled.map_err(CoreError::from)?)),
+            }
+        }
     }
 
     /// The plan, also in a fork. None if a thread that does not exist in the fork holds the lock there.
@@ -149,9 +166,7 @@ impl PyPoller {
 
     /// Reads every row.
     fn poll(&self, py: Python<'_>) -> PyResult<Sample> {
-        let planned = self.planned()?;
-        let poller = planned.poller()?;
-        let read = py.detach(|| poller.poll()).map_err(CoreError::from)?;
+        let (planned, read) = self.with_current(py, Poller::poll)?;
         Ok(Sample::new(
             Py::new(py, BlockTable::of(Arc::clone(&planned.block), read.block))?,
             Py::new(py, InterfaceTable::of(Arc::clone(&planned.interface), read.interface))?,
@@ -170,17 +185,17 @@ impl PyPoller {
         block_size: Option<StructSize>,
         interface_size: Option<StructSize>,
     ) -> PyResult<Py<PyAny>> {
-        let planned = self.planned()?;
-        let poller = planned.poller()?;
         let mut block = block.map(Memory::writable).transpose()?;
         let mut interface = interface.map(Memory::writable).transpose()?;
         if block.as_ref().zip(interface.as_ref()).is_some_and(|(block, interface)| block.overlaps(interface)) {
             return Err(PyValueError::new_err("block and interface overlap: each table needs memory of its own"));
         }
-        let block = block.as_mut().map(|memory| target(memory, block_size, block::SIZE));
-        let interface = interface.as_mut().map(|memory| target(memory, interface_size, interface::SIZE));
         let (has_block, has_interface) = (block.is_some(), interface.is_some());
-        py.detach(|| poller.poll_into(block, interface)).map_err(CoreError::from)?;
+        let (planned, ()) = self.with_current(py, |poller| {
+            let block = block.as_mut().map(|memory| target(memory, block_size, block::SIZE));
+            let interface = interface.as_mut().map(|memory| target(memory, interface_size, interface::SIZE));
+            poller.poll_into(block, interface)
+        })?;
         planned.written(py, has_block, has_interface)
     }
 
@@ -221,9 +236,7 @@ impl PyPoller {
 
     /// Polls once, and says what each source read.
     fn explain(&self, py: Python<'_>) -> PyResult<Vec<PyExplanation>> {
-        let planned = self.planned()?;
-        let poller = planned.poller()?;
-        let explained = py.detach(|| poller.explain()).map_err(CoreError::from)?;
+        let (_, explained) = self.with_current(py, Poller::explain)?;
         Ok(explained.into_iter().map(PyExplanation::from).collect())
     }
 
