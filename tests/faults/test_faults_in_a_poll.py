@@ -138,3 +138,17 @@ def test_an_interface_that_cannot_be_asked_for_who_it_is_is_no_other_one(machine
         faults.poll(changed, Fault("ioctl", name, "2"))
         faults.poll(changed, Fault("ioctl", name, "1+"))
     assert faults.cost == {1: 1, 5: 1}
+
+
+def test_a_line_of_which_nothing_announces_whose_it_is_is_no_number_and_says_so(machine: Machine) -> None:
+    """An open file stays its device's, and that a disk is the same as before is checked instead."""
+    with FaultyProcess() as process:
+        process.open(machine.xml, "proc", sys=machine.sys)
+        before = process.poll()
+        with process.having(Fault("recvfrom", "EIO", "1+")):
+            during = process.poll()
+        assert {(row.kind, row.state) for row in during} == {("block", "ok"), ("interface", "unreadable")}
+        why = "the kernel's messages about changed devices (netlink) cannot be received"
+        for row in during:
+            assert row.problem is None or (why in row.problem and os.strerror(errno.EIO) in row.problem)
+        assert process.poll() == before

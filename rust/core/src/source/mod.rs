@@ -95,11 +95,14 @@ pub struct Explanation {
 pub(crate) enum Failure {
     Errno(Errno),
     Malformed(&'static str),
+    /// The kernel's messages about changed devices cannot be received.
+    Unannounced(Errno),
     /// Another device has taken the name of the one that the row shows.
     Replaced,
 }
 
 const REPLACED: &str = "another device has taken its place";
+const UNANNOUNCED: &str = "the kernel's messages about changed devices (netlink) cannot be received";
 
 impl Failure {
     /// The state of the rows that it affects.
@@ -108,7 +111,7 @@ impl Failure {
             // Once its device is removed, an open file of sysfs returns ENODEV, even after a device of the same name
             // appears. An open file of procfs returns ESRCH once its process has ended.
             Failure::Errno(Errno::NOENT | Errno::NODEV | Errno::NXIO | Errno::SRCH) | Failure::Replaced => State::Gone,
-            Failure::Errno(_) | Failure::Malformed(_) => State::Unreadable,
+            Failure::Errno(_) | Failure::Malformed(_) | Failure::Unannounced(_) => State::Unreadable,
         }
     }
 
@@ -116,6 +119,9 @@ impl Failure {
         match self {
             Failure::Errno(errno) => Error::Read { path, errno },
             Failure::Malformed(what) => Error::Malformed { path, what },
+            Failure::Unannounced(errno) => {
+                Error::Read { path: format!("{}: {UNANNOUNCED}", path.display()).into(), errno }
+            }
             Failure::Replaced => Error::Malformed { path, what: REPLACED },
         }
     }
@@ -126,6 +132,7 @@ impl std::fmt::Display for Failure {
         match self {
             Failure::Errno(errno) => std::io::Error::from(*errno).fmt(formatter),
             Failure::Malformed(what) => what.fmt(formatter),
+            Failure::Unannounced(errno) => write!(formatter, "{UNANNOUNCED}: {}", std::io::Error::from(*errno)),
             Failure::Replaced => REPLACED.fmt(formatter),
         }
     }

@@ -272,8 +272,10 @@ impl<H: Handle, I: Identity> DeviceFiles<H, I> {
                 return self.rows.iter_mut().for_each(|row| row.report_failed_check(rows));
             }
         }
+        let unreceived = self.identity.as_ref().and_then(|(identity, _)| identity.unreceived());
+        let why = unreceived.map_or(CHANGING, Failure::Unannounced);
         let changed = |row: &&mut Row<H>| row.check == Check::Changed;
-        self.rows.iter_mut().filter(changed).for_each(|row| row.cannot_be_verified(rows, CHANGING));
+        self.rows.iter_mut().filter(changed).for_each(|row| row.cannot_be_verified(rows, why));
     }
 
     /// Takes the announced changes; returns whether a device may have changed.

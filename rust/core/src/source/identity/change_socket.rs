@@ -36,6 +36,8 @@ pub(crate) struct ChangeSocket {
     parse: Parse,
     /// The last drain did not reach the end.
     is_behind: bool,
+    /// The error of the last drain that found more than nothing.
+    failed: Option<Errno>,
 }
 
 /// Calls its argument with the changes that a message announces.
@@ -62,7 +64,13 @@ impl ChangeSocket {
         // Without CAP_NET_ADMIN the kernel's limit applies (net.core.rmem_max).
         sockopt::set_socket_recv_buffer_size_force(&socket, RECEIVE_BUFFER)
             .or_else(|_| sockopt::set_socket_recv_buffer_size(&socket, RECEIVE_BUFFER))?;
-        Ok(ChangeSocket { socket, buffer: vec![0; MAX_LENGTH].into_boxed_slice(), parse, is_behind: false })
+        Ok(ChangeSocket {
+            socket,
+            buffer: vec![0; MAX_LENGTH].into_boxed_slice(),
+            parse,
+            is_behind: false,
+            failed: None,
+        })
     }
 
     /// Calls `each` with every change since the last call; `calls` counts system calls, one if there is none.
@@ -77,6 +85,7 @@ impl ChangeSocket {
 
     #[cold]
     fn drain_from(&mut self, first: Result<usize, Errno>, calls: &mut usize, each: &mut dyn FnMut(Change<'_>)) {
+        self.failed = None;
         if self.is_behind {
             each(Change::Lost);
         }
@@ -90,14 +99,24 @@ impl ChangeSocket {
                     return;
                 }
                 Ok(length) if length <= self.buffer.len() => (self.parse)(&self.buffer[..length], each),
-                // ENOBUFS. On any other error, checking the devices is never wrong.
-                Ok(_) | Err(_) => each(Change::Lost),
+                Ok(_) | Err(Errno::NOBUFS) => each(Change::Lost),
+                // Whatever it is, checking the devices is never wrong.
+                Err(errno) => {
+                    self.failed = Some(errno);
+                    each(Change::Lost);
+                    return;
+                }
             }
             *calls += 1;
             received = self.receive();
         }
         self.is_behind = true;
         each(Change::Lost);
+    }
+
+    /// Why the last drain could not receive the messages.
+    pub(crate) fn failed(&self) -> Option<Errno> {
+        self.failed
     }
 
     /// Receives a message and returns its length, which may be more than that of the buffer.

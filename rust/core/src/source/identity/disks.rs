@@ -128,6 +128,10 @@ impl Identity for Disks {
         }
     }
 
+    fn unreceived(&self) -> Option<Errno> {
+        self.open.as_ref().ok()?.changes.as_ref().ok()?.as_ref()?.failed()
+    }
+
     fn effect(change: &Change<'_>, number: &DeviceNumber, id: DeviceId) -> Effect {
         match (change, id) {
             (Change::BlockDevice(other), DeviceId::Disk { .. }) if other != number => Effect::Nothing,

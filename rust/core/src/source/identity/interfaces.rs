@@ -120,6 +120,10 @@ impl Identity for Interfaces {
         }
     }
 
+    fn unreceived(&self) -> Option<Errno> {
+        self.open.as_ref().ok()?.changes.as_ref()?.failed()
+    }
+
     fn effect(change: &Change<'_>, name: &Box<[u8]>, id: DeviceId) -> Effect {
         let DeviceId::Interface { index: own, folder } = id else { return Effect::Doubt };
         match change {

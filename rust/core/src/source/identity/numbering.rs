@@ -42,6 +42,9 @@ pub(crate) trait Identity: Send {
     /// Calls `each` with every change announced since the last call; `calls` counts system calls, one if there is none.
     fn drain(&mut self, calls: &mut usize, each: &mut dyn FnMut(Change<'_>));
 
+    /// Why the last `drain` could not receive what was announced.
+    fn unreceived(&self) -> Option<Errno>;
+
     /// What a change means for the device that had this key and id.
     fn effect(change: &Change<'_>, key: &Self::Key, id: DeviceId) -> Effect;
 }
@@ -71,6 +74,10 @@ impl Identity for Unnumbered {
     }
 
     fn drain(&mut self, _: &mut usize, _: &mut dyn FnMut(Change<'_>)) {
+        match *self {}
+    }
+
+    fn unreceived(&self) -> Option<Errno> {
         match *self {}
     }
 

@@ -37,7 +37,7 @@ pub(crate) fn read_verified<I: Identity, V: Copy>(
         }
         if reads == MAX_READS {
             // What is in doubt stays so until the next poll.
-            return outcome.and(Err(CHANGING));
+            return outcome.and(Err(identity.unreceived().map_or(CHANGING, Failure::Unannounced)));
         }
         tracked.check(identity);
         tracked.begin();

@@ -266,6 +266,10 @@ impl Identity for Model {
         }
     }
 
+    fn unreceived(&self) -> Option<Errno> {
+        None
+    }
+
     fn effect(change: &Change<'_>, name: &Box<[u8]>, id: DeviceId) -> Effect {
         Interfaces::effect(change, name, id)
     }
