@@ -9,6 +9,7 @@ from testkit.trees.libvirt import LibvirtTree
 from testkit.until import until
 from testkit.watches import NEVER, found, names, watching
 from vmiostat import Domain, Error
+from vmiostat.watching.event_sources import EventSources
 
 
 class Scans:
@@ -75,12 +76,13 @@ def test_a_storm_of_events_does_not_put_off_a_full_scan(tree: LibvirtTree) -> No
     assert scans.full.count(False) > 10
 
 
-def test_a_storm_of_events_uses_half_of_a_cpu_in_the_end(tree: LibvirtTree) -> None:
-    def work(number: int) -> None:
-        begun = time.thread_time()
-        while time.thread_time() - begun < 0.2:
-            pass
+def work(number: int = 0) -> None:
+    begun = time.thread_time()
+    while time.thread_time() - begun < 0.2:
+        pass
 
+
+def test_a_storm_of_events_uses_half_of_a_cpu_in_the_end(tree: LibvirtTree) -> None:
     scans = Scans(work)
     start = time.monotonic()
     with watching(scans, tree.root, NEVER):
@@ -89,3 +91,24 @@ def test_a_storm_of_events_uses_half_of_a_cpu_in_the_end(tree: LibvirtTree) -> N
             time.sleep(0.001)
     # Without pauses it would be four fifths.
     assert 2 <= len(scans.full) <= (0.2 + (time.monotonic() - start) / 2 + 0.2) / 0.2
+
+
+@pytest.mark.parametrize("announces", [True, False])
+def test_a_storm_of_messages_uses_half_of_a_cpu(
+    tree: LibvirtTree, monkeypatch: pytest.MonkeyPatch, announces: bool
+) -> None:
+    """Reading them takes its share, whether they announce anything or not."""
+    reads = 0
+
+    def read(sources: EventSources, seconds: float) -> bool:
+        nonlocal reads
+        reads += 1
+        work()
+        return announces
+
+    monkeypatch.setattr(EventSources, "wait", read)
+    start = time.monotonic()
+    with watching(Scans(lambda number: None), tree.root, NEVER):
+        time.sleep(3)
+    # Without pauses it would be all of one, fifteen.
+    assert 2 <= reads <= (0.4 + (time.monotonic() - start) / 2 + 0.2) / 0.2

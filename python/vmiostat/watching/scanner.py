@@ -132,16 +132,17 @@ class Scanner:
     def _scan_until_stopped(self, events: EventSources) -> None:
         rescans: list[ScheduledScan] = []
         full, cpu_debt = True, 0.0
-        ended = time.monotonic()
+        ended, cpu_time = time.monotonic(), time.thread_time()
         regular = ScheduledScan(ended, full=True)
         while not self.stopped:
             cpu_debt = max(0.0, cpu_debt - (time.monotonic() - ended))
-            cpu_time = time.thread_time()
             self._began = time.monotonic()
             self._scan_once(events, full=full)
             self._began = None
             ended = time.monotonic()
-            cpu_debt = min(cpu_debt + time.thread_time() - cpu_time, _BURST + _MAX_PAUSE)
+            # Also that of reading events before it.
+            spent, cpu_time = time.thread_time() - cpu_time, time.thread_time()
+            cpu_debt = min(cpu_debt + spent, _BURST + _MAX_PAUSE)
             if full:
                 regular = ScheduledScan(ended + self._interval, full=True)
             rescans = [scan for scan in rescans if scan.at > ended or (scan.full and not full)]
@@ -166,13 +167,26 @@ class Scanner:
 
     def _wait(self, events: EventSources, earliest: float, scheduled: float) -> bool:
         """Waits until it is time for the next scan; returns whether that is because of an event."""
-        event = False
+        cpu_time = time.thread_time()
         while not self.stopped:
-            left = (earliest if event else max(earliest, scheduled)) - time.monotonic()
+            left = max(earliest, scheduled) - time.monotonic()
             if left <= 0:
-                break
-            event |= events.wait(left if self._wake >= 0 else min(left, _STOP_CHECK))
-        return event
+                return False
+            if events.wait(left if self._wake >= 0 else min(left, _STOP_CHECK)):
+                # More of them change nothing: they wait for the scan, unread, or are dropped by the kernel.
+                self._rest(earliest - time.monotonic())
+                events.wait(0.0)
+                return True
+            spent = time.thread_time() - cpu_time
+            if spent > _BURST:  # messages without end that announce nothing
+                self._rest(min(spent, left))
+                cpu_time = time.thread_time()
+        return False
+
+    def _rest(self, seconds: float) -> None:
+        """Waits that long, or until `stop`, and reads no events."""
+        with self.changed:
+            self.changed.wait_for(lambda: self.stopped, seconds)
 
     def _scan_once(self, events: EventSources, *, full: bool) -> None:
         before = self.result
