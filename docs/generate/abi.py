@@ -23,8 +23,9 @@ that was compiled for libvirt's struct can read ours.
 down. The fields of kind `row` describe the reading (when, which device, whether it worked), not the device. `ns` are
 nanoseconds; times are on the monotonic clock.
 
-- Rows without counters (`gone`, `unreadable`, `unsupported`) have the time of the poll in `time_ns`. It is -1 only
-  before the first answer of a VMM or card, and in memory that the plan has no row for.
+- A row whose read failed (`gone`, `unreadable`, `denied`) has the time of that attempt in `time_ns`. It is -1 in a row
+  without a counter source, which is never read, before the first answer of a VMM or card, and in memory that the plan
+  has no row for.
 - The kernel counts the times of a block device in whole milliseconds, and `busy_time` in timer ticks (since Linux 5.0;
   4 ms where CONFIG_HZ is 250). QEMU counts nanoseconds.
 
@@ -61,14 +62,13 @@ $structs
 ## States
 
 The number in a record's `state`, and the word for it in Python and in the command's output. A row is `ok`, `gone`,
-`stale`, `unsupported` or `unreadable`; rates have the other states as well. No number is ever reused.
+`stale`, `unsupported`, `unreadable`, `denied` or `missing`; rates have the other states as well. No number is ever reused.
 
 | number | word | meaning |
 |---|---|---|
 $states
 
-`unsupported` also covers what this process may not read, or cannot find: `vmiostat devices` has the reason for each
-device.
+`vmiostat devices` has the reason for each device.
 
 ---
 [All pages](index.md) · Next: [where the numbers are read](sources.md)

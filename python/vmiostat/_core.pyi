@@ -342,8 +342,10 @@ class Poller:
     @property
     def interface_rows(self) -> int:
         """The number of rows in the interface table."""
-    def problem(self, kind: Literal["block", "interface"], row: int) -> OSError | None:
-        """The error behind the state of a row, or None. Also None for a row that the plan does not have."""
+    def problem(self, kind: Literal["block", "interface"], row: int, plan: int | None = None) -> OSError | None:
+        """The error behind the state of a row, or None. Also None for a row that the plan does not have, and where
+        the plan is not the one of this number.
+        """
     def explain(self) -> list[Explanation]:
         """Polls once, and says what each source read."""
     def reopen(self) -> int:

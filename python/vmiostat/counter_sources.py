@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, Self
 
@@ -193,6 +194,52 @@ BlockCounterSource = BlockDevice | XenVbd | Tapdisk | CgroupIo | ProcessIo | Vmm
 """Where a disk's counters can be."""
 InterfaceCounterSource = NetDevice | VirtualFunction
 """Where an interface's counters can be."""
+
+WhyNot = Literal["unsupported", "denied", "missing", "unreadable"]
+"""The state of a row without a counter source: see STATE_HELP."""
+
+
+class Reason(str):
+    """Why a device has no counter source. One that is a plain str is `unsupported`: nothing in the kernel counts it."""
+
+    __slots__ = ()
+    why_not: WhyNot = "unsupported"
+
+
+class Denied(Reason):
+    """Finding the source takes a privilege that this process lacks."""
+
+    __slots__ = ()
+    why_not = "denied"
+
+
+class Missing(Reason):
+    """What would count the device is not there: a path, a process, a backend or a driver."""
+
+    __slots__ = ()
+    why_not = "missing"
+
+
+class Unreadable(Reason):
+    """Where the source is could not be read."""
+
+    __slots__ = ()
+    why_not = "unreadable"
+
+
+def because(error: OSError, reason: str) -> Reason:
+    """The reason, of the kind that the error's number says."""
+    if error.errno in (errno.EACCES, errno.EPERM):
+        return Denied(reason)
+    if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ENODEV, errno.ENXIO, errno.ESRCH):
+        return Missing(reason)
+    return Unreadable(reason)
+
+
+def why_not(reason: str) -> WhyNot:
+    """The state of a row without counters for this reason."""
+    return reason.why_not if isinstance(reason, Reason) else "unsupported"
+
 
 InterfaceSource = Literal["auto", "proc", "sysfs", "netlink"]
 """How interfaces are read. `auto` is the cheapest route that RTNL, the kernel's lock for network configuration, cannot

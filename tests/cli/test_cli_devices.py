@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from testkit.command import XEN, vmiostat
+from testkit.trees.qemu import QemuTree
 from vmiostat import Host
 
 
@@ -75,3 +76,18 @@ def test_a_device_whose_counters_cannot_be_read_now_says_so(tmp_path: Path) -> N
     assert bad["state"] == "unreadable"
     assert "vbd-1-51712/statistics: " in bad["problem"]
     assert "unreadable now: " in vmiostat("devices", "--root", tmp_path / "xen")
+
+
+def test_devices_query_qemu_as_a_report_does_and_say_why_they_cannot(tmp_path: Path) -> None:
+    """In `devices`, JSON and below the table it is the same sentence."""
+    machine = QemuTree(tmp_path)
+    machine.vm(100, "web1", "")
+    options = ["--root", str(machine.root), "--qemu-interval", "1"]
+    sentence = "it has no QMP socket for other clients"
+    disk = explained(*options)["web1"]["block"][0]
+    assert disk["state"] == "unsupported"
+    assert sentence in disk["problem"]
+    assert sentence in vmiostat("devices", *options)
+    row = json.loads(vmiostat("--json", *options))["block"][0]
+    assert row["problem"] == disk["problem"]
+    assert f"unsupported: web1 {disk['device']}: {disk['problem']}"[:60] in vmiostat(*options)

@@ -119,6 +119,18 @@ def test_a_machine_without_an_uptime_has_no_report_since_boot() -> None:
     assert "(since boot)" not in text
 
 
+def test_a_problem_is_printed_below_the_table_while_it_is_new() -> None:
+    table = Table("")
+    known, denied = row(BLOCK, "web1", "vda"), row(BLOCK, "web1", "vdb", "denied")._replace(problem="this takes root")
+    texts = [table.report(Report(0.0, False, {BLOCK: rows})) for rows in ([known, denied], [known, denied], [known])]
+    texts.append(table.report(Report(0.0, False, {BLOCK: [known, denied]})))
+    assert ["denied: web1 vdb: this takes root\n" in text for text in texts] == [True, False, False, True]
+    many = [row(BLOCK, "web1", f"vd{n}", "missing")._replace(problem="no such file") for n in range(12)]
+    assert (
+        Table("").report(Report(0.0, False, {BLOCK: many})).endswith("and 2 more (vmiostat devices has all of them)\n")
+    )
+
+
 def test_time_has_a_fraction_where_reports_come_within_a_second() -> None:
     report = Report(1_750_000_000.9996, False, {})
     assert ".999" in Table("", fractions=True).report(report)

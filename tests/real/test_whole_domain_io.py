@@ -103,7 +103,7 @@ def test_another_user_s_process_says_what_it_takes(loop: Loop) -> None:
             stats = poller.poll().block[0]
         finally:
             os.seteuid(0)
-        assert (stats.state, stats.wr_bytes) == ("unreadable", -1)
+        assert (stats.state, stats.wr_bytes) == ("denied", -1)
         assert isinstance(poller.problem("block", 0), PermissionError) or "denied" in str(poller.problem("block", 0))
         assert poller.poll().block[0].state == "ok"
 

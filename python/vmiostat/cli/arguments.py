@@ -13,6 +13,10 @@ FOLDERS = ("proc", "sys", "dev", "run")
 """Those of a machine, each of which may be elsewhere than below its root."""
 
 
+LONGEST_INTERVAL = 10**9
+"""Seconds. A longer one is a typing error, and time.sleep would refuse it."""
+
+
 class Parser(argparse.ArgumentParser):
     """An argument parser whose errors are one sentence."""
 
@@ -125,6 +129,21 @@ def _uri(text: str) -> str:
     if not text:
         raise argparse.ArgumentTypeError("a URI must not be empty; try qemu:///system")
     return text
+
+
+def interval(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        from vmiostat.cli.main import COMMANDS
+
+        hint = f"; put it first: vmiostat {text} ..." if text in COMMANDS else ""
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds{hint}") from None
+    if not 0 < seconds <= LONGEST_INTERVAL:
+        raise argparse.ArgumentTypeError(
+            f"{text} is not an interval: it must be above 0 and at most {LONGEST_INTERVAL} seconds"
+        )
+    return max(seconds, 1e-9)  # the clock's unit: dividing by less can overflow
 
 
 def selected(domain: Domain, options: argparse.Namespace) -> Domain:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from itertools import count
 from typing import TYPE_CHECKING, Any, Literal
 
-from vmiostat.cli import arguments
+from vmiostat.cli import arguments, qemu_queries
 from vmiostat.cli.names import cell, one_line, valid, width
 from vmiostat.cli.output import sentence
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
 
     from vmiostat import Disk, Domain, Interface, Poller, Sample
     from vmiostat.cli.stopping import StopSignals
@@ -31,17 +31,22 @@ def parser() -> arguments.Parser:
         description="Shows where each device's counters come from, or why it has none.",
         epilog=EPILOG,
     )
+    qemu_queries.add_options(made)
     made.add_argument("--json", action="store_true", help="one JSON object per domain, each on a line of its own")
     return made
 
 
 def run(options: argparse.Namespace, signals: StopSignals) -> None:
     """Prints the domains and their devices."""
+    qemu_queries.check(options, parser())
     host, domains = arguments.find(options)
     from vmiostat.cli.output import write
 
-    with host.poller(domains) as poller:
-        found = list(explained(domains, poller))
+    queries = qemu_queries.on_demand(options)
+    with host.poller(domains, qemu_interval=queries, block_source=options.block_source) as poller:
+        if queries is not None:
+            poller.query(qemu_queries.FIRST)
+        found = list(explained(poller))
     if options.json:
         from vmiostat.cli.json_lines import line
 
@@ -52,12 +57,12 @@ def run(options: argparse.Namespace, signals: StopSignals) -> None:
         write(text or "there are no domains\n")
 
 
-def explained(domains: Iterable[Domain], poller: Poller) -> Iterator[dict[str, Any]]:
+def explained(poller: Poller) -> Iterator[dict[str, Any]]:
     """Each domain with its devices: how they were found, and their state in a poll now."""
     sample = poller.poll()
     # Rows are in the order of the domains, and within each in that of its disks, its total and its interfaces.
     blocks, interfaces = count(), count()
-    for domain in domains:
+    for domain in poller.domains:
         disks = domain.disks if domain.total is None else (*domain.disks, domain.total)
         yield {
             "domain": domain.name,
@@ -139,6 +144,6 @@ def _sentences(device: dict[str, Any]) -> Iterator[str]:
         if device["reason"]:
             yield device["reason"]
     else:
-        yield f"no counters: {device['reason'] or device['state']}"
+        yield f"no counters ({device['state']}){': ' if device['reason'] else ''}{device['reason'] or ''}"
     if device.get("rx_tx_view"):
         yield f"{'swapped' if device['swap_rx_tx'] else 'not swapped'}: {device['rx_tx_view']}"

@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 class JsonLines:
     """`{"time": ..., "since_boot": ..., "block": [ROW, ...], "interface": [ROW, ...]}`.
 
-    A row is `{"domain", "device", "kind", "state", "interval", "time_ns", "generation", "rates": {...}, "counters":
-    {...}}`: rates are growth per second over `interval` seconds, counters the fields as they are now. Both have the
-    names and units of the field table; null is unknown, and `state` says why.
+    A row is `{"domain", "device", "kind", "state", "problem", "interval", "time_ns", "generation", "rates": {...},
+    "counters": {...}}`: rates are growth per second over `interval` seconds, counters the fields as they are now. Both
+    have the names and units of the field table; null is unknown, and `state` and `problem` say why.
     """
 
     def start(self) -> str:
@@ -35,6 +35,7 @@ class JsonLines:
             "device": valid(row.device),
             "kind": row.kind,
             "state": row.rates.state,
+            "problem": None if row.problem is None else valid(row.problem),
             "interval": row.rates.interval,
             "time_ns": None if row.stats.time_ns == -1 else row.stats.time_ns,
             "generation": None if row.stats.generation == -1 else row.stats.generation,

@@ -7,11 +7,48 @@ one too, is about as long as one between their reports.
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING
+
+from vmiostat.cli import arguments
+
+if TYPE_CHECKING:
+    import argparse
+
+    from vmiostat import OnDemand
 
 FIRST = 3.0
 """Seconds that the first report waits for answers, without which it would say nothing: more than a query's deadline."""
 LEAD = 1.0
 """Seconds before a report, at most; at most half of its interval, since the first answer came before all reports."""
+
+
+def add_options(parser: arguments.Parser) -> None:
+    """The options about QEMU's own counters."""
+    qemu = parser.add_argument_group("disks that only QEMU counts")
+    qemu.add_argument(
+        "--qemu-interval",
+        metavar="SECONDS",
+        type=arguments.interval,
+        help="query QEMU for them, at most this often: over a QMP socket that it offers, else through libvirt (-c); "
+        "without this option no QEMU is queried",
+    )
+    qemu.add_argument(
+        "--block-source",
+        choices=["kernel", "qemu"],
+        default="kernel",
+        help="whose counters to take for a disk that both the kernel and QEMU count (qemu needs --qemu-interval)",
+    )
+
+
+def check(options: argparse.Namespace, parser: arguments.Parser) -> None:
+    """Ends the command if the options contradict each other."""
+    if options.block_source == "qemu" and options.qemu_interval is None:
+        parser.error("--block-source qemu needs --qemu-interval: without it no QEMU is queried")
+
+
+def on_demand(options: argparse.Namespace) -> OnDemand | None:
+    """Whether QEMUs are queried: on demand, so that each report has exactly one new answer."""
+    return None if options.qemu_interval is None else "on demand"
 
 
 class QueryTimes:

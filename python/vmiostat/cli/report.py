@@ -15,15 +15,12 @@ from vmiostat.cli import arguments, qemu_queries
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from vmiostat import Host, OnDemand, Poller
+    from vmiostat import Host, Poller
     from vmiostat.cli.rows import Form, Report, Section
     from vmiostat.cli.stopping import StopSignals
 
 REOPEN_EVERY = 1.0
 """Seconds between two attempts to reopen devices that are gone, so that one that comes back is shown again."""
-
-LONGEST_INTERVAL = 10**9
-"""Seconds. A longer one is a typing error, and time.sleep would refuse it."""
 
 USAGE = "vmiostat [options] [interval [count]]\n       vmiostat devices [options]"
 EPILOG = """\
@@ -32,7 +29,7 @@ With one, the first report is the same, and each later one covers the interval
 before it. Rates are per second; kB are 1024 bytes; "-" is unknown. A row that
 is not "ok" ends with its state:
 {states}
-`vmiostat devices` shows why a device is "unsupported".
+`vmiostat devices` shows why a device has no counters.
 """
 
 
@@ -56,24 +53,13 @@ def parser() -> arguments.Parser:
         description="iostat for virtual machines: disk and network rates of each domain.",
         epilog=epilog(),
     )
-    made.add_argument("interval", nargs="?", type=_interval, help="seconds between two reports; 0.001 is possible")
+    made.add_argument(
+        "interval", nargs="?", type=arguments.interval, help="seconds between two reports; 0.001 is possible"
+    )
     made.add_argument("count", nargs="?", type=_count, help="how many reports; without it they do not end")
     made.add_argument("-y", dest="omit_first", action="store_true", help="with an interval: omit the first report")
     made.add_argument("-z", dest="hide_idle", action="store_true", help="omit idle devices")
-    qemu = made.add_argument_group("disks that only QEMU counts")
-    qemu.add_argument(
-        "--qemu-interval",
-        metavar="SECONDS",
-        type=_interval,
-        help="query QEMU for them, at most this often: over a QMP socket that it offers, else through libvirt (-c); "
-        "without this option no QEMU is queried",
-    )
-    qemu.add_argument(
-        "--block-source",
-        choices=["kernel", "qemu"],
-        default="kernel",
-        help="whose counters to take for a disk that both the kernel and QEMU count (qemu needs --qemu-interval)",
-    )
+    qemu_queries.add_options(made)
     form = made.add_mutually_exclusive_group()
     form.add_argument(
         "--json",
@@ -93,8 +79,7 @@ def parser() -> arguments.Parser:
 
 def run(options: argparse.Namespace, signals: StopSignals) -> None:
     """Prints the reports."""
-    if options.block_source == "qemu" and options.qemu_interval is None:
-        parser().error("--block-source qemu needs --qemu-interval: without it no QEMU is queried")
+    qemu_queries.check(options, parser())
     host, poller = _opened(options)
     from vmiostat import Error
     from vmiostat.cli.output import write
@@ -126,9 +111,7 @@ def _rows_may_come(poller: Poller) -> bool:
 
 def _opened(options: argparse.Namespace) -> tuple[Host, Poller]:
     """The machine, and a poller; one that follows changes where there will be several reports."""
-    # On demand, so that each report has exactly one new answer.
-    queries: OnDemand | None = None if options.qemu_interval is None else "on demand"
-    source = options.block_source
+    queries, source = qemu_queries.on_demand(options), options.block_source
     if options.interval is None:
         host, domains = arguments.find(options)
         return host, host.poller(domains, qemu_interval=queries, block_source=source)
@@ -147,7 +130,7 @@ def reports(poller: Poller, sections: Sequence[Section], options: argparse.Names
     start = time.monotonic()
     before = poller.poll()
     if options.interval is None or not options.omit_first:
-        yield rows.report(before, before.rates(), sections, since_boot=True, hide_idle=options.hide_idle)
+        yield rows.report(poller, before, before.rates(), sections, since_boot=True, hide_idle=options.hide_idle)
     if options.interval is None:
         return
     reopen_at = start + REOPEN_EVERY
@@ -160,7 +143,7 @@ def reports(poller: Poller, sections: Sequence[Section], options: argparse.Names
             poller.reopen()
             reopen_at = time.monotonic() + REOPEN_EVERY
         after = poller.poll()
-        yield rows.report(after, after.rates(before), sections, since_boot=False, hide_idle=options.hide_idle)
+        yield rows.report(poller, after, after.rates(before), sections, since_boot=False, hide_idle=options.hide_idle)
         before = after
 
 
@@ -193,21 +176,6 @@ def _form(options: argparse.Namespace, host: Host, sections: Sequence[Section]) 
     from vmiostat.cli.table import Table
 
     return Table(heading(host), fractions=bool(options.interval and options.interval % 1))
-
-
-def _interval(text: str) -> float:
-    try:
-        seconds = float(text)
-    except ValueError:
-        from vmiostat.cli.main import COMMANDS
-
-        hint = f"; put it first: vmiostat {text} ..." if text in COMMANDS else ""
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds{hint}") from None
-    if not 0 < seconds <= LONGEST_INTERVAL:
-        raise argparse.ArgumentTypeError(
-            f"{text} is not an interval: it must be above 0 and at most {LONGEST_INTERVAL} seconds"
-        )
-    return max(seconds, 1e-9)  # the clock's unit: dividing by less can overflow
 
 
 def _count(text: str) -> int:

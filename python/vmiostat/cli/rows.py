@@ -9,11 +9,23 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
 
 from vmiostat import BLOCK_FIELDS, INTERFACE_FIELDS
+from vmiostat.cli.output import sentence
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from vmiostat import BlockRates, BlockStats, Field, InterfaceRates, InterfaceStats, Rates, Sample
+    from vmiostat import (
+        BlockRates,
+        BlockStats,
+        Disk,
+        Field,
+        Interface,
+        InterfaceRates,
+        InterfaceStats,
+        Poller,
+        Rates,
+        Sample,
+    )
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,6 +67,8 @@ class Row(NamedTuple):
     """disk, interface or total."""
     stats: BlockStats | InterfaceStats
     rates: BlockRates | InterfaceRates
+    problem: str | None = None
+    """Why it has no counters; a sentence."""
 
     def rate(self, field: Field) -> float | None:
         """Growth per second of a counter; a gauge as it is."""
@@ -93,15 +107,50 @@ class Form(Protocol):
         """One report, with its line ends."""
 
 
-def report(sample: Sample, rates: Rates, sections: Sequence[Section], *, since_boot: bool, hide_idle: bool) -> Report:
+def report(
+    poller: Poller, sample: Sample, rates: Rates, sections: Sequence[Section], *, since_boot: bool, hide_idle: bool
+) -> Report:
     """A report with these sections."""
+    problems = Problems(poller, sample)
     rows: dict[Section, list[Row]] = {}
     for section in sections:
         stats = sample.block if section is BLOCK else sample.interface
         rated = rates.block if section is BLOCK else rates.interface
         made = map(Row, stats.domains, stats.devices, stats.kinds, stats, rated)
-        rows[section] = [row for row in made if not (hide_idle and row.idle(section))]
+        explained = (
+            row if row.stats.state == "ok" else row._replace(problem=problems.of(section, number))
+            for number, row in enumerate(made)
+        )
+        rows[section] = [row for row in explained if not (hide_idle and row.idle(section))]
     return Report(time.time(), since_boot, rows)
+
+
+class Problems:
+    """Why rows of a sample have no counters: the error behind the state, or the reason why there is no source."""
+
+    def __init__(self, poller: Poller, sample: Sample) -> None:
+        self._poller = poller
+        self._sample = sample
+
+    def of(self, section: Section, row: int) -> str | None:
+        """The sentence about this row; None where there is none."""
+        problem = self._poller.problem(section.name, row, self._sample.plan)
+        if problem is not None:
+            return sentence(problem)
+        table = self._sample.block if section is BLOCK else self._sample.interface
+        return self._reasons.get((table.domains[row], table.devices[row]))
+
+    @cached_property
+    def _reasons(self) -> dict[tuple[str, str], str]:
+        """Of the devices without a counter source."""
+        found: dict[tuple[str, str], str] = {}
+        for domain in self._poller.domains:
+            disks = domain.disks if domain.total is None else (*domain.disks, domain.total)
+            devices: tuple[Disk | Interface, ...] = (*disks, *domain.interfaces)
+            for device in devices:
+                if device.counter_source is None:
+                    found[domain.name, device.target] = device.reason
+        return found
 
 
 def iso_time(seconds: float, timespec: str = "microseconds") -> str:

@@ -2,18 +2,29 @@
 
 from __future__ import annotations
 
+import re
 import time
 from typing import TYPE_CHECKING
 
-from vmiostat.cli.names import cell, width
+from vmiostat.cli.names import cell, one_line, width
 from vmiostat.cli.rows import iso_time
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from vmiostat import Field
     from vmiostat.cli.rows import Report, Row, Section
 
 NARROWEST = 6
 """The least width of a number's column: 999.99."""
+
+
+_SECONDS = re.compile(r"\b[0-9]+ s\b")
+"""How long a problem has lasted is no other problem."""
+_MOST_NOTES = 10
+"""In one report: the others are in `vmiostat devices`."""
+_EXPLAINED = frozenset({"stale", "unsupported", "denied", "missing", "unreadable"})
+"""States whose problem says more than their word."""
 
 
 class Table:
@@ -23,15 +34,32 @@ class Table:
         self._heading = heading
         self._fractions = fractions
         self._widths: dict[Section, list[int]] = {}
+        self._notes: dict[tuple[str, str], str] = {}
+        """The last problem that was printed of each row."""
 
     def start(self) -> str:
         """The line before the first report."""
         return self._heading + "\n"
 
     def report(self, report: Report) -> str:
-        """The time, and a table for each section that has rows."""
+        """The time, a table for each section that has rows, and the problems that are new."""
         tables = [self._table(section, rows) for section, rows in report.rows.items() if rows]
-        return "\n".join(["", self._time(report), *tables])
+        notes = self._new_notes(row for rows in report.rows.values() for row in rows)
+        return "\n".join(["", self._time(report), *tables, *(["".join(notes)] if notes else [])])
+
+    def _new_notes(self, rows: Iterable[Row]) -> list[str]:
+        """A line for each row with a problem that was not printed the last time."""
+        before, self._notes = self._notes, {}
+        new = []
+        for row in rows:
+            if row.problem is None or row.rates.state not in _EXPLAINED:
+                continue
+            key = (row.domain, row.device)
+            self._notes[key] = _SECONDS.sub("", row.problem)
+            if before.get(key) != self._notes[key]:
+                new.append(f"{row.rates.state}: {cell(row.domain)} {cell(row.device)}: {one_line(row.problem)}\n")
+        more = len(new) - _MOST_NOTES
+        return new if more <= 0 else [*new[:_MOST_NOTES], f"and {more} more (vmiostat devices has all of them)\n"]
 
     def _time(self, report: Report) -> str:
         now = iso_time(report.time, "milliseconds" if self._fractions else "seconds")

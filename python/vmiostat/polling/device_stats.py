@@ -4,8 +4,10 @@ import errno
 import os
 from collections.abc import Iterable
 from dataclasses import replace
+from typing import get_args
 
 from vmiostat._core import BlockStats, InterfaceStats, Roots
+from vmiostat.counter_sources import WhyNot
 from vmiostat.errors import NoCounters, SizeError, SourceError, UnknownDevice
 from vmiostat.model import TOTAL, Disk, Domain, Interface
 from vmiostat.polling.plan import disks
@@ -57,7 +59,7 @@ def _check(state: str, reason: str, device: str, problem: OSError | None) -> Non
     """Raises the error behind a row's state."""
     if state == "ok":
         return
-    if state == "unsupported":
+    if problem is None and state in get_args(WhyNot):
         raise NoCounters(f"{device}: {reason}")
     known = f"; {reason}" if reason else ""
     if problem is None or problem.errno is None:

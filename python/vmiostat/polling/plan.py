@@ -3,15 +3,15 @@
 from collections.abc import Iterable, Iterator
 from typing import Literal, NamedTuple
 
-from vmiostat.counter_sources import BlockCounterSource, InterfaceCounterSource
+from vmiostat.counter_sources import BlockCounterSource, InterfaceCounterSource, WhyNot, why_not
 from vmiostat.model import Disk, Domain
 
-BlockRow = (
-    tuple[str, str, BlockCounterSource | None] | tuple[str, str, BlockCounterSource | None, Literal["disk", "total"]]
-)
-"""Domain, device, where its counters are, and whether it is a disk or a total; a disk if it does not say."""
-InterfaceRow = tuple[str, str, InterfaceCounterSource | None, bool]
-"""Domain, device, where its counters are, and whether rx and tx are swapped."""
+_Block = BlockCounterSource | WhyNot | None
+BlockRow = tuple[str, str, _Block] | tuple[str, str, _Block, Literal["disk", "total"]]
+"""Domain, device, where its counters are or why it has none, and whether it is a disk or a total; a disk if it does not
+say."""
+InterfaceRow = tuple[str, str, InterfaceCounterSource | WhyNot | None, bool]
+"""Domain, device, where its counters are or why it has none, and whether rx and tx are swapped."""
 
 
 class PlanRows(NamedTuple):
@@ -26,12 +26,17 @@ def plan_rows(domains: Iterable[Domain]) -> PlanRows:
     domains = list(domains)
     return PlanRows(
         [
-            (domain.name, disk.target, disk.counter_source, "total" if disk is domain.total else "disk")
+            (
+                domain.name,
+                disk.target,
+                disk.counter_source or why_not(disk.reason),
+                "total" if disk is domain.total else "disk",
+            )
             for domain in domains
             for disk in disks(domain)
         ],
         [
-            (domain.name, nic.target, nic.counter_source, nic.swap_rx_tx)
+            (domain.name, nic.target, nic.counter_source or why_not(nic.reason), nic.swap_rx_tx)
             for domain in domains
             for nic in domain.interfaces
         ],

@@ -112,10 +112,11 @@ class Poller:
     ----------
     roots : Roots
         Where the machine's /proc, /sys, /dev and /run are.
-    block : sequence of (str, str, BlockCounterSource or None) or (..., {"disk", "total"})
-        Each row's domain and device, and where its counters are; None is a device without counters. A total is a row of
+    block : sequence of (str, str, BlockCounterSource or str or None) or (..., {"disk", "total"})
+        Each row's domain and device, and where its counters are. A device without counters has the state of its row:
+        `unsupported` (or None), `denied`, `missing` or `unreadable`. A total is a row of
         all that a domain reads and writes.
-    interface : sequence of (str, str, InterfaceCounterSource or None, bool)
+    interface : sequence of (str, str, InterfaceCounterSource or str or None, bool)
         The same, and whether rx and tx are swapped.
     interface_source : {"auto", "proc", "sysfs", "netlink"}
         How interfaces are read; see docs/sources.md.
@@ -265,8 +266,8 @@ class Poller:
         """
         return self._queries is not None and self._queries.query(wait)
 
-    def problem(self, kind: Literal["block", "interface"], row: int) -> OSError | None:
-        """The error behind a row's state: why it is `gone`, `unreadable`, `stale` or `unsupported`.
+    def problem(self, kind: Literal["block", "interface"], row: int, plan: int | None = None) -> OSError | None:
+        """The error behind a row's state: why it is `gone`, `unreadable`, `denied` or `stale`.
 
         Parameters
         ----------
@@ -274,13 +275,15 @@ class Poller:
             Which table.
         row : int
             The row's number in it.
+        plan : int, optional
+            The `plan` of the sample in which the row has this number.
 
         Returns
         -------
         SourceError or None
-            None where there is none, and for a row that is not there: a poller that follows may have fewer by now.
+            None where there is none, for a row that is not there, and where the poller has another plan by now.
         """
-        return self._core.problem(kind, row)
+        return self._core.problem(kind, row, plan)
 
     def explain(self) -> list[Explanation]:
         """What a poll of this plan does, source by source; polls once."""

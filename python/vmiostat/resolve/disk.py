@@ -7,7 +7,7 @@ import re
 from dataclasses import replace
 
 from vmiostat._core import Roots
-from vmiostat.counter_sources import BlockCounterSource, BlockDevice, Tapdisk, XenVbd
+from vmiostat.counter_sources import BlockCounterSource, BlockDevice, Denied, Missing, Tapdisk, XenVbd, because
 from vmiostat.errors import SourceError
 from vmiostat.model import Disk, Domain
 from vmiostat.resolve.not_running import not_running
@@ -105,7 +105,7 @@ def _block_device(path: str, domain: Domain, roots: Roots) -> BlockDevice | str:
         hangs = isinstance(error, ProbeTimeout)
         number = None if hangs else _as_process_sees_it(path, domain, roots)
         if number is None:
-            return f"{path} cannot be opened: {error.strerror}"
+            return because(error, f"{path} cannot be opened: {error.strerror}")
     if number is None:
         return _PASSED_ON.format(source=path) if _GENERIC.fullmatch(path) else f"{path} is not a block device"
     return BlockDevice(*number)
@@ -123,7 +123,7 @@ def _as_process_sees_it(path: str, domain: Domain, roots: Roots) -> Number | Non
 
 def _xen_counters(disk: Disk, domain: Domain, roots: Roots) -> BlockCounterSource | str:
     if domain.id is None:
-        return "according to its definition the domain is not running (it has no id)"
+        return Missing("according to its definition the domain is not running (it has no id)")
     number = xen_device_number(disk.target)
     if number is None:
         return f"Xen has no device number for a disk named {disk.target!r}"
@@ -137,14 +137,19 @@ def _xen_counters(disk: Disk, domain: Domain, roots: Roots) -> BlockCounterSourc
         if pid is not None:
             return Tapdisk(pid, domain.id, number)
         page = roots.shown(f"/dev/shm/td3-PID/vbd-{backend}")
-        return f"its backend is tapdisk (vbd3-{backend}), whose statistics ({page}) do not exist or take root to read"
+        why = Denied if any(name.startswith("td3-") for name in roots.list_or_empty("/dev/shm")) else Missing
+        return why(
+            f"its backend is tapdisk (vbd3-{backend}), whose statistics ({page}) do not exist or take root to read"
+        )
     if backend_folder(f"qdisk-{backend}", roots):
         if disk.type == "block":
             return _host_counters(disk, domain, roots)
         return f"its backend is QEMU (qdisk-{backend}): only QEMU counts its requests{_QUERY}"
     if disk.source is None and disk.device in _DRIVES:
         return "an empty drive"
-    return f"the host has no backend for it (vbd-{backend}): it is not set up yet, is gone, or is in another domain"
+    return Missing(
+        f"the host has no backend for it (vbd-{backend}): it is not set up yet, is gone, or is in another domain"
+    )
 
 
 def _switched_off(counters: BlockDevice, roots: Roots) -> str:

@@ -5,7 +5,7 @@ from collections.abc import Collection
 from dataclasses import replace
 
 from vmiostat._core import Roots
-from vmiostat.counter_sources import NetDevice
+from vmiostat.counter_sources import Missing, NetDevice, because
 from vmiostat.errors import SourceError
 from vmiostat.model import Domain, Interface
 from vmiostat.resolve.not_running import not_running
@@ -60,11 +60,11 @@ def resolve_interface(nic: Interface, domain: Domain, namespaces: NetworkNamespa
     try:
         namespace, there = _where(nic.target, domain, namespaces, roots)
     except SourceError as error:
-        return replace(nic, reason=f"the host's interfaces cannot be read: {error}")
+        return replace(nic, reason=because(error, f"the host's interfaces cannot be read: {error}"))
     if nic.target not in there and domain.type == "xen" and domain.id is not None:
         nic = replace(nic, target=renamed(nic.target, domain.id, roots) or nic.target)
     if nic.target not in there and not _can_be_a_name(nic.target):
-        return replace(nic, reason=_nameless(nic, domain))
+        return replace(nic, reason=Missing(_nameless(nic, domain)))
     counters = NetDevice(nic.target, namespace, there.get(nic.target))
     swapped, why = (nic.swap_rx_tx, nic.rx_tx_view) if nic.rx_tx_view else rx_tx_view(nic, counters, domain, roots)
     # An absent interface gets a counter source, too: its row becomes ok when it appears.

@@ -8,7 +8,7 @@ import errno
 import os
 
 from vmiostat._core import Roots
-from vmiostat.counter_sources import BlockCounterSource, CgroupIo, ProcessIo
+from vmiostat.counter_sources import BlockCounterSource, CgroupIo, Denied, Missing, ProcessIo, because
 from vmiostat.errors import SourceError
 from vmiostat.model import TOTAL, Disk, Domain, Process
 from vmiostat.resolve.domain_cgroup import DomainCgroups, domain_cgroups
@@ -50,7 +50,7 @@ def _counters(domain: Domain, process: Process, roots: Roots) -> tuple[BlockCoun
     found = _counters_of(domain, Process(process.pid, started), roots)
     # Now that all has been read by the pid: was it this process until now?
     if started is not None and not _may_still_run(process.pid, started, roots):
-        return None, f"process {process.pid} has ended while this was looked up; another one may have its pid"
+        return None, Missing(f"process {process.pid} has ended while this was looked up; another one may have its pid")
     return found
 
 
@@ -102,11 +102,11 @@ def _why_unreadable(process: Process, roots: Roots) -> str | None:
             roots.read(path)
         except SourceError as error:
             if error.errno != errno.ENOENT:
-                return f"{file} cannot be read: {error.strerror}"
+                return because(error, f"{file} cannot be read: {error.strerror}")
     if not roots.exists(f"/proc/{process.pid}"):
-        return f"{file} cannot be read: {os.strerror(errno.ENOENT)}"
+        return Missing(f"{file} cannot be read: {os.strerror(errno.ENOENT)}")
     if not roots.exists(path):
         return f"{_NO_GROUP}, and this kernel does not count a process's I/O: there is no {file}"
     if roots.captured or may_trace(process.pid, roots):
         return None
-    return f"{_NO_GROUP}, and reading {file} takes root or CAP_SYS_PTRACE"
+    return Denied(f"{_NO_GROUP}, and reading {file} takes root or CAP_SYS_PTRACE")

@@ -3,7 +3,7 @@
 import re
 
 from vmiostat._core import Roots
-from vmiostat.counter_sources import VirtualFunction
+from vmiostat.counter_sources import Missing, VirtualFunction
 from vmiostat.errors import SourceError
 
 _DEVICES = "/sys/bus/pci/devices"
@@ -30,10 +30,10 @@ def virtual_function(address: str | None, roots: Roots) -> VirtualFunction | str
         return NOT_COUNTED.format(address)
     number = _number(card, device, roots)
     if number is None:
-        return f"a virtual function ({address}) of {card}, in which no virtfnN leads to it"
+        return Missing(f"a virtual function ({address}) of {card}, in which no virtfnN leads to it")
     interfaces = roots.list_or_empty(f"{card}/net")
     if not interfaces:
-        return (
+        return Missing(
             f"virtual function {number} of PCI device {card.rpartition('/')[2]}, which has no network interface here: "
             "its driver is not loaded, or the interface is in another network namespace"
         )

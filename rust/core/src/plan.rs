@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use crate::latest_stats::LatestStats;
 use crate::parse::diskstats::DeviceNumber;
+use crate::state::State;
 
 /// The rows of a sample, in its order.
 #[derive(Clone, Debug, Default)]
@@ -62,8 +63,36 @@ pub enum BlockRow {
     Tapdisk(Tapdisk),
     /// A disk that only its VMM counts: the newest counters that a client got.
     VmmReported(Arc<LatestStats>),
-    /// A known device that the kernel does not count.
+    /// A known device without a counter source.
+    WithoutCounters(WhyNot),
+}
+
+/// Why a device has no counter source.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum WhyNot {
+    /// Nothing in the kernel counts it.
     Unsupported,
+    /// Finding the source takes a privilege.
+    Denied,
+    /// The source is not there.
+    Missing,
+    /// Where the source is could not be read.
+    Unreadable,
+}
+
+impl WhyNot {
+    /// All of them.
+    pub const ALL: [WhyNot; 4] = [WhyNot::Unsupported, WhyNot::Denied, WhyNot::Missing, WhyNot::Unreadable];
+
+    /// The state of the row.
+    pub const fn state(self) -> State {
+        match self {
+            WhyNot::Unsupported => State::Unsupported,
+            WhyNot::Denied => State::Denied,
+            WhyNot::Missing => State::Missing,
+            WhyNot::Unreadable => State::Unreadable,
+        }
+    }
 }
 
 /// A Xen block backend, by the name of its folder: `KIND-DOMID-DEVID`.
@@ -160,6 +189,6 @@ pub enum InterfaceRow {
         /// Whether rx and tx change places. The card already counts a function in the guest's view.
         swap_rx_tx: bool,
     },
-    /// A known interface that the kernel does not count.
-    Unsupported,
+    /// A known interface without a counter source.
+    WithoutCounters(WhyNot),
 }

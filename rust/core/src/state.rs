@@ -17,17 +17,21 @@ pub enum State {
     Gone = 4,
     /// The counters are those of `time_ns`: there has been no answer since.
     Stale = 5,
-    /// The device exists, but the kernel does not count it.
+    /// Nothing in the kernel counts this device.
     Unsupported = 6,
     /// The source could not be read, or held no counters.
     Unreadable = 7,
     /// No rate: the earlier sample has no counters of this row, or is not earlier.
     New = 8,
+    /// Finding or reading the counters takes a privilege that this process lacks.
+    Denied = 9,
+    /// What would count the device is not there: a path, a process, a backend or a driver.
+    Missing = 10,
 }
 
 impl State {
     /// All states, by number.
-    pub const ALL: [State; 9] = [
+    pub const ALL: [State; 11] = [
         State::Ok,
         State::Reset,
         State::Replaced,
@@ -37,6 +41,8 @@ impl State {
         State::Unsupported,
         State::Unreadable,
         State::New,
+        State::Denied,
+        State::Missing,
     ];
 
     /// The word used in docs, in Python and by the command.
@@ -51,6 +57,8 @@ impl State {
             State::Unsupported => "unsupported",
             State::Unreadable => "unreadable",
             State::New => "new",
+            State::Denied => "denied",
+            State::Missing => "missing",
         }
     }
 
@@ -65,11 +73,11 @@ impl State {
             State::Wrapped => "all counters that the row has wrapped at 32 bits since the earlier sample",
             State::Gone => "the device does not exist",
             State::Stale => "the counters are old (see time_ns), or there are none yet: no answer came in time",
-            State::Unsupported => {
-                "no counter source: the kernel does not count the device, or this process cannot find where"
-            }
+            State::Unsupported => "nothing in the kernel counts this device",
             State::Unreadable => "the source could not be opened or read, or holds no counters of this device",
             State::New => "the earlier sample has no counters of this row",
+            State::Denied => "finding or reading the counters takes a privilege that this process lacks",
+            State::Missing => "what would count the device was not found: a path, a process, a backend or a driver",
         }
     }
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use tempfile::TempDir;
 use vmiostat_core::error::Error;
 use vmiostat_core::fields::{block, interface};
-use vmiostat_core::plan::{BlockRow, CarriedOver, InterfaceRow, InterfaceSource, Plan, XenVbd, XenVbdKind};
+use vmiostat_core::plan::{BlockRow, CarriedOver, InterfaceRow, InterfaceSource, Plan, WhyNot, XenVbd, XenVbdKind};
 use vmiostat_core::poller::{Kind, Poller, Sample, Target};
 use vmiostat_core::roots::Roots;
 use vmiostat_core::state::State;
@@ -86,7 +86,12 @@ fn standing(sample: &Sample, row: usize) -> (i64, State) {
 fn rows_are_in_the_order_of_the_plan() {
     let machine = Machine::new();
     machine.interfaces(&[("lo", 0), ("vnet0", 100), ("vnet1", 200), ("net1", 300)]);
-    let plan = vec![nic("net1", false), InterfaceRow::Unsupported, nic("vnet0", true), nic("vnet0", false)];
+    let plan = vec![
+        nic("net1", false),
+        InterfaceRow::WithoutCounters(WhyNot::Unsupported),
+        nic("vnet0", true),
+        nic("vnet0", false),
+    ];
     let sample = machine.poller(vec![], plan).poll().unwrap();
     assert_eq!(interface_row(&sample, 0)[..2], [300, 301]);
     assert_eq!(standing(&sample, 1), (-1, State::Unsupported));
@@ -296,7 +301,7 @@ fn carried_over_rows_keep_their_generation_and_new_rows_are_above_it() {
         first.poll().unwrap();
     }
     assert_eq!([0, 1].map(|row| standing(&first.poll().unwrap(), row).0), [1, 0]);
-    let none_such = InterfaceRow::Unsupported;
+    let none_such = InterfaceRow::WithoutCounters(WhyNot::Unsupported);
     let plan = [
         (nic("b", false), Some(1)),
         (nic("c", false), None),
@@ -325,10 +330,17 @@ fn a_row_keeps_its_number_wherever_a_plan_moves_it() {
         let rows = sample.interface.chunks(interface::WORDS).map(|row| row[interface::row_id]);
         (sample.plan, rows.chain(sample.block.chunks(block::WORDS).map(|row| row[block::row_id])).collect::<Vec<_>>())
     };
-    let first = machine.poller(vec![disk((8, 0))], vec![nic("a", false), nic("b", false), InterfaceRow::Unsupported]);
+    let first = machine.poller(
+        vec![disk((8, 0))],
+        vec![nic("a", false), nic("b", false), InterfaceRow::WithoutCounters(WhyNot::Unsupported)],
+    );
     let (plan, before) = ids(&first);
     assert_eq!((plan.number, before), (1, vec![1, 2, 3, 0]));
-    let rows = [(nic("c", false), None), (nic("b", false), Some(1)), (InterfaceRow::Unsupported, Some(2))];
+    let rows = [
+        (nic("c", false), None),
+        (nic("b", false), Some(1)),
+        (InterfaceRow::WithoutCounters(WhyNot::Unsupported), Some(2)),
+    ];
     let second = replanned(&first, &[(disk((8, 0)), None)], &rows);
     let (plan, now) = ids(&second);
     assert_eq!((plan.number, plan.poller), (2, first.plan().poller));

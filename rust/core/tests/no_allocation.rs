@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use vmiostat_core::fields::{block, interface};
-use vmiostat_core::plan::{BlockRow, CgroupIo, CgroupVersion, InterfaceRow, InterfaceSource, Plan, ProcessIo};
+use vmiostat_core::plan::{BlockRow, CgroupIo, CgroupVersion, InterfaceRow, InterfaceSource, Plan, ProcessIo, WhyNot};
 use vmiostat_core::poller::{Kind, Poller, Target};
 use vmiostat_core::roots::Roots;
 
@@ -55,7 +55,7 @@ fn plan() -> Plan {
         v2,
         BlockRow::ProcessIo(ProcessIo { pid: std::process::id(), started: None }),
         disk((999, 999)),
-        BlockRow::Unsupported,
+        BlockRow::WithoutCounters(WhyNot::Unsupported),
     ];
     Plan {
         block: numbers.chain(others).collect(),

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from itertools import chain
 
-from vmiostat.counter_sources import NetDevice
+from vmiostat.counter_sources import Denied, Missing, NetDevice, because
 from vmiostat.discovery.vmm.command_line import CommandLine, Netdev
 from vmiostat.discovery.vmm.interface_by_mac import InterfaceByMac
 from vmiostat.errors import SourceError
@@ -56,7 +56,7 @@ def _named(line: CommandLine, process: Process, by_mac: InterfaceByMac | None) -
             continue
         found = (netdev.interface, "ethernet") if netdev.interface else by_mac.find(netdev.mac) if by_mac else None
         name, kind = found or (netdev.id, "ethernet")
-        reason = "" if found else _NAMELESS.format(pid=process.pid)
+        reason = "" if found else Denied(_NAMELESS.format(pid=process.pid))
         yield Interface(name, kind, netdev.mac, netdev.source, reason=reason)
 
 
@@ -93,17 +93,17 @@ def _tap(name: str, inode: int | None, is_only: bool, process: Process, namespac
         number = namespaces.interfaces(namespace).get(name)
         return replace(nic, counter_source=NetDevice(name, namespace, number))
     except LookupError:
-        return replace(nic, reason=_ELSEWHERE.format(f" (net:[{inode}])"))
+        return replace(nic, reason=Missing(_ELSEWHERE.format(f" (net:[{inode}])")))
     except SourceError as error:
-        return replace(nic, reason=f"the interfaces of its network namespace cannot be read: {error}")
+        return replace(nic, reason=because(error, f"the interfaces of its network namespace cannot be read: {error}"))
 
 
 def _macvtap(descriptor: int, opened: Descriptors, names: Mapping[int, str]) -> Interface:
     number = opened.macvtaps[descriptor]
     if number not in names:  # the name of its character device stands in for its own
-        return Interface(f"tap{number}", "direct", reason=_UNNUMBERED.format(name=f"tap{number}"))
+        return Interface(f"tap{number}", "direct", reason=Denied(_UNNUMBERED.format(name=f"tap{number}")))
     name = opened.macvtap_names.get(descriptor, names[number])
-    return Interface(name, "direct", reason="" if name == names[number] else _ELSEWHERE.format(""))
+    return Interface(name, "direct", reason="" if name == names[number] else Missing(_ELSEWHERE.format("")))
 
 
 def _names_by_number(process: Process, namespaces: NetworkNamespaces) -> dict[int, str]:

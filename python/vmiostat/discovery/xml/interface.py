@@ -2,6 +2,7 @@
 
 from lxml import etree
 
+from vmiostat.counter_sources import Missing
 from vmiostat.discovery.driver_domain import served_by
 from vmiostat.model import Interface
 
@@ -30,7 +31,7 @@ def interface(element: etree._Element, *, live: bool, xen: bool = False) -> Inte
     reason = "" if server is None else served_by(server.get("name", ""))
     # A name that libvirt generated at start may belong to another domain by the time a stored definition is read.
     if not live and managed and name.startswith(_GENERATED_FOR_XEN if xen else _GENERATED):
-        name, reason = "", reason or _NOT_RUNNING.format(name)
+        name, reason = "", reason or Missing(_NOT_RUNNING.format(name))
     mac = element.find("mac")
     return Interface(
         target=name,
@@ -51,7 +52,9 @@ def moved_interface(element: etree._Element) -> Interface | None:
         target=name,
         type="hostdev",
         source=name,
-        reason="the host's interface was moved into the container: it is only in the container's network namespace",
+        reason=Missing(
+            "the host's interface was moved into the container: it is only in the container's network namespace"
+        ),
     )
 
 

@@ -11,8 +11,8 @@ mod netlink;
 mod process_io;
 pub(crate) mod selection;
 mod table_file;
-mod unsupported;
 mod vmm_reported;
+mod without_counters;
 pub(crate) mod worker;
 
 use std::any::Any;
@@ -111,6 +111,7 @@ impl Failure {
             // Once its device is removed, an open file of sysfs returns ENODEV, even after a device of the same name
             // appears. An open file of procfs returns ESRCH once its process has ended.
             Failure::Errno(Errno::NOENT | Errno::NODEV | Errno::NXIO | Errno::SRCH) | Failure::Replaced => State::Gone,
+            Failure::Errno(Errno::ACCESS | Errno::PERM) => State::Denied,
             Failure::Errno(_) | Failure::Malformed(_) | Failure::Unannounced(_) => State::Unreadable,
         }
     }

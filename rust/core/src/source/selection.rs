@@ -27,20 +27,21 @@ use super::table_file::diskstats::{Diskstats, DiskstatsFormat};
 use super::table_file::line_table::Format;
 use super::table_file::lines::MAX_FILE;
 use super::table_file::netdev::NetDev;
-use super::unsupported::Unsupported;
 use super::vmm_reported::VmmReported;
+use super::without_counters::WithoutCounters;
 use super::{Failure, OpenHandles, Source};
 use crate::fields::{Table, block, interface};
 use crate::parse::{diskstats::DeviceNumber, netdev};
 use crate::plan::{BlockRow, InterfaceRow, InterfaceSource};
 use crate::roots::Roots;
+use crate::state::State;
 
 type Sources = Vec<Box<dyn Source>>;
 
 /// The sources of the block table. Handles among the `open` ones are used, not opened again.
 pub(crate) fn block(roots: &Arc<Roots>, rows: &[BlockRow], mut open: OpenHandles) -> Sources {
     let (mut groups, mut processes, mut vmm_reported) = (Vec::new(), Vec::new(), Vec::new());
-    let (mut devices, mut vbds, mut tapdisks, mut unsupported) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    let (mut devices, mut vbds, mut tapdisks, mut without) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     for (index, row) in rows.iter().enumerate() {
         match row {
             BlockRow::Device { number, diskseq } => devices.push(((*number, *diskseq), index)),
@@ -49,7 +50,7 @@ pub(crate) fn block(roots: &Arc<Roots>, rows: &[BlockRow], mut open: OpenHandles
             BlockRow::ProcessIo(process) => processes.push((process.clone(), index)),
             BlockRow::Tapdisk(tapdisk) => tapdisks.push((tapdisk.clone(), index)),
             BlockRow::VmmReported(latest) => vmm_reported.push((Arc::clone(latest), index)),
-            BlockRow::Unsupported => unsupported.push(index),
+            BlockRow::WithoutCounters(why) => without.push((index, why.state())),
         }
     }
     let mut sources = Sources::new();
@@ -78,7 +79,7 @@ pub(crate) fn block(roots: &Arc<Roots>, rows: &[BlockRow], mut open: OpenHandles
     if !vmm_reported.is_empty() {
         sources.push(Box::new(VmmReported::new(vmm_reported)));
     }
-    push_unsupported::<block::Table>(&mut sources, unsupported);
+    push_without::<block::Table>(&mut sources, without);
     sources
 }
 
@@ -90,7 +91,7 @@ pub(crate) fn interface(
     requested: InterfaceSource,
     mut open: OpenHandles,
 ) -> Sources {
-    let (mut namespaces, mut unsupported) = (BTreeMap::<_, Vec<Named<'_>>>::new(), Vec::new());
+    let (mut namespaces, mut without) = (BTreeMap::<_, Vec<Named<'_>>>::new(), Vec::new());
     let mut cards = BTreeMap::<Card, Vec<FunctionRow>>::new();
     for (at, row) in rows.iter().enumerate() {
         match row {
@@ -101,7 +102,7 @@ pub(crate) fn interface(
             InterfaceRow::VirtualFunction { device, number, namespace, swap_rx_tx } => {
                 cards.entry((namespace.clone(), device.clone())).or_default().push((*number, at, *swap_rx_tx));
             }
-            InterfaceRow::Unsupported => unsupported.push(at),
+            InterfaceRow::WithoutCounters(why) => without.push((at, why.state())),
         }
     }
     let mut sources = Sources::new();
@@ -114,7 +115,7 @@ pub(crate) fn interface(
     if !cards.is_empty() {
         sources.push(Box::new(VirtualFunctions::open(roots, cards, &mut open)));
     }
-    push_unsupported::<interface::Table>(&mut sources, unsupported);
+    push_without::<interface::Table>(&mut sources, without);
     sources
 }
 
@@ -143,9 +144,9 @@ fn interfaces_elsewhere(
     }
 }
 
-fn push_unsupported<T: Table + Send + 'static>(sources: &mut Sources, rows: Vec<usize>) {
+fn push_without<T: Table + Send + 'static>(sources: &mut Sources, rows: Vec<(usize, State)>) {
     if !rows.is_empty() {
-        sources.push(Box::new(Unsupported::<T>::new(rows)));
+        sources.push(Box::new(WithoutCounters::<T>::new(rows)));
     }
 }
 

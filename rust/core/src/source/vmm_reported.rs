@@ -91,7 +91,7 @@ impl Row {
                 block::Table::stamped(record, record[block::time_ns], self.generation.seen(), state)
             }
             Some(State::Unsupported) => {
-                block::Table::stamped(block::UNKNOWN, now, self.generation.number(), State::Unsupported)
+                block::Table::stamped(block::UNKNOWN, -1, self.generation.number(), State::Unsupported)
             }
             _ => block::Table::stamped(block::UNKNOWN, -1, self.generation.number(), State::Stale),
         }

@@ -211,11 +211,16 @@ impl PyPoller {
         self.plan_if_free(|planned| planned.interface.count(py)).unwrap_or(0)
     }
 
-    /// The error behind the state of a row, or None. Also None for a row that the plan does not have.
-    fn problem(&self, py: Python<'_>, kind: &str, row: usize) -> PyResult<Option<Py<PyAny>>> {
+    /// The error behind the state of a row, or None. Also None for a row that the plan does not have, and where
+    /// the plan is not the one of this number.
+    #[pyo3(signature = (kind, row, plan=None))]
+    fn problem(&self, py: Python<'_>, kind: &str, row: usize, plan: Option<i64>) -> PyResult<Option<Py<PyAny>>> {
         let kind = kind_of(kind)?;
         let planned = self.planned()?;
         let poller = planned.poller()?;
+        if plan.is_some_and(|plan| plan != poller.plan().number) {
+            return Ok(None);
+        }
         let problem = py.detach(|| poller.problem(kind, row));
         Ok(problem.map(|error| PyErr::from(CoreError::from(error)).into_value(py).into_any()))
     }

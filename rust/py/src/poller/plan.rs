@@ -6,8 +6,9 @@ use std::sync::Arc;
 
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
+use pyo3::types::PyString;
 use vmiostat_core::plan::{
-    BlockRow, CgroupIo, CgroupVersion, InterfaceRow, Plan, ProcessIo, Tapdisk, XenVbd, XenVbdKind,
+    BlockRow, CgroupIo, CgroupVersion, InterfaceRow, Plan, ProcessIo, Tapdisk, WhyNot, XenVbd, XenVbdKind,
 };
 
 use crate::kernel_text::KernelText;
@@ -34,6 +35,7 @@ enum InterfaceCounterSource {
     NetDevice { name: KernelText, namespace: Option<KernelText>, index: Option<u32> },
 }
 
+/// A class of vmiostat.counter_sources; for a device without counters the state of its row, or None for unsupported.
 type Source<'py> = Option<Bound<'py, PyAny>>;
 
 /// Domain, device, where the counters are, and whether it is a disk, which is the default, or a total.
@@ -92,10 +94,16 @@ fn block_kind(word: &str) -> PyResult<RowKind> {
 }
 
 /// The counter source of a row, whose class is one of this `union` in vmiostat.counter_sources.
-fn counter_source<'py, T: FromPyObjectOwned<'py>>(source: Source<'py>, union: &str) -> PyResult<Option<T>> {
-    let source = source.as_ref();
-    let read = |source: &Bound<'py, PyAny>| source.extract().map_err(|_| no_counter_source(source, union));
-    source.map(read).transpose()
+fn counter_source<'py, T: FromPyObjectOwned<'py>>(source: Source<'py>, union: &str) -> PyResult<Result<T, WhyNot>> {
+    let Some(source) = source else { return Ok(Err(WhyNot::Unsupported)) };
+    if let Ok(word) = source.cast::<PyString>() {
+        let word = word.to_str()?;
+        return match WhyNot::ALL.into_iter().find(|why| why.state().word() == word) {
+            Some(why) => Ok(Err(why)),
+            None => Err(no_counter_source(&source, union)),
+        };
+    }
+    source.extract().map(Ok).map_err(|_| no_counter_source(&source, union))
 }
 
 fn no_counter_source(source: &Bound<'_, PyAny>, union: &str) -> PyErr {
@@ -129,15 +137,15 @@ pub(crate) fn check_carried_over(carried_over: &[Option<usize>], rows: usize, ol
 }
 
 /// Unless it is pinned, a row is the device that has the name or number now.
-fn block_row(source: Option<BlockCounterSource>, pinned: bool) -> PyResult<BlockRow> {
+fn block_row(source: Result<BlockCounterSource, WhyNot>, pinned: bool) -> PyResult<BlockRow> {
     Ok(match source {
-        None => BlockRow::Unsupported,
-        Some(BlockCounterSource::Device { major, minor, diskseq }) => {
+        Err(why) => BlockRow::WithoutCounters(why),
+        Ok(BlockCounterSource::Device { major, minor, diskseq }) => {
             BlockRow::Device { number: (major, minor), diskseq: diskseq.filter(|_| pinned) }
         }
-        Some(BlockCounterSource::Tapdisk { pid, domid, devid }) => BlockRow::Tapdisk(Tapdisk { pid, domid, devid }),
-        Some(BlockCounterSource::VmmReported { latest }) => BlockRow::VmmReported(Arc::clone(&latest.get().0)),
-        Some(BlockCounterSource::XenVbd { kind, domid, devid }) => {
+        Ok(BlockCounterSource::Tapdisk { pid, domid, devid }) => BlockRow::Tapdisk(Tapdisk { pid, domid, devid }),
+        Ok(BlockCounterSource::VmmReported { latest }) => BlockRow::VmmReported(Arc::clone(&latest.get().0)),
+        Ok(BlockCounterSource::XenVbd { kind, domid, devid }) => {
             let kind = match kind.as_str() {
                 "vbd" => XenVbdKind::Vbd,
                 "tap" => XenVbdKind::Tap,
@@ -145,7 +153,7 @@ fn block_row(source: Option<BlockCounterSource>, pinned: bool) -> PyResult<Block
             };
             BlockRow::XenVbd(XenVbd { kind, domid, devid })
         }
-        Some(BlockCounterSource::CgroupIo { cgroup, version }) => {
+        Ok(BlockCounterSource::CgroupIo { cgroup, version }) => {
             let version = match version {
                 1 => CgroupVersion::V1,
                 2 => CgroupVersion::V2,
@@ -153,18 +161,18 @@ fn block_row(source: Option<BlockCounterSource>, pinned: bool) -> PyResult<Block
             };
             BlockRow::CgroupIo(CgroupIo { folder: path(cgroup), version })
         }
-        Some(BlockCounterSource::ProcessIo { pid, started }) => BlockRow::ProcessIo(ProcessIo { pid, started }),
+        Ok(BlockCounterSource::ProcessIo { pid, started }) => BlockRow::ProcessIo(ProcessIo { pid, started }),
     })
 }
 
-fn interface_row(source: Option<InterfaceCounterSource>, swap_rx_tx: bool, pinned: bool) -> InterfaceRow {
+fn interface_row(source: Result<InterfaceCounterSource, WhyNot>, swap_rx_tx: bool, pinned: bool) -> InterfaceRow {
     match source {
-        None => InterfaceRow::Unsupported,
-        Some(InterfaceCounterSource::NetDevice { name, namespace, index }) => {
+        Err(why) => InterfaceRow::WithoutCounters(why),
+        Ok(InterfaceCounterSource::NetDevice { name, namespace, index }) => {
             let (name, namespace) = (name.into_inner(), namespace.map(path));
             InterfaceRow::NetDevice { name, namespace, index: index.filter(|_| pinned), swap_rx_tx }
         }
-        Some(InterfaceCounterSource::VirtualFunction { device, number, namespace }) => {
+        Ok(InterfaceCounterSource::VirtualFunction { device, number, namespace }) => {
             let (device, namespace) = (device.into_inner(), namespace.map(path));
             InterfaceRow::VirtualFunction { device, number, namespace, swap_rx_tx }
         }

@@ -1,31 +1,29 @@
-//! Devices that the kernel does not count: their rows say so.
+//! Devices without a counter source: the state of their rows says why. They are never read.
 
 use std::marker::PhantomData;
 
 use super::identity::generation::RowGeneration;
 use super::{Explanation, Source};
-use crate::clock::monotonic_ns;
 use crate::error::Error;
 use crate::fields::Table;
 use crate::rows::Rows;
 use crate::state::State;
 
-pub(crate) struct Unsupported<T> {
-    rows: Vec<usize>,
+pub(crate) struct WithoutCounters<T> {
+    rows: Vec<(usize, State)>,
     table: PhantomData<T>,
 }
 
-impl<T> Unsupported<T> {
-    pub(crate) fn new(rows: Vec<usize>) -> Unsupported<T> {
-        Unsupported { rows, table: PhantomData }
+impl<T> WithoutCounters<T> {
+    pub(crate) fn new(rows: Vec<(usize, State)>) -> WithoutCounters<T> {
+        WithoutCounters { rows, table: PhantomData }
     }
 }
 
-impl<T: Table + Send> Source for Unsupported<T> {
+impl<T: Table + Send> Source for WithoutCounters<T> {
     fn read(&mut self, rows: &mut Rows<'_>) {
-        let record = T::stamped(T::UNKNOWN, monotonic_ns(), -1, State::Unsupported);
-        for row in &self.rows {
-            rows.put(*row, record.as_ref());
+        for (row, state) in &self.rows {
+            rows.put(*row, T::stamped(T::UNKNOWN, -1, -1, *state).as_ref());
         }
     }
 
@@ -34,7 +32,7 @@ impl<T: Table + Send> Source for Unsupported<T> {
     }
 
     fn explain(&self) -> Explanation {
-        let why = "the kernel does not count these devices".to_owned();
+        let why = "these devices have no counter source".to_owned();
         Explanation { source: "none".to_owned(), rows: self.rows.len(), system_calls: 0, why }
     }
 
