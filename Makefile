@@ -26,7 +26,7 @@ export PYO3_BUILD_EXTENSION_MODULE := 1
 FLOOR := benches/floor/Cargo.toml
 FUZZ := fuzz/Cargo.toml
 RUST_SOURCES := Cargo.toml Cargo.lock $(wildcard rust/*/Cargo.toml) $(shell find rust -name '*.rs')
-PACKAGE := pyproject.toml README.md $(wildcard LICENSE-*) $(shell find python -name '*.py' -o -name '*.pyi')
+PACKAGE := pyproject.toml README.md $(wildcard LICENSE-*) $(shell find share.data -type f) $(shell find python -name '*.py' -o -name '*.pyi')
 
 PYTEST := $(BIN)/python -m pytest
 # Most tests wait more than they compute. Those that other tests would disturb follow, one at a time.
@@ -135,9 +135,12 @@ format: $(VENV)/.lint ## Format Rust and Python, and apply the lints' fixes
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
-docs: build ## Write docs/abi.md from the field table, and the stub from it and the docstrings of the module
+docs: build ## Write docs/abi.md and the JSON Schema from the field table, the stub, and the man page and completions
 	$(BIN)/python docs/generate/abi.py
 	$(BIN)/python docs/generate/stub.py
+	$(BIN)/python -m docs.generate.schema
+	$(BIN)/python -m docs.generate.man_page
+	$(BIN)/python -m docs.generate.completions
 
 wheel: dist/.built ## Build the abi3 wheel and the sdist into dist/
 

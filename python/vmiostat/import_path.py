@@ -2,9 +2,12 @@
 
 Python searches the current folder (`python -m vmiostat`) and the folders of PYTHONPATH before its own library. What it
 imported from them at its start, before this, has already run: only `python -I` searches neither.
+
+Ctrl-C ends the command quietly from here on, while the rest is imported; later `vmiostat.cli.stopping` handles it.
 """
 
 import os
+import signal
 import sys
 
 
@@ -50,5 +53,8 @@ def _is_roots(path: str) -> bool:
     return True
 
 
-if os.geteuid() == 0 and is_the_command():
-    drop_writable_folders()
+if is_the_command():
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, lambda number, frame: os._exit(0))
+    if os.geteuid() == 0:
+        drop_writable_folders()

@@ -152,6 +152,10 @@ class Domain:
     verified : bool
         False of a process that calls itself a VMM without running one that is installed on this host; see
         docs/security.md.
+    title : str or None
+        libvirt's title of it: a short description.
+    nova_name : str or None
+        The name of the instance in OpenStack, whose domain is called instance-0000002a.
     reader : Host or None
         Who reads its counters. It is not pickled.
 
@@ -173,6 +177,8 @@ class Domain:
     interfaces: tuple[Interface, ...] = ()
     total: Disk | None = None
     verified: bool = True
+    title: str | None = None
+    nova_name: str | None = None
     reader: Reader | None = field(default=None, repr=False, compare=False)
 
     def block_stats(self, target: str | Disk, *, size: int | None = None) -> BlockStats:

@@ -7,14 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from testkit.command import vmiostat
+from testkit.command import XEN, vmiostat
 from vmiostat import STATE_HELP, STATES
 
 
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (["fast"], "'fast' is not a number of seconds"),
         (["0"], "0 is not an interval: it must be above 0"),
         (["-1"], "-1 is not an interval"),
         (["nan"], "nan is not an interval"),
@@ -23,7 +22,13 @@ from vmiostat import STATE_HELP, STATES
         (["1", "0"], "'0' is not a count"),
         (["1", "2.5"], "'2.5' is not a count"),
         (["1", "-3"], "'-3' is not a count"),
-        (["1", "2", "3"], "unrecognized arguments: 3"),
+        (["5e-325"], "5e-325 is not an interval"),
+        (["--sort", "nothing", "1"], "argument --sort: 'nothing' is no field"),
+        (["--fields", "nothing", "--json"], "argument --fields: no record has 'nothing'"),
+        (["--fields", "domain"], "--fields needs --json or --csv"),
+        (["--no-header"], "--no-header needs --csv"),
+        (["--dec", "9"], "invalid choice"),
+        (["-m", "--human"], "not allowed with"),
         (["--jso"], "unrecognized arguments: --jso"),
         (["--json", "--csv"], "not allowed with"),
         (["--view", "mine"], "invalid choice: 'mine'"),
@@ -35,8 +40,8 @@ from vmiostat import STATE_HELP, STATES
         (["--vmm", "qemu"], "argument --vmm: 'qemu' does not begin with /"),
         (["--csv", "--csv-text"], "not allowed with"),
         (["--block-source", "qemu"], "--block-source qemu needs --qemu-interval"),
-        (["devices", "1"], "unrecognized arguments: 1"),
-        (["bad\nline"], r"bad\nline"),
+        (["devices", "1"], "takes no interval"),
+        (["--bad\nline"], r"bad\nline"),
     ],
 )
 def test_wrong_usage(arguments: list[str], sentence: str) -> None:
@@ -44,6 +49,24 @@ def test_wrong_usage(arguments: list[str], sentence: str) -> None:
     assert complaint.startswith("vmiostat: ")
     assert sentence in complaint
     assert complaint.endswith("--help)\n")
+    assert complaint.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["device"], "no domain matches 'device'; did you mean `vmiostat devices`?"),
+        (["bad\nline"], r"no domain matches 'bad\nline'; there are: 'Domain-1', 'Domain-2', 'Domain-3'"),
+        (["Domain1"], "no domain matches 'Domain1'; did you mean 'Domain-1'"),
+        (["1", "2", "3"], "no domain matches '1': an interval and a count are the last words"),
+        (["Domain-1", "nothing*", "0.1"], "no domain matches 'nothing*'"),
+        (["--device", "nothing"], "no device matches 'nothing': `vmiostat devices` lists them"),
+        (["devices", "nothing"], "no domain matches 'nothing'"),
+    ],
+)
+def test_what_is_not_there(arguments: list[str], sentence: str) -> None:
+    complaint = vmiostat(*arguments, "--root", XEN, status=1)
+    assert complaint.startswith(f"vmiostat: {sentence}")
     assert complaint.count("\n") == 1
 
 
@@ -67,7 +90,7 @@ def test_version() -> None:
 
 
 def test_help_names_the_commands() -> None:
-    assert "vmiostat devices [options]" in vmiostat("--help")
+    assert "vmiostat devices [options] [DOMAIN ...]" in vmiostat("--help")
     assert "--json" in vmiostat("devices", "--help")
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from vmiostat.cli.rows import BLOCK, INTERFACE, Report, Row, Section
-from vmiostat.cli.table import Table
+from vmiostat.cli.table.table import Style, Table
 
 
 def row(
@@ -73,10 +73,25 @@ def test_busy_time_is_never_more_than_all_the_time() -> None:
 
 
 def test_unknown_is_a_dash_and_the_row_has_its_state() -> None:
-    heading, known, unknown = lines(row(BLOCK, "web1", "vda", fl_req=None), row(BLOCK, "web1", "vdb", "unsupported"))
+    heading, known, unknown = lines(row(BLOCK, "web1", "vda", fl_req=None), row(BLOCK, "web1", "vdb", "unreadable"))
     assert heading.split()[-1] == "State"
     assert known.split()[2:] == ["0.00"] * 4 + ["-"] + ["0.00"] * 4
-    assert unknown.split() == ["web1", "vdb", *["-"] * 9, "unsupported"]
+    assert unknown.split() == ["web1", "vdb", *["-"] * 9, "unreadable"]
+
+
+def test_rows_without_a_counter_source_are_in_a_note_that_is_said_once() -> None:
+    table = Table("")
+    rows = [row(BLOCK, "web1", f"vd{letter}", "unsupported") for letter in "abcd"]
+    heading, *shown, note, advice = lines(*rows, table=table)
+    assert "State" not in heading
+    assert [line.split() for line in shown] == [["web1", f"vd{letter}", *["-"] * 9] for letter in "abcd"]
+    assert note == "unsupported: web1 vda, web1 vdb, web1 vdc and 1 more: `vmiostat devices` shows why"
+    assert "--qemu-interval" in advice
+    assert len(lines(*rows, table=table)) == 5
+    assert len(lines(*rows[1:], table=table)) == 4
+    assert lines(*rows, table=table)[-1] == note
+    queried = Table("", Style(queries=True))
+    assert lines(*rows, table=queried)[-1] == note
 
 
 def test_a_stale_row_has_its_age() -> None:
@@ -100,11 +115,13 @@ def test_numbers_stand_below_their_headings_whatever_the_names(name: str) -> Non
     assert len(ends) == 1
 
 
-def test_columns_that_widened_stay_wide() -> None:
+def test_columns_that_widened_stay_wide_for_some_reports() -> None:
     table = Table("")
     lines(row(BLOCK, "a-long-domain-name", "vda", rd_req=123456789.0), table=table)
     wide = lines(row(BLOCK, "a-long-domain-name", "vda", rd_req=123456789.0), table=table)
     assert list(map(len, lines(row(BLOCK, "web1", "vda"), table=table))) == list(map(len, wide))
+    later = [lines(row(BLOCK, "web1", "vda"), table=table) for _ in range(10)]
+    assert later[-1] == lines(row(BLOCK, "web1", "vda"))
 
 
 def test_a_section_without_rows_has_no_table() -> None:
@@ -125,7 +142,7 @@ def test_a_problem_is_printed_below_the_table_while_it_is_new() -> None:
     texts = [table.report(Report(0.0, False, {BLOCK: rows})) for rows in ([known, denied], [known, denied], [known])]
     texts.append(table.report(Report(0.0, False, {BLOCK: [known, denied]})))
     assert ["denied: web1 vdb: this takes root\n" in text for text in texts] == [True, False, False, True]
-    many = [row(BLOCK, "web1", f"vd{n}", "missing")._replace(problem="no such file") for n in range(12)]
+    many = [row(BLOCK, "web1", f"vd{n}", "missing")._replace(problem=f"no file {n}") for n in range(12)]
     assert (
         Table("").report(Report(0.0, False, {BLOCK: many})).endswith("and 2 more (vmiostat devices has all of them)\n")
     )
@@ -133,7 +150,7 @@ def test_a_problem_is_printed_below_the_table_while_it_is_new() -> None:
 
 def test_time_has_a_fraction_where_reports_come_within_a_second() -> None:
     report = Report(1_750_000_000.9996, False, {})
-    assert ".999" in Table("", fractions=True).report(report)
+    assert ".999" in Table("", Style(fractions=True)).report(report)
     assert "." not in Table("").report(report)
 
 

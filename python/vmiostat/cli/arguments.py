@@ -3,22 +3,39 @@
 from __future__ import annotations
 
 import argparse
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from vmiostat.cli.choose import words
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from vmiostat import Domain, Host
+    from vmiostat.cli.choose.selection import Selection
 
 
 FOLDERS = ("proc", "sys", "dev", "run")
 """Those of a machine, each of which may be elsewhere than below its root."""
 
 
-LONGEST_INTERVAL = 10**9
-"""Seconds. A longer one is a typing error, and time.sleep would refuse it."""
-
-
 class Parser(argparse.ArgumentParser):
-    """An argument parser whose errors are one sentence."""
+    """An argument parser whose errors are one sentence. Options may stand anywhere, and `words` are the rest.
+
+    They become `domains`, `interval` and `count`.
+    """
+
+    def parse_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """The options of a command line."""
+        options = self.parse_intermixed_args(_joined(args or []), namespace)
+        try:
+            meant = words.split(options.words)
+        except argparse.ArgumentTypeError as error:
+            self.error(str(error))
+        options.domains, options.interval, options.count = meant.domains, meant.interval, meant.count
+        for command in words.COMMANDS:
+            if command in options.domains:
+                self.error(f"{command!r} is a command; put it first: vmiostat {command} ...")
+        return options
 
     def error(self, message: str) -> NoReturn:
         from vmiostat.cli.output import complain
@@ -37,7 +54,27 @@ def parser(command: str, *, usage: str, description: str, epilog: str | None = N
         allow_abbrev=False,  # one that is unique today may be ambiguous tomorrow
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    made.add_argument(
+        "words",
+        metavar="DOMAIN",
+        nargs="*",
+        help="a domain's name, a glob of names ('web*'), or a UUID; without one, all domains",
+    )
     which = made.add_argument_group("which devices")
+    which.add_argument(
+        "--device",
+        metavar="GLOB",
+        action="append",
+        default=[],
+        help="only devices of this name, such as vda or 'vnet*' (can be given several times)",
+    )
+    which.add_argument(
+        "--exclude",
+        metavar="GLOB",
+        action="append",
+        default=[],
+        help="no domain and no device of this name (can be given several times)",
+    )
     which.add_argument("-b", "--block", action="store_true", help="block devices (alone: no interfaces)")
     which.add_argument("-i", "--interface", action="store_true", help="interfaces (alone: no block devices)")
     which.add_argument(
@@ -131,40 +168,34 @@ def _uri(text: str) -> str:
     return text
 
 
-def interval(text: str) -> float:
-    try:
-        seconds = float(text)
-    except ValueError:
-        from vmiostat.cli.main import COMMANDS
+def selection(options: argparse.Namespace) -> Selection:
+    """Which domains and devices the options select."""
+    from vmiostat.cli.choose.selection import Selection
 
-        hint = f"; put it first: vmiostat {text} ..." if text in COMMANDS else ""
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds{hint}") from None
-    if not 0 < seconds <= LONGEST_INTERVAL:
-        raise argparse.ArgumentTypeError(
-            f"{text} is not an interval: it must be above 0 and at most {LONGEST_INTERVAL} seconds"
-        )
-    return max(seconds, 1e-9)  # the clock's unit: dividing by less can overflow
-
-
-def selected(domain: Domain, options: argparse.Namespace) -> Domain:
-    """The domain with the devices that the options select."""
-    from dataclasses import replace
-
-    if options.block and not options.interface:
-        return replace(domain, interfaces=())
-    if options.interface and not options.block:
-        return replace(domain, disks=(), total=None)
-    return domain
+    return Selection.of(options)
 
 
 def find(options: argparse.Namespace) -> tuple[Host, list[Domain]]:
     """The machine of the options, and its domains with the devices that they select.
 
-    Problems are printed on standard error; they cost no other domain.
+    Problems are printed on standard error; they cost no other domain. Raises Error for a domain that is not there.
     """
     from vmiostat.cli.warnings import Warnings
 
     host = machine(options)
     domains = host.domains(host=options.host)
     Warnings().update(host.problems)
-    return host, [selected(domain, options) for domain in domains]
+    select = selection(options)
+    select.check(domains)
+    return host, [chosen for domain in domains if (chosen := select(domain)) is not None]
+
+
+def _joined(arguments: Sequence[str]) -> list[str]:
+    """`--sort -FIELD` as one word: argparse would take the second for an option."""
+    joined: list[str] = []
+    for word in arguments:
+        if joined and joined[-1] == "--sort" and word.startswith("-"):
+            joined[-1] += f"={word}"
+        else:
+            joined.append(word)
+    return joined

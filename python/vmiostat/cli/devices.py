@@ -27,7 +27,7 @@ def parser() -> arguments.Parser:
     """The options of `vmiostat devices`."""
     made = arguments.parser(
         "devices",
-        usage="vmiostat devices [options]",
+        usage="vmiostat devices [options] [DOMAIN ...]",
         description="Shows where each device's counters come from, or why it has none.",
         epilog=EPILOG,
     )
@@ -38,6 +38,8 @@ def parser() -> arguments.Parser:
 
 def run(options: argparse.Namespace, signals: StopSignals) -> None:
     """Prints the domains and their devices."""
+    if options.interval is not None:
+        parser().error("`vmiostat devices` shows devices once, and takes no interval")
     qemu_queries.check(options, parser())
     host, domains = arguments.find(options)
     from vmiostat.cli.output import write
@@ -48,7 +50,7 @@ def run(options: argparse.Namespace, signals: StopSignals) -> None:
             poller.query(qemu_queries.FIRST)
         found = list(explained(poller))
     if options.json:
-        from vmiostat.cli.json_lines import line
+        from vmiostat.cli.records.json_lines import line
 
         text = "".join(line(_valid(domain)) for domain in found)
     else:
@@ -70,6 +72,8 @@ def explained(poller: Poller) -> Iterator[dict[str, Any]]:
             "uuid": domain.uuid,
             "type": domain.type,
             "provider": domain.provider,
+            "title": domain.title,
+            "nova_name": domain.nova_name,
             "block": [_disk(disk, domain) | _now(poller, sample, "block", next(blocks)) for disk in disks],
             "interface": [_nic(nic) | _now(poller, sample, "interface", next(interfaces)) for nic in domain.interfaces],
         }

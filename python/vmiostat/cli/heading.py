@@ -12,14 +12,20 @@ if TYPE_CHECKING:
 
 
 def heading(host: Host) -> str:
-    """`Linux 6.1.0 (node1)  2026-07-01  (8 CPU)`; of a captured machine, what its files say."""
+    """`Linux 6.1.0 (node1)  2026-07-01  (8 CPU)  guest's view`; of a captured machine, what its files say."""
     # Not os.uname(): the counters may be of another machine than this one.
     kernel = _first_line(host, "/proc/sys/kernel/osrelease")
-    name = _first_line(host, "/proc/sys/kernel/hostname") or cell(host.roots.shown("/").rstrip("/") or "/")
+    name = cell(host_name(host) or host.roots.shown("/").rstrip("/") or "/")
     # /proc/stat has a line "cpuN ..." for each CPU that is online, after the sum of all, "cpu  ...".
     cpus = sum(line.startswith(b"cpu") for line in (host.roots.read_or_none("/proc/stat") or b"").splitlines()) - 1
     parts = [f"Linux {kernel}".rstrip() + f" ({name})", time.strftime("%Y-%m-%d")]
-    return "  ".join([*parts, f"({cpus} CPU)"] if cpus > 0 else parts)
+    return "  ".join([*parts, *([f"({cpus} CPU)"] if cpus > 0 else []), f"{host.view}'s view"])
+
+
+def host_name(host: Host) -> str | None:
+    """The name of the machine; None where a captured one has none."""
+    text = host.roots.read_or_none("/proc/sys/kernel/hostname") or b""
+    return text.decode("utf-8", "surrogateescape").partition("\n")[0] or None
 
 
 def _first_line(host: Host, path: str) -> str:

@@ -7,14 +7,13 @@ import sys
 from importlib import import_module
 from typing import TYPE_CHECKING
 
+from vmiostat.cli.choose.words import COMMANDS
 from vmiostat.cli.output import use_utf8
 from vmiostat.cli.stopping import Stopped, StopSignals
 
 if TYPE_CHECKING:
+    import argparse
     from collections.abc import Sequence
-
-COMMANDS = {"devices": "show where each device's counters come from, or why it has none"}
-"""The first argument, if it is no option. Each is a module here with a `parser()` and a `run(options, signals)`."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -32,14 +31,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(command: str, words: list[str], signals: StopSignals) -> int:
+    from vmiostat.cli.output import complain, sentence, write
+
     module = import_module(f"vmiostat.cli.{command}")
     try:
-        options = module.parser().parse_args(words)
-    finally:
-        _flush_help()
+        options = _parsed(module.parser(), words)
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        return complain(sentence(error))
     # After parsing: a wrong option or --help need not wait for the Rust core and lxml.
     from vmiostat.cli.open_files import allow_open_files
-    from vmiostat.cli.output import complain, sentence, write
     from vmiostat.errors import Error
 
     allow_open_files()
@@ -57,6 +59,13 @@ def _run(command: str, words: list[str], signals: StopSignals) -> int:
     return 0
 
 
+def _parsed(parser: argparse.ArgumentParser, words: list[str]) -> argparse.Namespace:
+    try:
+        return parser.parse_args(words)
+    finally:
+        _flush_help()
+
+
 def _flush_help() -> None:
     # argparse prints into the buffer of sys.stdout. If the interpreter flushed it at its end, `vmiostat --help | true`
     # would end with a message and status 120.
@@ -64,6 +73,7 @@ def _flush_help() -> None:
         return
     try:
         sys.stdout.flush()
-    except BrokenPipeError:
+    except OSError as error:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        error.filename = "standard output"
         raise

@@ -79,7 +79,7 @@ def valid(name: str) -> str:
 
 
 @lru_cache(_CELLS)
-def cell(name: str) -> str:
+def cell(name: str, longest: int = LONGEST) -> str:
     """A name in a table: escaped, quotes too; never empty; where it is too long, digits of its hash replace the middle.
 
     >>> print(cell('say "hi"'), cell(" web1"), cell(""))
@@ -89,11 +89,11 @@ def cell(name: str) -> str:
     for end in (0, -1):
         if parts and parts[end] == " ":
             parts[end] = "\\x20"
-    if sum(map(width, parts)) > LONGEST:
+    if sum(map(width, parts)) > longest:
         from hashlib import sha256  # only for long names: it costs a start some milliseconds
 
         middle = f"{_CUT}{sha256(name.encode('utf-8', 'surrogatepass')).hexdigest()[:_DIGITS]}{_CUT}"
-        half = (LONGEST - len(middle)) // 2
+        half = (longest - len(middle)) // 2
         parts = [*_within(parts, half), middle, *_within(parts[::-1], half)[::-1]]
     return "".join(parts) or '""'
 

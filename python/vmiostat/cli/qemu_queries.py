@@ -9,12 +9,13 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from vmiostat.cli import arguments
+from vmiostat.cli.choose.words import interval
 
 if TYPE_CHECKING:
     import argparse
 
     from vmiostat import OnDemand
+    from vmiostat.cli import arguments
 
 FIRST = 3.0
 """Seconds that the first report waits for answers, without which it would say nothing: more than a query's deadline."""
@@ -28,7 +29,7 @@ def add_options(parser: arguments.Parser) -> None:
     qemu.add_argument(
         "--qemu-interval",
         metavar="SECONDS",
-        type=arguments.interval,
+        type=interval,
         help="query QEMU for them, at most this often: over a QMP socket that it offers, else through libvirt (-c); "
         "without this option no QEMU is queried",
     )

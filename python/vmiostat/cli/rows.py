@@ -2,30 +2,15 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
 
 from vmiostat import BLOCK_FIELDS, INTERFACE_FIELDS
-from vmiostat.cli.output import sentence
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from vmiostat import (
-        BlockRates,
-        BlockStats,
-        Disk,
-        Field,
-        Interface,
-        InterfaceRates,
-        InterfaceStats,
-        Poller,
-        Rates,
-        Sample,
-    )
+    from vmiostat import Disk, Domain, Field, Interface
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,22 +43,55 @@ BLOCK = Section("block", "Device", BLOCK_FIELDS)
 INTERFACE = Section("interface", "Interface", INTERFACE_FIELDS)
 
 
+class Stats(Protocol):
+    """The fields of a row: BlockStats, InterfaceStats, or sums of several. -1 is unknown."""
+
+    @property
+    def time_ns(self) -> int: ...
+
+    @property
+    def generation(self) -> int: ...
+
+
+class Rates(Protocol):
+    """The rates of a row: BlockRates, InterfaceRates, sums or means. None is unknown."""
+
+    @property
+    def state(self) -> str: ...
+
+    @property
+    def interval(self) -> float | None: ...
+
+
 class Row(NamedTuple):
     """One device in one report."""
 
     domain: str
     device: str
     kind: str
-    """disk, interface or total."""
-    stats: BlockStats | InterfaceStats
-    rates: BlockRates | InterfaceRates
+    """disk, interface, total, or sum: a line for all disks or interfaces of a domain."""
+    stats: Stats
+    rates: Rates
+    owner: Domain | None = None
+    """The domain; None where it has ended since."""
+    about: Disk | Interface | None = None
+    """The device, as discovery found it."""
     problem: str | None = None
     """Why it has no counters; a sentence."""
+    age: float | None = None
+    """Seconds since its counters were 0, where that is less than `rates.interval`: a VM that started after the host."""
+
+    @property
+    def interval(self) -> float | None:
+        """Seconds that its rates cover."""
+        return self.rates.interval if self.age is None else self.age
 
     def rate(self, field: Field) -> float | None:
         """Growth per second of a counter; a gauge as it is."""
         number: float | None = getattr(self.rates, field.name)
-        return number
+        if number is None or self.age is None or self.rates.interval is None or field.kind != "counter":
+            return number
+        return number * self.rates.interval / self.age
 
     def total(self, field: Field) -> int | None:
         """The field as it is now; None where the source does not have it."""
@@ -95,6 +113,8 @@ class Report(NamedTuple):
     """Seconds since 1970."""
     since_boot: bool
     rows: dict[Section, list[Row]]
+    average: bool = False
+    """Whether its rates are the means over all reports of intervals."""
 
 
 class Form(Protocol):
@@ -105,52 +125,6 @@ class Form(Protocol):
 
     def report(self, report: Report) -> str:
         """One report, with its line ends."""
-
-
-def report(
-    poller: Poller, sample: Sample, rates: Rates, sections: Sequence[Section], *, since_boot: bool, hide_idle: bool
-) -> Report:
-    """A report with these sections."""
-    problems = Problems(poller, sample)
-    rows: dict[Section, list[Row]] = {}
-    for section in sections:
-        stats = sample.block if section is BLOCK else sample.interface
-        rated = rates.block if section is BLOCK else rates.interface
-        made = map(Row, stats.domains, stats.devices, stats.kinds, stats, rated)
-        explained = (
-            row if row.stats.state == "ok" else row._replace(problem=problems.of(section, number))
-            for number, row in enumerate(made)
-        )
-        rows[section] = [row for row in explained if not (hide_idle and row.idle(section))]
-    return Report(time.time(), since_boot, rows)
-
-
-class Problems:
-    """Why rows of a sample have no counters: the error behind the state, or the reason why there is no source."""
-
-    def __init__(self, poller: Poller, sample: Sample) -> None:
-        self._poller = poller
-        self._sample = sample
-
-    def of(self, section: Section, row: int) -> str | None:
-        """The sentence about this row; None where there is none."""
-        problem = self._poller.problem(section.name, row, self._sample.plan)
-        if problem is not None:
-            return sentence(problem)
-        table = self._sample.block if section is BLOCK else self._sample.interface
-        return self._reasons.get((table.domains[row], table.devices[row]))
-
-    @cached_property
-    def _reasons(self) -> dict[tuple[str, str], str]:
-        """Of the devices without a counter source."""
-        found: dict[tuple[str, str], str] = {}
-        for domain in self._poller.domains:
-            disks = domain.disks if domain.total is None else (*domain.disks, domain.total)
-            devices: tuple[Disk | Interface, ...] = (*disks, *domain.interfaces)
-            for device in devices:
-                if device.counter_source is None:
-                    found[domain.name, device.target] = device.reason
-        return found
 
 
 def iso_time(seconds: float, timespec: str = "microseconds") -> str:

@@ -44,6 +44,8 @@ class StopSignals:
     def whole(self) -> Iterator[None]:
         """Delays a signal until the end of the block, for GRACE seconds at most."""
         self._whole = True
+        if self._caught is not None:  # what is printed at the end
+            signal.setitimer(signal.ITIMER_REAL, GRACE)
         try:
             yield
         finally:

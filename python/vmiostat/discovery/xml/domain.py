@@ -18,6 +18,7 @@ PROVIDER = "xml"
 _NOW = ("domain", "domstatus")
 _PAST = ("domainsnapshot", "domaincheckpoint", "domainbackup")
 """Documents about a past state: the id and interface names may belong to another domain by now."""
+_NOVA = "http://openstack.org/xmlns/libvirt/nova/1."
 _ID = re.compile(r"[0-9]{1,9}", re.ASCII)
 _PID = re.compile(r"[1-9][0-9]{0,8}", re.ASCII)
 
@@ -56,6 +57,8 @@ def parse(data: bytes, path: str, provider: str = PROVIDER) -> Definition:
         process=_process(root),
         disks=tuple(disks(element, problem)),
         interfaces=tuple(interfaces(element, problem, live=live)),
+        title=_name(element.findtext("title")),
+        nova_name=_nova_name(element),
     )
     named = with_row_names(domain)
     if named is not domain:
@@ -72,6 +75,18 @@ def _domain_element(root: etree._Element, path: str) -> etree._Element:
     if element is None:
         raise TopologyError(f"this <{root.tag}> contains no <domain>", path, line_of(root))
     return element
+
+
+def _name(text: str | None) -> str | None:
+    return cut_name(text.strip()) or None if text else None
+
+
+def _nova_name(element: etree._Element) -> str | None:
+    """The name in nova's metadata; their namespace ends with their version: 1.0, 1.1."""
+    for instance in element.iterfind("metadata/{*}instance"):
+        if (namespace := etree.QName(instance).namespace or "").startswith(_NOVA):
+            return _name(instance.findtext(f"{{{namespace}}}name"))
+    return None
 
 
 def _id(element: etree._Element, problem: Problem) -> int | None:

@@ -1,0 +1,1 @@
+"""What a command reports: of which domains and devices, and in which order."""

@@ -1,0 +1,1 @@
+"""Reports for programs: JSON and CSV, and the JSON Schema."""

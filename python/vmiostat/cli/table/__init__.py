@@ -1,0 +1,1 @@
+"""Reports for people: tables that fit into the terminal."""
