@@ -1,14 +1,13 @@
 """All floods at once, by unprivileged users, beside one honest QEMU: its rows stay, and the cost has limits."""
 
 import json
-import os
 import re
 import signal
 import statistics
 import sys
 import time
-from collections.abc import Iterable, Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from itertools import islice, pairwise, takewhile
 from pathlib import Path
 from subprocess import PIPE, Popen
@@ -121,34 +120,38 @@ def test_an_honest_vm_s_rows_stay_and_the_cost_has_limits(tmp_path: Path, everyb
 
 
 @contextmanager
-def at_the_lowest_priority(processes: AbstractContextManager[None]) -> Iterator[None]:
-    """Who gets a processor is up to the scheduler. Whatever else a poll waits for is vmiostat's own affair."""
+def busy_processes() -> Iterator[None]:
+    """As many as the floods have that run: four that send events, and the one that starts others."""
     with ExitStack() as stack:
-        before = os.getpriority(os.PRIO_PROCESS, 0)
-        os.setpriority(os.PRIO_PROCESS, 0, 19)
-        try:
-            stack.enter_context(processes)
-        finally:
-            os.setpriority(os.PRIO_PROCESS, 0, before)
+        for _ in range(5):
+            process = stack.enter_context(Popen([sys.executable, "-ISc", "while True: pass"]))
+            stack.callback(process.kill)
         yield
-
-
-def quartile(seconds: Iterable[float]) -> float:
-    """The lower one: a busy machine delays some polls, but a flood that delayed them would do so in each second."""
-    return statistics.quantiles(seconds, n=4)[0]
 
 
 @pytest.mark.alone
 @pytest.mark.timing
-def test_the_slowest_poll_takes_hardly_longer(tmp_path: Path, everybodys: Path, measured: Measured) -> None:
+def test_floods_delay_a_poll_no_more_than_busy_processes_do(
+    tmp_path: Path, everybodys: Path, measured: Measured
+) -> None:
+    """All have the same priority. They take turns, since whatever else the machine does has to delay polls in both; on a
+    busy one it takes more turns.
+    """
+    busy: list[float] = []
+    flooded: list[float] = []
     with plain_qemu("honest", tmp_path) as qemu, observer(qemu.name, "only") as seconds:
         settled(seconds)
-        without = quartile(next(seconds)["slowest"] for _ in range(9))
-        with at_the_lowest_priority(flood(everybodys)):
-            ready = time.monotonic()
-            during = (second["slowest"] for second in seconds if second["ended"] > ready + 1.0)
-            beside = quartile(islice(during, 9))
+        for turn in range(4):
+            (folder := everybodys / str(turn)).mkdir()
+            for slowest, delaying in ((busy, busy_processes()), (flooded, flood(folder))):
+                with delaying:
+                    ready = time.monotonic()
+                    during = (second["slowest"] for second in seconds if second["ended"] > ready + 1.0)
+                    slowest += islice(during, 5)
+            without, beside = statistics.median(busy), statistics.median(flooded)
+            if turn > 0 and beside < 1.5 * without:
+                break
     measured(
-        f"slowest poll of a second, a quartile of 9: {without * 1e6:.0f} us, beside the floods {beside * 1e6:.0f} us"
+        f"slowest poll of a second: {without * 1e6:.0f} us beside busy processes, {beside * 1e6:.0f} us beside floods"
     )
-    assert beside < 1.5 * without
+    assert beside < 1.5 * without, (busy, flooded)
