@@ -6,7 +6,7 @@ import atheris
 
 with atheris.instrument_imports(include=["vmiostat"]):
     from vmiostat.qemu_stats.client import QueryError
-    from vmiostat.qemu_stats.qmp_block_stats import sizes_by_node, stats_by_name
+    from vmiostat.qemu_stats.qmp_block_stats import files_by_node, sizes_by_node, stats_by_name, stats_of_devices
     from vmiostat.qemu_stats.qmp_conversation import Conversation
 
 COMMANDS: dict[str, dict[str, object]] = {"query-blockstats": {}, "query-named-block-nodes": {"flat": True}}
@@ -42,7 +42,14 @@ def check(data: bytes) -> None:
     assert all(reason.isprintable() for reason in whole.refused.values())
     sizes = sizes_by_node(whole.returned.get("query-named-block-nodes"))
     disks = stats_by_name(whole.returned.get("query-blockstats"), EveryName())
-    for counters in [*(disk.with_sizes(sizes) for disk in disks.values()), *sizes.values()]:
+    assert all(path.startswith("/") for path in files_by_node(whole.returned.get("query-named-block-nodes")).values())
+    for counters in [
+        *(
+            disk.with_sizes(sizes)
+            for disk in (*disks.values(), *stats_of_devices(whole.returned.get("query-blockstats")))
+        ),
+        *sizes.values(),
+    ]:
         assert all(type(number) is int and 0 <= number < 1 << 63 for number in counters.values())
 
 

@@ -48,7 +48,11 @@ def test_devices() -> None:
     assert host["domain"] == "host"
     assert {disk["device"] for disk in host["block"]} == all_disks()
     assert {interface["device"] for interface in host["interface"]} == {"lo"}
-    assert {device["state"] for device in host["block"] + host["interface"]} == {"ok"}
+    states = {device["device"]: device["state"] for device in host["block"] + host["interface"]}
+    if os.environ["VMIOSTAT_KERNEL"] == "6.1":  # counts a disk of several NVMe controllers at its paths only
+        (shared,) = disks("nvme-shared")
+        assert states.pop(shared) == "unsupported"
+    assert set(states.values()) == {"ok"}
 
 
 def test_report() -> None:

@@ -97,6 +97,41 @@ def test_a_row_has_the_counters_of_the_kernel_unless_those_of_qemu_are_requested
         assert of_disks(poller, "rd_req") == [100, 500]
 
 
+def test_a_disk_under_a_name_that_only_qemu_has_is_known_by_what_it_opens(machine: QemuTree, web1: FakeQemu) -> None:
+    """As after device_add: the command line does not name it."""
+    machine.sdb()
+    web1.disks += [fake_qemu.disk("plugged", 500) | {"node-name": "hot", "parent": {}}]
+    web1.images = [{"node-name": "hot", "file": "/dev/sdb"}, {"node-name": "libvirt-1-storage", "file": "/dev/sdc"}]
+    with machine.host.poller(qemu_interval="on demand", block_source="qemu") as poller:
+        assert poller.query(5.0)
+        assert of_disks(poller, "rd_req") == [100, 500]
+
+
+def test_two_disks_that_open_the_same_device_are_not_confused(machine: QemuTree, web1: FakeQemu) -> None:
+    machine.sdb()
+    twins = [fake_qemu.disk(name, 500) | {"node-name": name, "parent": {}} for name in ("one", "other")]
+    web1.disks += twins
+    web1.images = [{"node-name": name, "file": "/dev/sdb"} for name in ("one", "other")]
+    with machine.host.poller(qemu_interval="on demand", block_source="qemu") as poller:
+        assert poller.query(5.0)
+        assert of_disks(poller, "rd_req") == [100, 7]
+
+
+def test_the_counters_of_the_kernel_are_better_than_none_where_qemu_does_not_know_the_disk(
+    machine: QemuTree, web1: FakeQemu
+) -> None:
+    machine.sdb()
+    with machine.host.poller(qemu_interval="on demand", block_source="qemu") as poller:
+        assert poller.query(5.0)
+        by_kernel = poller.poll()
+        assert of_disks(poller, "rd_req") == [100, 7]
+        assert of_disks(poller, "state") == ["ok", "ok"]
+        web1.disks += [fake_qemu.disk("scsi0", 500)]
+        assert poller.query(5.0)
+        assert of_disks(poller, "rd_req") == [100, 500]
+        assert poller.poll().rates(by_kernel).block["web1", "scsi0"].state == "replaced"
+
+
 def test_the_counters_of_the_kernel_stay_where_qemu_cannot_be_queried(machine: QemuTree) -> None:
     machine.sdb()
     machine.vm(100, "web1", ON_SDB)

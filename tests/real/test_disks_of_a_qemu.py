@@ -1,8 +1,10 @@
 """The disks of a real QEMU, however its command line names them: each is one row with the counters of its device."""
 
+import json
 import os
+import socket
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -12,7 +14,7 @@ from testkit.real.devices import Loop
 from testkit.real.needs import need_devices, need_program
 from testkit.real.plain_qemu import QEMU
 from testkit.until import until
-from vmiostat import Disk, Host
+from vmiostat import BlockStats, Disk, Host
 from vmiostat.counter_sources import BlockDevice
 
 
@@ -32,6 +34,97 @@ def qemu(*words: str, passed: tuple[int, ...] = ()) -> Iterator[int]:
             yield process.pid
         finally:
             process.kill()
+
+
+@contextmanager
+def block_source_qemu(pid: int) -> Iterator[Callable[[], dict[str, BlockStats]]]:
+    """The rows of its disks, each once its query was answered."""
+    domains = [domain for domain in Host().domains() if domain.process and domain.process.pid == pid]
+    with Host().poller(domains, qemu_interval="on demand", block_source="qemu") as poller:
+
+        def rows() -> dict[str, BlockStats]:
+            assert poller.query(10.0)
+            block = poller.poll().block
+            found = zip(block.devices, block, block.kinds, strict=True)
+            return {device: row for device, row, kind in found if kind == "disk"}
+
+        yield rows
+
+
+def execute(socket_path: Path, command: str, **arguments: object) -> None:
+    with socket.socket(socket.AF_UNIX) as client:
+        client.connect(str(socket_path))
+        with client.makefile("rw") as stream:
+            stream.readline()
+            for number, words in enumerate(({"execute": "qmp_capabilities"}, {"execute": command})):
+                stream.write(json.dumps(words | {"arguments": arguments if number else {}, "id": number}) + "\n")
+                stream.flush()
+                while (answer := json.loads(stream.readline())).get("id") != number:
+                    pass
+                assert "return" in answer, answer
+
+
+@pytest.fixture
+def link(loop: Loop) -> Iterator[Path]:
+    path = Path(f"/dev/vmiostat-{os.getpid()}")
+    path.symlink_to(Path(loop.path).name)
+    yield path
+    path.unlink()
+
+
+def test_a_disk_that_was_plugged_in_by_a_link(loop: Loop, link: Path, tmp_path: Path) -> None:
+    qmp = tmp_path / "qmp"
+    words = ["-qmp", f"unix:{qmp},server=on,wait=off", "-device", "virtio-scsi-pci,id=bus"]
+    with qemu(*words) as pid:
+        until(lambda: succeeds(qmp, "query-status"))
+        execute(qmp, "blockdev-add", driver="host_device", **{"node-name": "hot", "filename": str(link)})
+        execute(qmp, "device_add", driver="scsi-hd", drive="hot", id="scsi1", bus="bus.0")
+        check_only_disk(pid, str(loop.path), loop)
+        with block_source_qemu(pid) as rows:
+            (row,) = rows().values()
+            # The kernel knows no flushes that failed, and QEMU no errors of the device.
+            assert (row.state, row.fl_failed, row.errs) == ("ok", 0, -1)
+
+
+def test_a_disk_that_was_moved(loop: Loop, tmp_path: Path) -> None:
+    qmp = tmp_path / "qmp"
+    words = ["-qmp", f"unix:{qmp},server=on,wait=off", "-blockdev", f"host_device,node-name=n0,filename={loop.path}",
+             "-device", "virtio-blk-pci,drive=n0,id=d0"]  # fmt: skip
+    with Loop(tmp_path / "other") as other, qemu(*words) as pid:
+        until(lambda: succeeds(qmp, "query-status"))
+        execute(qmp, "blockdev-add", driver="host_device", **{"node-name": "n1", "filename": str(other.path)})
+        execute(qmp, "blockdev-mirror", device="n0", target="n1", sync="full", **{"job-id": "move"})
+        until(lambda: succeeds(qmp, "job-complete", id="move"))
+        until(lambda: str(other.path) in {disk.source for disk in disks(pid)})
+        with block_source_qemu(pid) as rows:
+            assert {row.state for row in rows().values()} == {"ok"}
+            assert rows()["d0"].errs == -1
+
+
+def succeeds(socket_path: Path, command: str, **arguments: object) -> bool:
+    try:
+        execute(socket_path, command, **arguments)
+    except (AssertionError, OSError):
+        return False
+    return True
+
+
+@pytest.mark.parametrize("through_a_descriptor", [False, True])
+def test_a_device_without_an_id(loop: Loop, tmp_path: Path, through_a_descriptor: bool) -> None:
+    qmp = tmp_path / "qmp"
+    descriptor = os.open(loop.path, os.O_RDWR)
+    path = "/dev/fdset/2" if through_a_descriptor else loop.path
+    words = ["-qmp", f"unix:{qmp},server=on,wait=off", "-add-fd", f"fd={descriptor},set=2", "-blockdev",
+             f"host_device,node-name=n0,filename={path}", "-device", "virtio-blk-pci,drive=n0"]  # fmt: skip
+    try:
+        with qemu(*words, passed=(descriptor,)) as pid:
+            until(lambda: any(disk.target == "n0" for disk in disks(pid)))
+            until(lambda: succeeds(qmp, "query-status"))
+            with block_source_qemu(pid) as rows:
+                assert rows()["n0"].state == "ok"
+                assert rows()["n0"].errs == -1
+    finally:
+        os.close(descriptor)
 
 
 def disks(pid: int) -> tuple[Disk, ...]:

@@ -81,6 +81,63 @@ def test_counters_that_are_off_say_so(tree: Tree) -> None:
     assert "iostats is 0" in found.reason
 
 
+@pytest.mark.parametrize(
+    ("release", "queues", "stops"), [("6.1.0", False, False), ("6.1.0", True, True), ("6.12.95", False, True)]
+)
+def test_bio_based_device_mapper_counts_on_before_linux_6_3(
+    release: str, queues: bool, stops: bool, tree: Tree
+) -> None:
+    files = {
+        "sys__class__block__dm-0__dev": "253:0\n",
+        "sys__dev__block__253:0__queue__iostats": "0\n",
+        "sys__dev__block__253:0__dm__name": "vg-a\n",
+        "proc__sys__kernel__osrelease": f"{release}-amd64\n",
+        "dev__dm-0": "",
+    }
+    if queues:
+        files["sys__dev__block__253:0__mq__0__cpu_list"] = "0\n"
+    found = disk_of(Disk("vda", source="/dev/dm-0"), tree(**files))
+    assert found.counter_source == BlockDevice(253, 0)
+    assert ("counters are off" in found.reason) == stops
+
+
+def nvme(counts: str, of_a_path: str) -> dict[str, str]:
+    """A disk with two paths, one of which has been used."""
+    folder = "sys__devices__virtual__nvme1n1"
+    return {
+        "sys__class__block__nvme1n1__dev": "259:2\n",
+        f"{folder}__stat": f"{counts}\n",
+        f"{folder}__queue__iostats": "1\n",
+        f"{folder}__nvme1n1p1__partition": "1\n",
+        "sys__block__nvme1c1n1__stat": "0 0 0 0\n",
+        "sys__block__nvme1c2n1__stat": f"{of_a_path}\n",
+        "sys__block__nvme0n1__stat": "9 9 9 9\n",
+        "dev__nvme1n1": "",
+    }
+
+
+@pytest.mark.parametrize("number", ["259:2", "259:3"])
+def test_a_multipath_nvme_disk_that_only_its_paths_count(number: str, tree: Tree) -> None:
+    """Before Linux 6.4; a partition's counters are 0, too."""
+    links = {
+        "sys/dev/block/259:2": "../../devices/virtual/nvme1n1",
+        "sys/dev/block/259:3": "../../devices/virtual/nvme1n1/nvme1n1p1",
+    }
+    files = nvme("0 0 0 0", "131 0 257 0") | {"sys__class__block__nvme1n1__dev": f"{number}\n"}
+    found = disk_of(Disk("vda", source="/dev/nvme1n1"), tree(links, **files))
+    assert found.counter_source is None
+    assert "/sys/block/nvme1c1n1/stat, " in found.reason
+    assert "/sys/block/nvme1c2n1/stat;" in found.reason
+    assert "write 1" not in found.reason
+    assert "queries QEMU" in found.reason
+
+
+def test_a_multipath_nvme_disk_that_is_counted(tree: Tree) -> None:
+    links = {"sys/dev/block/259:2": "../../devices/virtual/nvme1n1"}
+    found = disk_of(Disk("vda", source="/dev/nvme1n1"), tree(links, **nvme("3 0 24 1", "3 0 24 1")))
+    assert (found.counter_source, found.reason) == (BlockDevice(259, 2), "")
+
+
 @pytest.mark.parametrize("kind", ["file", "dir", "network", "volume", "nvme", "vhostuser", "vhostvdpa", "unheard-of"])
 def test_every_other_disk_has_a_reason(kind: str, tree: Tree) -> None:
     found = disk_of(Disk("vda", type=kind, source="there"), tree())

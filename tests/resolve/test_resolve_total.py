@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ import pytest
 from testkit.command import vmiostat
 from testkit.targets import targets
 from vmiostat import Disk, Domain, Host, NoCounters, Roots, UnknownDevice
-from vmiostat.counter_sources import CgroupIo, ProcessIo
+from vmiostat.counter_sources import BlockDevice, CgroupIo, ProcessIo
 from vmiostat.model import Process
 from vmiostat.resolve.total import resolve_total
 
@@ -254,3 +255,44 @@ def test_a_total_that_nothing_counts_says_why(write: Write, tmp_path: Path) -> N
     run_vm1(write)
     with pytest.raises(NoCounters, match="vm1 total: no control group of its own counts its I/O"):
         Host(tmp_path).domain("vm1").block_stats("")
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        {"7:3/loop/backing_file": "/a\n", "7:3/loop/dio": "0\n"},
+        {"7:3/slaves/md5/md/level": "raid5\n"},
+        {"7:3/slaves/sda1/partition": "1\n", "7:3/slaves/loop/backing_file": "/a\n"},
+    ],
+    ids=["buffered loop", "RAID 5 below", "loop with partitions below"],
+)
+def test_a_process_is_preferred_where_a_kernel_thread_writes(
+    files: dict[str, str], write: Write, tmp_path: Path
+) -> None:
+    group(write, f"{SYSTEMD}/libvirt/emulator", SYSTEMD)
+    for path, text in files.items():
+        write(f"/sys/dev/block/{path}", text)
+    disks = (Disk("vda", counter_source=BlockDevice(7, 3)),)
+    found = resolve_total(replace(domain(), disks=disks), Roots(tmp_path))
+    assert found is not None
+    assert found.counter_source == ProcessIo(70)
+    assert "does not count the writes of device 7:3" in found.reason
+    container = resolve_total(replace(domain("lxc"), disks=disks), Roots(tmp_path))
+    assert container is not None
+    assert isinstance(container.counter_source, CgroupIo)
+    assert "does not count the writes of device 7:3" in container.reason
+
+
+def test_a_loop_with_direct_io_writes_for_the_group(write: Write, tmp_path: Path) -> None:
+    group(write, f"{SYSTEMD}/libvirt/emulator", SYSTEMD)
+    write("/sys/dev/block/7:3/loop/backing_file", "/a\n")
+    write("/sys/dev/block/7:3/loop/dio", "1\n")
+    found = resolve_total(replace(domain(), disks=(Disk("vda", counter_source=BlockDevice(7, 3)),)), Roots(tmp_path))
+    assert found is not None
+    assert isinstance(found.counter_source, CgroupIo)
+
+
+def group(write: Write, path: str, own: str) -> None:
+    write("/proc/70/cgroup", f"0::{path}\n")
+    write(f"/sys/fs/cgroup{path}/cgroup.procs", "70\n")
+    write(f"/sys/fs/cgroup{own}/io.stat", STAT)

@@ -3,32 +3,38 @@
 
 use libfuzzer_sys::fuzz_target;
 use vmiostat_core::fields::block::{self, Record};
-use vmiostat_core::parse::cgroup_io::{self, V1};
+use vmiostat_core::parse::cgroup_io::{self, Sum, V1};
 use vmiostat_fuzz::words;
 
 const LOOP: u32 = 7;
+const NAMELESS: u32 = 0;
+/// Of reads, writes and discards.
+const FIELDS: [[usize; 2]; 3] =
+    [[block::rd_bytes, block::rd_req], [block::wr_bytes, block::wr_req], [block::ds_bytes, block::ds_req]];
 
 fuzz_target!(|text: &[u8]| {
-    let left_out = |(major, _): (u32, u32)| major == LOOP;
+    let is_stacked = |(major, _): (u32, u32)| major == LOOP;
     for line in text.split(|byte| *byte == b'\n') {
-        let mut record = cgroup_io::NOTHING;
-        let added = cgroup_io::add_v2(&mut record, line, left_out).map(|()| record);
+        let mut sum = Sum::NOTHING;
+        let added = cgroup_io::add_v2(&mut sum, line, is_stacked).map(|()| sum.record());
         assert_eq!(added, plain_v2(line));
         for file in [V1::Bytes, V1::Requests] {
-            let mut record = cgroup_io::NOTHING;
-            let added = cgroup_io::add_v1(&mut record, line, file, left_out).map(|()| record);
+            let mut sum = Sum::NOTHING;
+            let added = cgroup_io::add_v1(&mut sum, line, file, is_stacked).map(|()| sum.record());
             assert_eq!(added, plain_v1(line, file));
         }
     }
     let majors = cgroup_io::stacked_majors(text);
-    for major in &majors {
+    let all = majors.others.iter().chain(&majors.device_mapper);
+    for major in all.clone() {
         assert!(words::find(text, major.to_string().as_bytes()));
     }
-    assert!(majors.is_empty() || words::find(text, b"Block devices:"));
+    assert!(all.count() == 0 || words::find(text, b"Block devices:"));
 });
 
 fn plain_v2(line: &[u8]) -> Option<Record> {
-    let (mut record, mut counted) = (cgroup_io::NOTHING, false);
+    // Of the last device; None of no device.
+    let (mut major, mut numbers) = (None, block::UNKNOWN);
     for word in words::between_spaces(line) {
         match words::halves(word, b'=') {
             Some((key, value)) => {
@@ -41,40 +47,73 @@ fn plain_v2(line: &[u8]) -> Option<Record> {
                     b"dios" => block::ds_req,
                     _ => continue,
                 };
-                if counted {
-                    record[field] = record[field].max(0).checked_add(count(value)?)?;
-                }
+                numbers[field] = numbers[field].max(0).checked_add(count(value)?)?;
             }
-            None => counted = device(word)? != LOOP,
+            None => (major, numbers) = (Some(device(word)?), block::UNKNOWN),
         }
     }
-    Some(record)
+    Some(match major {
+        None => record(block::UNKNOWN),
+        Some(LOOP) => unknown_where_counted(numbers),
+        Some(NAMELESS) if is_nameless(line) => record(without_requests_of_no_bytes(numbers)),
+        Some(_) => record(numbers),
+    })
+}
+
+/// Whether the last device of the line has no name.
+fn is_nameless(line: &[u8]) -> bool {
+    let devices = words::between_spaces(line);
+    let last = devices.iter().rfind(|word| words::halves(word, b'=').is_none());
+    last.is_some_and(|word| {
+        **word == *b"(unknown)"
+            || matches!(words::halves(word, b':'), Some((_, minor)) if words::only(minor) == Some(0))
+    })
+}
+
+fn without_requests_of_no_bytes(mut numbers: Record) -> Record {
+    for [bytes, requests] in FIELDS {
+        if numbers[bytes] == 0 && numbers[requests] > 0 {
+            numbers[requests] = 0;
+        }
+    }
+    numbers
+}
+
+/// The sum of one device's numbers: without any, reads and writes are 0.
+fn record(mut numbers: Record) -> Record {
+    for [bytes, requests] in &FIELDS[..2] {
+        (numbers[*bytes], numbers[*requests]) = (numbers[*bytes].max(0), numbers[*requests].max(0));
+    }
+    numbers
+}
+
+/// The sum of one stacked device's numbers.
+fn unknown_where_counted(numbers: Record) -> Record {
+    let mut unknown = record(block::UNKNOWN);
+    for [bytes, requests] in FIELDS {
+        if numbers[bytes] > 0 {
+            (unknown[bytes], unknown[requests]) = (-1, -1);
+        }
+    }
+    unknown
 }
 
 fn plain_v1(line: &[u8], file: V1) -> Option<Record> {
-    let mut record = cgroup_io::NOTHING;
     let found = words::between_spaces(line);
     if found.is_empty() || found[0] == b"Total" {
-        return Some(record);
+        return Some(record(block::UNKNOWN));
     }
     let major = device(found[0])?;
     let of_bytes = file == V1::Bytes;
-    let field = match *found.get(1)? {
-        b"Read" => [block::rd_req, block::rd_bytes],
-        b"Write" => [block::wr_req, block::wr_bytes],
-        b"Discard" => [block::ds_req, block::ds_bytes],
-        _ => return Some(record),
-    }[usize::from(of_bytes)];
-    let text = found.get(2)?;
-    // A negative number is an error, unless the device is left out.
-    let number = words::only(text)?;
-    if major != LOOP {
-        if number < 0 {
-            return None;
-        }
-        record[field] = record[field].max(0).checked_add(number)?;
-    }
-    Some(record)
+    let [bytes, requests] = match *found.get(1)? {
+        b"Read" => FIELDS[0],
+        b"Write" => FIELDS[1],
+        b"Discard" => FIELDS[2],
+        _ => return Some(record(block::UNKNOWN)),
+    };
+    let mut numbers = block::UNKNOWN;
+    numbers[if of_bytes { bytes } else { requests }] = count(found.get(2)?)?;
+    Some(if major == LOOP { unknown_where_counted(numbers) } else { record(numbers) })
 }
 
 fn count(text: &[u8]) -> Option<i64> {

@@ -40,6 +40,7 @@ _INT64_MAX = (1 << 63) - 1
 _MAX_DEPTH = 16
 """Nodes between a disk and its file: a format, and perhaps filters."""
 _MAX_NAME = 255
+_MAX_PATH = 4096
 _PERIPHERAL = "/machine/peripheral/"
 
 
@@ -70,6 +71,21 @@ def stats_by_name(blockstats: object, wanted: Container[str]) -> dict[str, DiskS
                 if name in wanted and name not in found:
                     found[name] = _stats(disk)
     return found
+
+
+def stats_of_devices(blockstats: object) -> list[DiskStats]:
+    """The stats of all disks that a device of the guest has."""
+    return [_stats(disk) for disk in _objects(blockstats) if any(_device_names(disk)) or any(_drive_names(disk))]
+
+
+def files_by_node(nodes: object) -> dict[str, str]:
+    """The path that each node opens, of those that query-named-block-nodes returned."""
+    named = ((node.get("node-name"), node.get("file")) for node in _objects(nodes))
+    return {
+        name: path
+        for name, path in named
+        if isinstance(name, str) and isinstance(path, str) and path.startswith("/") and len(path) <= _MAX_PATH
+    }
 
 
 def sizes_by_node(nodes: object) -> dict[str, Counters]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from vmiostat._core import LatestStats, Roots
-from vmiostat.counter_sources import VmmReported
+from vmiostat.counter_sources import BlockDevice, VmmReported
 from vmiostat.discovery.running_process import running_process
 from vmiostat.errors import SourceError
 from vmiostat.model import Disk, Domain, Process
@@ -123,7 +123,13 @@ class QemuStats:
             shown = path.encode("utf-8", "surrogatepass").decode(errors="backslashreplace")
             latest_stats = _latest_stats(f"QMP {shown}", names, before)
             qemu_names = {latest: names[target] for target, latest in latest_stats.items()}
-            client = QmpClient(path, self._roots, qemu_names, domain.process)
+            devices = {disk.target: disk.counter_source for disk in domain.disks}
+            kernel = {
+                latest: device
+                for target, latest in latest_stats.items()
+                if isinstance(device := devices[target], BlockDevice)
+            }
+            client = QmpClient(path, self._roots, qemu_names, domain.process, kernel)
             return _Queried(names, latest_stats, client)
         if self._libvirt is not None and domain.uuid is not None and domain.provider.startswith("libvirt"):
             latest_stats = _latest_stats("libvirt", names, before)
@@ -158,7 +164,8 @@ def _attach_disk(disk: Disk, queried: _Queried) -> Disk:
 def _names(disk: Disk, domain: Domain) -> tuple[str, ...]:
     if domain.type == "xen":
         return node_names(disk)
-    return tuple(filter(None, (disk.alias, disk.target)))
+    opens = disk.source if disk.source is not None and disk.source.startswith("/") else None
+    return tuple(dict.fromkeys(filter(None, (disk.alias, disk.target, opens))))
 
 
 def _latest_stats(client: str, targets: Iterable[str], before: dict[str, LatestStats]) -> dict[str, LatestStats]:

@@ -16,9 +16,9 @@ def resolve(domain: Domain, roots: Roots, namespaces: NetworkNamespaces | None =
     Give the same `namespaces` for several domains, so that what these share is read once.
     """
     namespaces = namespaces or NetworkNamespaces(roots)
-    return replace(
+    resolved = replace(
         domain,
         disks=tuple(resolve_disk(disk, domain, roots) for disk in domain.disks),
         interfaces=tuple(resolve_interface(nic, domain, namespaces, roots) for nic in domain.interfaces),
-        total=resolve_total(domain, roots),
     )
+    return replace(resolved, total=resolve_total(resolved, roots))

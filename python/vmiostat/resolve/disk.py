@@ -10,6 +10,7 @@ from vmiostat._core import Roots
 from vmiostat.counter_sources import BlockCounterSource, BlockDevice, Denied, Missing, Tapdisk, XenVbd, because
 from vmiostat.errors import SourceError
 from vmiostat.model import Disk, Domain
+from vmiostat.resolve.counting_layer import switched_off, uncounted
 from vmiostat.resolve.not_running import not_running
 from vmiostat.resolve.tapdisk_page import tapdisk_pid
 from vmiostat.system.block_device import Number, device_number, device_number_seen_by, diskseq
@@ -74,7 +75,10 @@ def resolve_disk(disk: Disk, domain: Domain, roots: Roots) -> Disk:
         disk = replace(disk, reason=found) if isinstance(found, str) else replace(disk, counter_source=found)
     if isinstance(device := disk.counter_source, BlockDevice):
         found_as = replace(device, diskseq=diskseq((device.major, device.minor), roots))
-        reason = disk.reason or _switched_off(found_as, roots) or not_running(domain)
+        if why := uncounted(found_as, roots):
+            query = _QUERY if is_served_by_qemu(disk, domain) else ""
+            return replace(disk, counter_source=None, reason=why + query)
+        reason = disk.reason or switched_off(found_as, roots) or not_running(domain)
         return replace(disk, counter_source=found_as, reason=reason)
     if isinstance(disk.counter_source, XenVbd) and not disk.reason:
         return replace(disk, reason=not_connected(backend_folder(str(disk.counter_source), roots), roots))
@@ -150,14 +154,3 @@ def _xen_counters(disk: Disk, domain: Domain, roots: Roots) -> BlockCounterSourc
     return Missing(
         f"the host has no backend for it (vbd-{backend}): it is not set up yet, is gone, or is in another domain"
     )
-
-
-def _switched_off(counters: BlockDevice, roots: Roots) -> str:
-    """queue/iostats=0 stops a device's counters, which do not show it. A partition's queue is its disk's."""
-    folder = f"/sys/dev/block/{counters.major}:{counters.minor}"
-    for path in (f"{folder}/queue/iostats", f"{folder}/../queue/iostats"):
-        setting = roots.read_or_none(path)
-        if setting is not None:
-            off = setting.strip() == b"0"
-            return f"its counters are off: {roots.shown(path)} is 0 (write 1 to turn them on)" if off else ""
-    return ""

@@ -64,6 +64,19 @@ fn devices_of_a_group_are_summed_without_stacked_ones() {
 }
 
 #[test]
+fn a_request_based_device_counts_for_its_paths() {
+    let stat = "8:0 \n8:16 \n253:0 rbytes=5 wbytes=6 rios=7 wios=8 dbytes=9 dios=10\n\
+                253:1 rbytes=5 wbytes=6 rios=7 wios=8 dbytes=9 dios=10\n";
+    let machine = machine(&[("io.stat", stat)]);
+    write(&machine, "sys/dev/block/253:0/mq/0/cpu_list", "0\n");
+    write(&machine, "sys/dev/block/253:1/stat", "");
+    let poller = poller(machine.path(), vec![group(CgroupVersion::V2)]);
+    assert_eq!(row(&poller), ([7, 5, 8, 6, 10, 9], State::Ok), "253:1 is a volume on 253:0");
+    write(&machine, "sys/fs/cgroup/machine.slice/vm1.scope/io.stat", "253:1 rbytes=5 wbytes=6 rios=7 wios=8\n");
+    assert_eq!(row(&poller), ([-1; 6], State::Ok), "only a stacked device has seen them");
+}
+
+#[test]
 fn more_devices_than_one_read_returns() {
     let line = |minor: i64| format!("8:{minor} rbytes={minor} wbytes=2 rios=3 wios=4 dbytes=5 dios=6\n");
     let stat: String = (0..2000).map(line).collect();

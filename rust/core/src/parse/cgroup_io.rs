@@ -10,10 +10,12 @@
 //! 0`, since Linux 4.20 `8:0 Discard 0`, `8:0 Total 3`, and finally `Total 3`.
 //!
 //! A stacked device (device-mapper, md, loop) counts a request and passes it on to the devices below, which count it
-//! again for the same group. So the sum leaves out stacked devices, by their major number.
+//! again for the same group. So the sum leaves out stacked devices. What only they have counted is unknown: a loop
+//! device writes its file in a kernel thread, in the name of no group.
 //!
 //! A disk without a backing_dev_info device, as a hidden path of a multipath NVMe disk, is `(unknown)` in both
-//! (bdi_dev_name, mm/backing-dev.c).
+//! (bdi_dev_name, mm/backing-dev.c). It gets the requests of a disk with a name, which has counted them. Since their
+//! bytes are counted once (BIO_CGROUP_ACCT), its line then has requests without bytes.
 
 use super::decimal;
 use super::diskstats::DeviceNumber;
@@ -33,20 +35,47 @@ pub enum V1 {
 }
 
 /// The sum of no lines: 0, but -1 for discards, which not every kernel counts.
-pub const NOTHING: block::Record = {
+const NOTHING: block::Record = {
     let mut record = block::UNKNOWN;
     (record[block::rd_bytes], record[block::wr_bytes]) = (0, 0);
     (record[block::rd_req], record[block::wr_req]) = (0, 0);
     record
 };
 
-/// Adds a line of io.stat to the record, unless `left_out` excludes its device. None if the line is malformed, which
-/// must not pass for no I/O, or if the sum overflows.
-pub fn add_v2(record: &mut block::Record, line: &[u8], left_out: impl Fn(DeviceNumber) -> bool) -> Option<()> {
-    let mut counted = false;
+/// What the devices of a group have counted.
+#[derive(Clone, Copy, Debug)]
+pub struct Sum {
+    counted: block::Record,
+    stacked: block::Record,
+}
+
+impl Sum {
+    /// Of no devices.
+    pub const NOTHING: Sum = Sum { counted: NOTHING, stacked: block::UNKNOWN };
+
+    /// Without the stacked devices, which only show what no other device has counted: that is -1.
+    pub fn record(&self) -> block::Record {
+        let mut record = self.counted;
+        for (bytes, requests) in BYTES.into_iter().zip(REQUESTS) {
+            if record[bytes] <= 0 && self.stacked[bytes] > 0 {
+                (record[bytes], record[requests]) = (-1, -1);
+            }
+        }
+        record
+    }
+
+    fn of(&mut self, is_stacked: bool) -> &mut block::Record {
+        if is_stacked { &mut self.stacked } else { &mut self.counted }
+    }
+}
+
+/// Adds a line of io.stat. None if the line is malformed, which must not pass for no I/O, or if the sum overflows.
+pub fn add_v2(sum: &mut Sum, line: &[u8], is_stacked: impl Fn(DeviceNumber) -> bool) -> Option<()> {
+    let (mut of, mut numbers) = (None, block::UNKNOWN);
     for part in line.split(|byte| *byte == b' ').filter(|part| !part.is_empty()) {
         let Some(equals) = memchr::memchr(b'=', part) else {
-            counted = !left_out(device(part)?);
+            // Numbers belong to the last device of a line.
+            (of, numbers) = (Some(device(part)?), block::UNKNOWN);
             continue;
         };
         let word = match &part[..equals] {
@@ -58,23 +87,26 @@ pub fn add_v2(record: &mut block::Record, line: &[u8], left_out: impl Fn(DeviceN
             b"dios" => block::ds_req,
             _ => continue,
         };
-        if counted {
-            add(&mut record[word], decimal::only(&part[equals + 1..])?)?;
+        add(&mut numbers[word], decimal::only(&part[equals + 1..])?)?;
+    }
+    let Some(number) = of else { return Some(()) };
+    for (bytes, requests) in BYTES.into_iter().zip(REQUESTS) {
+        if number == UNNAMED && numbers[bytes] == 0 {
+            numbers[requests] = numbers[requests].min(0);
         }
+    }
+    let into = sum.of(numbers != block::UNKNOWN && is_stacked(number));
+    for word in BYTES.into_iter().chain(REQUESTS).filter(|word| numbers[*word] >= 0) {
+        add(&mut into[word], numbers[word])?;
     }
     Some(())
 }
 
 /// As `add_v2`, for a line of a version 1 file.
-pub fn add_v1(
-    record: &mut block::Record,
-    line: &[u8],
-    file: V1,
-    left_out: impl Fn(DeviceNumber) -> bool,
-) -> Option<()> {
+pub fn add_v1(sum: &mut Sum, line: &[u8], file: V1, is_stacked: impl Fn(DeviceNumber) -> bool) -> Option<()> {
     let mut parts = line.split(|byte| *byte == b' ').filter(|part| !part.is_empty());
     let device = match parts.next() {
-        // The sum over all devices includes those left out.
+        // The sum over all devices includes stacked ones.
         None | Some(b"Total") => return Some(()),
         Some(part) => device(part)?,
     };
@@ -89,18 +121,32 @@ pub fn add_v1(
         _ => return Some(()),
     };
     let number = decimal::only(parts.next()?)?;
-    if left_out(device) { Some(()) } else { add(&mut record[word], number) }
+    add(&mut sum.of(is_stacked(device))[word], number)
+}
+
+/// The major numbers of stacked devices, by their drivers.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct StackedMajors {
+    /// Device-mapper's: those of its devices that are not based on requests are stacked.
+    pub device_mapper: Option<u32>,
+    /// Of drivers whose devices all are.
+    pub others: Vec<u32>,
 }
 
 /// The major numbers of stacked devices in the text of /proc/devices (`253 device-mapper`).
-pub fn stacked_majors(devices: &[u8]) -> Vec<u32> {
-    const STACKED: [&[u8]; 6] = [b"device-mapper", b"md", b"mdp", b"loop", b"bcache", b"drbd"];
+pub fn stacked_majors(devices: &[u8]) -> StackedMajors {
+    const OTHERS: [&[u8]; 5] = [b"md", b"mdp", b"loop", b"bcache", b"drbd"];
     let block = memchr::memmem::find(devices, b"Block devices:").map_or(&[][..], |start| &devices[start..]);
-    let major = |mut line: &[u8]| {
-        let major = decimal::next(&mut line)?;
-        STACKED.contains(&line.trim_ascii()).then_some(u32::try_from(major).ok()?)
-    };
-    block.split(|byte| *byte == b'\n').filter_map(major).collect()
+    let mut majors = StackedMajors::default();
+    for mut line in block.split(|byte| *byte == b'\n') {
+        let Some(major) = decimal::next(&mut line).and_then(|major| u32::try_from(major).ok()) else { continue };
+        match line.trim_ascii() {
+            b"device-mapper" => majors.device_mapper = Some(major),
+            driver if OTHERS.contains(&driver) => majors.others.push(major),
+            _ => {}
+        }
+    }
+    majors
 }
 
 /// The number that no block device has.
@@ -130,16 +176,16 @@ mod tests {
     use super::*;
 
     fn v2(text: &str, left_out: impl Fn(DeviceNumber) -> bool) -> Option<block::Record> {
-        let mut record = NOTHING;
-        text.lines().try_for_each(|line| add_v2(&mut record, line.as_bytes(), &left_out))?;
-        Some(record)
+        let mut sum = Sum::NOTHING;
+        text.lines().try_for_each(|line| add_v2(&mut sum, line.as_bytes(), &left_out))?;
+        Some(sum.record())
     }
 
     fn v1(bytes: &str, requests: &str, left_out: impl Fn(DeviceNumber) -> bool) -> Option<block::Record> {
-        let mut record = NOTHING;
-        bytes.lines().try_for_each(|line| add_v1(&mut record, line.as_bytes(), V1::Bytes, &left_out))?;
-        requests.lines().try_for_each(|line| add_v1(&mut record, line.as_bytes(), V1::Requests, &left_out))?;
-        Some(record)
+        let mut sum = Sum::NOTHING;
+        bytes.lines().try_for_each(|line| add_v1(&mut sum, line.as_bytes(), V1::Bytes, &left_out))?;
+        requests.lines().try_for_each(|line| add_v1(&mut sum, line.as_bytes(), V1::Requests, &left_out))?;
+        Some(sum.record())
     }
 
     /// rd_req, rd_bytes, wr_req, wr_bytes, ds_req, ds_bytes.
@@ -179,9 +225,25 @@ mod tests {
         assert_eq!(sums(v2(text, |(major, _)| major == 253).unwrap()), [7, 5, 8, 6, 10, 9]);
         let run_together = "253:1 253:0 8:0 rbytes=1 wbytes=2 rios=3 wios=4 dbytes=5 dios=6";
         assert_eq!(sums(v2(run_together, |(major, _)| major == 253).unwrap()), [3, 1, 4, 2, 6, 5]);
-        assert_eq!(sums(v2(run_together, |(major, _)| major == 8).unwrap()), [0, 0, 0, 0, -1, -1]);
+        assert_eq!(sums(v2(run_together, |(major, _)| major == 8).unwrap()), [-1; 6], "counted by none below");
         let bytes = "253:0 Read 512\n253:0 Total 512\n8:0 Read 1024\n8:0 Write 2\n8:0 Sync 9\n8:0 Total 9\nTotal 9\n";
         assert_eq!(sums(v1(bytes, "", |(major, _)| major == 253).unwrap()), [0, 1024, 0, 2, -1, -1]);
+    }
+
+    #[test]
+    fn what_only_a_stacked_device_has_counted_is_unknown() {
+        let a_loop = |(major, _)| major == 7;
+        let text = "7:0 rbytes=0 wbytes=1048576 rios=0 wios=257 dbytes=0 dios=0\n8:0 rbytes=512 wbytes=0 rios=1 wios=0 dbytes=0 dios=0\n";
+        assert_eq!(sums(v2(text, a_loop).unwrap()), [1, 512, -1, -1, 0, 0]);
+        let flushed = text.replace("wbytes=0 rios=1 wios=0", "wbytes=4096 rios=1 wios=1");
+        assert_eq!(sums(v2(&flushed, a_loop).unwrap()), [1, 512, 1, 4096, 0, 0]);
+        assert_eq!(sums(v1("7:0 Write 512\n8:0 Read 5\n", "", a_loop).unwrap()), [0, 5, -1, -1, -1, -1]);
+    }
+
+    #[test]
+    fn requests_that_a_hidden_path_gets_are_those_of_its_disk() {
+        let text = "(unknown) rbytes=0 wbytes=0 rios=10 wios=6 dbytes=0 dios=0\n259:3 rbytes=40960 wbytes=24576 rios=10 wios=6 dbytes=0 dios=0\n";
+        assert_eq!(sums(v2(text, none).unwrap()), [10, 40960, 6, 24576, 0, 0]);
     }
 
     #[test]
@@ -212,23 +274,24 @@ mod tests {
     #[test]
     fn drivers_whose_devices_are_made_of_others() {
         let text = "Character devices:\n  1 mem\n 10 loop\n\nBlock devices:\n  7 loop\n  8 sd\n  9 md\n253 device-mapper\n254 mdp\n259 blkext\n";
-        assert_eq!(stacked_majors(text.as_bytes()), [7, 9, 253, 254]);
-        assert_eq!(stacked_majors(b"Character devices:\n  7 loop\n"), [0; 0]);
-        assert_eq!(stacked_majors(b""), [0; 0]);
+        let found = StackedMajors { device_mapper: Some(253), others: vec![7, 9, 254] };
+        assert_eq!(stacked_majors(text.as_bytes()), found);
+        assert_eq!(stacked_majors(b"Character devices:\n  7 loop\n"), StackedMajors::default());
+        assert_eq!(stacked_majors(b""), StackedMajors::default());
     }
 
     proptest! {
         #[test]
         fn no_bytes_panic(bytes: Vec<u8>) {
-            let mut record = NOTHING;
-            let _ = (add_v2(&mut record, &bytes, none), add_v1(&mut record, &bytes, V1::Bytes, none), stacked_majors(&bytes));
+            let mut sum = Sum::NOTHING;
+            let _ = (add_v2(&mut sum, &bytes, none), add_v1(&mut sum, &bytes, V1::Bytes, none), stacked_majors(&bytes));
         }
 
         #[test]
         fn near_misses_never_panic(line in "[0-9:]{0,6}( (r|w|d)(bytes|ios)=[0-9-]{0,20}){0,6}( (Read|Write|Total) [0-9]{0,20})?") {
-            let mut record = NOTHING;
-            let _ = (add_v2(&mut record, line.as_bytes(), none), add_v1(&mut record, line.as_bytes(), V1::Requests, none));
-            prop_assert!(record.iter().all(|word| *word >= -1));
+            let mut sum = Sum::NOTHING;
+            let _ = (add_v2(&mut sum, line.as_bytes(), none), add_v1(&mut sum, line.as_bytes(), V1::Requests, none));
+            prop_assert!(sum.record().iter().all(|word| *word >= -1));
         }
 
         #[test]

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use super::block_sizes::WithSizes;
 use super::cost::{self, Cheapest};
 use super::device_files::block_stat;
-use super::device_files::cgroup_io::{self, CgroupIos};
+use super::device_files::cgroup_io::{CgroupIos, Stacked};
 use super::device_files::sysfs_net;
 use super::device_files::tapdisk::Tapdisks;
 use super::device_files::xen_vbd::XenVbds;
@@ -61,7 +61,7 @@ pub(crate) fn block(roots: &Arc<Roots>, rows: &[BlockRow], mut open: OpenHandles
         sources.push(Box::new(XenVbds::open(roots, vbds, &mut open, "the only counters of blkback".to_owned())));
     }
     if !groups.is_empty() {
-        let stacked = cgroup_io::stacked(roots);
+        let stacked = Stacked::new(roots);
         let groups = groups.into_iter().map(|(group, row)| ((group, stacked.clone()), row));
         sources.push(Box::new(CgroupIos::open(
             roots,

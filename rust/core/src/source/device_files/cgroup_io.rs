@@ -2,6 +2,7 @@
 //!
 //! Once the group is removed they return ENODEV, even after a group of the same path appears.
 
+use std::cell::Cell;
 use std::fs::File;
 use std::io::Read;
 use std::ops::ControlFlow;
@@ -13,7 +14,8 @@ use rustix::io::Errno;
 
 use super::{DeviceFiles, Handle};
 use crate::fields::block;
-use crate::parse::cgroup_io::{self, V1};
+use crate::parse::cgroup_io::{self, StackedMajors, Sum, V1};
+use crate::parse::diskstats::DeviceNumber;
 use crate::plan::{CgroupIo, CgroupVersion};
 use crate::roots::Roots;
 use crate::source::Failure;
@@ -27,8 +29,39 @@ const V1_REQUESTS: [&str; 2] = ["blkio.throttle.io_serviced_recursive", "blkio.t
 
 const MALFORMED: Failure = Failure::Malformed("not the counters of a control group");
 
-/// Major numbers of stacked devices: the devices below count the same I/O again.
-pub(crate) type Stacked = Arc<[u32]>;
+/// Tells stacked devices, whose requests the devices below count again, from others.
+#[derive(Clone)]
+pub(crate) struct Stacked {
+    majors: Arc<StackedMajors>,
+    roots: Arc<Roots>,
+}
+
+impl PartialEq for Stacked {
+    fn eq(&self, other: &Stacked) -> bool {
+        self.majors == other.majors
+    }
+}
+
+impl Stacked {
+    /// By the drivers' majors; without /proc/devices no device is stacked.
+    pub(crate) fn new(roots: &Arc<Roots>) -> Stacked {
+        let mut text = Vec::new();
+        if let Ok(file) = roots.open_regular(Path::new("/proc/devices")) {
+            let _ = File::from(file).take(1 << 20).read_to_end(&mut text);
+        }
+        Stacked { majors: cgroup_io::stacked_majors(&text).into(), roots: Arc::clone(roots) }
+    }
+
+    /// Device-mapper's request-based devices (multipath) count for the group, and their paths do not: they get requests
+    /// without bios. Such a device has queues (`mq`). Minors are reused, so each poll looks.
+    fn contains(&self, (major, minor): DeviceNumber, calls: &Cell<usize>) -> bool {
+        if self.majors.device_mapper != Some(major) {
+            return self.majors.others.contains(&major);
+        }
+        calls.set(calls.get() + 1);
+        self.roots.open_path(Path::new(&format!("/sys/dev/block/{major}:{minor}/mq"))).is_err()
+    }
+}
 
 /// The open files of one group, and the devices that are left out of the sum.
 pub(crate) struct Files {
@@ -39,15 +72,6 @@ pub(crate) struct Files {
 enum Open {
     V2(OwnedFd),
     V1 { bytes: OwnedFd, requests: OwnedFd },
-}
-
-/// The stacked majors of the machine; none without /proc/devices.
-pub(crate) fn stacked(roots: &Roots) -> Stacked {
-    let mut text = Vec::new();
-    if let Ok(file) = roots.open_regular(Path::new("/proc/devices")) {
-        let _ = File::from(file).take(1 << 20).read_to_end(&mut text);
-    }
-    cgroup_io::stacked_majors(&text).into()
 }
 
 impl Handle for Files {
@@ -67,22 +91,23 @@ impl Handle for Files {
                 (roots.shown(&path), both)
             }
         };
-        (shown, open.map(|open| Files { open, stacked: Arc::clone(stacked) }))
+        (shown, open.map(|open| Files { open, stacked: stacked.clone() }))
     }
 
     fn counters(&self, _: usize, calls: &mut usize) -> Result<block::Record, Failure> {
-        let mut record = cgroup_io::NOTHING;
-        let is_stacked = |(major, _)| self.stacked.contains(&major);
+        let (mut sum, checks) = (Sum::NOTHING, Cell::new(0));
+        let is_stacked = |number| self.stacked.contains(number, &checks);
         match &self.open {
             Open::V2(file) => {
-                each_line(file, calls, |line| cgroup_io::add_v2(&mut record, line, is_stacked))?;
+                each_line(file, calls, |line| cgroup_io::add_v2(&mut sum, line, is_stacked))?;
             }
             Open::V1 { bytes, requests } => {
-                each_line(bytes, calls, |line| cgroup_io::add_v1(&mut record, line, V1::Bytes, is_stacked))?;
-                each_line(requests, calls, |line| cgroup_io::add_v1(&mut record, line, V1::Requests, is_stacked))?;
+                each_line(bytes, calls, |line| cgroup_io::add_v1(&mut sum, line, V1::Bytes, is_stacked))?;
+                each_line(requests, calls, |line| cgroup_io::add_v1(&mut sum, line, V1::Requests, is_stacked))?;
             }
         }
-        Ok(record)
+        *calls += checks.get();
+        Ok(sum.record())
     }
 }
 
