@@ -14,8 +14,24 @@ _LOAD, _JUMP_IF_EQUAL, _RETURN = 0x20, 0x15, 0x06
 _ALLOW, _ERRNO = 0x7FFF0000, 0x00050000
 
 NUMBERS = {
-    "x86_64": {"pread64": 17, "ioctl": 16, "recvfrom": 45, "preadv": 295, "recvmmsg": 299, "openat": 257},
-    "aarch64": {"pread64": 67, "ioctl": 29, "recvfrom": 207, "preadv": 69, "recvmmsg": 243, "openat": 56},
+    "x86_64": {
+        "pread64": 17,
+        "ioctl": 16,
+        "recvfrom": 45,
+        "preadv": 295,
+        "recvmmsg": 299,
+        "openat": 257,
+        "openat2": 437,
+    },
+    "aarch64": {
+        "pread64": 67,
+        "ioctl": 29,
+        "recvfrom": 207,
+        "preadv": 69,
+        "recvmmsg": 243,
+        "openat": 56,
+        "openat2": 437,
+    },
 }.get(platform.machine(), {})
 """System calls by name; none on other machines."""
 

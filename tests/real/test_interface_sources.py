@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from ctypes import CDLL
 from pathlib import Path
 
 import pytest
@@ -209,3 +210,27 @@ def test_a_wish_that_is_none(machine: Machine) -> None:
     with pytest.raises(ValueError, match="'auto', 'proc', 'sysfs' or 'netlink', not 'fast'"):
         Host(xml=machine.xml, sys=machine.sys).poller(interface_source="fast")  # type: ignore[arg-type]
     assert sum(map(len, DOMAINS.values())) == 5
+
+
+def test_the_main_thread_visits_another_namespace(namespace: Path) -> None:
+    """The machine's interfaces are those of the namespace in which its Roots were made."""
+    libc, new_network = CDLL(None), 0x40000000  # os.unshare is there since Python 3.12
+    make_veths([("ve0", "ve1")])
+    roots = Roots(sys=namespace)
+    rows = [("web1", "ve0", NetDevice("ve0"), False)]
+    with Poller(roots, [], rows) as poller:
+        before = poller.poll().interface[0]
+    home = os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        assert libc.unshare(new_network) == 0
+        names = list(roots.interfaces())
+        with Poller(roots, [], rows) as poller:
+            away = poller.poll().interface[0]
+        other = list(Roots().interfaces())
+    finally:
+        assert libc.setns(home, new_network) == 0
+        os.close(home)
+    assert "ve0" in names
+    assert "ve0" not in other
+    assert (before.state, away.state) == ("ok", "ok")
+    assert before.rx_bytes <= away.rx_bytes

@@ -26,7 +26,8 @@ class NetworkNamespaces:
     def __init__(self, roots: Roots, before: "NetworkNamespaces | None" = None) -> None:
         self._roots = roots
         self._first_pids: dict[str | int, int] = {} if before is None else before._first_pids
-        self._own_link = _link("self", roots) or (_link("1", roots) if roots.captured else None)
+        own = _link("thread-self", roots) or _link("self", roots)
+        self._own_link = own or (_link("1", roots) if roots.captured else None)
         self._paths: dict[str | int, str | None] | None = None
         self._interfaces: dict[str | None, Interfaces] = {}
 

@@ -323,6 +323,7 @@ mod tests {
 
     use super::*;
     use crate::fields::block;
+    use crate::plan::{BlockRow, WhyNot};
     use crate::source::Reopening;
     use crate::source::identity::generation::RowGeneration;
 
@@ -353,7 +354,7 @@ mod tests {
 
     #[test]
     fn rows_that_were_taken_over_are_read_by_the_new_plan_alone() {
-        let plan = Plan { block: vec![crate::plan::BlockRow::Unsupported], interface: vec![] };
+        let plan = Plan { block: vec![BlockRow::WithoutCounters(WhyNot::Unsupported)], interface: vec![] };
         let old = Poller::open(Arc::new(Roots::machine().unwrap()), &plan, InterfaceSource::Auto);
         let carried_over = CarriedOver { block: vec![Some(0)], interface: vec![] };
         let mut next = None;

@@ -1,8 +1,10 @@
 //! The locations of /proc, /sys, /dev and /run, in one value: a captured tree can take the machine's place.
 //!
 //! Paths are always those of the machine ("/sys/block/sda/stat"). The first name selects the root below which openat2
-//! resolves the path, with RESOLVE_IN_ROOT (since Linux 5.6): no symlink leads out of a captured tree, not even an
-//! absolute one or one with "..".
+//! resolves the path, with RESOLVE_IN_ROOT (since Linux 5.6; else `walk` does): no symlink leads out of a captured tree,
+//! not even an absolute one or one with "..".
+
+mod walk;
 
 use std::ffi::{OsStr, OsString};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
@@ -24,6 +26,8 @@ pub struct Roots {
     base: Root,
     own: Vec<(&'static str, Root)>,
     captured: bool,
+    /// The network namespace of the thread that made this, held open.
+    network: Option<Arc<OwnedFd>>,
 }
 
 /// Folders that may have a root of their own: a container may mount the host's /proc at /host/proc.
@@ -54,7 +58,8 @@ impl Roots {
             .collect::<Result<_, _>>()?;
         let base = Root::open(root, PathBuf::from("/"))?;
         let captured = base.real != Path::new("/");
-        Ok(Roots { base, own, captured })
+        let network = openat(CWD, "/proc/thread-self/ns/net", TO_READ, Mode::empty()).ok().map(Arc::new);
+        Ok(Roots { base, own, captured, network })
     }
 
     /// This machine.
@@ -70,6 +75,11 @@ impl Roots {
     /// Whether /proc/net/dev is this process's own, so that a netlink socket shows the same interfaces.
     pub fn has_this_network(&self) -> bool {
         !self.captured && self.own.iter().all(|(name, _)| *name != "proc")
+    }
+
+    /// The network namespace whose interfaces are the machine's; None if it could not be opened.
+    pub(crate) fn network(&self) -> Option<&OwnedFd> {
+        self.network.as_deref()
     }
 
     /// Opens a file for reading, or a folder for listing. Opening a FIFO does not block.
@@ -280,6 +290,7 @@ impl Root {
                 Err(Errno::NOSYS | Errno::PERM | Errno::XDEV) if self.real == self.stands_for => {
                     return openat(&self.folder, below, flags, Mode::empty());
                 }
+                Err(Errno::NOSYS | Errno::PERM) => return walk::open_in_root(&self.folder, below, flags),
                 answer => return answer,
             }
         }

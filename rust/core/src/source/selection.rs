@@ -247,6 +247,6 @@ fn interfaces(
 }
 
 fn lines_of(roots: &Roots, path: &str) -> Option<Vec<Vec<u8>>> {
-    let file = roots.open_regular(Path::new(path)).ok()?;
+    let file = namespace::open_net_dev(roots, path).ok()?;
     Some(BufReader::new(File::from(file)).take(MAX_FILE).split(b'\n').map_while(Result::ok).collect())
 }

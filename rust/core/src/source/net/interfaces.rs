@@ -40,9 +40,10 @@ pub fn interfaces(roots: &Roots, namespace: Option<&Path>) -> Result<Vec<Interfa
 }
 
 fn read(roots: &Roots, path: &str, numbers: bool) -> Result<Vec<Interface>, Error> {
-    let path = Path::new(path);
     let mut text = Vec::new();
-    let read = File::from(roots.open_regular(path)?).take(MAX_LENGTH).read_to_end(&mut text);
+    let file = namespace::open_net_dev(roots, path)?;
+    let path = Path::new(path);
+    let read = File::from(file).take(MAX_LENGTH).read_to_end(&mut text);
     read.map_err(|error| Error::Read {
         path: roots.shown(path),
         errno: Errno::from_io_error(&error).unwrap_or(Errno::IO),

@@ -4,20 +4,20 @@
 //! alive. So a short-lived thread enters the namespace and opens the handle: the caller's own namespace never changes,
 //! and no poll calls setns.
 
-use std::fs::read_link;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 use std::thread;
 
 use rustix::io::Errno;
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
+use crate::error::Error;
 use crate::roots::Roots;
 use crate::signal_mask::with_signals_blocked;
 use crate::source::Failure;
 use crate::source::worker::process_reads::read_process;
 
-/// The interfaces of the main thread's namespace, whichever thread opens it.
+/// The machine's interfaces: see `open_net_dev`.
 pub(crate) const NET_DEV: &str = "/proc/net/dev";
 /// The interfaces of the calling thread's namespace.
 pub(crate) const THREAD_NET_DEV: &str = "/proc/thread-self/net/dev";
@@ -25,17 +25,33 @@ pub(crate) const THREAD_NET_DEV: &str = "/proc/thread-self/net/dev";
 /// Why no namespace of a captured machine can be entered.
 pub(crate) const CAPTURED: Failure = Failure::Malformed("the machine is a captured one");
 
-/// Checks that a socket of the calling thread is in the network namespace of the file at `path` (/proc/net/dev is the
-/// main thread's).
+/// Checks that a socket of the calling thread is in the network namespace of the file at `path`.
 pub(crate) fn sockets_see(roots: &Roots, path: &str) -> Result<(), Failure> {
-    let of = |who: &str| read_link(format!("/proc/{who}/ns/net")).ok();
     if !roots.has_this_network() {
         Err(CAPTURED)
-    } else if path != THREAD_NET_DEV && of("self") != of("thread-self") {
-        Err(Failure::Malformed("this thread is not in the main thread's network namespace"))
+    } else if path != THREAD_NET_DEV && !is_in_network_of(roots) {
+        Err(Failure::Malformed("this thread has left the network namespace in which the Host was made"))
     } else {
         Ok(())
     }
+}
+
+/// Opens the file at `path`, in which the interfaces of a namespace are. The machine's are those of the namespace in which
+/// `roots` was made: /proc/net/dev is that of the main thread, which may visit another one at any time, and
+/// ProcSubset=pid hides it.
+pub(crate) fn open_net_dev(roots: &Roots, path: &str) -> Result<OwnedFd, Error> {
+    let machine_s = path == NET_DEV && roots.has_this_network();
+    let Some(network) = roots.network().filter(|_| machine_s) else { return roots.open_regular(Path::new(path)) };
+    let open = || roots.open_regular(Path::new(THREAD_NET_DEV));
+    if is_in_network_of(roots) {
+        return open();
+    }
+    within_open(network.as_fd(), open).unwrap_or_else(|failure| Err(failure.error(path.into())))
+}
+
+fn is_in_network_of(roots: &Roots) -> bool {
+    let held = roots.network().and_then(|file| rustix::fs::fstat(file).ok());
+    held.is_none_or(|held| of_this_thread() == Ok((held.st_dev, held.st_ino)))
 }
 
 /// The network namespace of the calling thread: the device and inode of its file. They are unique as long as the

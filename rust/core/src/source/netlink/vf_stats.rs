@@ -333,8 +333,8 @@ mod tests {
         assert_eq!(states(reply(6, &[(0, 1), (3, 1)])), ((1, State::Ok), (2, State::Ok), None));
         // An error does not replace the device.
         let failed = |failure| Reply { failure: Some(failure), ..reply(0, &[]) };
-        let unreadable = (State::Unreadable, problem("Operation not permitted (os error 1)"));
-        assert_eq!(states(failed(Failure::Errno(Errno::PERM))), ((1, unreadable.0), (2, unreadable.0), unreadable.1));
+        let denied = (State::Denied, problem("Operation not permitted (os error 1)"));
+        assert_eq!(states(failed(Failure::Errno(Errno::PERM))), ((1, denied.0), (2, denied.0), denied.1));
         assert_eq!(states(reply(6, &[(0, 1), (3, 1)])), ((1, State::Ok), (2, State::Ok), None));
         assert_eq!(states(failed(Failure::Errno(Errno::NODEV))), ((1, State::Gone), (2, State::Gone), gone));
         assert_eq!(states(reply(6, &[(0, 1), (3, 1)])), ((2, State::Ok), (3, State::Ok), None));

@@ -190,7 +190,7 @@ impl<F: Format + 'static> Source for LineTable<F> {
 }
 
 fn lines_of(roots: &Roots, path: &str) -> Result<Lines, Failure> {
-    Ok(Lines::new(roots.open_regular(Path::new(path))?))
+    Ok(Lines::new(namespace::open_net_dev(roots, path)?))
 }
 
 /// The open file and the remembered order of its lines.
