@@ -13,6 +13,8 @@ _RAID_THREAD = frozenset({b"raid4", b"raid5", b"raid6"})
 _MAX_DEPTH = 8
 _BIO_BASED_STOPS = (6, 3)
 """Linux: before, bio-based device-mapper neither sets nor checks its queue's flag, and counts always."""
+_MD_STOPS = ((6, 1), (7, 3))
+"""Linux 6.1 and 7.3 stop md's counters, 6.12 does not; nothing is said of those between."""
 _NVME = re.compile(r"nvme(\d+)n(\d+)", re.ASCII)
 
 _PATHS_ONLY = (
@@ -41,6 +43,8 @@ def switched_off(device: BlockDevice, roots: Roots) -> str:
         return ""
     bio_based = roots.exists(f"{folder}/dm") and not roots.exists(f"{folder}/mq")
     if bio_based and _release(roots) < _BIO_BASED_STOPS:
+        return ""
+    if roots.exists(f"{folder}/md") and _MD_STOPS[0] < _release(roots) < _MD_STOPS[1]:
         return ""
     return f"its counters are off: {roots.shown(path)} is 0 (write 1 to turn them on)"
 
