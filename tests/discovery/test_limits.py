@@ -80,11 +80,11 @@ def machine(devices: int = 0) -> VmmProcess:
 
 
 def admitted(pids: range) -> tuple[list[int], list[Error]]:
-    """Of processes that belong to user 1000 up to pid 999, then to root."""
+    """Of processes that belong to user 1000 up to pid 1999, then to root."""
     budget = MachineBudget(Roots())
     found = []
     for pid in pids:
-        owner = (1000 if pid < 1000 else 0) if pid else None
+        owner = (1000 if pid < 2000 else 0) if pid else None
         if budget.has_room(owner):
             budget.add(owner, machine())
             found.append(pid)
@@ -92,15 +92,15 @@ def admitted(pids: range) -> tuple[list[int], list[Error]]:
 
 
 def test_no_user_but_root_has_more_than_so_many_machines() -> None:
-    found, problems = admitted(range(500, 2000))
-    assert found == [*range(500, 500 + limits.MACHINES_OF_A_USER), *range(1000, 2000)]
+    found, problems = admitted(range(500, 4000))
+    assert found == [*range(500, 500 + limits.MACHINES_OF_A_USER), *range(2000, 4000)]
     (problem,) = problems
-    assert f"(244 of user 1000): up to {limits.MACHINES_OF_A_USER}" in str(problem)
+    assert f"(476 of user 1000): up to {limits.MACHINES_OF_A_USER}" in str(problem)
 
 
 def test_there_are_no_more_than_so_many_machines_in_all() -> None:
-    found, problems = admitted(range(1000, 1001 + limits.MACHINES))
-    assert found == list(range(1000, 1000 + limits.MACHINES))
+    found, problems = admitted(range(2000, 2001 + limits.MACHINES))
+    assert found == list(range(2000, 2000 + limits.MACHINES))
     assert "(1 of user 0)" in str(problems[0])
     assert admitted(range(5)) == ([0, 1, 2, 3, 4], [])
 
@@ -108,11 +108,11 @@ def test_there_are_no_more_than_so_many_machines_in_all() -> None:
 def test_a_user_has_no_more_than_so_many_devices() -> None:
     budget = MachineBudget(Roots())
     counts = []
-    for _ in range(6):
+    for _ in range(8):
         domain = budget.add(1000, machine(limits.DEVICES)).domain
         counts.append((len(domain.disks), len(domain.interfaces)))
     half = limits.DEVICES // 2
-    assert counts == [(half, half)] * 2 + [(0, 0)] * 4
+    assert counts == [(half, half)] * 4 + [(0, 0)] * 4
     (problem,) = budget.problems()
     assert "4 virtual machines are shown without some of their devices (4 of user 1000)" in str(problem)
     assert len(budget.add(1001, machine(10)).domain.interfaces) == 5

@@ -17,6 +17,7 @@ from vmiostat.discovery.provider import Found, ScanContext
 from vmiostat.discovery.xml import domain as domain_xml
 from vmiostat.discovery.xml.definition import Definition
 from vmiostat.model import Process
+from vmiostat.system.vmm_executable import Verdict
 
 STATUS = DOMAIN_XML / "kvm-status.xml"
 
@@ -190,3 +191,19 @@ def test_the_disks_of_a_cloud_hypervisor_are_its_own(tmp_path: Path) -> None:
     reasons = {domain.name: domain.disks[0].reason for domain in Host(tmp_path).domains()}
     assert reasons["ch"] == "in a file: only cloud-hypervisor counts its requests"
     assert "QEMU" in reasons["qemu"]
+
+
+def test_all_domains_of_one_user_are_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """libvirt runs them as libvirt-qemu: limits of what a user may start are not for them."""
+    monkeypatch.setattr("vmiostat.discovery.vmm.processes.user", lambda _pid, _roots: 64055)
+    monkeypatch.setattr("vmiostat.system.vmm_executable.VmmExecutables.verdict", lambda _self, _pid: Verdict.VMM)
+    monkeypatch.setattr("vmiostat.discovery.vmm.machine_budget.MACHINES_OF_A_USER", 1)
+    tree = ProcessTree(tmp_path)
+    for number in range(1, 4):
+        tree.process(500 + number, ["qemu-system-x86_64", "-name", f"guest=web{number}"])
+        tree.process(600 + number, ["qemu-system-x86_64", "-name", f"other{number}"])
+        text = status(f"web{number}", number=number).replace("pid='1'", f"pid='{500 + number}'")
+        run_libvirt(tmp_path, {f"qemu/web{number}.xml": text})
+    host = Host(tmp_path)
+    assert [domain.name for domain in host.domains()] == ["web1", "web2", "web3", "other1"]
+    assert "2 processes of VMMs are left out (2 of user 64055)" in str(host.problems[-1])

@@ -13,7 +13,7 @@ SOURCE_BYTES = 4096
 """Of what backs a device: a path has no more (PATH_MAX)."""
 DEVICES = 1024
 """Disks and interfaces of a VM: QEMU's machines with most slots (PCI bridges, virtio-scsi) are used with hundreds."""
-DEVICES_OF_A_USER = 2048
+DEVICES_OF_A_USER = 4096
 """Of the machines found by their processes, of one user other than root: each has a row that every poll reads."""
 DESCRIPTORS = 4096
 """Of a process, those probed for devices: a disk has one or two, an interface one for each queue."""
@@ -25,8 +25,9 @@ process, and a millisecond on a virtual machine.
 """
 MACHINES = 10_000
 """Found by their processes: a host has memory for fewer."""
-MACHINES_OF_A_USER = 256
-"""Found by their processes, of one user other than root: no user can crowd out the others' VMs."""
+MACHINES_OF_A_USER = 1024
+"""Found by their processes, of one user other than root: no user can crowd out the others' VMs. Some hosts run all of
+them as one user (`-runas`)."""
 PROBLEMS = 20
 """Of one scan: no user can hide a problem in a flood of others."""
 PROBLEM_LETTERS = 2000
