@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from testkit.command import COMMAND, XEN, started
+from testkit.command import COMMAND, XEN, started, vmiostat
 
 
 def test_ctrl_c_ends_after_a_whole_report_with_status_0() -> None:
@@ -26,6 +26,42 @@ def test_ctrl_c_ends_after_a_whole_report_with_status_0() -> None:
     assert rest == "" or rest.endswith("\n")
     for line in rest.splitlines():
         assert json.loads(line)["block"]
+
+
+def test_ctrl_c_ends_the_command_quietly_while_it_starts() -> None:
+    for delay in range(40, 240, 10):  # milliseconds
+        with started("--root", XEN, "-b", "60") as command:
+            assert command.stdout is not None
+            time.sleep(delay / 1000)
+            # Until the package is imported Python's own handler is there, which prints a traceback.
+            ours = "vmiostat/_core" in Path(f"/proc/{command.pid}/maps").read_text()
+            command.send_signal(signal.SIGINT)
+            _, complaint = command.communicate(timeout=60)
+        if ours:
+            assert (command.returncode, complaint) == (0, "")
+
+
+def test_a_count_ends_with_the_averages() -> None:
+    text = vmiostat("--root", XEN, "-b", "0.05", "3")
+    assert text.count("\nAverage:\n") == 1
+    assert text.count("Domain-1 xvda") == 4
+    assert "Average:" not in vmiostat("--root", XEN, "-b", "-y", "0.05", "1")
+    assert "Average" not in vmiostat("--root", XEN, "-b", "--csv", "0.05", "3")
+
+
+def test_ctrl_c_prints_the_averages() -> None:
+    with started("--root", XEN, "-b", "0.05") as command:
+        assert command.stdout is not None
+        assert command.stderr is not None
+        reports = 0
+        while reports < 4:
+            reports += command.stdout.readline().startswith("Domain-1 xvda")
+        command.send_signal(signal.SIGINT)
+        rest, complaint = command.stdout.read(), command.stderr.read()
+        assert (command.wait(60), complaint) == (0, "")
+    average = rest.partition("\nAverage:\n")[2].split("\n")
+    assert average[1].startswith("Domain ")
+    assert average[2].split() == ["Domain-1", "xvda", *["0.00"] * 6, "-", "-", "-"]
 
 
 def test_ctrl_c_ends_a_long_wait_at_once() -> None:
@@ -78,9 +114,10 @@ def test_a_pipe_without_a_reader_is_no_error(options: list[str]) -> None:
     assert (done.returncode, done.stderr) == (0, b"")
 
 
-def test_a_full_disk_is_an_error() -> None:
+@pytest.mark.parametrize("options", [["--root", str(XEN)], ["--help"], ["devices", "--help"], ["--version"]])
+def test_a_full_disk_is_an_error(options: list[str]) -> None:
     with Path("/dev/full").open("wb") as full:
-        done = subprocess.run([*COMMAND, "--root", XEN], stdout=full, stderr=subprocess.PIPE, timeout=30, check=False)
+        done = subprocess.run([*COMMAND, *options], stdout=full, stderr=subprocess.PIPE, timeout=30, check=False)
     assert done.returncode == 1
     assert done.stderr == b"vmiostat: standard output: No space left on device\n"
 

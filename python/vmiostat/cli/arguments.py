@@ -37,6 +37,12 @@ class Parser(argparse.ArgumentParser):
                 self.error(f"{command!r} is a command; put it first: vmiostat {command} ...")
         return options
 
+    def print_help(self, file: Any = None) -> None:
+        """Not as argparse does, which takes a full disk for a success."""
+        from vmiostat.cli.output import write
+
+        write(self.format_help())
+
     def error(self, message: str) -> NoReturn:
         from vmiostat.cli.output import complain
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from importlib import import_module
 from typing import TYPE_CHECKING
@@ -12,7 +11,6 @@ from vmiostat.cli.output import use_utf8
 from vmiostat.cli.stopping import Stopped, StopSignals
 
 if TYPE_CHECKING:
-    import argparse
     from collections.abc import Sequence
 
 
@@ -35,7 +33,7 @@ def _run(command: str, words: list[str], signals: StopSignals) -> int:
 
     module = import_module(f"vmiostat.cli.{command}")
     try:
-        options = _parsed(module.parser(), words)
+        options = module.parser().parse_args(words)
     except BrokenPipeError:
         raise
     except OSError as error:
@@ -57,23 +55,3 @@ def _run(command: str, words: list[str], signals: StopSignals) -> int:
     except (Error, OSError) as error:
         return complain(sentence(error))
     return 0
-
-
-def _parsed(parser: argparse.ArgumentParser, words: list[str]) -> argparse.Namespace:
-    try:
-        return parser.parse_args(words)
-    finally:
-        _flush_help()
-
-
-def _flush_help() -> None:
-    # argparse prints into the buffer of sys.stdout. If the interpreter flushed it at its end, `vmiostat --help | true`
-    # would end with a message and status 120.
-    if not sys.stdout:
-        return
-    try:
-        sys.stdout.flush()
-    except OSError as error:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        error.filename = "standard output"
-        raise
