@@ -62,7 +62,8 @@ $structs
 ## States
 
 The number in a record's `state`, and the word for it in Python and in the command's output. A row is `ok`, `gone`,
-`stale`, `unsupported`, `unreadable`, `denied` or `missing`; rates have the other states as well. No number is ever reused.
+`stale`, `unsupported`, `unreadable`, `denied` or `missing`; rates have the other states as well. No number is ever
+reused.
 
 | number | word | meaning |
 |---|---|---|

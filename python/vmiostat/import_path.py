@@ -7,7 +7,6 @@ Ctrl-C ends the command quietly from here on, while the rest is imported; later 
 """
 
 import os
-import signal
 import sys
 
 
@@ -53,8 +52,15 @@ def _is_roots(path: str) -> bool:
     return True
 
 
-if is_the_command():
+def end_quietly_by_ctrl_c() -> None:
+    """Until `vmiostat.cli.stopping` handles it."""
+    import signal  # now that no one else's can be found
+
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, lambda number, frame: os._exit(0))
+
+
+if is_the_command():
     if os.geteuid() == 0:
         drop_writable_folders()
+    end_quietly_by_ctrl_c()

@@ -112,9 +112,9 @@ def test_a_user_has_no_more_than_so_many_devices() -> None:
         domain = budget.add(1000, machine(limits.DEVICES)).domain
         counts.append((len(domain.disks), len(domain.interfaces)))
     half = limits.DEVICES // 2
-    assert counts == [(half, half)] * 4 + [(0, 0)] * 4
+    assert counts == [(half, half)] * 2 + [(0, 0)] * 6
     (problem,) = budget.problems()
-    assert "4 virtual machines are shown without some of their devices (4 of user 1000)" in str(problem)
+    assert "6 virtual machines are shown without some of their devices (6 of user 1000)" in str(problem)
     assert len(budget.add(1001, machine(10)).domain.interfaces) == 5
     whole = machine(limits.DEVICES_OF_A_USER + 1)
     assert budget.add(0, whole) is whole, "root's are not cut"

@@ -27,7 +27,7 @@ ROOT = Path(__file__).parents[2]
 CPU = 0.75
 """Of one CPU: what docs/security.md allows four users (half a second of a scan each, and queries)."""
 MEMORY = 64 << 20
-"""Bytes more than without the floods: 4,096 devices of a user, and 8 answers of 1 MiB."""
+"""Bytes more than without the floods: 2,048 devices of a user, and 8 answers of 1 MiB."""
 THREADS = 4 + 3 * 8
 """Four of our own, and one for each query that is about to connect: 8 of a user."""
 

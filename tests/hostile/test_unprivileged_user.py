@@ -108,10 +108,9 @@ def test_the_socket_of_an_ended_qemu_is_not_connected_to(everybodys: Path, other
     everybodys.chmod(0o777)
     path, host = everybodys / "qmp", Host()
     with qemu("-qmp", f"unix:{path},server=on,wait=off") as pid:
-        until(path.exists)
         process = _process(pid, host)
         expected = QmpSocket(str(path), process, NOBODY, host.roots)
-        expected.connect().socket.close()
+        until(lambda: is_connected_to(expected))
     until(lambda: running_process(pid, host.roots) != process)
     path.unlink()
     with socket.socket(socket.AF_UNIX) as listener:
@@ -123,6 +122,15 @@ def test_the_socket_of_an_ended_qemu_is_not_connected_to(everybodys: Path, other
             expected.connect()
         with pytest.raises(BlockingIOError):
             listener.accept()
+
+
+def is_connected_to(expected: QmpSocket) -> bool:
+    """QEMU makes the file of its socket before it listens."""
+    try:
+        expected.connect().socket.close()
+    except QueryError:
+        return False
+    return True
 
 
 def runs_a_guest(pid: int) -> bool:

@@ -13,7 +13,7 @@ SOURCE_BYTES = 4096
 """Of what backs a device: a path has no more (PATH_MAX)."""
 DEVICES = 1024
 """Disks and interfaces of a VM: QEMU's machines with most slots (PCI bridges, virtio-scsi) are used with hundreds."""
-DEVICES_OF_A_USER = 4096
+DEVICES_OF_A_USER = 2048
 """Of the machines found by their processes, of one user other than root: each has a row that every poll reads."""
 DESCRIPTORS = 4096
 """Of a process, those probed for devices: a disk has one or two, an interface one for each queue."""

@@ -135,14 +135,16 @@ class Scanner:
         ended, cpu_time = time.monotonic(), time.thread_time()
         regular = ScheduledScan(ended, full=True)
         while not self.stopped:
-            cpu_debt = max(0.0, cpu_debt - (time.monotonic() - ended))
+            reading = time.thread_time() - cpu_time
+            cpu_debt = max(0.0, cpu_debt - (time.monotonic() - ended - reading)) + reading
+            cpu_time += reading
             self._began = time.monotonic()
             self._scan_once(events, full=full)
             self._began = None
             ended = time.monotonic()
-            # Also that of reading events before it.
-            spent, cpu_time = time.thread_time() - cpu_time, time.thread_time()
-            cpu_debt = min(cpu_debt + spent, _BURST + _MAX_PAUSE)
+            scanning = time.thread_time() - cpu_time
+            cpu_debt = min(cpu_debt + scanning, _BURST + _MAX_PAUSE)
+            cpu_time += scanning
             if full:
                 regular = ScheduledScan(ended + self._interval, full=True)
             rescans = [scan for scan in rescans if scan.at > ended or (scan.full and not full)]
