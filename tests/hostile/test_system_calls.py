@@ -152,8 +152,9 @@ def test_only_o_path_opens_a_stranger_s_file_in_any_attack(everybodys: Path, tmp
     assert done.returncode == 0, done.stdout
     with flood(everybodys):
         beside, _ = traced(tmp_path / "floods", "--json", "--vmm", *VMMS, "--qemu-interval", "1", "1", "8")
-    for calls in (calls_of_root(logs), beside):
-        opens = [call for call in calls if call.startswith("open") and re.search(rf"{STRANGERS}\w+/", call)]
-        read = [call for call in opens if not re.search("O_WRONLY|O_RDWR|O_CREAT", call)]
-        assert any("O_PATH" in call for call in read), "no attack named a path"
-        assert [call for call in read if "O_PATH" not in call] == []
+    calls = [*calls_of_root(logs), *beside]
+    opens = [call for call in calls if call.startswith("open") and re.search(rf"{STRANGERS}\w+/", call)]
+    read = [call for call in opens if not re.search("O_WRONLY|O_RDWR|O_CREAT", call)]
+    # On a busy machine no scan among the floods may end while they are traced.
+    assert any("O_PATH" in call for call in read), "no attack named a path"
+    assert [call for call in read if "O_PATH" not in call] == []

@@ -1,5 +1,6 @@
 """The threads of vmiostat block signals: one that takes a signal would leave the main thread asleep."""
 
+import re
 import signal
 import sys
 import threading
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+import vmiostat
 from testkit.fakes import qemu as fake_qemu
 from testkit.fakes.libvirt import Libvirt
 from testkit.trees.libvirt import LibvirtTree
@@ -75,3 +77,10 @@ def test_the_event_loop_of_libvirt(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     with Host(tmp_path, libvirt="qemu:///system").watch() as watch:
         assert watch.wait(timeout=10)
         assert unblocked_in("vmiostat-libvirt-events") == set()
+
+
+def test_no_thread_is_started_otherwise() -> None:
+    """One that blocks signals by itself has a moment before, in which it takes them."""
+    starts = re.compile(r"(?:[Tt]hread|Timer|alarm)\b.*\.start\(\)")
+    package = Path(vmiostat.__file__).parent
+    assert [path.name for path in package.rglob("*.py") if starts.search(path.read_text())] == ["signal_mask.py"]

@@ -19,13 +19,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     words = list(sys.argv[1:] if arguments is None else arguments)
     use_utf8()
     command = words.pop(0) if words and words[0] in COMMANDS else "report"
-    with StopSignals() as signals:
-        try:
+    try:
+        with StopSignals() as signals:
             return _run(command, words, signals)
-        except Stopped as stopped:
-            return stopped.exit_status
-        except BrokenPipeError:  # the reader has seen enough: head, less
-            return 0
+    except Stopped as stopped:
+        return stopped.exit_status
+    except BrokenPipeError:  # the reader has seen enough: head, less
+        return 0
 
 
 def _run(command: str, words: list[str], signals: StopSignals) -> int:

@@ -12,7 +12,7 @@ from typing import Literal
 from vmiostat.qemu_stats.client import Client
 from vmiostat.qemu_stats.query_loop import QueryLoop
 from vmiostat.threads.fork import register_after_fork
-from vmiostat.threads.signal_mask import block_signals_in_this_thread
+from vmiostat.threads.signal_mask import start_without_signals
 
 OnDemand = Literal["on demand"]
 
@@ -97,14 +97,13 @@ class QueryThread:
         try:
             # A daemon thread: an interpreter that ends does not wait for it.
             thread = threading.Thread(target=self._run, args=(loop,), name="vmiostat-query", daemon=True)
-            thread.start()
+            start_without_signals(thread)
         except BaseException:
             loop.close()
             raise
         return loop, thread
 
     def _run(self, loop: QueryLoop) -> None:
-        block_signals_in_this_thread()
         try:
             while self._take_orders(loop):
                 loop.run_once()

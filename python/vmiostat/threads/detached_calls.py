@@ -6,7 +6,7 @@ from collections.abc import Callable, Hashable
 from concurrent.futures import Future, wait
 from typing import TypeVar
 
-from vmiostat.threads.signal_mask import block_signals_in_this_thread
+from vmiostat.threads.signal_mask import start_without_signals
 
 Result = TypeVar("Result")
 
@@ -46,7 +46,7 @@ class DetachedCalls:
         future: Future[Result] = Future()
         thread = threading.Thread(target=self._work, args=(key, call, future), name=self._thread, daemon=True)
         try:
-            thread.start()
+            start_without_signals(thread)
         except RuntimeError:  # the process can have no more threads, or is about to end
             self._forget(key)
             return None
@@ -68,7 +68,6 @@ class DetachedCalls:
         return future.result()
 
     def _work(self, key: Hashable, call: Callable[[], Result], future: Future[Result]) -> None:
-        block_signals_in_this_thread()
         try:
             result = call()
         except BaseException as error:

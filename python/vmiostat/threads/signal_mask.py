@@ -6,11 +6,19 @@ and Ctrl-C has no effect until it wakes up for another reason.
 """
 
 import signal
+import threading
 
 _SYNCHRONOUS = {signal.SIGSEGV, signal.SIGBUS, signal.SIGFPE, signal.SIGILL, signal.SIGABRT, signal.SIGTRAP}
 """Raised by a fault of the thread itself."""
 
 
-def block_signals_in_this_thread() -> None:
-    """Blocks signals in the calling thread, and in each thread that it starts."""
-    signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals() - _SYNCHRONOUS)
+def start_without_signals(thread: threading.Thread) -> None:
+    """Starts a thread that takes no signal from its first moment on, nor does any thread that it starts.
+
+    A thread has the mask of its creator. Raises RuntimeError if no thread can start.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals() - _SYNCHRONOUS)
+    try:
+        thread.start()
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from vmiostat.errors import Error
 from vmiostat.model import Domain
 from vmiostat.threads.fork import register_after_fork
-from vmiostat.threads.signal_mask import block_signals_in_this_thread
+from vmiostat.threads.signal_mask import start_without_signals
 from vmiostat.watching.event_sources import EventSources
 
 _MIN_PAUSE = 0.01
@@ -78,7 +78,7 @@ class Scanner:
         self._wake = _eventfd()
         self._thread = threading.Thread(target=self._run, name="vmiostat-scan", daemon=True)
         try:
-            self._thread.start()
+            start_without_signals(self._thread)
         except RuntimeError as error:
             del self._thread  # a reference cycle
             self._close_wake()
@@ -112,7 +112,6 @@ class Scanner:
             self._thread.join(_JOIN)
 
     def _run(self) -> None:
-        block_signals_in_this_thread()
         events: EventSources | None = None
         try:
             events = self._open_event_sources()

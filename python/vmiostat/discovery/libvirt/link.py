@@ -15,6 +15,7 @@ from vmiostat.discovery.libvirt.session import Session
 from vmiostat.errors import TopologyError
 from vmiostat.threads.detached_calls import CallTimeout, DetachedCalls
 from vmiostat.threads.fork import register_after_fork
+from vmiostat.threads.signal_mask import start_without_signals
 
 _inherited: list[Session] = []
 """Sessions of the process that this one is a fork of. They are kept, since dropping one would close it."""
@@ -125,7 +126,7 @@ class Link:
             self._alarm = threading.Timer(seconds, self._changes.note)
             self._alarm.daemon = True
             with suppress(RuntimeError):  # no thread can start
-                self._alarm.start()
+                start_without_signals(self._alarm)
 
 
 def no_answer(error: CallTimeout, consequence: str) -> str:
@@ -142,7 +143,7 @@ def _close(session: Session) -> None:
         while True:
             one = _to_close.pop()
             try:
-                threading.Thread(target=one.close, name="vmiostat-libvirt-close", daemon=True).start()
+                start_without_signals(threading.Thread(target=one.close, name="vmiostat-libvirt-close", daemon=True))
             except RuntimeError:
                 _to_close.append(one)
                 break

@@ -11,7 +11,7 @@ from functools import cache
 from typing import Any
 
 from vmiostat.errors import TopologyError
-from vmiostat.threads.signal_mask import block_signals_in_this_thread
+from vmiostat.threads.signal_mask import start_without_signals
 
 _one_at_a_time = threading.Lock()
 
@@ -80,12 +80,11 @@ class _Loop:
         # Only to wake the loop when it is to end.
         self._timer = libvirt.virEventAddTimeout(-1, _ignore, None)
         self._thread = threading.Thread(target=self._run, name="vmiostat-libvirt-events", daemon=True)
-        self._thread.start()
+        start_without_signals(self._thread)
         # An event during interpreter shutdown would call into it.
         atexit.register(self._stop)
 
     def _run(self) -> None:
-        block_signals_in_this_thread()
         while not self._stopped:
             try:
                 self._libvirt.virEventRunDefaultImpl()
