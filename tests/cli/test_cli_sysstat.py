@@ -42,6 +42,7 @@ def printed(*commands: Sequence[str | Path]) -> list[str]:
     return [command.communicate(timeout=60)[0] for command in [opened(*words) for words in commands]]
 
 
+@pytest.mark.alone  # other tests' disks change between two readings
 @pytest.mark.parametrize("unit", ["-k", "-m"])
 def test_disks_since_boot_as_iostat_shows_them(unit: str) -> None:
     need_program("iostat")
