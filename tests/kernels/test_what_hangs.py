@@ -139,7 +139,9 @@ def test_a_disk_of_a_definition_on_a_dead_file_server() -> None:
             with reporting() as reports:
                 reported(lambda: reports.rows("web1").get("web1 vda") == "ok")
                 states = reports.rows("web1")
-                assert (states["web1 vdb"], states["web1 vdc"]) == ("unreadable", "unreadable")
+                assert (states["web1 vdb"], states["web1 vdc"]) == ("unsupported", "unsupported"), (
+                    "nor can QEMU be queried"
+                )
                 with qemu("web2", *DISK, user=ALICE):  # scans go on
                     reported(lambda: reports.rows("web2"))
                 assert reports.longest_wait() < SOON
